@@ -1,0 +1,134 @@
+"""One typed TOML file configures a site. Its errors point at the line.
+
+Each service declares its own section beside the shared ones here; sections of other services are not its business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+ENVIRONMENT = "RADSTREAM_CONFIG"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The text names the file, the line and what to do."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section: an unknown key is an error, as it is most likely a misspelt one."""
+
+
+class Site(Section, frozen=True, kw_only=True):
+    tenant: str
+    site: str
+
+
+class Kafka(Section, frozen=True, kw_only=True):
+    """`properties` are librdkafka's own: security.protocol, sasl.*, ssl.*. The only place where they are set."""
+
+    bootstrap: str
+    properties: dict[str, str] = {}
+    schema_ids: Path | None = None
+
+
+class Registry(Section, frozen=True, kw_only=True):
+    url: str
+
+
+class Store(Section, frozen=True, kw_only=True):
+    """An S3-compatible endpoint. `buckets` maps a store's name (hot, warm, cold, backup) to a bucket."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    buckets: dict[str, str]
+    region: str = "us-east-1"
+
+
+class Protected(Section, frozen=True, kw_only=True):
+    """`key_file` holds the site's keys, mode 0600, as `radstream up` writes it."""
+
+    key_file: Path
+
+
+class Service(Section, frozen=True, kw_only=True):
+    """What every service's section has. `http_port` serves /metrics, /healthz and /readyz on loopback."""
+
+    http_port: int
+    http_host: str = "127.0.0.1"
+    log_level: str = "info"
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Config:
+    """A configuration file that was read. `section(name, type)` gives one part of it, checked."""
+
+    def __init__(self, path: Path, text: str, values: dict[str, Any]) -> None:
+        self.path = path
+        self._text = text
+        self._values = values
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._values)
+
+    def section(self, name: str, kind: type[S]) -> S:
+        """Raises ConfigError where the section is absent or not as `kind` says."""
+        if name not in self._values:
+            raise ConfigError(f"{self.path}: section [{name}] is missing; add it, or write the file anew: radstream up")
+        try:
+            return msgspec.convert(self._values[name], kind)
+        except msgspec.ValidationError as error:
+            raise ConfigError(self._pointed(name, str(error))) from None
+
+    def _pointed(self, section: str, message: str) -> str:
+        what, _, where = message.partition(" - at `$")
+        path = where.rstrip("`").strip(".")
+        key = path.rsplit(".", 1)[-1].split("[")[0]
+        if unknown := re.search(r"unknown field `([^`]+)`", what):
+            key = unknown[1]
+        line = self._line(section, key)
+        return f"{self.path}:{line}: [{section}] {f'{path}: ' if path else ''}{what}"
+
+    def _line(self, section: str, key: str) -> int:
+        """The line of `key` in `section`, or of the section's header; line 1 where neither is found."""
+        found, inside = 1, False
+        for number, line in enumerate(self._text.splitlines(), start=1):
+            if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+                name = header[1].strip()
+                inside = name == section or name.startswith(f"{section}.")
+                found = number if name == section else found
+            elif inside and key and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
+                return number
+        return found
+
+
+def load(path: Path | None = None) -> Config:
+    """Reads the file at `path`, else the one that RADSTREAM_CONFIG names. Raises ConfigError."""
+    named = path or (Path(os.environ[ENVIRONMENT]) if ENVIRONMENT in os.environ else None)
+    if named is None:
+        raise ConfigError(f"no configuration: give --config FILE, or set {ENVIRONMENT}; `radstream up` writes one")
+    try:
+        text = named.read_text(encoding="utf-8")
+        return Config(named, text, tomllib.loads(text))
+    except FileNotFoundError:
+        raise ConfigError(f"{named}: no such file; `radstream up` writes one for the local stack") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{named}: cannot be read ({error.__class__.__name__})") from None
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(f"{named}:{line[1] if line else 1}: not TOML: {error}") from None
+
+
+def digest(*sections: msgspec.Struct) -> str:
+    """SHA-256 (hex) of the configuration that affects a step's output."""
+    return hashlib.sha256(msgspec.json.encode(sections, order="deterministic")).hexdigest()

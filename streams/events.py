@@ -1,0 +1,214 @@
+"""The events, typed: one Struct for each record in `schemas/avro`; a test holds the two equal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from schemas import Lane
+from streams.identity import partition_key
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """The envelope: what every event says of itself."""
+
+    event_id: str
+    tenant: str
+    site: str
+    lane: Lane
+    subject: str
+    occurred_at: datetime
+
+
+class InputRef(msgspec.Struct, frozen=True, kw_only=True):
+    topic: str
+    topic_id: str
+    partition: int
+    offset: int
+    event_id: str
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    step: str
+    build: str
+    generation: int
+    config_digest: str
+    models: tuple[str, ...] = ()
+    inputs: tuple[InputRef, ...] = ()
+
+
+class Encryption(msgspec.Struct, frozen=True, kw_only=True):
+    scheme: str
+    key_id: str
+    wrapped_key: bytes | None = None
+
+
+class ObjectRef(msgspec.Struct, frozen=True, kw_only=True):
+    """Claim check. `sha256` (hex) is of the `length` bytes from `offset`, not of the whole object of `size` bytes."""
+
+    tenant: str
+    store: str
+    key: str
+    length: int
+    size: int
+    sha256: str
+    offset: int = 0
+    version_id: str | None = None
+    encryption: Encryption | None = None
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """UIDs that PS3.5 section 9.1 does not allow are empty strings."""
+
+    study_uid: str
+    series_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    digest: str
+
+
+class Technical(msgspec.Struct, frozen=True, kw_only=True):
+    modality: str | None = None
+    body_part: str | None = None
+    series_number: int | None = None
+    instance_number: int | None = None
+    rows: int | None = None
+    columns: int | None = None
+    frames: int | None = None
+    samples_per_pixel: int | None = None
+    bits_allocated: int | None = None
+    bits_stored: int | None = None
+    pixel_representation: int | None = None
+    photometric: str | None = None
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    rule: str
+    severity: Literal["info", "warning", "error"]
+    text: str
+    tag: str | None = None
+    section: str | None = None
+
+
+class ProtectedRef(msgspec.Struct, frozen=True, kw_only=True):
+    level: Literal["study", "series"]
+    block_id: str
+    object: ObjectRef
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    protocol: str
+    calling_ae: str
+    called_ae: str
+    association: str
+
+
+class FrameRange(msgspec.Struct, frozen=True, kw_only=True):
+    offset: int
+    length: int
+
+
+class Representation(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["lossless", "thumbnail", "other"]
+    media_type: str
+    rows: int
+    columns: int
+    object: ObjectRef
+    transfer_syntax_uid: str | None = None
+    frames: tuple[FrameRange, ...] = ()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    meta: Meta
+
+
+class Derived(Event, frozen=True, kw_only=True):
+    """An event that a step made: it says from what."""
+
+    provenance: Provenance
+
+
+class OfInstance(Derived, frozen=True, kw_only=True):
+    """An event about one SOP instance."""
+
+    instance: Instance
+
+
+class InstanceReceived(OfInstance, frozen=True, kw_only=True):
+    object: ObjectRef
+    technical: Technical
+    source: Source
+    protected: tuple[ProtectedRef, ...] = ()
+
+
+class InstanceValidated(OfInstance, frozen=True, kw_only=True):
+    object: ObjectRef
+    technical: Technical
+    findings: tuple[Finding, ...] = ()
+
+
+class InstanceQuarantined(OfInstance, frozen=True, kw_only=True):
+    object: ObjectRef
+    code: str
+    detail: str
+
+
+class InstanceDerived(OfInstance, frozen=True, kw_only=True):
+    source_size: int
+    representations: tuple[Representation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class StudyRevision(Derived, frozen=True, kw_only=True):
+    study_uid: str
+    revision: int
+    instance_count: int
+    set_digest: str
+    manifest: ObjectRef
+    covers: dict[str, int]
+    first_received_at: datetime
+    last_received_at: datetime
+
+
+class AuditEvent(Derived, frozen=True, kw_only=True):
+    actor: str
+    action: str
+    outcome: Literal["success", "refused", "failure"]
+    reason: str = ""
+    attributes: dict[str, str] = {}
+
+
+class StepGeneration(Event, frozen=True, kw_only=True):
+    step: str
+    digest: str
+    number: int
+    build: str
+    config_digest: str
+    models: tuple[str, ...] = ()
+
+
+# By the schema's subject, which is also the logical topic.
+EVENTS: dict[str, type[Event]] = {
+    "imaging.instance.received": InstanceReceived,
+    "imaging.instance.validated": InstanceValidated,
+    "imaging.instance.quarantined": InstanceQuarantined,
+    "imaging.instance.derived": InstanceDerived,
+    "imaging.study.revision": StudyRevision,
+    "imaging.audit.event": AuditEvent,
+    "imaging.step.generation": StepGeneration,
+}
+SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
+
+
+def key_of(event: Event) -> bytes:
+    """The record key: tenant and study for instance topics, else what makes compaction and order right."""
+    if isinstance(event, OfInstance):
+        return partition_key(event.meta.tenant, event.instance.study_uid or event.instance.digest)
+    if isinstance(event, StudyRevision):
+        return partition_key(event.meta.tenant, event.study_uid)
+    if isinstance(event, StepGeneration):
+        return f"{event.meta.tenant}|{event.step}|{event.digest}".encode()
+    return f"{event.meta.tenant}|{event.meta.event_id}".encode()

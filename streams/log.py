@@ -1,0 +1,110 @@
+"""The log as the runtime sees it: a few calls that a broker and a fake both answer.
+
+`streams.kafka_log` is Kafka; `streams.memory_log` is a fake that passes the same conformance suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.wire import Message, Record
+
+
+@dataclass(frozen=True, order=True)
+class TopicPartition:
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where an acknowledged record is."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class LogAway(Exception):
+    """The broker cannot be reached, or did not acknowledge in time. Wait and try again."""
+
+
+class LogRefused(Exception):
+    """The broker refused for good: authorisation, a record too large, a topic that does not exist."""
+
+
+class OffsetOutOfRange(Exception):
+    """The log no longer holds, or never held, the offset to read from. The consumer stops instead of guessing."""
+
+
+class Fenced(Exception):
+    """Another member has this partition now. What was in hand is abandoned; whoever has it does it again."""
+
+
+class Producer(Protocol):
+    """Idempotent, `acks=all`, murmur2 partitioner: Java clients agree on partitions."""
+
+    def send(self, message: Message) -> Future[Delivery]:
+        """Queues a record; order is kept for each partition. The future fails with LogAway or LogRefused.
+
+        Waits while the queue is full, so a producer is its own back pressure.
+        """
+
+    def close(self, timeout_s: float) -> int:
+        """Waits for what is queued; returns how many records were not acknowledged in that time."""
+
+
+class Consumer(Protocol):
+    """One member of a consumer group. Used from one thread."""
+
+    def poll(self, records_max: int, timeout_s: float) -> Sequence[Record]:
+        """The next records. Raises LogAway, LogRefused, OffsetOutOfRange. Runs the rebalance callbacks."""
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None: ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commits the next offset to read of each partition and waits. Raises Fenced, LogAway."""
+
+    def close(self) -> None:
+        """Leaves the group after the revoke callback has run."""
+
+
+OnAssign = Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, int]]
+"""Told of new partitions; returns offsets to start from where the group's committed ones are not to be used."""
+
+OnRevoke = Callable[[Sequence[TopicPartition], bool], None]
+"""Told of partitions that go. The second argument says that they are lost: a commit would be refused."""
+
+
+class Log(Protocol):
+    def producer(self) -> Producer: ...
+
+    def consumer(
+        self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool
+    ) -> Consumer:
+        """Joins a group (KIP-848). `co_partitioned` puts one partition number of all topics on one member.
+
+        A partition without a committed offset is read from its beginning.
+        """
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        """Records from `start` to before `end`, without a group. Raises OffsetOutOfRange, LogAway."""
+
+    def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        """First offset held and next offset to be written, for each partition. Raises LogAway."""
+
+    def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        """The group's committed next offset, or None. Raises LogAway."""
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has. Raises LogRefused for an unknown topic, LogAway."""
+
+    def topic_id(self, topic: str) -> str:
+        """The topic's id (KIP-516): a recreated topic has another. Raises LogRefused, LogAway."""

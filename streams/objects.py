@@ -1,0 +1,39 @@
+"""The object store behind one small interface.
+
+boto3 for everything that is control, obstore for the bytes. Every object is created with `If-None-Match: *` and a
+SHA-256 that the store checks; nothing is ever overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from streams.events import ObjectRef
+from streams.step import NewObject, Stored
+
+
+class Absent(Exception):
+    """No such object, or no such version. Absent means wait or restore, never quarantine."""
+
+
+class Damaged(Exception):
+    """The bytes read are not those of the reference's SHA-256."""
+
+
+class StoreAway(Exception):
+    """The store cannot be reached or does not answer as it should. Wait and try again."""
+
+
+class ObjectStore(Protocol):
+    def create(self, new: NewObject) -> Stored:
+        """Creates the object, or reads back what has its key already. Durable when it returns. Raises StoreAway."""
+
+    def read(self, ref: ObjectRef) -> bytes:
+        """The `length` bytes of the reference, checked. Raises Absent, Damaged, StoreAway."""
+
+    def exists(self, ref: ObjectRef) -> bool:
+        """Whether the referred object (and version) is there. Raises StoreAway."""
+
+    def keys(self, store: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Key and size (bytes) of each object under a prefix, in key order. Raises StoreAway."""
