@@ -119,13 +119,14 @@ class Projection(Protocol):
     def positions(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Next offset of each partition, as the ledger has it; absent means the beginning.
 
-        Raises TopicChanged where the topic is not the one the ledger knew.
+        Raises TopicChanged where the topic is not the one the ledger knew, Away.
         """
 
     def apply(self, batch: Sequence[Input[Event]], ends: Mapping[TopicPartition, int]) -> None:
         """Applies a batch, which may hold records of several partitions, and moves the ledger to `ends`.
 
-        Both or neither. Raises LedgerMoved where the ledger is not where this member left it.
+        Both or neither. Raises LedgerMoved where the ledger is not where this member left it, Away where the
+        database cannot be reached: the same batch is then applied again, in place, after a wait.
         """
 
 
@@ -135,3 +136,7 @@ class TopicChanged(Exception):
 
 class LedgerMoved(Exception):
     """Somebody else moved the ledger: a zombie, or a rebuild. Start again from the ledger."""
+
+
+class Away(Exception):
+    """What a projection writes to cannot be reached. Wait in place and try the same again."""
