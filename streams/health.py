@@ -1,0 +1,133 @@
+"""What a service says of itself over HTTP, on loopback: /metrics, /healthz and /readyz.
+
+/healthz fails when the main loop has not beaten for a while: restart the process. /readyz fails while something it
+needs is away, and says what: wait.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from socketserver import TCPServer
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import structlog
+from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from streams.clock import Clock
+from streams.config import ConfigError
+
+# Longer than any wait that is part of the normal life of a loop: a rebalance, a step at its time limit.
+SILENCE_S_MAX = 120.0
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Health:
+    """Told by the service, asked over HTTP. Used from any thread."""
+
+    def __init__(self, clock: Clock, silence_s_max: float = SILENCE_S_MAX) -> None:
+        self._clock = clock
+        self._silence_s_max = silence_s_max
+        self._lock = threading.Lock()
+        self._checks: dict[str, str | None] = {"started": "still starting"}
+        self._beat: float | None = None
+
+    def ready(self, name: str, ok: bool, why: str = "") -> None:
+        """Notes how a check stands; `why` says what is wrong, for a person, without patient data."""
+        with self._lock:
+            self._checks[name] = None if ok else why or "no reason given"
+
+    def beat(self) -> None:
+        """The main loop goes round. A service whose loop has not begun is alive."""
+        self._beat = self._clock.monotonic()
+
+    def failing(self) -> Mapping[str, str]:
+        """The checks that fail, with their reasons; empty when ready."""
+        with self._lock:
+            return {name: why for name, why in self._checks.items() if why is not None}
+
+    def silence_s(self) -> float | None:
+        """Seconds since the last beat, or None before the first."""
+        return None if self._beat is None else self._clock.monotonic() - self._beat
+
+    @property
+    def alive(self) -> bool:
+        silence = self.silence_s()
+        return silence is None or silence <= self._silence_s_max
+
+
+@dataclass
+class HealthServer:
+    """A running server; `port` is the one it listens on."""
+
+    server: WSGIServer
+    thread: threading.Thread
+
+    @property
+    def port(self) -> int:
+        return self.server.server_port
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+class _Server(ThreadingWSGIServer):
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the name service for the host's name, which can take seconds without a network.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        structlog.get_logger().warning("http_request_failed", exc_info=True)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests for metrics and health are not worth a line each."""
+
+
+def serve(health: Health, host: str, port: int) -> HealthServer:
+    """Starts serving in a thread; port 0 takes a free one. Raises ConfigError where the port cannot be had."""
+    try:
+        server = _Server((host, port), _Quiet)
+    except OSError as error:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): stop what uses it, or set another http_port"
+        ) from None
+    server.set_app(application(health))
+    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+    thread.start()
+    return HealthServer(server, thread)
+
+
+def application(health: Health) -> Application:
+    """The WSGI application (PEP 3333)."""
+    metrics: Application = make_wsgi_app()
+
+    def answer(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
+        match environ["PATH_INFO"]:
+            case "/metrics":
+                return metrics(environ, start)
+            case "/healthz":
+                return _json(start, health.alive, {"alive": health.alive, "silence_s": health.silence_s()})
+            case "/readyz":
+                failing = health.failing()
+                return _json(start, not failing, {"ready": not failing, "failing": failing})
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"/metrics, /healthz or /readyz\n"]
+
+    return answer
+
+
+def _json(start: StartResponse, ok: bool, body: Mapping[str, object]) -> Iterable[bytes]:
+    start("200 OK" if ok else "503 Service Unavailable", [("Content-Type", "application/json")])
+    return [json.dumps(body).encode() + b"\n"]

@@ -1,0 +1,155 @@
+"""How every service starts and ends.
+
+    def main(context: Context, settings: Settings) -> None: ...
+
+    run("validate", Settings, main)
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 for a configuration that cannot be used, 3 where the service stopped itself
+(one line says why and what to do), 4 for what nobody planned.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from streams import config as configuration
+from streams import logs, metrics
+from streams.clock import Clock, SystemClock
+from streams.config import Config, ConfigError, Kafka, Service, Site, Store
+from streams.generation import TOPIC, build
+from streams.health import Health, serve
+from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
+from streams.objects import ObjectStore, StoreAway
+from streams.step import TopicChanged
+from streams.stop import Stop
+from streams.wire import SchemaIds, UnknownSchema
+
+STOPPED, UNPLANNED = 3, 4
+_WAIT_S, _WAIT_S_MAX = 0.25, 5.0
+
+S = TypeVar("S", bound=Service)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service is handed. Its loop calls `health.beat()` and ends soon after `stopping` is set."""
+
+    name: str
+    config: Config
+    site: Site
+    log: Log
+    store: ObjectStore
+    ids: SchemaIds
+    clock: Clock = field(default_factory=SystemClock)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    health: Health = field(default_factory=lambda: Health(SystemClock()))
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of what this service emits."""
+        return source_of(self.site, self.name)
+
+
+def source_of(site: Site, name: str) -> str:
+    return f"radstream/{site.tenant}/{site.site}/{name}"
+
+
+def run(name: str, kind: type[S], main: Callable[[Context, S], None]) -> None:
+    """Runs `main` with the section [name] of the configuration, once log and store answer. Exits the process."""
+    parser = argparse.ArgumentParser(prog=f"radstream {name}")
+    parser.add_argument("--config", type=Path, help=f"configuration file; else ${configuration.ENVIRONMENT}")
+    path = parser.parse_args().config
+    sys.exit(_guarded(name, lambda: _run(name, kind, main, path)))
+
+
+def _guarded(name: str, body: Callable[[], None]) -> int:
+    """What ended the service, as an exit code and one line for a person."""
+    log = structlog.get_logger()
+    try:
+        body()
+    except ConfigError as error:
+        print(f"radstream {name}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except (Stop, OffsetOutOfRange, UnknownSchema, TopicChanged, LogRefused) as error:
+        reason = reason_of(error)
+        log.error("service_stopped", kind=type(error).__name__, reason=reason)
+        print(f"radstream {name}: stopped: {reason}", file=sys.stderr)  # noqa: T201
+        return STOPPED
+    except Exception:
+        # The last resort of a process: type and place are said, the text never.
+        log.error("service_failed", exc_info=True)
+        return UNPLANNED
+    log.info("service_ended")
+    return 0
+
+
+def reason_of(error: Exception) -> str:
+    """The reason of a stop. The texts of these exceptions are our own: topics, offsets, versions."""
+    return error.reason if isinstance(error, Stop) else f"{type(error).__name__}: {error}"
+
+
+def _run(name: str, kind: type[S], main: Callable[[Context, S], None], path: Path | None) -> None:
+    config = configuration.load(path)
+    settings = config.section(name, kind)
+    try:
+        logs.configure(name, settings.log_level)
+    except ValueError as error:
+        raise ConfigError(f"{config.path}: [{name}] log_level: {error}") from None
+    metrics.BUILD.labels(name, build()).set(1)
+    context = _context(name, config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: context.stopping.set())
+    with closing(serve(context.health, settings.http_host, settings.http_port)):
+        structlog.get_logger().info("service_starting", build=build(), http_port=settings.http_port)
+        if wait_for_parts(context):
+            context.health.ready("started", True)
+            main(context, settings)
+
+
+def _context(name: str, config: Config) -> Context:
+    from streams.kafka_log import KafkaLog
+    from streams.registry import read_ids
+    from streams.s3 import S3Store
+
+    kafka = config.section("kafka", Kafka)
+    return Context(
+        name=name,
+        config=config,
+        site=config.section("site", Site),
+        log=KafkaLog(kafka),
+        store=S3Store(config.section("store", Store)),
+        ids=read_ids(kafka.schema_ids) if kafka.schema_ids else SchemaIds(),
+    )
+
+
+def wait_for_parts(context: Context) -> bool:
+    """Waits until log and store answer, and says so; False where the service is to stop before they do."""
+    log_there = _wait(context, "log", lambda: context.log.topic_id(TOPIC), LogAway)
+    probe = f"{context.site.tenant}/checkpoints/none/"
+    return log_there and _wait(context, "store", lambda: next(iter(context.store.keys("hot", probe)), None), StoreAway)
+
+
+def _wait(context: Context, part: str, ask: Callable[[], object], away: type[Exception]) -> bool:
+    delay_s = _WAIT_S
+    while not context.stopping.is_set():
+        try:
+            ask()
+        except away:
+            context.health.ready(part, False, f"the {part} does not answer; waiting for it")
+            structlog.get_logger().warning("waiting", part=part, again_s=delay_s)
+            context.stopping.wait(delay_s)
+            delay_s = min(2 * delay_s, _WAIT_S_MAX)
+        else:
+            context.health.ready(part, True)
+            return True
+    return False
