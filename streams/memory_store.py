@@ -1,0 +1,66 @@
+"""An object store in memory, for tests. It passes the same conformance suite as the real one."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from streams.events import ObjectRef
+from streams.objects import Absent, Damaged
+from streams.step import NewObject, Stored
+
+
+@dataclass(frozen=True)
+class _Held:
+    data: bytes
+    version_id: str
+
+
+class MemoryStore:
+    """Implements `streams.objects.ObjectStore`. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], _Held] = {}
+        self._lock = threading.Lock()
+
+    def create(self, new: NewObject) -> Stored:
+        data = bytes(new.data)
+        with self._lock:
+            created = (new.store, new.key) not in self._held
+            if created:
+                self._held[new.store, new.key] = _Held(data, f"v{len(self._held) + 1}")
+            held = self._held[new.store, new.key]
+        ref = ObjectRef(
+            tenant=new.tenant,
+            store=new.store,
+            key=new.key,
+            version_id=held.version_id,
+            length=len(held.data),
+            size=len(held.data),
+            sha256=hashlib.sha256(held.data).hexdigest(),
+        )
+        return Stored(ref, held.data, created)
+
+    def read(self, ref: ObjectRef) -> bytes:
+        held = self._find(ref)
+        if held is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        part = held.data[ref.offset : ref.offset + ref.length]
+        if len(held.data) != ref.size or hashlib.sha256(part).hexdigest() != ref.sha256:
+            raise Damaged(f"{ref.store}/{ref.key}")
+        return part
+
+    def exists(self, ref: ObjectRef) -> bool:
+        return self._find(ref) is not None
+
+    def keys(self, store: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+        with self._lock:
+            found = [(key, len(held.data)) for (name, key), held in self._held.items() if name == store]
+        yield from sorted((key, size) for key, size in found if key.startswith(prefix))
+
+    def _find(self, ref: ObjectRef) -> _Held | None:
+        with self._lock:
+            held = self._held.get((ref.store, ref.key))
+        return held if held is not None and ref.version_id in (None, held.version_id) else None

@@ -1,0 +1,175 @@
+"""The object store over S3: obstore for the bytes, boto3 for control.
+
+Creation is conditional (`If-None-Match: *`) and carries a SHA-256 that the store checks. What a store really enforces
+of this is probed at start (`streams.probe`), since some gateways ignore headers without a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import obstore
+import obstore.store
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from streams import s3_control
+from streams.config import ConfigError, Store
+from streams.events import ObjectRef
+from streams.objects import Absent, Damaged, StoreAway
+from streams.step import NewObject, Stored
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from obstore import GetOptions, GetResult
+
+# A store that is down answers within five seconds, one that hangs within READ_TIMEOUT. A big object may take long as
+# long as it moves, so there is no limit on the whole request short of what nobody waits for.
+CONNECT_TIMEOUT = timedelta(seconds=2)
+READ_TIMEOUT = timedelta(seconds=30)
+REQUEST_TIMEOUT = timedelta(minutes=10)
+RETRIES_MAX = 2
+RETRY_TIMEOUT = timedelta(seconds=3)
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_ABSENT = {"NoSuchKey", "NoSuchVersion"}
+
+
+class S3Store:
+    """Implements `streams.objects.ObjectStore`. Safe for many threads; one pool of connections for each bucket."""
+
+    def __init__(self, config: Store) -> None:
+        self._config = config
+        self._bytes = {name: _open(config, bucket) for name, bucket in config.buckets.items()}
+
+    def create(self, new: NewObject) -> Stored:
+        """Creates the object, or reads back what has its key already. Durable when it returns.
+
+        `Stored.ref` is of what the store holds: compare its `sha256` where the key promises certain bytes. Raises
+        StoreAway, ConfigError for a store that [store.buckets] does not name, ValueError for a key S3 cannot hold.
+        """
+        store = self._store(new.store)
+        try:
+            # Never in parts: a multipart upload is not conditional everywhere.
+            result = obstore.put(store, new.key, new.data, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return self._read_back(new)
+        except (BaseError, OSError) as error:
+            raise self._away(error) from error
+        return Stored(_whole(new, new.data, result["version"]), new.data, created=True)
+
+    def read(self, ref: ObjectRef) -> bytes:
+        if ref.length == 0:
+            self._peek(ref)
+            return b""
+        options: GetOptions = {}
+        if ref.length != ref.size:
+            options["range"] = (ref.offset, ref.offset + ref.length)
+        result = self._get(ref, options)
+        if result.meta["size"] != ref.size:
+            raise Damaged(f"{ref.store}/{ref.key} has {result.meta['size']} bytes, not {ref.size}")
+        data = self._body(result)
+        if hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise Damaged(f"{ref.store}/{ref.key} has another SHA-256 than its reference")
+        return data
+
+    def exists(self, ref: ObjectRef) -> bool:
+        try:
+            self._peek(ref)
+        except Absent:
+            return False
+        except Damaged:
+            return True
+        return True
+
+    def keys(self, store: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+        self._store(store)
+        return s3_control.list_keys(self._control, self._config, self._config.buckets[store], prefix)
+
+    @cached_property
+    def _control(self) -> S3Client:
+        return s3_control.client(self._config)
+
+    def _store(self, name: str) -> obstore.store.S3Store:
+        if name not in self._bytes:
+            raise ConfigError(f"[store.buckets] does not name the store '{name}'; add it: {name} = \"<bucket>\"")
+        return self._bytes[name]
+
+    def _peek(self, ref: ObjectRef) -> None:
+        """Asks for one byte: a HEAD that fails has no body, and so does not say what is absent, object or bucket."""
+        self._get(ref, {"range": (0, 1)} if ref.size else {})
+
+    def _get(self, ref: ObjectRef, options: GetOptions) -> GetResult:
+        if ref.version_id is not None:
+            options["version"] = ref.version_id
+        store = self._store(ref.store)
+        try:
+            return obstore.get(store, ref.key, options=options)
+        except FileNotFoundError as error:
+            if _code(error) in _ABSENT:
+                raise Absent(f"{ref.store}/{ref.key}") from error
+            raise self._away(error) from error
+        except (BaseError, OSError) as error:
+            if _code(error) == "InvalidRange":
+                raise Damaged(f"{ref.store}/{ref.key} is shorter than its reference says") from error
+            raise self._away(error) from error
+
+    def _body(self, result: GetResult) -> bytes:
+        try:
+            return result.bytes().to_bytes()
+        except (BaseError, OSError) as error:
+            raise self._away(error) from error
+
+    def _read_back(self, new: NewObject) -> Stored:
+        """What has the key already. It may be gone again, or a folder of a gateway that maps keys to files."""
+        key_only = ObjectRef(tenant=new.tenant, store=new.store, key=new.key, length=0, size=0, sha256="")
+        try:
+            result = self._get(key_only, {})
+        except Absent as error:
+            raise StoreAway(f"{new.store}/{new.key} can be neither created nor read; try again") from error
+        data = self._body(result)
+        return Stored(_whole(new, data, result.meta["version"]), data, created=False)
+
+    def _away(self, error: Exception) -> StoreAway:
+        return s3_control.away(self._config, _code(error))
+
+
+def _open(config: Store, bucket: str) -> obstore.store.S3Store:
+    return obstore.store.S3Store(
+        bucket,
+        endpoint=config.endpoint,
+        region=config.region,
+        access_key_id=config.access_key,
+        secret_access_key=config.secret_key,
+        virtual_hosted_style_request=False,
+        checksum_algorithm="SHA256",
+        client_options={
+            "allow_http": True,
+            "connect_timeout": CONNECT_TIMEOUT,
+            "read_timeout": READ_TIMEOUT,
+            "timeout": REQUEST_TIMEOUT,
+        },
+        retry_config={"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT},
+    )
+
+
+def _whole(new: NewObject, data: bytes, version_id: str | None) -> ObjectRef:
+    return ObjectRef(
+        tenant=new.tenant,
+        store=new.store,
+        key=new.key,
+        version_id=version_id,
+        length=len(data),
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _code(error: Exception) -> str | None:
+    """The code in an S3 error document, which obstore gives as text only; None where there was no such answer."""
+    match = _CODE.search(str(error))
+    return match[1] if match else None

@@ -1,0 +1,90 @@
+"""The object store's control plane, by boto3: buckets, versioning, lists. Bytes go through `streams.s3`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config as Tuning
+from botocore.exceptions import BotoCoreError, ClientError
+
+from streams.config import Store
+from streams.objects import StoreAway
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECT_TIMEOUT_S = 2
+READ_TIMEOUT_S = 30
+ATTEMPTS_MAX = 2
+
+# What S3 and its gateways answer where the fault is in the configuration.
+KEY_REFUSED = {
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "XAdminUserNotFound",  # versitygw's word, with status 404
+}
+FULL = {"InsufficientStorage", "QuotaExceeded"}
+
+
+def client(config: Store) -> S3Client:
+    """A boto3 client, safe for many threads. Path-style addresses: a bucket is no host name here."""
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=config.endpoint,
+        aws_access_key_id=config.access_key,
+        aws_secret_access_key=config.secret_key,
+        region_name=config.region,
+        config=Tuning(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+def away(config: Store, code: str | None) -> StoreAway:
+    """The error for a store that answers `code`, or does not answer at all (None): what happened and what to do."""
+    if code is None:
+        return StoreAway(f"the object store at {config.endpoint} does not answer; start it, or mend [store] endpoint")
+    if code in KEY_REFUSED:
+        return StoreAway(f"the object store at {config.endpoint} refuses the access key ({code}); mend [store]")
+    if code in FULL:
+        return StoreAway(f"the object store at {config.endpoint} is full ({code}); free space where its data are")
+    if code == "NoSuchBucket":
+        return StoreAway(f"a bucket is missing at {config.endpoint}; `radstream up` creates those of [store.buckets]")
+    return StoreAway(f"the object store at {config.endpoint} answered {code}; its own log says more")
+
+
+@contextmanager
+def answering(config: Store) -> Iterator[None]:
+    """Turns boto3's errors into StoreAway."""
+    try:
+        yield
+    except ClientError as error:
+        raise away(config, error.response["Error"].get("Code")) from error
+    except BotoCoreError as error:
+        raise away(config, None) from error
+
+
+def ensure_buckets(config: Store) -> None:
+    """Creates what is missing of the configured buckets and keeps versions in each. Raises StoreAway."""
+    control = client(config)
+    with answering(config):
+        present = {bucket["Name"] for bucket in control.list_buckets()["Buckets"]}
+        for bucket in config.buckets.values():
+            if bucket not in present:
+                control.create_bucket(Bucket=bucket)
+            control.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+
+def list_keys(control: S3Client, config: Store, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Key and size (bytes) of each object under a prefix, in key order. Raises StoreAway."""
+    with answering(config):
+        for page in control.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                yield entry["Key"], entry["Size"]
