@@ -124,7 +124,8 @@ class ProtectedBlocks:
             block = AESSIV(self._keys.encryption(key_id)).decrypt(sealed, self._associated(ref.block_id, key_id))
         except InvalidTag:
             raise Unopened(f"block {ref.block_id} does not open with key '{key_id}'") from None
-        return msgspec.json.decode(block, type=Attributes)
+        # Not msgspec.json, which refuses lone surrogates.
+        return msgspec.convert(json.loads(block), Attributes)
 
     def _create(self, level: Level, name: str, block: bytes) -> ProtectedRef:
         key_id = self._keys.current()

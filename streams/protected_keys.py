@@ -102,9 +102,8 @@ def _read(path: Path) -> _Content:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         content = msgspec.convert(values, _Content)
     except OSError as error:
-        raise ConfigError(
-            f"{path}: the key file cannot be read ({type(error).__name__}); mend [protected] key_file, or restore the file"
-        ) from None
+        why = type(error).__name__
+        raise ConfigError(f"{path}: the key file cannot be read ({why}); restore it, or mend [protected]") from None
     except (ValueError, msgspec.ValidationError):
         # The parser's text may quote a key.
         raise ConfigError(f"{path}: not a key file; restore it from its copy") from None
