@@ -1,0 +1,186 @@
+"""One member of a consumer group by KIP-848. Nothing is ever skipped: there is no automatic reset, and no automatic
+commit. A commit carries the topic's id, so that offsets of a deleted topic are never taken for those of its successor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+
+from streams.kafka_errors import LogError, of_exception, translated
+from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
+from streams.step import TopicChanged
+from streams.wire import Record
+
+_SETTINGS: dict[str, Any] = {
+    "group.protocol": "consumer",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # Partitions without a committed offset get one on assignment; all else that is out of range is an error.
+    "auto.offset.reset": "error",
+    "fetch.wait.max.ms": 100,
+    "queued.max.messages.kbytes": 8_192,
+}
+_CALL_S = 10.0
+_ASSIGN_S_MAX = 30.0
+_AGAIN_S = 0.5
+
+Ids = Callable[[Collection[str]], Mapping[str, str]]
+
+
+class KafkaConsumer:
+    """`ids_of` asks the broker for the ids of topics."""
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        group: str,
+        topics: Sequence[str],
+        on_assign: OnAssign,
+        on_revoke: OnRevoke,
+        ids_of: Ids,
+    ) -> None:
+        self._group = group
+        self._on_assign = on_assign
+        self._on_revoke = on_revoke
+        self._ids_of = ids_of
+        self._ids: dict[str, str] = {}
+        self._failure: BaseException | None = None
+        self._consumer = confluent_kafka.Consumer(
+            {**_SETTINGS, **settings, "group.id": group, "error_cb": self._on_error}
+        )
+        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def poll(self, records_max: int, timeout_s: float) -> Sequence[Record]:
+        first = self._consumer.poll(timeout_s)
+        self._raise_failure()
+        if first is None:
+            return ()
+        # `consume` would wait for the whole number: it only takes what is there.
+        more = self._consumer.consume(records_max - 1, 0) if records_max > 1 else []
+        self._raise_failure()
+        return [self._record(message) for message in (first, *more)]
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _record(self, message: Any) -> Record:
+        if (error := message.error()) is not None:
+            raise translated(error, f"read of {message.topic()}/{message.partition()} at {message.offset()}")
+        return to_record(message, self._ids[message.topic()])
+
+    def _on_error(self, error: KafkaError) -> None:
+        failure = translated(error, f"group {self._group}")
+        if isinstance(failure, LogRefused) or error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._failure = failure
+
+    # Callbacks, run inside `poll` and `close`. What they raise is kept: librdkafka must not see it.
+
+    def _assigned(self, _: confluent_kafka.Consumer, given: list[confluent_kafka.TopicPartition]) -> None:
+        try:
+            starts = self._starts(given)
+            chosen = self._on_assign(sorted(starts))
+            starts.update(chosen)
+        except BaseException as error:  # noqa: BLE001 - raised again by poll
+            self._failure = error
+            return
+        self._consumer.incremental_assign(
+            [confluent_kafka.TopicPartition(name.topic, name.partition, start) for name, start in starts.items()]
+        )
+
+    def _starts(self, given: list[confluent_kafka.TopicPartition]) -> dict[TopicPartition, int]:
+        """Committed offsets, or the beginning. Tries for a while: an assignment cannot be put off."""
+        deadline = time.monotonic() + _ASSIGN_S_MAX
+        while True:
+            try:
+                self._ids.update(self._ids_of({partition.topic for partition in given}))
+                return {ours(found): self._start(found) for found in self._consumer.committed(given, _CALL_S)}
+            except KafkaException as error:
+                failure: LogError = of_exception(error, f"committed offsets of group {self._group}")
+            except LogAway as error:
+                failure = error
+            if not isinstance(failure, LogAway) or time.monotonic() > deadline:
+                raise failure
+            time.sleep(_AGAIN_S)
+
+    def _start(self, found: confluent_kafka.TopicPartition) -> int:
+        if found.error is not None:
+            raise translated(found.error, f"committed offset of {found.topic}/{found.partition}")
+        if found.offset < 0:
+            return int(OFFSET_BEGINNING)
+        if found.metadata and found.metadata != self._ids[found.topic]:
+            raise TopicChanged(
+                f"{found.topic}: group {self._group} had read topic id {found.metadata}, now it is "
+                f"{self._ids[found.topic]}: the topic was deleted and created again"
+            )
+        return int(found.offset)
+
+    def _revoked(self, _: confluent_kafka.Consumer, gone: list[confluent_kafka.TopicPartition]) -> None:
+        self._give_back(gone, lost=False)
+
+    def _lost(self, _: confluent_kafka.Consumer, gone: list[confluent_kafka.TopicPartition]) -> None:
+        self._give_back(gone, lost=True)
+
+    def _give_back(self, gone: list[confluent_kafka.TopicPartition], *, lost: bool) -> None:
+        try:
+            self._on_revoke(sorted(ours(partition) for partition in gone), lost)
+        except BaseException as error:  # noqa: BLE001 - raised again by poll
+            self._failure = error
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        self._consumer.pause([theirs(name) for name in partitions])
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        self._consumer.resume([theirs(name) for name in partitions])
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        try:
+            self._consumer.seek(confluent_kafka.TopicPartition(partition.topic, partition.partition, offset))
+        except KafkaException as error:
+            raise of_exception(error, f"seek in {partition.topic}/{partition.partition}") from None
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        wanted = [
+            confluent_kafka.TopicPartition(name.topic, name.partition, offset, metadata=self._ids[name.topic])
+            for name, offset in offsets.items()
+        ]
+        what = f"commit of group {self._group}"
+        try:
+            results = self._consumer.commit(offsets=wanted, asynchronous=False)
+        except KafkaException as error:
+            raise of_exception(error, what) from None
+        for result in results:
+            if result.error is not None:
+                raise translated(result.error, what)
+
+    def close(self) -> None:
+        self._consumer.close()
+        self._raise_failure()
+
+
+def ours(partition: confluent_kafka.TopicPartition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.partition)
+
+
+def theirs(name: TopicPartition) -> confluent_kafka.TopicPartition:
+    return confluent_kafka.TopicPartition(name.topic, name.partition)
+
+
+def to_record(message: Any, topic_id: str) -> Record:
+    """A `confluent_kafka.Message`, typed as Any since its parts may be absent in one that is an error."""
+    return Record(
+        topic=message.topic(),
+        topic_id=topic_id,
+        partition=message.partition(),
+        offset=message.offset(),
+        timestamp_ms=message.timestamp()[1],
+        key=message.key(),
+        value=message.value(),
+        headers=tuple((key, value or b"") for key, value in message.headers() or ()),
+    )

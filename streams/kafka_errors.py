@@ -1,0 +1,67 @@
+"""librdkafka's errors, as the few that the runtime tells apart."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+
+from streams.log import Fenced, LogAway, LogRefused, OffsetOutOfRange
+
+_OUT_OF_RANGE = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}
+_FENCED = {
+    KafkaError.FENCED_MEMBER_EPOCH,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError._ASSIGNMENT_LOST,
+    KafkaError._FENCED,
+}
+_REFUSED = {
+    KafkaError._AUTHENTICATION,
+    KafkaError._FATAL,
+    KafkaError._GAPLESS_GUARANTEE,
+    KafkaError._INVALID_ARG,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNSUPPORTED_FEATURE,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+    KafkaError.INVALID_CONFIG,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_REQUEST,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.SECURITY_DISABLED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNSUPPORTED_ASSIGNOR,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    KafkaError.UNSUPPORTED_VERSION,
+}
+
+LogError = LogAway | LogRefused | OffsetOutOfRange | Fenced
+
+
+def translated(error: KafkaError, what: str) -> LogError:
+    """The error as an exception to raise. `what` says what was tried, on which topic or group.
+
+    What is neither a range, a fence nor a refusal is taken for absence: librdkafka goes on trying, and so do we.
+    """
+    text = f"{what}: {error.name()}: {error.str()}"
+    if error.code() in _OUT_OF_RANGE:
+        return OffsetOutOfRange(text)
+    if error.code() in _FENCED:
+        return Fenced(text)
+    if error.fatal() or error.code() in _REFUSED:
+        return LogRefused(text)
+    return LogAway(text)
+
+
+def of_exception(error: KafkaException, what: str) -> LogError:
+    return translated(error.args[0], what)

@@ -1,0 +1,120 @@
+"""The log on Apache Kafka, by librdkafka. Every client's settings come from `streams.config.Kafka` and from here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, admin
+
+from streams.config import Kafka
+from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
+from streams.kafka_errors import of_exception, translated
+from streams.kafka_producer import KafkaProducer
+from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
+from streams.wire import Record
+
+# Its constructors are not typed.
+_OFFSET_SPEC: Any = vars(admin)["OffsetSpec"]
+_CALL_S = 10.0
+_READ_BATCH = 500
+_READ_SETTINGS: dict[str, Any] = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 100,
+}
+
+
+class KafkaLog:
+    """Clients are made when they are asked for; the one for administration is kept. Safe for several threads."""
+
+    def __init__(self, config: Kafka) -> None:
+        self._settings: dict[str, Any] = {"bootstrap.servers": config.bootstrap, **config.properties}
+        self._admin = admin.AdminClient(self._settings)
+
+    def producer(self) -> KafkaProducer:
+        return KafkaProducer(self._settings)
+
+    def consumer(
+        self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool
+    ) -> KafkaConsumer:
+        # KIP-848: 'range' gives one partition number of all topics to one member, 'uniform' spreads them.
+        settings = {**self._settings, "group.remote.assignor": "range" if co_partitioned else "uniform"}
+        return KafkaConsumer(settings, group, topics, on_assign, on_revoke, self.topic_ids)
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        """Ends early where compaction has removed the last records before `end`."""
+        topic_id = self.topic_id(partition.topic)
+        # The group's name is never used: partitions are assigned by hand and nothing is committed.
+        consumer = confluent_kafka.Consumer({**self._settings, **_READ_SETTINGS, "group.id": "none"})
+        try:
+            consumer.assign([confluent_kafka.TopicPartition(partition.topic, partition.partition, start)])
+            while start < end:
+                for message in _fetched(consumer, partition, start):
+                    if message.error() is not None:
+                        return
+                    start = message.offset() + 1
+                    if start > end:
+                        return
+                    yield to_record(message, topic_id)
+        finally:
+            consumer.close()
+
+    def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        first = self._offsets(partitions, _OFFSET_SPEC.earliest())
+        end = self._offsets(partitions, _OFFSET_SPEC.latest())
+        return {name: (first[name], end[name]) for name in partitions}
+
+    def _offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
+        asked = self._admin.list_offsets({theirs(name): spec for name in partitions}, request_timeout=_CALL_S)
+        return {ours(name): _answer(future, f"offsets of {name.topic}").offset for name, future in asked.items()}
+
+    def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
+        wanted = ConsumerGroupTopicPartitions(group, [theirs(name) for name in partitions])
+        what = f"committed offsets of group {group}"
+        try:
+            (future,) = self._admin.list_consumer_group_offsets([wanted], request_timeout=_CALL_S).values()
+            found = _answer(future, what).topic_partitions
+        except LogRefused as error:
+            if KafkaError(KafkaError.GROUP_ID_NOT_FOUND).name() in str(error):
+                return dict.fromkeys(partitions)
+            raise
+        return {ours(name): name.offset if name.offset >= 0 else None for name in found}
+
+    def partitions(self, topic: str) -> int:
+        return len(self._described([topic])[topic].partitions)
+
+    def topic_id(self, topic: str) -> str:
+        return self.topic_ids([topic])[topic]
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        return {name: str(found.topic_id) for name, found in self._described(topics).items()}
+
+    def _described(self, topics: Collection[str]) -> dict[str, Any]:
+        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_CALL_S)
+        return {name: _answer(future, f"topic {name}") for name, future in asked.items()}
+
+
+def _answer(future: Any, what: str) -> Any:
+    try:
+        return future.result(timeout=2 * _CALL_S)
+    except KafkaException as error:
+        raise of_exception(error, what) from None
+    except TimeoutError:
+        raise LogAway(f"{what}: no answer") from None
+
+
+def _fetched(consumer: confluent_kafka.Consumer, partition: TopicPartition, at: int) -> list[Any]:
+    """What has come; the last may say that the end is reached. Raises LogAway where nothing comes."""
+    what = f"read of {partition.topic}/{partition.partition} at {at}"
+    first = consumer.poll(_CALL_S)
+    if first is None:
+        raise LogAway(f"{what}: no answer")
+    messages = [first, *consumer.consume(_READ_BATCH, 0)]
+    for message in messages:
+        error = message.error()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            raise translated(error, what)
+    return messages
