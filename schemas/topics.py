@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 Lane = Literal["stat", "routine", "bulk"]
-Kind = Literal["instance", "single", "group"]
+Kind = Literal["instance", "decision", "single", "group"]
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +19,11 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     owner: str
     config: dict[str, str]
     subject: str | None = None
+
+    @property
+    def co_partitioned(self) -> bool:
+        """Whether it has `Topics.partitions` partitions, one for the same studies in every such topic."""
+        return self.kind in ("instance", "decision")
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +38,7 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: dict[str, Group]
 
     def in_lane(self, topic: str, lane: Lane) -> str:
-        """The physical topic of an instance topic in a lane; 'routine' has no suffix."""
+        """The physical topic of an instance topic in a lane; 'routine' has no suffix, nor has any topic of another kind."""
         if self.topics[topic].kind != "instance" or lane == "routine":
             return topic
         return f"{topic}.{lane}"
