@@ -38,7 +38,7 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: dict[str, Group]
 
     def in_lane(self, topic: str, lane: Lane) -> str:
-        """The physical topic of an instance topic in a lane; 'routine' has no suffix, nor has any topic of another kind."""
+        """The physical topic of an instance topic in a lane; 'routine' and other kinds have no suffix."""
         if self.topics[topic].kind != "instance" or lane == "routine":
             return topic
         return f"{topic}.{lane}"

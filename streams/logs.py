@@ -112,15 +112,9 @@ def _route_libraries() -> None:
     # The standard library would print a traceback, text included, where a handler fails.
     logging.raiseExceptions = False
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        place = f"{Path(filename).name}:{lineno}"
+    def show(*about: Any, **_: Any) -> None:
+        category, filename, line = about[1:4]
+        place = f"{Path(filename).name}:{line}"
         structlog.get_logger().warning("python_warning", category=category.__name__, place=place)
 
     warnings.showwarning = show

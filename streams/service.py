@@ -28,8 +28,11 @@ from streams.clock import Clock, SystemClock
 from streams.config import Config, ConfigError, Kafka, Service, Site, Store
 from streams.generation import TOPIC, build
 from streams.health import Health, serve
+from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
 from streams.objects import ObjectStore, StoreAway
+from streams.s3 import S3Store
+from streams.schema_ids import read_ids
 from streams.step import TopicChanged
 from streams.stop import Stop
 from streams.wire import SchemaIds, UnknownSchema
@@ -117,10 +120,6 @@ def _run(name: str, kind: type[S], main: Callable[[Context, S], None], path: Pat
 
 
 def _context(name: str, config: Config) -> Context:
-    from streams.kafka_log import KafkaLog
-    from streams.registry import read_ids
-    from streams.s3 import S3Store
-
     kafka = config.section("kafka", Kafka)
     return Context(
         name=name,

@@ -1,0 +1,76 @@
+"""Who did what to which subject, why and when: an event for every command that changes or reveals patient data."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import uuid
+from collections.abc import Mapping
+from typing import Literal
+
+from radstream.errors import Failure
+from streams.clock import Clock, SystemClock
+from streams.config import Site
+from streams.events import AuditEvent, Meta
+from streams.generation import of_facts
+from streams.identity import event_id
+from streams.log import Log, LogAway, LogRefused
+from streams.service import source_of
+from streams.wire import SchemaIds, encode
+
+STEP = "audit"
+_ACKNOWLEDGED_S_MAX = 30.0
+
+
+def audit(
+    log: Log,
+    ids: SchemaIds,
+    site: Site,
+    *,
+    action: str,
+    subject: str,
+    outcome: Literal["success", "refused", "failure"],
+    reason: str = "",
+    attributes: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> AuditEvent:
+    """Writes one audit event and waits for its acknowledgement.
+
+    `subject` is what it was done to: a UID, a digest, a command; `reason` and `attributes` hold no patient data.
+    Raises Failure where the log does not take it: what cannot be audited is not done.
+    """
+    event = AuditEvent(
+        meta=Meta(
+            event_id=event_id(site.tenant, STEP, str(uuid.uuid4()), 0, 0),
+            tenant=site.tenant,
+            site=site.site,
+            lane="routine",
+            subject=subject,
+            occurred_at=(clock or SystemClock()).now(),
+        ),
+        provenance=of_facts(STEP).provenance(),
+        actor=account(),
+        action=action,
+        outcome=outcome,
+        reason=reason,
+        attributes=dict(attributes or {}),
+    )
+    producer = log.producer()
+    try:
+        producer.send(encode(event, ids, source=source_of(site, STEP))).result(timeout=_ACKNOWLEDGED_S_MAX)
+    except (LogAway, LogRefused, TimeoutError) as error:
+        raise Failure(
+            f"{action} was not done: the audit event could not be written ({type(error).__name__}); "
+            "see whether the broker runs: radstream status"
+        ) from None
+    finally:
+        producer.close(_ACKNOWLEDGED_S_MAX)
+    return event
+
+
+def account() -> str:
+    """The operating system's name of whoever runs the command; the number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"

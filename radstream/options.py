@@ -1,0 +1,49 @@
+"""Options that several commands have, and what they open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from infra.local.home import default_home
+from streams import config as configuration
+from streams.config import ENVIRONMENT, Config, Kafka
+from streams.kafka_log import KafkaLog
+from streams.log import Log
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONFIG_NAME = "radstream.toml"
+
+
+def config_option(command: F) -> F:
+    """`--config FILE`, given to the command as `config_path: Path`."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=default_config_path,
+        help=f"Configuration file; else ${ENVIRONMENT}, else that of the local stack.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, given to the command as `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def default_config_path() -> Path:
+    return Path(os.environ[ENVIRONMENT]) if ENVIRONMENT in os.environ else default_home() / CONFIG_NAME
+
+
+def open_config(path: Path) -> Config:
+    """Raises ConfigError, which the command line prints as one message."""
+    return configuration.load(path)
+
+
+def open_log(config: Config) -> Log:
+    return KafkaLog(config.section("kafka", Kafka))
