@@ -1,0 +1,7 @@
+"""Is what was received what it says it is?
+
+Flows in: imaging.instance.received, and the stored objects that it refers to.
+Flows out: imaging.instance.validated, with findings; imaging.instance.quarantined for what is unreadable or
+unidentifiable.
+Touches: reads the object store; writes nothing but its events, through the runner.
+"""

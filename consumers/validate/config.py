@@ -1,0 +1,21 @@
+"""What can be set: section [validate]."""
+
+from __future__ import annotations
+
+from streams.config import Section, Service
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """What one instance may cost. They decide what is quarantined, so they are part of the step's identity."""
+
+    object_bytes_max: int = 4 << 30
+    inflated_bytes_max: int = 64 << 20
+    elements_max: int = 500_000
+    depth_max: int = 64
+
+
+class Settings(Service, frozen=True, kw_only=True):
+    """`threads` work on one partition's instances; memory is about `threads` times the largest object."""
+
+    threads: int = 2
+    limits: Limits = Limits()

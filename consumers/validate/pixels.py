@@ -1,0 +1,156 @@
+"""Is the pixel data as long as the header says, and does it hold together? (PS3.5 sections 8 and A.4)
+
+Lengths and heads only: no pixel is decoded here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from consumers.validate.rules import Broken
+from streams.codestream import picture
+from streams.elements import PIXEL_DATA, Element
+from streams.part10 import (
+    DEFLATED,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Part10,
+)
+
+SAMPLES, PHOTOMETRIC, FRAMES = 0x00280002, 0x00280004, 0x00280008
+ROWS, COLUMNS, BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
+EXTENDED_OFFSET_TABLE = 0x7FE00001
+_NATIVE = DEFLATED | {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
+# MPEG-2, MPEG-4 and HEVC: a fragment is no frame there (PS3.5 annexes A.4.5 to A.4.9), nor in SMPTE ST 2110 flows.
+_VIDEO = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
+_ITEM_HEAD = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    frames: int
+    photometric: str
+
+    @property
+    def native_bytes(self) -> int:
+        """Bytes of native pixel data without its pad byte (PS3.5 section 8.1.1, PS3.3 section C.7.6.3.1.2)."""
+        bits = self.rows * self.columns * self.samples * self.frames * self.bits_allocated
+        if self.samples == 3 and self.photometric in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+            bits = bits * 2 // 3
+        elif self.samples == 3 and self.photometric == "YBR_PARTIAL_420":
+            bits //= 2
+        return (bits + 7) // 8
+
+
+def check(file: Part10, *, is_image: bool) -> Iterator[Broken]:
+    """Names of the rules that the pixel data breaks, with a tag where the rule leaves it open."""
+    element = file.pixel_data
+    if element is None:
+        if is_image:
+            yield "pixel-data-missing", None
+        return
+    illegal = tuple(_illegal(file))
+    if illegal:
+        yield from (("pixel-header", tag) for tag in illegal)
+        return
+    if file.transfer_syntax_uid in _NATIVE and element.undefined_length:
+        yield "pixel-encoding", None
+    elif element.undefined_length:
+        yield from _encapsulated(file, element, shape(file))
+    elif file.transfer_syntax_uid not in _NATIVE:
+        yield "pixel-encoding", None
+    else:
+        yield from _native(element, shape(file))
+
+
+def shape(file: Part10) -> Shape:
+    return Shape(
+        rows=file.unsigned(ROWS) or 0,
+        columns=file.unsigned(COLUMNS) or 0,
+        samples=file.unsigned(SAMPLES) or 0,
+        bits_allocated=file.unsigned(BITS_ALLOCATED) or 0,
+        frames=1 if _empty(file, FRAMES) else file.integer(FRAMES) or 0,
+        photometric=file.text(PHOTOMETRIC) or "",
+    )
+
+
+def _illegal(file: Part10) -> Iterator[int]:
+    """Tags without whose value nothing can be said of the pixels."""
+    for tag in (SAMPLES, ROWS, COLUMNS, BITS_ALLOCATED):
+        if not file.unsigned(tag):
+            yield tag
+    if not file.text(PHOTOMETRIC):
+        yield PHOTOMETRIC
+    if not _empty(file, FRAMES) and (file.integer(FRAMES) or 0) < 1:
+        yield FRAMES
+
+
+def _empty(file: Part10, tag: int) -> bool:
+    return tag not in file.elements or file.elements[tag].length == 0
+
+
+def _native(element: Element, expected: Shape) -> Iterator[Broken]:
+    needed = expected.native_bytes
+    if element.truncated or element.length < needed:
+        yield "pixel-length", None
+    elif element.length > needed + (needed & 1):
+        yield "pixel-length-excess", None
+
+
+def _encapsulated(file: Part10, element: Element, expected: Shape) -> Iterator[Broken]:
+    if element.truncated:
+        yield "pixel-length", None
+        return
+    fragments = tuple(_fragments(file, element))
+    if not fragments:
+        yield "pixel-length", None
+        return
+    (table_at, table_length), starts = fragments[0], fragments[1:]
+    is_video = file.transfer_syntax_uid.startswith(_VIDEO)
+    if len(starts) < (1 if is_video else expected.frames):
+        yield "frames", None
+    if table_length and not is_video:
+        offsets = file.data[table_at : table_at + table_length]
+        first = table_at + table_length
+        if not _points_at(offsets, {at - _ITEM_HEAD - first for at, _ in starts}, expected.frames):
+            yield "offset-table", None
+    if starts and element.tag == PIXEL_DATA:
+        yield from _codestream(file.data[starts[0][0] : starts[0][0] + starts[0][1]], expected)
+
+
+def _fragments(file: Part10, element: Element) -> Iterator[tuple[int, int]]:
+    """First byte and length of each item; the walk has seen to it that they lie inside the file."""
+    position = element.value_at
+    while position + _ITEM_HEAD <= element.end:
+        group, number, length = struct.unpack_from("<HHI", file.data, position)
+        if (group, number) != (0xFFFE, 0xE000):
+            return
+        yield position + _ITEM_HEAD, length
+        position += _ITEM_HEAD + length
+
+
+def _points_at(offsets: bytes, starts: set[int], frames: int) -> bool:
+    """Whether a basic offset table has one entry for each frame, ascending, each the start of a fragment."""
+    if len(offsets) != 4 * frames:
+        return False
+    entries = struct.unpack(f"<{frames}I", offsets)
+    ascending = all(one < next_one for one, next_one in pairwise(entries))
+    return ascending and entries[0] == 0 and starts.issuperset(entries)
+
+
+def _codestream(fragment: bytes, expected: Shape) -> Iterator[Broken]:
+    head = picture(fragment)
+    if head is not None and (head.rows, head.columns, head.samples) != (
+        expected.rows,
+        expected.columns,
+        expected.samples,
+    ):
+        yield "codestream", None

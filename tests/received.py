@@ -1,0 +1,132 @@
+"""Instances as the router would announce them, for tests of the steps behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from streams.clock import SystemClock
+from streams.events import (
+    Event,
+    Instance,
+    InstanceReceived,
+    InstanceValidated,
+    Meta,
+    ObjectRef,
+    Provenance,
+    Source,
+    Technical,
+)
+from streams.generation import StepIdentity
+from streams.identity import event_id, uid_is_usable
+from streams.objects import ObjectStore
+from streams.step import Done, Input, NewObject
+from streams.wire import Record
+
+CLOCK = SystemClock()
+CORPUS = Path(__file__).resolve().parents[1] / ".." / "shared" / "corpus"
+_OFFSETS = itertools.count()
+
+
+def identity(name: str, generation: int = 1) -> StepIdentity:
+    return StepIdentity(name=name, build="0", generation=generation, config_digest="c" * 64)
+
+
+def input_of(event: Event, topic: str) -> Input[Event]:
+    record = Record(topic, "topic-id", 0, next(_OFFSETS), 0, None, None)
+    return Input(event, record)
+
+
+def received(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None = None) -> Input[InstanceReceived]:
+    """Stores the bytes and announces them. The UIDs are those that pydicom reads, unless given."""
+    digest = hashlib.sha256(data).hexdigest()
+    key = f"t/studies/x/{digest}.dcm"
+    ref = store.create(NewObject("t", "hot", key, data)).ref
+    study, series, instance = uids or _uids(data)
+    event = InstanceReceived(
+        meta=_meta(digest),
+        provenance=Provenance(step="dicom_router", build="0", generation=0, config_digest=""),
+        instance=Instance(
+            study_uid=study,
+            series_uid=series,
+            sop_instance_uid=instance,
+            sop_class_uid="",
+            transfer_syntax_uid="",
+            digest=digest,
+        ),
+        object=ref,
+        technical=Technical(),
+        source=Source(protocol="DIMSE", calling_ae="A", called_ae="B", association="1"),
+    )
+    record = Record("imaging.instance.received", "topic-id", 0, next(_OFFSETS), 0, None, None)
+    return Input(event, record)
+
+
+def validated(store: ObjectStore, data: bytes) -> Input[InstanceValidated]:
+    """Stores the bytes and says that they were found valid."""
+    event = received(store, data).event
+    found = InstanceValidated(
+        meta=event.meta,
+        provenance=event.provenance,
+        instance=event.instance,
+        object=event.object,
+        technical=event.technical,
+    )
+    record = Record("imaging.instance.validated", "topic-id", 0, next(_OFFSETS), 0, None, None)
+    return Input(found, record)
+
+
+def events_of(done: Done, store: ObjectStore) -> list[Event]:
+    """What the runner would emit: puts the objects, then asks for the events."""
+    return list(done.events(tuple(store.create(new) for new in done.objects)))
+
+
+def manifest() -> list[dict[str, str]]:
+    """The corpus' rows. Skips the test, and says so, where the corpus is absent."""
+    table = CORPUS / "MANIFEST.tsv"
+    if not table.is_file():
+        pytest.skip("the shared corpus of foreign DICOM files is not here (../shared/corpus)")
+    lines = table.read_text(encoding="utf-8").splitlines()
+    names = lines[0].split("\t")
+    return [dict(zip(names, line.split("\t"), strict=False)) for line in lines[1:]]
+
+
+def _uids(data: bytes) -> tuple[str, str, str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            read = pydicom.dcmread(
+                io.BytesIO(data),
+                force=True,
+                stop_before_pixels=True,
+                specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
+            )
+            found = [str(read.get(name, "")) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+        except Exception:  # noqa: BLE001 - the corpus has files that nothing reads
+            found = ["", "", ""]
+    study, series, instance = (uid if uid_is_usable(uid) else "" for uid in found)
+    return study, series, instance
+
+
+def _meta(digest: str) -> Meta:
+    return Meta(
+        event_id=event_id("t", "dicom_router", digest, 0, 0),
+        tenant="t",
+        site="s",
+        lane="routine",
+        subject=digest,
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def ref_of(data: bytes, key: str) -> ObjectRef:
+    """A reference to bytes that no store has."""
+    digest = hashlib.sha256(data).hexdigest()
+    return ObjectRef(tenant="t", store="hot", key=key, length=len(data), size=len(data), sha256=digest)
