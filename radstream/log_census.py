@@ -1,0 +1,126 @@
+"""What the log holds, counted by reading all of it.
+
+Memory and time grow with the log: a set of digests and a set of event ids. Right for a demo and a test; an archive of
+years asks its catalog.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from streams.events import (
+    EVENTS,
+    SUBJECTS,
+    AuditEvent,
+    Event,
+    InstanceDerived,
+    InstanceQuarantined,
+    InstanceReceived,
+    InstanceValidated,
+    StudyRevision,
+)
+
+REFUSED = "c-store.refused"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    generation: int
+    code: str | None
+    """Why it is in quarantine, or None where it may be used."""
+
+
+@dataclass
+class LogCensus:
+    """Instances are named by their digest, events by their id, objects by their key."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    undecodable: Counter[str] = field(default_factory=Counter)
+    events: dict[str, set[str]] = field(default_factory=lambda: {topic: set() for topic in EVENTS})
+    received: set[str] = field(default_factory=set)
+    received_bytes: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    derivations: dict[str, InstanceDerived] = field(default_factory=dict)
+    revisions: dict[str, StudyRevision] = field(default_factory=dict)
+    studies: set[str] = field(default_factory=set)
+    original_keys: set[str] = field(default_factory=set)
+    derived_keys: set[str] = field(default_factory=set)
+    protected_keys: set[str] = field(default_factory=set)
+    unread: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By group: subjects of records that it has not committed."""
+    parked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    dead_letters: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    read_by_catalog: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By topic: ids of events that the catalog has committed."""
+
+    @property
+    def received_records(self) -> int:
+        return self.records["imaging.instance.received"]
+
+    @property
+    def duplicates(self) -> int:
+        return self.received_records - len(self.events["imaging.instance.received"])
+
+    @property
+    def refused_total(self) -> int:
+        return sum(self.refused.values())
+
+    @property
+    def in_use(self) -> set[str]:
+        return {digest for digest, verdict in self.verdicts.items() if verdict.code is None}
+
+    @property
+    def quarantined(self) -> set[str]:
+        return {digest for digest, verdict in self.verdicts.items() if verdict.code is not None}
+
+    @property
+    def derived(self) -> set[str]:
+        return set(self.derivations)
+
+    def events_unread_by_catalog(self, topic: str) -> int:
+        return len(self.events[topic] - self.read_by_catalog[topic])
+
+    def add(self, event: Event) -> None:
+        """Counts one record of a topic of truth. Records of one event count once, but for `records`."""
+        topic = SUBJECTS[type(event)]
+        self.records[topic] += 1
+        if event.meta.event_id in self.events[topic]:
+            return
+        self.events[topic].add(event.meta.event_id)
+        match event:
+            case InstanceReceived():
+                self._received(event)
+            case InstanceValidated() | InstanceQuarantined():
+                self._judged(event)
+            case InstanceDerived():
+                self._derived(event)
+            case StudyRevision():
+                self.derived_keys.add(event.manifest.key)
+                known = self.revisions.get(event.study_uid)
+                if known is None or event.revision > known.revision:
+                    self.revisions[event.study_uid] = event
+            case AuditEvent(action=action) if action == REFUSED:
+                self.refused[event.reason] += 1
+
+    def _received(self, event: InstanceReceived) -> None:
+        self.received.add(event.instance.digest)
+        self.received_bytes += event.object.length
+        self.studies.add(event.instance.study_uid)
+        self.original_keys.add(event.object.key)
+        self.protected_keys.update(block.object.key for block in event.protected)
+
+    def _judged(self, event: InstanceValidated | InstanceQuarantined) -> None:
+        """The highest generation is current; within one, the first record wins."""
+        digest, generation = event.instance.digest, event.provenance.generation
+        known = self.verdicts.get(digest)
+        if known is None or generation > known.generation:
+            code = event.code if isinstance(event, InstanceQuarantined) else None
+            self.verdicts[digest] = Verdict(generation, code)
+
+    def _derived(self, event: InstanceDerived) -> None:
+        self.derived_keys.update(copy.object.key for copy in event.representations)
+        known = self.derivations.get(event.instance.digest)
+        if known is None or event.provenance.generation > known.provenance.generation:
+            self.derivations[event.instance.digest] = event

@@ -1,0 +1,252 @@
+"""The accounts: whatever happened to an instance, somebody's sum names it, and a loss is seen."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from radstream.accounts import Equation, of_catalog, of_log, of_store
+from radstream.log_census import LogCensus
+from radstream.log_scan import lag_of, scan
+from radstream.store_census import census_of
+from schemas import load_topics
+from streams.events import (
+    AuditEvent,
+    Event,
+    Instance,
+    InstanceDerived,
+    InstanceQuarantined,
+    InstanceReceived,
+    InstanceValidated,
+    Meta,
+    ObjectRef,
+    Provenance,
+    Source,
+    Technical,
+)
+from streams.identity import event_id
+from streams.log import TopicPartition
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.step import NewObject
+from streams.wire import Message, SchemaIds, encode
+
+NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+
+
+@dataclass
+class Site:
+    """A log and a store, and what services would write into them."""
+
+    log: MemoryLog = field(default_factory=MemoryLog)
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        topics = load_topics()
+        for name in topics.topics:
+            for physical in topics.physical(name):
+                self.log.create_topic(physical, 1 if topics.topics[name].kind == "single" else 3)
+
+    def write(self, event: Event) -> None:
+        self.log.append(encode(event, SchemaIds(), source="test"))
+
+    def received(self, name: str, *, kept: bool = True) -> None:
+        ref = self._object(f"t/studies/1.2/1.2.3/{name}/{digest_of(name)}.dcm", kept=kept)
+        source = Source(protocol="DIMSE", calling_ae="A", called_ae="B", association="1")
+        self.write(InstanceReceived(**about(name, "dicom_router", 0), object=ref, technical=Technical(), source=source))
+
+    def validated(self, name: str, generation: int = 1) -> None:
+        ref = self._object("", kept=False)
+        self.write(InstanceValidated(**about(name, "validate", 0, generation), object=ref, technical=Technical()))
+
+    def quarantined(self, name: str, generation: int = 1) -> None:
+        ref = self._object("", kept=False)
+        self.write(
+            InstanceQuarantined(**about(name, "validate", 1, generation), object=ref, code="unreadable", detail="")
+        )
+
+    def derived(self, name: str) -> None:
+        self.write(InstanceDerived(**about(name, "derive", 0, 1), source_size=1))
+
+    def refused(self, number: int) -> None:
+        fields = about(str(number), "audit", 0)
+        del fields["instance"]
+        self.write(AuditEvent(**fields, actor="A", action="c-store.refused", outcome="refused", reason="why"))
+
+    def all_read(self, group: str) -> None:
+        """The group commits all there is."""
+        topics = load_topics().read_by(group)
+        partitions = [TopicPartition(topic, n) for topic in topics for n in range(self.log.partitions(topic))]
+        consumer = self.log.consumer(group, topics, lambda _: {}, lambda *_: None, co_partitioned=True)
+        consumer.poll(1, 0)
+        consumer.commit({partition: end for partition, (_, end) in self.log.bounds(partitions).items()})
+        consumer.close()
+
+    def put_aside(self, topic: str, group: str, name: str) -> None:
+        physical = load_topics().of_group(topic, group)
+        self.log.append(Message(physical, b"k", b"", (("ce_subject", digest_of(name).encode()),)))
+
+    def _object(self, key: str, *, kept: bool) -> ObjectRef:
+        if kept:
+            return self.store.create(NewObject("t", "hot", key, b"x")).ref
+        return ObjectRef(tenant="t", store="hot", key=key, length=1, size=1, sha256="")
+
+    def equations(self) -> dict[str, Equation]:
+        census = scan(self.log, {})
+        found = (*of_log(census), *of_store(census, census_of(self.store, "t")))
+        return {equation.name: equation for equation in found}
+
+
+def digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def about(name: str, step: str, ordinal: int, generation: int = 0) -> dict:
+    digest = digest_of(name)
+    return {
+        "meta": Meta(
+            event_id=event_id("t", step, digest, ordinal, generation),
+            tenant="t",
+            site="s",
+            lane="routine",
+            subject=digest,
+            occurred_at=NOW,
+        ),
+        "provenance": Provenance(step=step, build="1", generation=generation, config_digest=""),
+        "instance": Instance(
+            study_uid="1.2",
+            series_uid="1.2.3",
+            sop_instance_uid=f"1.2.3.{len(name)}",
+            sop_class_uid="1.2",
+            transfer_syntax_uid="1.2",
+            digest=digest,
+        ),
+    }
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def right(equation: Equation) -> dict[str, int]:
+    return {term.what: term.count for term in equation.right}
+
+
+def test_an_empty_site_agrees(site: Site):
+    assert all(equation.agrees and equation.left.count == 0 for equation in site.equations().values())
+
+
+def test_every_request_is_received_a_duplicate_or_refused(site: Site):
+    for name in ("a", "b", "a", "a"):
+        site.received(name)
+    site.refused(1)
+    site.refused(2)
+    requests = site.equations()["requests"]
+    assert requests.left.count == 6
+    assert right(requests) == {"received": 2, "duplicates": 2, "refused": 2}
+    assert requests.agrees
+
+
+def test_what_is_not_read_yet_is_in_flight(site: Site):
+    site.received("a")
+    site.all_read("validate")
+    site.received("b")
+    site.validated("a")
+    equations = site.equations()
+    assert right(equations["validate"])["in flight"] == 1
+    assert right(equations["derive"]) == {
+        "derived": 0,
+        "in flight": 1,
+        "parked by derive": 0,
+        "dead letters of derive": 0,
+    }
+    assert all(equation.agrees for equation in equations.values())
+
+
+def test_what_was_read_and_has_no_result_is_a_loss(site: Site):
+    site.received("a")
+    site.received("b")
+    site.validated("a")
+    site.all_read("validate")
+    equation = site.equations()["validate"]
+    assert not equation.agrees
+    assert str(equation).startswith("2 received = 1 validated + 0 quarantined + 0 in flight")
+
+
+def test_a_result_that_nobody_received_is_seen(site: Site):
+    site.validated("a")
+    assert not site.equations()["validate"].agrees
+
+
+def test_parked_and_dead_are_named(site: Site):
+    for name in ("parked", "dead", "judged"):
+        site.received(name)
+    site.all_read("validate")
+    site.put_aside("imaging.retry", "validate", "parked")
+    site.put_aside("imaging.deadletter", "validate", "dead")
+    site.quarantined("judged")
+    equation = site.equations()["validate"]
+    assert right(equation) == {
+        "validated": 0,
+        "quarantined": 1,
+        "in flight": 0,
+        "parked by validate": 1,
+        "dead letters of validate": 1,
+    }
+    assert equation.agrees
+
+
+def test_the_highest_generation_decides(site: Site):
+    site.received("a")
+    site.quarantined("a", generation=2)
+    site.validated("a", generation=1)
+    site.all_read("validate")
+    equation = site.equations()["validate"]
+    assert right(equation)["quarantined"] == 1
+    assert equation.agrees
+
+
+def test_a_missing_original_is_seen(site: Site):
+    site.received("a")
+    site.received("b", kept=False)
+    equation = site.equations()["original objects"]
+    assert (equation.left.count, equation.agrees) == (2, False)
+
+
+def test_the_catalog_has_every_event_or_has_not_read_it(site: Site):
+    site.received("a")
+    site.received("b")
+    topic = "imaging.instance.received"
+    census = LogCensus()
+    census.events[topic] = {"1", "2", "3"}
+    census.read_by_catalog[topic] = {"1", "2"}
+    assert of_catalog(census, {topic: 2})[0].agrees
+    assert not of_catalog(census, {topic: 1})[0].agrees
+
+
+def test_the_ledger_says_what_the_catalog_has_read(site: Site):
+    for number in range(20):
+        site.received(str(number))
+    topic = "imaging.instance.received"
+    bounds = site.log.bounds([TopicPartition(topic, n) for n in range(3)])
+    (full,) = (partition for partition, (_, end) in bounds.items() if end)
+    assert scan(site.log, {full: 5}).events_unread_by_catalog(topic) == 15
+
+
+def test_bytes_that_are_no_event_are_counted_and_stop_nothing(site: Site):
+    headers = (("schema_subject", b"imaging.instance.received"), ("schema_version", b"1"))
+    site.log.append(Message("imaging.instance.received", b"k", b"\0\0\0\0\0rubbish", headers))
+    site.received("a")
+    census = scan(site.log, {})
+    assert census.undecodable["imaging.instance.received"] == 1
+    assert len(census.received) == 1
+
+
+def test_lag_is_what_is_not_committed(site: Site):
+    site.received("a")
+    site.received("b")
+    assert lag_of(site.log, "validate") == 2
+    site.all_read("validate")
+    assert lag_of(site.log, "validate") == 0
