@@ -1,0 +1,157 @@
+"""The durable write: object, then event, then the acknowledgement."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from producers.dicom_router import header as headers
+from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
+from producers.dicom_router.part10 import stored_file
+from schemas import Lane
+from streams import tracing
+from streams.clock import Clock
+from streams.config import Site
+from streams.events import AuditEvent, Event, Instance, InstanceReceived, Meta, ObjectRef, ProtectedRef, Source
+from streams.generation import StepIdentity, of_facts
+from streams.identity import event_id, original_key, uid_is_usable
+from streams.log import Producer
+from streams.objects import Damaged, ObjectStore
+from streams.protected import Level, ProtectedBlocks
+from streams.step import NewObject
+from streams.wire import SchemaIds, encode
+
+STEP, AUDIT = "dicom_router", "audit"
+PROTOCOL = "DIMSE"
+STORE = "hot"
+_BLOCKS: Final[tuple[tuple[Level, Mapping[int, str]], ...]] = (("study", STUDY_BLOCK), ("series", SERIES_BLOCK))
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where arrivals are kept. Used from the threads of all associations at once."""
+
+    site: Site
+    store: ObjectStore
+    producer: Producer
+    ids: SchemaIds
+    blocks: ProtectedBlocks
+    clock: Clock
+    identity: StepIdentity
+    lanes: Mapping[str, Lane]
+    source: str
+    commit_timeout_s: float
+
+    def keep(self, arrival: Arrival, header: Header) -> str:
+        """Durable when it returns: the object in the store, its event acknowledged. The instance's digest.
+
+        Finding the object there is no proof of its event, so the event is published again, with the same id. Raises
+        StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under the key.
+        """
+        meta = _media_storage(arrival, header)
+        data = stored_file(*meta, arrival.transfer_syntax_uid, arrival.data_set)
+        instance = _instance(arrival, header, hashlib.sha256(data).hexdigest())
+        blocks = self._protected(header)
+        ref = self._put(instance, data)
+        self._publish(self._received(arrival, header, instance, ref, blocks))
+        return instance.digest
+
+    def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
+        """Writes the audit event of a refusal, so that every request is accounted for. Raises as `keep` does."""
+        named = {
+            "sop_class": arrival.sop_class_uid or arrival.abstract_syntax,
+            "sop_instance": arrival.sop_instance_uid,
+        }
+        self._publish(
+            AuditEvent(
+                meta=Meta(
+                    event_id=event_id(self.site.tenant, AUDIT, str(uuid.uuid4()), 0, 0),
+                    tenant=self.site.tenant,
+                    site=self.site.site,
+                    lane=self._lane(arrival),
+                    subject=arrival.association,
+                    occurred_at=self.clock.now(),
+                ),
+                provenance=of_facts(AUDIT).provenance(),
+                actor=arrival.calling_ae,
+                action="c-store.refused",
+                outcome="refused",
+                reason=refusal.reason,
+                attributes={
+                    "status": f"0x{refusal.status:04X}",
+                    "association": arrival.association,
+                    **{name: uid for name, uid in named.items() if uid_is_usable(uid)},
+                },
+            )
+        )
+
+    def _protected(self, header: Header) -> tuple[ProtectedRef, ...]:
+        blocks = ((level, header.protected(block)) for level, block in _BLOCKS)
+        return tuple(self.blocks.put(level, attributes) for level, attributes in blocks if attributes)
+
+    def _put(self, instance: Instance, data: bytes) -> ObjectRef:
+        tenant = self.site.tenant
+        key = original_key(tenant, instance.study_uid, instance.series_uid, instance.sop_instance_uid, instance.digest)
+        ref = self.store.create(NewObject(tenant, STORE, key, data)).ref
+        if ref.sha256 != instance.digest:
+            raise Damaged(key)
+        return ref
+
+    def _publish(self, event: Event) -> None:
+        message = encode(event, self.ids, source=self.source, extra=tracing.new_root())
+        self.producer.send(message).result(timeout=self.commit_timeout_s)
+
+    def _lane(self, arrival: Arrival) -> Lane:
+        return self.lanes.get(arrival.calling_ae, "routine")
+
+    def _received(
+        self,
+        arrival: Arrival,
+        header: Header,
+        instance: Instance,
+        ref: ObjectRef,
+        blocks: tuple[ProtectedRef, ...],
+    ) -> InstanceReceived:
+        return InstanceReceived(
+            meta=Meta(
+                event_id=self.identity.event_id(self.site.tenant, instance.digest, 0),
+                tenant=self.site.tenant,
+                site=self.site.site,
+                lane=self._lane(arrival),
+                subject=instance.digest,
+                occurred_at=self.clock.now(),
+            ),
+            provenance=self.identity.provenance(),
+            instance=instance,
+            object=ref,
+            technical=header.technical(),
+            protected=blocks,
+            source=Source(
+                protocol=PROTOCOL,
+                calling_ae=arrival.calling_ae,
+                called_ae=arrival.called_ae,
+                association=arrival.association,
+            ),
+        )
+
+
+def _media_storage(arrival: Arrival, header: Header) -> tuple[str, str]:
+    """SOP class and instance for group 0002: the data set's, else the command's, else empty."""
+    asked = ((headers.SOP_CLASS, arrival.sop_class_uid), (headers.SOP_INSTANCE, arrival.sop_instance_uid))
+    sop_class, sop_instance = (header.uid(tag) or (uid if uid_is_usable(uid) else "") for tag, uid in asked)
+    return sop_class, sop_instance
+
+
+def _instance(arrival: Arrival, header: Header, digest: str) -> Instance:
+    return Instance(
+        study_uid=header.uid(headers.STUDY),
+        series_uid=header.uid(headers.SERIES),
+        sop_instance_uid=header.uid(headers.SOP_INSTANCE),
+        sop_class_uid=header.uid(headers.SOP_CLASS),
+        transfer_syntax_uid=arrival.transfer_syntax_uid,
+        digest=digest,
+    )

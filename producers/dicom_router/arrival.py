@@ -1,0 +1,76 @@
+"""What arrives with a C-STORE request, and what is refused of it (PS3.4 annex B.2.3).
+
+Little is refused: what is unreadable or unidentifiable is kept, acknowledged, and quarantined by validation with a
+reason. Refused is what would be a wrong record of somebody, or is no instance at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from producers.dicom_router.header import SOP_INSTANCE, Header
+from streams.identity import uid_is_usable
+
+SUCCESS: Final = 0x0000
+SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
+# Store or log away: a sender tries again. The same group with another last digit: trying again does not help.
+OUT_OF_RESOURCES: Final = 0xA700
+TOO_LARGE: Final = 0xA701
+NOT_OF_SOP_INSTANCE: Final = 0xA900
+CANNOT_UNDERSTAND: Final = 0xC000
+
+MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
+VERIFICATION: Final = "1.2.840.10008.1.1"
+NOT_STORABLE: Final = frozenset((MEDIA_DIRECTORY, VERIFICATION))
+
+_NOT_OF_AE: Final = re.compile(r"[^ -\[\]-~]")
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One C-STORE request. UIDs are as the sender gave them, legal or not; `data_set` is as received.
+
+    `oversize` says that the data set was more than the router takes, and that its bytes were let go.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    abstract_syntax: str
+    transfer_syntax_uid: str
+    data_set: bytes
+    calling_ae: str
+    called_ae: str
+    association: str
+    oversize: bool = False
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """`reason` is a sentence without patient data; it goes into the audit event."""
+
+    status: int
+    reason: str
+
+
+def refusal(arrival: Arrival, header: Header) -> Refusal | None:
+    """Why the request is refused, or None.
+
+    A data set of another SOP class than the command's is kept: the bytes are what they are, and validation reports it.
+    Another SOP instance is not: the sender would count an image as archived that is not.
+    """
+    if arrival.oversize:
+        return Refusal(TOO_LARGE, "the data set is larger than [router] object_bytes_max")
+    if arrival.abstract_syntax in NOT_STORABLE or arrival.sop_class_uid in NOT_STORABLE:
+        return Refusal(SOP_CLASS_NOT_SUPPORTED, "not an instance of a storage SOP class")
+    if not uid_is_usable(arrival.transfer_syntax_uid):
+        return Refusal(CANNOT_UNDERSTAND, "the negotiated transfer syntax is not a UID")
+    if (own := header.uid(SOP_INSTANCE)) and own != arrival.sop_instance_uid:
+        return Refusal(NOT_OF_SOP_INSTANCE, "the data set has another SOP Instance UID than the command")
+    return None
+
+
+def ae_title(raw: str) -> str:
+    """An AE title for events: no padding, 16 characters at most, '?' for what PS3.5 section 6.2 does not allow."""
+    return _NOT_OF_AE.sub("?", raw.strip())[:16]

@@ -1,0 +1,94 @@
+"""A C-STORE request becomes a status (PS3.7 section 9.1.1, PS3.4 annex B.2.3)."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import cast
+
+import structlog
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.events import Event
+
+from producers.dicom_router.archive import Archive
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title, refusal
+from producers.dicom_router.header import read_header
+from producers.dicom_router.transport import Discarded, association_id
+from streams import metrics
+from streams.clock import Clock
+from streams.health import Health
+from streams.log import LogAway, LogRefused
+from streams.objects import Damaged, StoreAway
+
+# What is behind a failed write, as readiness says it.
+_WHY = {
+    StoreAway: "the store did not take an object; senders are told to try again (0xA700)",
+    LogAway: "the log did not acknowledge an event; senders are told to try again (0xA700)",
+    TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
+    LogRefused: "the log refused an event; see the broker's log and its ACLs",
+    Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
+}
+_UNREADY_S = 5.0
+
+
+class Receiver:
+    """Answers C-STORE requests: 0x0000 only after the archive has what was sent."""
+
+    def __init__(self, archive: Archive, health: Health, clock: Clock) -> None:
+        self._archive = archive
+        self._health = health
+        self._clock = clock
+        self._failed_at: float | None = None
+
+    def on_c_store(self, event: Event) -> int:
+        """Bound to pynetdicom's EVT_C_STORE; returns the status."""
+        status = self.answer(arrival_of(event))
+        metrics.CSTORE_RESPONSES.labels(f"{status:04X}").inc()
+        return status
+
+    def answer(self, arrival: Arrival) -> int:
+        """The status of one request. Whatever fails, nothing is acknowledged that is not durable."""
+        log = structlog.get_logger()
+        header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
+        try:
+            if refused := refusal(arrival, header):
+                self._archive.refuse(arrival, refused)
+                return refused.status
+            self._archive.keep(arrival, header)
+        except (StoreAway, LogAway, LogRefused, TimeoutError, Damaged) as error:
+            return self._failed(arrival, error)
+        except Exception:
+            # Nobody planned this one. The sender keeps its copy and the association goes on.
+            log.error("instance_failed", association=arrival.association, exc_info=True)
+            return OUT_OF_RESOURCES
+        return SUCCESS
+
+    def settle(self) -> None:
+        """Readiness says yes again some seconds after the last failure: without traffic, nothing else would."""
+        if self._failed_at is not None and self._clock.monotonic() - self._failed_at > _UNREADY_S:
+            self._failed_at = None
+            self._health.ready("commit", True)
+
+    def _failed(self, arrival: Arrival, error: Exception) -> int:
+        why = next(text for kind, text in _WHY.items() if isinstance(error, kind))
+        self._failed_at = self._clock.monotonic()
+        self._health.ready("commit", False, why)
+        name = "object_damaged" if isinstance(error, Damaged) else "instance_not_kept"
+        structlog.get_logger().error(name, error=error, association=arrival.association)
+        return OUT_OF_RESOURCES
+
+
+def arrival_of(event: Event) -> Arrival:
+    """What pynetdicom knows of a request."""
+    request, association = cast(C_STORE, event.request), event.assoc
+    data_set = cast(BytesIO, request.DataSet)
+    return Arrival(
+        sop_class_uid=str(request.AffectedSOPClassUID or ""),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
+        abstract_syntax=str(event.context.abstract_syntax),
+        transfer_syntax_uid=str(event.context.transfer_syntax),
+        data_set=data_set.getvalue(),
+        calling_ae=ae_title(association.requestor.ae_title),
+        called_ae=ae_title(association.acceptor.ae_title),
+        association=association_id(association),
+        oversize=isinstance(data_set, Discarded),
+    )

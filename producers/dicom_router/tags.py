@@ -1,0 +1,116 @@
+"""A bounded reader of the first tags of a data set (PS3.5 chapter 7), for the ingest path.
+
+It keeps the values of a few top-level elements, steps over everything else without recursion, and stops behind the
+last tag it wants. Time and memory are bounded by its ceilings, whatever the input says. `streams.elements` is the walk
+that validation does over the whole data set.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from streams.elements import ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER, SHORT_VRS, UNDEFINED_LENGTH, Encoding
+
+ELEMENTS_MAX: Final = 20_000
+DEPTH_MAX: Final = 32
+VALUE_BYTES_MAX: Final = 16_384
+# A header that needs more than this before (0028,0103) is not one that a scanner wrote.
+INFLATED_BYTES_MAX: Final = 8 << 20
+
+
+class _Broken(Exception):
+    """The bytes are not elements, or a ceiling was reached."""
+
+
+def inflated(data: bytes | memoryview) -> bytes:
+    """The beginning of a deflated data set (PS3.5 annex A.5), up to the ceiling; empty where it does not inflate."""
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, INFLATED_BYTES_MAX)
+    except zlib.error:
+        return b""
+
+
+def scan(data: bytes | memoryview, encoding: Encoding, wanted: Collection[int]) -> Mapping[int, bytes]:
+    """The values of the `wanted` top-level tags, as far as the bytes can be read. Never raises.
+
+    Elements ascend (PS3.5 section 7.1), so nothing is looked for behind the highest wanted tag. Of a tag that stands
+    there twice, the first counts. A value of more than VALUE_BYTES_MAX is left out.
+    """
+    reader = _Reader(data, encoding)
+    values: dict[int, bytes] = {}
+    last = max(wanted)
+    try:
+        while reader.position < len(data):
+            tag, length, implicit_inside = reader.head(encoding.explicit)
+            if tag > last:
+                break
+            if length == UNDEFINED_LENGTH:
+                reader.skip_undefined(implicit_inside)
+                continue
+            value = reader.take(length)
+            if tag in wanted and length <= VALUE_BYTES_MAX:
+                values.setdefault(tag, bytes(value))
+    except _Broken:
+        pass  # What was read up to here is all there is.
+    return values
+
+
+class _Reader:
+    def __init__(self, data: bytes | memoryview, encoding: Encoding) -> None:
+        self.position = 0
+        self._data = memoryview(data)
+        self._elements = 0
+        sign = "<" if encoding.byte_order == "little" else ">"
+        self._explicit_head = struct.Struct(f"{sign}HH2sH").unpack_from
+        self._implicit_head = struct.Struct(f"{sign}HHI").unpack_from
+        self._long = struct.Struct(f"{sign}I").unpack_from
+
+    def head(self, explicit: bool) -> tuple[int, int, bool]:
+        """Tag and length of the next element, whose value comes next; whether what is nested in it is implicit VR."""
+        self._elements += 1
+        if self._elements > ELEMENTS_MAX:
+            raise _Broken
+        at = self.position
+        try:
+            if explicit:
+                group, number, vr, length = self._explicit_head(self._data, at)
+                if vr in SHORT_VRS:
+                    self.position = at + 8
+                    return group << 16 | number, length, False
+                if group != 0xFFFE and vr.isalpha() and vr.isupper():
+                    self.position = at + 12
+                    # What has VR UN and undefined length is implicit VR inside (PS3.5 section 6.2.2).
+                    return group << 16 | number, self._long(self._data, at + 8)[0], vr == b"UN"
+            # Items and delimiters have no VR, nor have elements of writers that did not know one.
+            group, number, length = self._implicit_head(self._data, at)
+            self.position = at + 8
+            return group << 16 | number, length, not explicit
+        except struct.error:
+            raise _Broken from None
+
+    def take(self, length: int) -> memoryview:
+        start, end = self.position, self.position + length
+        if end > len(self._data):
+            raise _Broken
+        self.position = end
+        return self._data[start:end]
+
+    def skip_undefined(self, implicit: bool) -> None:
+        """Steps over a sequence of undefined length and all that is open in it (PS3.5 section 7.5).
+
+        `parts` has an entry for each open sequence and item: whether what stands in it is in implicit VR.
+        """
+        parts = [implicit]
+        while parts:
+            if len(parts) > DEPTH_MAX:
+                raise _Broken
+            tag, length, implicit_inside = self.head(explicit=not parts[-1])
+            if tag in (ITEM_DELIMITER, SEQUENCE_DELIMITER):
+                parts.pop()
+            elif length == UNDEFINED_LENGTH:
+                parts.append(parts[-1] or (tag != ITEM and implicit_inside))
+            else:
+                self.take(length)
