@@ -1,17 +1,20 @@
-"""Waiting for a condition instead of sleeping for a time."""
+"""Waiting for a condition, with a deadline: tests do not sleep."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-POLL_S = 0.02
+T = TypeVar("T")
+POLL_S = 0.05
 
 
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float) -> None:
-    """Returns as soon as `condition` is true. Raises AssertionError, which names `what`, after the deadline."""
+def wait_until(condition: Callable[[], T], what: str, deadline_s: float = 30.0) -> T:
+    """Asks again and again until the answer is true, and returns it. Fails with `what` it waited for."""
     end = time.monotonic() + deadline_s
-    while not condition():
+    while not (answer := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"waited {deadline_s} s for {what}")
+            raise AssertionError(f"waited {deadline_s:g} s in vain for {what}")
         time.sleep(POLL_S)
+    return answer

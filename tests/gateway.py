@@ -1,0 +1,71 @@
+"""A versitygw of a test's own, over a folder of its own: one that may be damaged, stopped and filled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+
+from infra.local.tools import gateway
+from streams.config import Store
+from tests.waiting import wait_until
+
+BUCKETS = {"hot": "hot", "warm": "warm"}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    config: Store
+    root: Path
+    process: subprocess.Popen[bytes]
+
+    def file(self, store: str, key: str) -> Path:
+        """The file that holds an object's latest version."""
+        return self.root / self.config.buckets[store] / key
+
+    def freeze(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@contextmanager
+def run_gateway(folder: Path, port: int | None = None) -> Iterator[Gateway]:
+    """Starts a gateway with the options of the local stack, and kills it. The folder may be one that was used before."""
+    for name in ("root", "versions"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    store = Store(endpoint=f"http://127.0.0.1:{port}", access_key="test", secret_key="test-secret", buckets=BUCKETS)
+    posix = ("posix", "--bucketlinks", "--disable-object-lock-file", "--versioning-dir", str(folder / "versions"))
+    process = subprocess.Popen(
+        [gateway.versitygw(print), "--port", f"127.0.0.1:{port}", "--health", "/up", *posix, str(folder / "root")],
+        env={**os.environ, "ROOT_ACCESS_KEY_ID": store.access_key, "ROOT_SECRET_ACCESS_KEY": store.secret_key},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: _answers(f"{store.endpoint}/up"), "the gateway's health", 30.0)
+        yield Gateway(store, folder / "root", process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return urllib3.request("GET", url, timeout=1.0, retries=False).status == 200
+    except urllib3.exceptions.HTTPError:
+        return False

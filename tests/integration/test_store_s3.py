@@ -1,0 +1,144 @@
+"""The S3 store against a real gateway, and what it says when the gateway fails."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from botocore.exceptions import ClientError
+
+from streams import s3, s3_control
+from streams.config import ConfigError, Store
+from streams.events import ObjectRef
+from streams.objects import ObjectStore, StoreAway
+from streams.s3 import S3Store
+from streams.step import NewObject
+from tests.gateway import Gateway, free_port, run_gateway
+from tests.store_suite import HOT, Overwrite, StoreSuite, new
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with run_gateway(tmp_path_factory.mktemp("gateway")) as running:
+        s3_control.ensure_buckets(running.config)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def store(gateway: Gateway) -> ObjectStore:
+    return S3Store(gateway.config)
+
+
+@pytest.fixture
+def overwrite(gateway: Gateway) -> Overwrite:
+    def replace(ref: ObjectRef, data: bytes) -> None:
+        gateway.file(ref.store, ref.key).write_bytes(data)
+
+    return replace
+
+
+class TestS3Store(StoreSuite):
+    def test_buckets_are_made_once_and_keep_versions(self, gateway: Gateway) -> None:
+        s3_control.ensure_buckets(gateway.config)
+        control = s3_control.client(gateway.config)
+        for bucket in gateway.config.buckets.values():
+            assert control.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+
+    def test_a_put_carries_a_digest_and_the_store_refuses_a_bad_one(self, gateway: Gateway, store: ObjectStore) -> None:
+        ref = store.create(new("digest", b"content")).ref
+        control = s3_control.client(gateway.config)
+        head = control.head_object(Bucket="hot", Key=ref.key, ChecksumMode="ENABLED")
+        assert base64.b64decode(head["ChecksumSHA256"]).hex() == ref.sha256
+        wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
+        with pytest.raises(ClientError, match="BadDigest"):
+            control.put_object(Bucket="hot", Key="general/bad", Body=b"content", ChecksumSHA256=wrong)
+
+    def test_keys_that_a_file_system_cannot_hold_together_are_refused_and_not_lost(self, store: ObjectStore) -> None:
+        store.create(new("file", b"x"))
+        with pytest.raises(StoreAway, match="file/below"):
+            store.create(new("file/below", b"y"))
+
+    def test_an_unknown_store_is_an_error_of_the_configuration(self, store: ObjectStore) -> None:
+        with pytest.raises(ConfigError, match="glacier"):
+            store.create(NewObject("general", "glacier", "general/x", b""))
+
+
+def ref_of(key: str, size: int = 1) -> ObjectRef:
+    return ObjectRef(tenant="general", store=HOT, key=key, length=size, size=size, sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"endpoint": "http://127.0.0.1:{free}"}, "does not answer"),
+        ({"access_key": "stranger"}, "refuses the access key"),
+        ({"secret_key": "wrong"}, "refuses the access key"),
+        ({"buckets": {"hot": "no-such-bucket"}}, "bucket is missing"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_away_and_nothing_is_absent(
+    gateway: Gateway, change: dict[str, str], says: str
+) -> None:
+    """An absent object reads as erased elsewhere: no fault of ours may look like one."""
+    if "endpoint" in change:
+        change = {"endpoint": change["endpoint"].format(free=free_port())}
+    store = S3Store(msgspec.structs.replace(gateway.config, **change))
+    calls = (
+        lambda: store.create(new("away", b"x")),
+        lambda: store.read(ref_of("general/away")),
+        lambda: store.exists(ref_of("general/away")),
+        lambda: store.exists(ref_of("general/away", size=0)),
+        lambda: list(store.keys(HOT)),
+    )
+    for call in calls:
+        started = time.monotonic()
+        with pytest.raises(StoreAway, match=says):
+            call()
+        assert time.monotonic() - started < 5
+
+
+def test_a_store_that_hangs_is_away_and_comes_back(
+    gateway: Gateway, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "READ_TIMEOUT", timedelta(seconds=1))
+    impatient = S3Store(gateway.config)
+    ref = impatient.create(new("hang", b"before")).ref
+    gateway.freeze()
+    try:
+        with pytest.raises(StoreAway):
+            impatient.read(ref)
+        with pytest.raises(StoreAway):
+            impatient.create(new("hang-2", b"during"))
+    finally:
+        gateway.thaw()
+    assert impatient.read(ref) == b"before"
+    stored = impatient.create(new("hang-2", b"during"))
+    assert stored.data == b"during"
+
+
+def test_a_store_that_is_killed_and_started_again_is_used_again(tmp_path: Path) -> None:
+    port = free_port()
+    with run_gateway(tmp_path, port) as first:
+        s3_control.ensure_buckets(first.config)
+        store = S3Store(first.config)
+        ref = store.create(new("x", b"x")).ref
+    with pytest.raises(StoreAway):
+        store.read(ref)
+    with run_gateway(tmp_path, port):
+        assert store.read(ref) == b"x"
+        assert store.create(new("x", b"y")).ref == ref
+
+
+@pytest.mark.parametrize("code", ["InsufficientStorage", "QuotaExceeded"])
+def test_a_full_store_says_so(code: str) -> None:
+    """versitygw answers 507 InsufficientStorage where its disk is full."""
+    config = Store(endpoint="http://127.0.0.1:1", access_key="", secret_key="", buckets={})
+    assert "is full" in str(s3_control.away(config, code))

@@ -1,0 +1,158 @@
+"""What every object store must do: one suite, run on the fake and on the real one.
+
+A module that runs it defines two fixtures: `store`, and `overwrite`, which puts bytes under a key behind the store's
+back, as a failing disk does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from streams.events import ObjectRef
+from streams.objects import Absent, Damaged, ObjectStore
+from streams.step import NewObject
+
+Overwrite = Callable[[ObjectRef, bytes], None]
+HOT = "hot"
+
+
+def new(key: str, data: bytes) -> NewObject:
+    return NewObject("general", HOT, f"general/{key}", data)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class StoreSuite:
+    def test_what_is_created_is_read_back(self, store: ObjectStore) -> None:
+        stored = store.create(new("round/trip.dcm", b"\0\xffbytes"))
+        assert stored.created
+        assert stored.data == b"\0\xffbytes"
+        assert stored.ref.sha256 == sha256(b"\0\xffbytes")
+        assert (stored.ref.offset, stored.ref.length, stored.ref.size) == (0, 7, 7)
+        assert (stored.ref.tenant, stored.ref.store, stored.ref.key) == ("general", HOT, "general/round/trip.dcm")
+        assert store.read(stored.ref) == b"\0\xffbytes"
+        assert store.exists(stored.ref)
+
+    def test_the_second_creator_gets_what_the_first_stored(self, store: ObjectStore) -> None:
+        first = store.create(new("second", b"first"))
+        second = store.create(new("second", b"second, and longer"))
+        assert not second.created
+        assert second.data == b"first"
+        assert second.ref == first.ref
+        assert store.read(second.ref) == b"first"
+
+    def test_of_many_creators_at_once_one_wins_and_all_hold_its_bytes(self, store: ObjectStore) -> None:
+        creators = 16
+        start = threading.Barrier(creators)
+
+        def create(number: int) -> tuple[bool, bytes, ObjectRef]:
+            start.wait()
+            stored = store.create(new("race", bytes([number]) * (1000 + number)))
+            return stored.created, stored.data, stored.ref
+
+        with ThreadPoolExecutor(creators) as pool:
+            results = list(pool.map(create, range(creators)))
+        assert sum(created for created, _, _ in results) == 1
+        winner = next(data for created, data, _ in results if created)
+        assert {data for _, data, _ in results} == {winner}
+        assert len({ref for _, _, ref in results}) == 1
+        assert store.read(results[0][2]) == winner
+
+    def test_a_part_is_read_by_offset_and_length_and_checked_by_its_own_digest(self, store: ObjectStore) -> None:
+        whole = store.create(new("parts", b"codestreamTHUMBNAIL")).ref
+        part = msgspec.structs.replace(whole, offset=10, length=9, sha256=sha256(b"THUMBNAIL"))
+        assert store.read(part) == b"THUMBNAIL"
+        first = msgspec.structs.replace(whole, offset=0, length=1, sha256=sha256(b"c"))
+        assert store.read(first) == b"c"
+        nothing = msgspec.structs.replace(whole, offset=5, length=0, sha256=sha256(b""))
+        assert store.read(nothing) == b""
+
+    def test_bytes_that_are_not_those_of_the_reference_are_damaged(self, store: ObjectStore) -> None:
+        whole = store.create(new("another", b"0123456789")).ref
+        with pytest.raises(Damaged):
+            store.read(msgspec.structs.replace(whole, sha256=sha256(b"else")))
+        with pytest.raises(Damaged):
+            store.read(msgspec.structs.replace(whole, offset=2, length=3, sha256=sha256(b"012")))
+        with pytest.raises(Damaged):
+            store.read(msgspec.structs.replace(whole, length=11, size=11))
+        with pytest.raises(Damaged):
+            store.read(msgspec.structs.replace(whole, offset=10, length=5, size=20))
+
+    def test_a_flipped_bit_and_a_cut_are_seen(self, store: ObjectStore, overwrite: Overwrite) -> None:
+        whole = store.create(new("rotten", b"0123456789" * 100)).ref
+        part = msgspec.structs.replace(whole, offset=10, length=5, sha256=sha256(b"01234"))
+        overwrite(whole, b"0123456789" * 99 + b"0123456788")
+        with pytest.raises(Damaged):
+            store.read(whole)
+        overwrite(whole, b"0123456789")
+        with pytest.raises(Damaged):
+            store.read(whole)
+        with pytest.raises(Damaged):
+            store.read(part)
+        assert store.exists(whole)
+
+    def test_what_is_not_there_is_absent(self, store: ObjectStore) -> None:
+        there = store.create(new("there", b"x")).ref
+        elsewhere = msgspec.structs.replace(there, key="general/not-there", version_id=None)
+        for ref in (elsewhere, msgspec.structs.replace(elsewhere, length=0, size=0, sha256=sha256(b""))):
+            assert not store.exists(ref)
+            with pytest.raises(Absent):
+                store.read(ref)
+
+    def test_a_version_is_named_and_another_version_is_absent(self, store: ObjectStore) -> None:
+        ref = store.create(new("versions", b"x")).ref
+        assert ref.version_id
+        other = msgspec.structs.replace(ref, version_id="01AAAAAAAAAAAAAAAAAAAAAAAA")
+        assert not store.exists(other)
+        with pytest.raises(Absent):
+            store.read(other)
+
+    def test_an_empty_object(self, store: ObjectStore) -> None:
+        stored = store.create(new("empty", b""))
+        assert stored.created
+        assert store.read(stored.ref) == b""
+        assert store.exists(stored.ref)
+        again = store.create(new("empty", b"not empty"))
+        assert (again.created, again.data) == (False, b"")
+
+    def test_a_big_object(self, store: ObjectStore) -> None:
+        data = hashlib.shake_256(b"big").digest(1 << 20) * 64
+        ref = store.create(new("big", data)).ref
+        assert ref.size == 64 << 20
+        assert store.read(ref) == data
+        middle = msgspec.structs.replace(
+            ref, offset=(32 << 20) - 1, length=3, sha256=sha256(data[(32 << 20) - 1 :][:3])
+        )
+        assert len(store.read(middle)) == 3
+
+    @pytest.mark.parametrize(
+        "name", ["with space", "ünïcode/日本", "per%20cent", "plus+and&=?#", "a.b/..c/d-", "tilde~'()*!"]
+    )
+    def test_keys_are_taken_as_they_are(self, store: ObjectStore, name: str) -> None:
+        ref = store.create(new(f"keys/{name}", name.encode())).ref
+        assert store.read(ref) == name.encode()
+        assert f"general/keys/{name}" in [key for key, _ in store.keys(HOT, "general/keys/")]
+
+    def test_keys_are_listed_in_order_under_a_prefix(self, store: ObjectStore) -> None:
+        names = ["1.2", "1.2.3/b", "1.2.3/a", "1.2.30/a", "1.2-9", "1.10/z", "1.9"]
+        for name in names:
+            store.create(new(f"list/{name}/x.dcm", name.encode()))
+        expected = sorted((f"general/list/{name}/x.dcm", len(name)) for name in names)
+        assert list(store.keys(HOT, "general/list/")) == expected
+        within = [key for key, _ in store.keys(HOT, "general/list/1.2.3")]
+        assert within == [key for key, _ in expected if key.startswith("general/list/1.2.3")]
+        assert len(within) == 3
+        assert list(store.keys(HOT, "general/nothing/")) == []
+
+    def test_more_keys_than_one_page_holds(self, store: ObjectStore) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: store.create(new(f"many/{number:05}", b".")), range(1100)))
+        assert [key for key, _ in store.keys(HOT, "general/many/")] == [f"general/many/{n:05}" for n in range(1100)]
