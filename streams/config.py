@@ -86,7 +86,7 @@ class Config:
         if name not in self._values:
             raise ConfigError(f"{self.path}: section [{name}] is missing; add it, or write the file anew: radstream up")
         try:
-            return msgspec.convert(self._values[name], kind)
+            return msgspec.convert(self._values[name], kind, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise ConfigError(self._pointed(name, str(error))) from None
 
@@ -110,6 +110,13 @@ class Config:
             elif inside and key and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
                 return number
         return found
+
+
+def _path(kind: type, value: object) -> object:
+    """A string where a section wants a path: the one type of ours that TOML does not have."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
 
 def load(path: Path | None = None) -> Config:
