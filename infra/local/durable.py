@@ -1,0 +1,43 @@
+"""Whether the file system keeps what a server acknowledged without fsync.
+
+versitygw's posix backend never calls fsync. The synchronous attribute (`chattr +S`, FS_SYNC_FL of ioctl_iflags(2)) on
+a folder makes every write below it reach the disk before the call returns; new files and folders inherit it.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+from pathlib import Path
+
+FS_IOC_GETFLAGS = 0x80086601
+FS_IOC_SETFLAGS = 0x40086602
+FS_SYNC_FL = 0x00000008
+
+
+def make_synchronous(folder: Path) -> bool:
+    """Sets the attribute on a folder and reads it back. False where the file system cannot (overlay, tmpfs)."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        flags = array.array("l", [0])
+        fcntl.ioctl(handle, FS_IOC_GETFLAGS, flags)
+        flags[0] |= FS_SYNC_FL
+        fcntl.ioctl(handle, FS_IOC_SETFLAGS, flags)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return is_synchronous(folder)
+
+
+def is_synchronous(path: Path) -> bool:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        flags = array.array("l", [0])
+        fcntl.ioctl(handle, FS_IOC_GETFLAGS, flags)
+        return bool(flags[0] & FS_SYNC_FL)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)

@@ -1,0 +1,51 @@
+"""Where the stack keeps everything it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from infra.local.errors import StackError
+
+ENVIRONMENT = "RADSTREAM_HOME"
+FREE_BYTES_MIN = 1 << 30
+
+
+def checkout() -> Path:
+    """The folder that holds this source tree."""
+    return Path(__file__).resolve().parents[2]
+
+
+def default_home() -> Path:
+    """RADSTREAM_HOME; else `.radstream` in the checkout; for root, a folder under /var/lib.
+
+    PostgreSQL refuses to run as root, and the user it runs as may be unable to enter the checkout (a home of mode
+    700). So root's data lies where every user may pass.
+    """
+    if named := os.environ.get(ENVIRONMENT):
+        return Path(named).absolute()
+    source = checkout()
+    if os.geteuid() != 0:
+        return source / ".radstream"
+    mark = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
+    return Path("/var/lib/radstream") / f"{source.name}-{mark}"
+
+
+def make(home: Path) -> None:
+    """Creates the folder with room in it. Raises StackError where it cannot be used."""
+    mode = 0o755 if os.geteuid() == 0 else 0o700
+    try:
+        home.mkdir(mode=mode, parents=True, exist_ok=True)
+        for folder in ("run", "logs", "data"):
+            (home / folder).mkdir(mode=mode, exist_ok=True)
+        state = os.statvfs(home)
+    except OSError as error:
+        raise StackError(
+            f"{home}: cannot be the stack's home ({error.strerror}); set {ENVIRONMENT} to a folder that can be written"
+        ) from None
+    if (free := state.f_bavail * state.f_frsize) < FREE_BYTES_MIN:
+        raise StackError(
+            f"{home}: only {free >> 20} MiB free on its disk, the stack needs {FREE_BYTES_MIN >> 20}; "
+            f"make room, or set {ENVIRONMENT} to a folder on another disk"
+        )

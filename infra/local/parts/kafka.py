@@ -1,0 +1,144 @@
+"""Apache Kafka in KRaft mode: each broker is a controller too. The one place where brokers are set."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from infra.local import ports, process
+from infra.local.parts.part import Site
+from infra.local.process import Launch
+from infra.local.tools import java
+
+LOG4J = Path(__file__).with_name("kafka-log4j2.properties")
+# Two cores and small heaps: the serial collector costs least. Kafka unmaps its indexes through sun.misc.Unsafe.
+JVM = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow", "-Djava.awt.headless=true")
+
+_SILENT = logging.Logger("infra.local.kafka")
+_SILENT.addHandler(logging.NullHandler())
+
+
+def names(brokers: int) -> tuple[str, ...]:
+    return tuple("kafka" if number == 1 else f"kafka-{number}" for number in range(1, brokers + 1))
+
+
+def bootstrap(state_ports: Mapping[str, int], brokers: int) -> str:
+    return ",".join(f"{ports.HOST}:{state_ports[name]}" for name in names(brokers))
+
+
+class Broker:
+    stop_signal = signal.SIGTERM
+    start_s_max = 90.0
+    stop_s_max = 30.0
+
+    def __init__(self, site: Site, number: int) -> None:
+        self._site = site
+        self._number = number
+        self.name = names(number)[-1]
+        self._port = site.state.ports[self.name]
+        self._controller = site.state.ports[f"{self.name}-controller"]
+
+    @property
+    def ports(self) -> Sequence[int]:
+        return (self._port, self._controller)
+
+    @property
+    def waits_for(self) -> str:
+        return f"the broker on {ports.HOST}:{self._port}"
+
+    def prepare(self) -> None:
+        folder = self._site.data(self.name)
+        text = "".join(f"{name}={value}\n" for name, value in self._settings(folder).items())
+        (folder / "server.properties").write_text(text)
+        if (folder / "log" / "meta.properties").exists():
+            return
+        state = self._site.state
+        quorum = ["--standalone"] if state.brokers == 1 else ["--initial-controllers", ",".join(self._voters())]
+        options = ("format", "--ignore-formatted", "--cluster-id", state.cluster, "--config", self._file, *quorum)
+        argv = [*self._java("-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool", *options]
+        process.run(argv, f"formatting the log of {self.name}")
+
+    def launch(self) -> Launch:
+        return Launch([*self._java(), "kafka.Kafka", self._file])
+
+    def ready(self) -> bool:
+        if not ports.is_listening(self._port):
+            return False
+        try:
+            cluster = admin(f"{ports.HOST}:{self._port}").list_topics(timeout=5)
+        except KafkaException:
+            return False
+        return self._number in cluster.brokers
+
+    @property
+    def _file(self) -> str:
+        return str(self._site.data(self.name) / "server.properties")
+
+    def _java(self, *more: str) -> list[str]:
+        jars = java.kafka_jars(self._site.say)
+        logging = f"-Dlog4j2.configurationFile={LOG4J}"
+        return [str(java.java()), *JVM, *more, logging, "-cp", f"{jars}/*"]
+
+    def _voters(self) -> list[str]:
+        """`id@host:port:directory`, as KIP-853 writes the first voters of a quorum."""
+        state = self._site.state
+        listed = zip(names(state.brokers), state.directories, strict=True)
+        return [
+            f"{number}@{ports.HOST}:{state.ports[f'{name}-controller']}:{directory}"
+            for number, (name, directory) in enumerate(listed, start=1)
+        ]
+
+    def _settings(self, folder: Path) -> dict[str, str]:
+        state = self._site.state
+        copies = min(state.brokers, 3)
+        controllers = [f"{ports.HOST}:{state.ports[f'{name}-controller']}" for name in names(state.brokers)]
+        return {
+            "process.roles": "broker,controller",
+            "node.id": str(self._number),
+            "controller.quorum.bootstrap.servers": ",".join(controllers),
+            "listeners": f"CLIENTS://{ports.HOST}:{self._port},CONTROLLER://{ports.HOST}:{self._controller}",
+            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "CLIENTS",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(folder / "log"),
+            # Topics come from topics.yaml and from nowhere else.
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": str(copies),
+            "min.insync.replicas": str(max(1, copies - 1)),
+            "offsets.topic.replication.factor": str(copies),
+            "offsets.topic.num.partitions": "6",
+            "transaction.state.log.replication.factor": str(copies),
+            "transaction.state.log.min.isr": str(max(1, copies - 1)),
+            "share.coordinator.state.topic.replication.factor": str(copies),
+            "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
+            # KIP-848. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
+            "group.coordinator.rebalance.protocols": "classic,consumer",
+            "group.consumer.session.timeout.ms": "10000",
+            "group.consumer.min.session.timeout.ms": "6000",
+            "group.consumer.heartbeat.interval.ms": "2000",
+            "group.consumer.min.heartbeat.interval.ms": "1000",
+            "group.initial.rebalance.delay.ms": "0",
+            # Two cores.
+            "num.network.threads": "2",
+            "num.io.threads": "4",
+            "num.replica.fetchers": "1",
+            "num.recovery.threads.per.data.dir": "2",
+            "background.threads": "2",
+            "log.cleaner.threads": "1",
+            "log.cleaner.dedupe.buffer.size": "16777216",
+        }
+
+
+def admin(servers: str) -> AdminClient:
+    """An administration client that keeps librdkafka's connection errors to itself: the caller reports."""
+    settings: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": servers,
+        "log_level": 0,
+        "socket.timeout.ms": 10000,
+    }
+    return AdminClient(settings, logger=_SILENT)

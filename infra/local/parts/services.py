@@ -1,0 +1,60 @@
+"""Our own services, each a process with one configuration file."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from infra.local import ports
+from infra.local.parts.part import Site, get_status
+from infra.local.process import Launch
+from streams import config
+
+# By part, what is run. The router comes last: when it takes associations, everything behind it is there.
+MODULES = {
+    "validate": "consumers.validate",
+    "derive": "consumers.derive",
+    "revisions": "streams.revisions",
+    "catalog": "consumers.catalog",
+    "router": "producers.dicom_router",
+}
+
+
+class Listening(config.Section, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """What the stack has to know of a service's section: where it listens."""
+
+    http_port: int
+    port: int | None = None
+
+
+class Service:
+    stop_signal = signal.SIGTERM
+    start_s_max = 60.0
+    stop_s_max = 45.0
+
+    def __init__(self, site: Site, name: str) -> None:
+        self._site = site
+        self.name = name
+
+    @property
+    def ports(self) -> Sequence[int]:
+        section = self._section()
+        return (section.http_port,) if section.port is None else (section.http_port, section.port)
+
+    @property
+    def waits_for(self) -> str:
+        return f"http://{ports.HOST}:{self._section().http_port}/readyz"
+
+    def prepare(self) -> None:
+        self._section()
+
+    def launch(self) -> Launch:
+        # -P: a folder named `streams` where the person stands is not ours.
+        return Launch([sys.executable, "-P", "-m", MODULES[self.name], "--config", str(self._site.config)])
+
+    def ready(self) -> bool:
+        return get_status(f"http://{ports.HOST}:{self._section().http_port}/readyz") == 200
+
+    def _section(self) -> Listening:
+        return config.load(self._site.config).section(self.name, Listening)

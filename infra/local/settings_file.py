@@ -1,0 +1,82 @@
+"""`radstream.toml`: written once, then the person's own. Later starts add sections that are missing, no more."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local import ports
+from infra.local.parts import database, kafka, registry
+from infra.local.parts.part import Site
+from infra.local.parts.services import MODULES
+from infra.local.parts.store import BUCKETS
+from infra.local.state import write_private
+from streams import config
+
+SCHEMA_IDS = "schema_ids.json"
+SITE_KEYS = "site-keys"
+
+Value = str | int | Mapping[str, str]
+
+HEAD = """\
+# Where the parts of this stack are, and what may be set of its services. Yours to change: `radstream up` only adds
+# sections that are missing. It holds secrets: keep it readable by its owner alone.
+"""
+
+
+def ensure(site: Site) -> None:
+    """Raises ConfigError for a file that is there and cannot be read, with its line."""
+    wanted = _sections(site)
+    if not site.config.exists():
+        write_private(site.config, (HEAD + "".join(_text(name, wanted[name]) for name in wanted)).encode())
+        return
+    there = config.load(site.config)
+    missing = [name for name in wanted if name not in there.names]
+    if missing:
+        text = site.config.read_text(encoding="utf-8").rstrip("\n") + "\n"
+        write_private(site.config, (text + "".join(_text(name, wanted[name]) for name in missing)).encode())
+    if stat.S_IMODE(site.config.stat().st_mode) & 0o077:
+        site.say(f"{site.config}: other users could read its secrets; mode set to 0600")
+        site.config.chmod(0o600)
+
+
+def keys_file(home: Path) -> Path:
+    return home / SITE_KEYS
+
+
+def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
+    state = site.state
+    services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
+    services["router"]["port"] = state.ports["router"]
+    services["catalog"]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
+    return {
+        "site": {"tenant": "local", "site": "local"},
+        "kafka": {
+            "bootstrap": kafka.bootstrap(state.ports, state.brokers),
+            "schema_ids": str(site.home / SCHEMA_IDS),
+        },
+        "registry": {"url": registry.url(state.ports["registry"])},
+        "store": {
+            "endpoint": f"http://{ports.HOST}:{state.ports['store']}",
+            "access_key": state.secrets.access_key,
+            "secret_key": state.secrets.secret_key,
+            "buckets": {name: name for name in BUCKETS},
+        },
+        "protected": {"key_file": str(keys_file(site.home))},
+        **services,
+    }
+
+
+def _text(name: str, values: Mapping[str, Value]) -> str:
+    plain = "".join(f"{key} = {_value(value)}\n" for key, value in values.items() if not isinstance(value, Mapping))
+    tables = "".join(_text(f"{name}.{key}", value) for key, value in values.items() if isinstance(value, Mapping))
+    return f"\n[{name}]\n{plain}{tables}"
+
+
+def _value(value: Value) -> str:
+    """A TOML basic string or integer (TOML 1.0): paths may hold quotes and backslashes."""
+    if isinstance(value, int):
+        return str(value)
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,83 @@
+"""What is set up once its servers answer: topics, schemas, buckets, tables, the site's keys. All can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from infra.local import buckets, settings_file, state, topics
+from infra.local.errors import StackError
+from infra.local.parts import kafka, registry, store
+from infra.local.parts.database import Database, dsn
+from infra.local.parts.part import Site
+
+NOT_DURABLE = (
+    "WARNING: the file system of {0} cannot write through (chattr +S): after a power loss the object store may have "
+    "lost what it acknowledged. Fit for a demonstration, not for patients; set RADSTREAM_HOME to a folder on ext4, xfs "
+    "or btrfs."
+)
+
+
+def after(site: Site, running: Collection[str]) -> None:
+    """Sets up each server that runs. Raises StackError."""
+    steps: dict[str, Callable[[Site], None]] = {
+        "kafka": _topics,
+        "registry": _schemas,
+        "store": _buckets,
+        "postgres": _tables,
+    }
+    _keys(site)
+    for part, step in steps.items():
+        needed = kafka.names(site.state.brokers) if part == "kafka" else (part,)
+        if all(name in running for name in needed):
+            step(site)
+
+
+def _topics(site: Site) -> None:
+    made = topics.ensure(kafka.bootstrap(site.state.ports, site.state.brokers), site.state.brokers)
+    if made:
+        site.say(f"kafka: made {made} topics")
+
+
+def _schemas(site: Site) -> None:
+    from streams.registry import RegistryAway, RegistryRefused, register
+    from streams.schema_ids import write_ids
+
+    try:
+        ids = register(registry.url(site.state.ports["registry"]))
+    except (RegistryAway, RegistryRefused) as error:
+        raise StackError(f"the schemas could not be registered: {error}") from None
+    write_ids(site.home / settings_file.SCHEMA_IDS, ids)
+
+
+def _buckets(site: Site) -> None:
+    buckets.ensure(site)
+    durable = store.is_durable(site)
+    if durable != site.state.durable:
+        state.write(site.home, msgspec.structs.replace(site.state, durable=durable))
+    if not durable:
+        site.say(NOT_DURABLE.format(site.home))
+
+
+def _tables(site: Site) -> None:
+    Database(site).set_up()
+    from consumers.catalog.migrate import migrate
+
+    migrate(dsn(site.state.ports["postgres"], site.state.secrets.database))
+
+
+def finish(site: Site, running: Collection[str]) -> None:
+    """What waits until the new code runs: the migrations of the phase after a deployment."""
+    if "postgres" in running and "catalog" in running:
+        from consumers.catalog.migrate import migrate
+
+        migrate(dsn(site.state.ports["postgres"], site.state.secrets.database), "after")
+
+
+def _keys(site: Site) -> None:
+    path = settings_file.keys_file(site.home)
+    if not path.exists():
+        from streams.protected_keys import create_key_file
+
+        create_key_file(path)

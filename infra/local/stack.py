@@ -1,0 +1,274 @@
+"""The stack as one thing: what is up, what is not, and how to change it."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import secrets
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from infra.local import home as homes
+from infra.local import ports, process, settings_file, setup, state
+from infra.local.errors import StackError
+from infra.local.parts import kafka
+from infra.local.parts.database import Database
+from infra.local.parts.kafka import Broker
+from infra.local.parts.part import Part, Site
+from infra.local.parts.registry import Registry
+from infra.local.parts.services import MODULES, Service
+from infra.local.parts.store import Store
+from infra.local.process import Running
+from infra.local.state import State
+from infra.local.tools import cache
+
+# Beside the usual ones, where other servers are.
+PORTS = {
+    "registry": 18081,
+    "registry-management": 18082,
+    "store": 17070,
+    "postgres": 15432,
+    "router": 11112,
+    **{
+        f"{name}-http": 9101 + number
+        for number, name in enumerate(("router", "validate", "derive", "revisions", "catalog"))
+    },
+}
+BROKERS = (1, 3)
+POLL_S = 0.1
+SAY_AGAIN_S = 10.0
+LOG_LINES = 15
+
+
+class Stack:
+    """The stack of one home. `say` takes progress, a line at a time. Every method may raise StackError."""
+
+    def __init__(self, home: Path | None = None, say: Callable[[str], None] = lambda _: None) -> None:
+        self.home = (home or homes.default_home()).absolute()
+        self._say = say
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def config_path(self) -> Path:
+        return self.home / "radstream.toml"
+
+    @property
+    def state(self) -> State:
+        found = state.read(self.home)
+        if found is None:
+            raise StackError(f"{self.home}: no stack was ever started here; run: radstream up")
+        return found
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return self.state.ports
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts, in the order in which they start."""
+        return tuple(part.name for wave in self._waves() for part in wave)
+
+    def up(self, parts: Collection[str] = (), brokers: int | None = None) -> tuple[str, ...]:
+        """Starts what is not running, of `parts` or of all; the names of what it started."""
+        with self._locked():
+            self._found(brokers)
+            settings_file.ensure(self._site())
+            chosen = self._chosen(parts)
+            started: list[str] = []
+            for wave in self._waves():
+                started += self._start([part for part in wave if part.name in chosen])
+                setup.after(self._site(), self.running())
+            setup.finish(self._site(), self.running())
+            return tuple(started)
+
+    def down(self, parts: Collection[str] = ()) -> tuple[str, ...]:
+        """Stops what is running, of `parts` or of all, the last started first; the names of what it stopped."""
+        if state.read(self.home) is None:
+            return ()
+        with self._locked():
+            chosen = self._chosen(parts)
+            stopped = []
+            for part in reversed([part for wave in self._waves() for part in wave]):
+                if part.name in chosen and (record := self._record(part.name)):
+                    self._stop(part, record)
+                    stopped.append(part.name)
+            return tuple(stopped)
+
+    def wipe(self) -> None:
+        """Stops everything and removes all its data."""
+        self.down()
+        shutil.rmtree(self.home, ignore_errors=False)
+
+    def kill(self, part: str) -> None:
+        """SIGKILL to a part and all it started, as a crash would."""
+        self._chosen((part,))
+        if record := self._record(part):
+            process.kill(record)
+            self._reap()
+
+    def pid(self, part: str) -> int:
+        """Raises StackError where the part is not running."""
+        self._chosen((part,))
+        record = self._record(part)
+        if record is None:
+            raise StackError(f"{part} is not running; start it: radstream up {part}")
+        return record.pid
+
+    def running(self) -> dict[str, int]:
+        """Process id by part, of the parts that are running."""
+        if state.read(self.home) is None:
+            return {}
+        return {name: record.pid for name in self.names if (record := self._record(name))}
+
+    def log(self, part: str) -> Path:
+        return self.home / "logs" / f"{part}.log"
+
+    def _site(self) -> Site:
+        return Site(self.home, self.state, self._say)
+
+    def _waves(self) -> tuple[tuple[Part, ...], ...]:
+        """Servers first, then our services. Within a wave nothing needs another, so all start at once."""
+        site = self._site()
+        brokers = (Broker(site, number) for number in range(1, site.state.brokers + 1))
+        return (
+            (*brokers, Registry(site), Store(site), Database(site)),
+            tuple(Service(site, name) for name, module in MODULES.items() if _exists(module)),
+        )
+
+    def _chosen(self, parts: Collection[str]) -> Collection[str]:
+        known = self.names
+        for name in parts:
+            if name not in known:
+                raise StackError(f"no part is called {name!r}; there are: {', '.join(known)}")
+        return parts or known
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        homes.make(self.home)
+        with (self.home / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say(f"waiting for another radstream command to finish with {self.home}")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _found(self, brokers: int | None) -> None:
+        """Makes the state of a new home; checks that of an old one."""
+        known = state.read(self.home)
+        if known is None:
+            state.write(self.home, self._new(brokers or 1))
+        elif brokers is not None and brokers != known.brokers:
+            raise StackError(
+                f"{self.home} was made with {known.brokers} broker(s), which stays; for {brokers} give another folder "
+                f"in {homes.ENVIRONMENT}, or start anew: radstream down --wipe"
+            )
+
+    def _new(self, brokers: int) -> State:
+        if brokers not in BROKERS:
+            raise StackError(f"--brokers {brokers}: one or three")
+        preferred: dict[str, int] = {}
+        for number, name in enumerate(kafka.names(brokers)):
+            preferred |= {name: 19092 + 2 * number, f"{name}-controller": 19093 + 2 * number}
+        with ports.choosing(cache.folder().parent, self.home) as taken:
+            made = State(
+                brokers=brokers,
+                cluster=_kafka_id(),
+                directories=tuple(_kafka_id() for _ in range(brokers)),
+                ports=ports.choose({**preferred, **PORTS}, taken),
+                secrets=state.Secrets(*(secrets.token_hex(16) for _ in state.Secrets.__struct_fields__)),
+            )
+            state.write(self.home, made)
+        return made
+
+    def _start(self, parts: Sequence[Part]) -> list[str]:
+        missing = [part for part in parts if self._record(part.name) is None]
+        for part in missing:
+            self._check_ports(part)
+        for part in missing:
+            part.prepare()
+            self._launch(part)
+        for part in missing:
+            self._wait(part)
+        return [part.name for part in missing]
+
+    def _check_ports(self, part: Part) -> None:
+        for port in part.ports:
+            if not ports.is_free(port):
+                raise StackError(
+                    f"{part.name} cannot start: its port {port} is taken by {ports.owner(port)}; stop that, or change "
+                    f"the port in {self.home / state.FILE} and {self.config_path}"
+                )
+
+    def _launch(self, part: Part) -> None:
+        try:
+            running, child = process.start(part.launch(), self.log(part.name), self.home)
+        except OSError as error:
+            raise StackError(f"{part.name} cannot be started: {error.strerror} ({error.filename})") from None
+        self._children.append(child)
+        state.write_private(self._record_path(part.name), msgspec.json.encode(running))
+
+    def _wait(self, part: Part) -> None:
+        began = said = time.monotonic()
+        self._say(f"{part.name}: waiting for {part.waits_for}")
+        while not part.ready():
+            now = time.monotonic()
+            if self._record(part.name) is None:
+                raise StackError(f"{part.name} ended while starting.{self._tail(part.name)}")
+            if now - began > part.start_s_max:
+                raise StackError(f"{part.name} gave no answer in {part.start_s_max:.0f} s.{self._tail(part.name)}")
+            if now - said > SAY_AGAIN_S:
+                self._say(f"{part.name}: still waiting for {part.waits_for} ({now - began:.0f} s)")
+                said = now
+            time.sleep(POLL_S)
+        self._say(f"{part.name}: ready")
+
+    def _stop(self, part: Part, record: Running) -> None:
+        self._say(f"{part.name}: stopping")
+        if not process.stop(record, part.stop_signal, part.stop_s_max):
+            self._say(f"{part.name}: did not stop in {part.stop_s_max:.0f} s and was killed")
+        self._record_path(part.name).unlink(missing_ok=True)
+        self._reap()
+
+    def _tail(self, part: str) -> str:
+        """The end of a part's log, for an error message."""
+        path = self.log(part)
+        lines = path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.exists() else []
+        return "".join(f"\n  {line}" for line in [f"The last lines of {path}:", *lines])
+
+    def _record_path(self, part: str) -> Path:
+        return self.home / "run" / f"{part}.json"
+
+    def _record(self, part: str) -> Running | None:
+        """The process of a part, where it is alive."""
+        self._reap()
+        try:
+            record = msgspec.json.decode(self._record_path(part).read_bytes(), type=Running)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+        return record if process.is_alive(record) else None
+
+    def _reap(self) -> None:
+        self._children = [child for child in self._children if child.poll() is None]
+
+
+def _kafka_id() -> str:
+    """As Kafka's own random ids: 16 bytes, base64 without padding; a leading dash would look like an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
+
+
+def _exists(module: str) -> bool:
+    try:
+        return find_spec(f"{module}.__main__") is not None
+    except ModuleNotFoundError:
+        return False

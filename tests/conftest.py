@@ -1,0 +1,35 @@
+"""What every test may ask for: one running stack for the whole session, and the shared corpus."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running_stack import RunningStack, new_home
+
+ROOT = Path(__file__).resolve().parents[1]
+CORPUS = ROOT.parent / "shared" / "corpus"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """One stack for all tests, with ports of its own. Where it cannot start, the tests fail."""
+    running = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+        shutil.rmtree(running.home)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of foreign DICOM files that is beside the checkout, where there is one."""
+    if not CORPUS.is_dir():
+        pytest.skip("../shared/corpus is absent: foreign DICOM files are not tested")
+    return CORPUS
