@@ -24,6 +24,8 @@ _SETTINGS: dict[str, Any] = {
     "auto.offset.reset": "error",
     "fetch.wait.max.ms": 100,
     "queued.max.messages.kbytes": 8_192,
+    # How long a commit may wait for a broker that does not answer.
+    "socket.timeout.ms": 10_000,
 }
 _CALL_S = 10.0
 _ASSIGN_S_MAX = 30.0
@@ -84,9 +86,8 @@ class KafkaConsumer:
 
     def _assigned(self, _: confluent_kafka.Consumer, given: list[confluent_kafka.TopicPartition]) -> None:
         try:
-            starts = self._starts(given)
-            chosen = self._on_assign(sorted(starts))
-            starts.update(chosen)
+            starts = self._starts(given) if given else {}
+            starts.update(self._on_assign(sorted(starts)) if starts else {})
         except BaseException as error:  # noqa: BLE001 - raised again by poll
             self._failure = error
             return

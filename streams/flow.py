@@ -1,0 +1,116 @@
+"""One assigned partition: what was read of it, how far each record is, and up to where it may be committed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from streams.log import Delivery, TopicPartition
+from streams.result import Result
+from streams.stop import Stop
+from streams.wire import Record
+
+
+@dataclass(eq=False)
+class Item:
+    """A record on its way. `record` is as it was first read; `offset` is where this reading of it stands."""
+
+    record: Record
+    offset: int
+    attempt: int = 0
+    due_s: float = 0.0
+    tries: int = 0
+    running: bool = False
+    result: Result | None = None
+    sent: Sequence[Future[Delivery]] = ()
+
+    def acknowledged(self) -> bool:
+        """Raises LogAway or LogRefused where a record made of this one was not acknowledged."""
+        return all(future.done() for future in self.sent) and all(future.result() for future in self.sent)
+
+
+@dataclass(eq=False)
+class Flow:
+    """`ordered` flows send what their records became in the order of the records; a retry topic's need not.
+
+    `rank` is the urgency of its lane, 0 first. `hold_s` is a monotonic time before which nothing new is begun: the
+    world is waited for. `failed` says that the log did not acknowledge, `alive` that nobody has given it up.
+    """
+
+    name: TopicPartition
+    rank: int = 0
+    ordered: bool = True
+    hold_s: float = 0.0
+    waits: int = 0
+    paused: bool = False
+    alive: bool = True
+    failed: bool = False
+    next_offset: int | None = None
+    committed: int | None = None
+    unsent: deque[Item] = field(default_factory=deque)
+    unacknowledged: deque[Item] = field(default_factory=deque)
+
+    def accept(self, item: Item) -> None:
+        """Offsets strictly increase: anything else would be committed over. Raises Stop."""
+        if self.next_offset is not None and item.offset < self.next_offset:
+            raise Stop(
+                f"{self.name.topic}/{self.name.partition}: offset {item.offset} came after {self.next_offset - 1}. "
+                "Nothing of it was committed; start the service again and report this"
+            )
+        if self.committed is None:
+            self.committed = item.offset
+        self.next_offset = item.offset + 1
+        self.unsent.append(item)
+
+    def __len__(self) -> int:
+        return len(self.unsent) + len(self.unacknowledged)
+
+    def startable(self, now_s: float) -> Iterator[Item]:
+        if now_s >= self.hold_s:
+            for item in self.unsent:
+                if not item.running and item.result is None and item.due_s <= now_s:
+                    yield item
+
+    def running(self) -> bool:
+        return any(item.running for item in self.unsent)
+
+    def sendable(self) -> list[Item]:
+        """Items with a result, whose turn it is."""
+        ready = []
+        for item in self.unsent:
+            if item.result is not None:
+                ready.append(item)
+            elif self.ordered:
+                break
+        return ready
+
+    def sent(self, item: Item) -> None:
+        self.unsent.remove(item)
+        self.unacknowledged.append(item)
+
+    def settle(self) -> None:
+        """Lets go of what is acknowledged. Raises LogAway, LogRefused."""
+        if self.ordered:
+            while self.unacknowledged and self.unacknowledged[0].acknowledged():
+                self.unacknowledged.popleft()
+        else:
+            self.unacknowledged = deque(item for item in self.unacknowledged if not item.acknowledged())
+
+    def finished(self) -> int | None:
+        """The next offset to commit: everything before it is done and acknowledged. None before the first record."""
+        open_offsets = [item.offset for item in self.unacknowledged]
+        if self.unsent:
+            open_offsets.append(self.unsent[0].offset)
+        return min(open_offsets, default=self.next_offset)
+
+    def drop_unstarted(self) -> None:
+        """Forgets what nobody works on, and everything after it: whoever has the partition next reads it again."""
+        kept: deque[Item] = deque()
+        for item in self.unsent:
+            if not item.running and item.result is None:
+                self.next_offset = item.offset
+                break
+            kept.append(item)
+        self.unsent = kept

@@ -1,0 +1,53 @@
+"""Where a record that was put aside came from, in headers after its own.
+
+A dead letter and a parked record hold the original key, bytes and headers. What follows the last `origin_topic` is
+ours, and with it the record can be had back exactly as it was read, so a later try has the same lineage.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from streams.wire import Headers, Record, Undecodable
+
+_FIRST = "origin_topic"
+
+
+def origin_headers(record: Record, group: str, reason: str, at: datetime) -> Headers:
+    """`reason` is without patient data: a step's own sentence, or an exception's type and place in the code."""
+    named = {
+        _FIRST: record.topic,
+        "origin_topic_id": record.topic_id,
+        "origin_partition": str(record.partition),
+        "origin_offset": str(record.offset),
+        "origin_timestamp_ms": str(record.timestamp_ms),
+        "origin_group": group,
+        "reason": reason,
+        "put_aside_at": at.isoformat(timespec="milliseconds"),
+    }
+    return tuple((name, value.encode()) for name, value in named.items())
+
+
+def original(record: Record) -> Record:
+    """The record that was put aside, as it was read. Raises Undecodable where the headers do not say."""
+    starts = [index for index, (name, _) in enumerate(record.headers) if name == _FIRST]
+    if not starts:
+        raise Undecodable("no headers that say where the record came from")
+    return Record(
+        topic=record.header(_FIRST) or "",
+        topic_id=record.header("origin_topic_id") or "",
+        partition=number(record, "origin_partition"),
+        offset=number(record, "origin_offset"),
+        timestamp_ms=number(record, "origin_timestamp_ms"),
+        key=record.key,
+        value=record.value,
+        headers=record.headers[: starts[-1]],
+    )
+
+
+def number(record: Record, name: str) -> int:
+    """A header that is a whole number. Raises Undecodable."""
+    text = record.header(name) or ""
+    if not text.isdecimal():
+        raise Undecodable(f"header {name} is not a number")
+    return int(text)

@@ -1,0 +1,41 @@
+"""What became of one record, before it is written: what the runner's threads hand back to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from streams.wire import Message
+
+
+@dataclass(frozen=True)
+class Emit:
+    """The outcome is settled: write these records."""
+
+    messages: tuple[Message, ...]
+    outcome: Literal["done", "quarantine", "parked"]
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A dead letter. `reason` is without patient data."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The world is at fault, for everybody or for this subject."""
+
+    reason: str
+    scope: Literal["subject", "world"]
+
+
+@dataclass(frozen=True)
+class Halt:
+    """The consumer stops before this record."""
+
+    reason: str
+
+
+Result = Emit | Dead | Wait | Halt

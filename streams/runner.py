@@ -1,0 +1,297 @@
+"""The runner of pure steps: polls, hands work to threads, writes what it became in order, and only then commits.
+
+One thread owns all state: it polls, hands out chunks of records, takes results, writes them in the order of their
+inputs, and commits the highest offset before which everything is acknowledged. The pool's threads only turn records
+into results (`streams.working`). A result or an acknowledgement wakes the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import structlog
+
+from schemas import load_topics
+from streams import metrics
+from streams.deadletters import DeadLetterLimit
+from streams.flow import Flow, Item
+from streams.generation import StepIdentity
+from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, TopicPartition
+from streams.parking import retry_topic, unparked
+from streams.pool import Pool
+from streams.result import Dead, Result
+from streams.runner_outcomes import Outcomes
+from streams.runner_settings import RunnerSettings
+from streams.service import Context
+from streams.step import Step, TopicChanged
+from streams.stop import Stop
+from streams.wire import Record, Undecodable
+from streams.working import Worker
+
+_POLL_RECORDS_MAX = 256
+_IDLE_S = 0.1
+# While something is in hand, its end wakes the loop; new records are looked for at least this often.
+_BUSY_S = 0.005
+_COMMIT_EVERY_S = 0.25
+_AWAY_S = 0.5
+_FLUSH_S = 5.0
+
+Chunk = tuple[Flow, list[Item]]
+
+
+class Runner:
+    """Runs one step until `context.stopping` is set, as a member of the step's consumer group."""
+
+    def __init__(
+        self, context: Context, step: Step[Any], identity: StepIdentity, settings: RunnerSettings | None = None
+    ) -> None:
+        self._context = context
+        self._settings = settings or RunnerSettings()
+        self._group = step.name
+        self._topics = load_topics().read_by(self._group)
+        self._retry = retry_topic(self._group)
+        self._flows: dict[TopicPartition, Flow] = {}
+        self._topic_ids: dict[str, str] = {}
+        self._woken: SimpleQueue[tuple[Chunk, list[Result] | BaseException] | None] = SimpleQueue()
+        self._chunks = 0
+        self._committed_s = 0.0
+        self._worker = Worker(context, step, identity)
+
+    def run(self) -> None:
+        """Raises Stop, OffsetOutOfRange, TopicChanged or LogRefused where going on would lose a record."""
+        limit = DeadLetterLimit(
+            self._settings.dead_letters_max, self._settings.dead_letters_window_s, self._context.clock
+        )
+        limit.recall(self._context.log, self._group)
+        self._producer = self._context.log.producer()
+        self._outcomes = Outcomes(self._context, self._group, self._settings, self._producer, limit)
+        self._pool: Pool[Chunk, list[Result]] = Pool(self._group, self._settings.threads, self._work, self._report)
+        self._consumer = self._join()
+        try:
+            while not self._context.stopping.is_set():
+                self._turn()
+            self._drain(list(self._flows.values()))
+        except (Stop, OffsetOutOfRange, TopicChanged, LogRefused):
+            self._leave()
+            raise
+        finally:
+            self._pool.close()
+        self._leave()
+
+    def _join(self) -> Consumer:
+        return self._context.log.consumer(
+            self._group, self._topics, self._on_assign, self._on_revoke, co_partitioned=False
+        )
+
+    # In the pool's threads.
+
+    def _work(self, chunk: Chunk) -> list[Result]:
+        return self._worker([item.record for item in chunk[1]])
+
+    def _report(self, chunk: Chunk, results: list[Result] | BaseException) -> None:
+        self._woken.put((chunk, results))
+
+    # In the runner's thread.
+
+    def _turn(self) -> None:
+        self._context.health.beat()
+        self._read()
+        self._hand_out()
+        if self._busy():
+            self._wait(_BUSY_S)
+        self._write()
+        self._mend()
+        self._throttle()
+        if self._context.clock.monotonic() - self._committed_s >= _COMMIT_EVERY_S:
+            self._commit_or_rejoin()
+
+    def _busy(self) -> bool:
+        return self._chunks > 0 or any(flow.unacknowledged for flow in self._flows.values())
+
+    def _read(self) -> None:
+        try:
+            records = self._consumer.poll(_POLL_RECORDS_MAX, 0.0 if self._busy() else _IDLE_S)
+        except LogAway as error:
+            structlog.get_logger().warning("log_away", reason=str(error))
+            self._context.health.ready("log", False, "the log does not answer; waiting for it")
+            self._wait(_AWAY_S)
+            return
+        if records:
+            self._context.health.ready("log", True)
+        for record in records:
+            if (flow := self._flows.get(TopicPartition(record.topic, record.partition))) is not None:
+                flow.accept(self._item(record))
+
+    def _item(self, record: Record) -> Item:
+        known = self._topic_ids.setdefault(record.topic, record.topic_id)
+        if known != record.topic_id:
+            raise TopicChanged(
+                f"{record.topic} was deleted and created again (id {known}, now {record.topic_id}); "
+                f"decide what group {self._group} is to read of it, then start the service again"
+            )
+        if record.topic != self._retry:
+            return Item(record, record.offset)
+        try:
+            waiting = unparked(record)
+        except Undecodable as error:
+            return Item(record, record.offset, result=Dead(str(error)))
+        wait_s = waiting.not_before_ms / 1000 - self._context.clock.now().timestamp()
+        due_s = self._context.clock.monotonic() + wait_s
+        return Item(waiting.record, record.offset, attempt=waiting.attempt, due_s=due_s)
+
+    def _hand_out(self) -> None:
+        """Gives idle threads work: the most urgent lane first, within a lane the partition with the least in hand."""
+        now_s = self._context.clock.monotonic()
+        for flow in sorted(self._flows.values(), key=lambda flow: (flow.rank, len(flow.unacknowledged))):
+            if (idle := self._settings.threads - self._chunks) <= 0:
+                return
+            items = list(flow.startable(now_s))
+            size = min(self._settings.batch_max, -(-len(items) // idle))
+            for start in range(0, min(len(items), idle * size), max(size, 1)):
+                self._start(flow, items[start : start + size])
+
+    def _start(self, flow: Flow, items: list[Item]) -> None:
+        for item in items:
+            item.running = True
+        self._chunks += 1
+        self._pool.submit((flow, items))
+
+    def _wait(self, timeout_s: float) -> None:
+        """Until something ends, at most `timeout_s`; takes the results that are there."""
+        try:
+            report = self._woken.get(timeout=timeout_s)
+            while True:
+                if report is not None:
+                    self._take(*report)
+                report = self._woken.get_nowait()
+        except Empty:
+            return
+
+    def _take(self, chunk: Chunk, results: list[Result] | BaseException) -> None:
+        self._chunks -= 1
+        if isinstance(results, BaseException):
+            raise results
+        flow, items = chunk
+        if flow.alive:
+            self._outcomes.arrived(flow, items, results)
+
+    def _write(self) -> None:
+        for flow in self._flows.values():
+            if not flow.failed:
+                self._write_flow(flow)
+
+    def _write_flow(self, flow: Flow) -> None:
+        try:
+            for item in flow.sendable():
+                self._outcomes.write(flow, item)
+                for future in item.sent:
+                    future.add_done_callback(lambda _: self._woken.put(None))
+            flow.settle()
+        except LogAway:
+            flow.failed = True
+
+    def _mend(self) -> None:
+        """Reads again what was not acknowledged: a record may be in the log twice then, with one event id."""
+        for flow in [flow for flow in self._flows.values() if flow.failed]:
+            start = flow.finished()
+            flow.alive = False
+            fresh = Flow(flow.name, flow.rank, flow.ordered, waits=flow.waits, paused=flow.paused)
+            fresh.committed, fresh.next_offset = flow.committed, start
+            self._flows[flow.name] = fresh
+            self._outcomes.hold(fresh, "the log did not acknowledge in time")
+            if start is not None:
+                self._consumer.seek(flow.name, start)
+
+    def _throttle(self) -> None:
+        full = [flow for flow in self._flows.values() if not flow.paused and len(flow) >= self._settings.in_flight_max]
+        room = [flow for flow in self._flows.values() if flow.paused and len(flow) <= self._settings.in_flight_max // 2]
+        for flows, paused, change in ((full, True, self._consumer.pause), (room, False, self._consumer.resume)):
+            if flows:
+                change([flow.name for flow in flows])
+                for flow in flows:
+                    flow.paused = paused
+
+    # Commits and the group.
+
+    def _commit_or_rejoin(self) -> None:
+        try:
+            self._commit(self._flows.values())
+        except Fenced as error:
+            # Whether others have the partitions already or not: what is in hand is given up, and the group joined anew.
+            structlog.get_logger().warning("fenced", reason=str(error))
+            self._abandon(list(self._flows))
+            self._consumer.close()
+            self._consumer = self._join()
+        except LogAway as error:
+            structlog.get_logger().warning("commit_waits", reason=str(error))
+        self._committed_s = self._context.clock.monotonic()
+        self._measure()
+
+    def _commit(self, flows: Collection[Flow]) -> None:
+        """Raises Fenced, LogAway."""
+        ends = {flow.name: end for flow in flows if (end := flow.finished()) is not None and end != flow.committed}
+        if ends:
+            self._consumer.commit(ends)
+            for flow in flows:
+                flow.committed = ends.get(flow.name, flow.committed)
+
+    def _measure(self) -> None:
+        flows = self._flows.values()
+        metrics.IN_FLIGHT.labels(self._group).set(sum(len(flow) for flow in flows))
+        metrics.PAUSED_PARTITIONS.labels(self._group).set(sum(flow.paused for flow in flows))
+        metrics.PARKED_WAITING.labels(self._group).set(sum(len(flow.unsent) for flow in flows if not flow.ordered))
+        waits = [flow for flow in flows if flow.waits]
+        self._context.health.ready("step", not waits, f"{len(waits)} partitions wait; the log says for what")
+
+    def _on_assign(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        structlog.get_logger().info("partitions_assigned", count=len(partitions))
+        for name in partitions:
+            self._flows[name] = Flow(name, _rank(name.topic), ordered=name.topic != self._retry)
+        return {}
+
+    def _on_revoke(self, partitions: Sequence[TopicPartition], lost: bool) -> None:
+        flows = [self._flows[name] for name in partitions if name in self._flows]
+        structlog.get_logger().info("partitions_revoked", count=len(partitions), lost=lost)
+        if not lost:
+            self._drain(flows)
+            with suppress(Fenced, LogAway):
+                self._commit(flows)
+        self._abandon(partitions)
+
+    def _drain(self, flows: Sequence[Flow]) -> None:
+        """Ends what is in hand, and begins nothing: within one deadline for all of it."""
+        deadline_s = self._context.clock.monotonic() + self._settings.deadline_s
+        while self._context.clock.monotonic() < deadline_s:
+            for flow in flows:
+                flow.drop_unstarted()
+            if not any(len(flow) for flow in flows if not flow.failed):
+                return
+            self._wait(_BUSY_S)
+            self._write()
+
+    def _abandon(self, partitions: Sequence[TopicPartition]) -> None:
+        for name in partitions:
+            if (flow := self._flows.pop(name, None)) is not None:
+                flow.alive = False
+
+    def _leave(self) -> None:
+        """Commits what is finished, without beginning or writing anything more."""
+        self._producer.close(_FLUSH_S)
+        flows = list(self._flows.values())
+        for flow in flows:
+            with suppress(LogAway, LogRefused):
+                flow.settle()
+        with suppress(Fenced, LogAway, LogRefused):
+            self._commit(flows)
+        self._abandon(list(self._flows))
+        self._consumer.close()
+
+
+def _rank(topic: str) -> int:
+    """The place of a topic's lane in the order of urgency; what has no suffix is routine."""
+    lanes = load_topics().lanes
+    suffix = topic.rpartition(".")[2]
+    return lanes.index(suffix if suffix in lanes else "routine")

@@ -1,0 +1,110 @@
+"""What a pure step's results lead to: records written, waits, parking, dead letters, a stop."""
+
+from __future__ import annotations
+
+import structlog
+
+from streams import metrics
+from streams.backoff import Backoff
+from streams.deadletters import DeadLetterLimit, dead_letter
+from streams.flow import Flow, Item
+from streams.log import Producer
+from streams.parking import parked
+from streams.result import Dead, Emit, Halt, Result, Wait
+from streams.runner_settings import RunnerSettings
+from streams.service import Context
+from streams.stop import Stop
+from streams.wire import Message
+
+# A subject gets a second and a third chance at once: most of what goes away comes back within a second.
+_QUICK_TRIES = 2
+_QUICK = Backoff(0.1, 0.5)
+
+
+class Outcomes:
+    """Used from the runner's own thread only."""
+
+    def __init__(
+        self, context: Context, group: str, settings: RunnerSettings, producer: Producer, limit: DeadLetterLimit
+    ) -> None:
+        self._context = context
+        self._group = group
+        self._settings = settings
+        self._producer = producer
+        self._limit = limit
+
+    def arrived(self, flow: Flow, items: list[Item], results: list[Result]) -> None:
+        """Takes the results of items. Those that must wait stay without one."""
+        now_s = self._context.clock.monotonic()
+        for item, result in zip(items, results, strict=True):
+            item.running = False
+            if not isinstance(result, Wait):
+                item.result = result
+            elif result.scope == "subject":
+                self._subject_waits(item, result.reason, now_s)
+        world = [result.reason for result in results if isinstance(result, Wait) and result.scope == "world"]
+        if not world:
+            flow.waits = 0
+        elif now_s >= flow.hold_s:
+            self.hold(flow, world[0])
+
+    def hold(self, flow: Flow, reason: str) -> None:
+        """Nothing new of this partition is begun for a while; longer each time in a row."""
+        flow.waits += 1
+        wait_s = self._settings.world_backoff.delay_s(flow.waits)
+        flow.hold_s = self._context.clock.monotonic() + wait_s
+        structlog.get_logger().warning(
+            "partition_waits", **_place(flow), reason=reason, again_s=round(wait_s, 3), times=flow.waits
+        )
+
+    def _subject_waits(self, item: Item, reason: str, now_s: float) -> None:
+        item.tries += 1
+        attempt = item.attempt + 1
+        if item.tries <= _QUICK_TRIES:
+            item.due_s = now_s + _QUICK.delay_s(item.tries)
+        elif attempt > self._settings.attempts_max:
+            item.result = Dead(f"no success in {self._settings.attempts_max} attempts: {reason}")
+        else:
+            wait_s = self._settings.park_backoff.delay_s(attempt)
+            now = self._context.clock.now()
+            message = parked(item.record, self._group, reason, now, attempt=attempt, wait_s=wait_s)
+            item.result = Emit((message,), "parked")
+
+    def write(self, flow: Flow, item: Item) -> None:
+        """Writes what became of an item. Raises Stop; the item is then neither written nor committed."""
+        match item.result:
+            case Halt(reason):
+                raise Stop(f"{self._said(item)}: {reason}")
+            case Dead(reason):
+                messages, outcome = (self._dead_letter(item, reason),), "deadletter"
+            case Emit(messages, outcome):
+                pass
+        item.sent = tuple(self._producer.send(message) for message in messages)
+        flow.sent(item)
+        metrics.RECORDS.labels(self._group, item.record.topic, outcome).inc()
+        if outcome == "parked":
+            metrics.PARKED.labels(self._group).inc()
+
+    def _dead_letter(self, item: Item, reason: str) -> Message:
+        if not self._limit.admits_one_more():
+            raise Stop(
+                f"{self._said(item)}: more than {self._limit.count_max} dead letters in {self._limit.window_s:.0f} s "
+                f"in group {self._group}. The record is kept where it is. Look at imaging.deadletter.{self._group}, "
+                f"mend the cause, then start the service again. The last reason: {reason}"
+            )
+        metrics.DEAD_LETTERS.labels(self._group).inc()
+        structlog.get_logger().error(
+            "record_dead_lettered",
+            topic=item.record.topic,
+            partition=item.record.partition,
+            offset=item.record.offset,
+            reason=reason,
+        )
+        return dead_letter(item.record, self._group, reason, self._context.clock.now())
+
+    def _said(self, item: Item) -> str:
+        return f"{item.record.topic}/{item.record.partition} offset {item.record.offset}"
+
+
+def _place(flow: Flow) -> dict[str, object]:
+    return {"topic": flow.name.topic, "partition": flow.name.partition}

@@ -1,0 +1,117 @@
+"""From records to results, in the runner's threads: decode, call the step, put the objects, encode the events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from streams import metrics
+from streams.deadletters import reason_of
+from streams.events import InstanceQuarantined, InstanceReceived, InstanceValidated, Meta
+from streams.generation import StepIdentity
+from streams.objects import Absent, StoreAway
+from streams.result import Dead, Emit, Halt, Result, Wait
+from streams.service import Context
+from streams.step import DeadLetter, Done, Input, NewObject, Outcome, Quarantine, RetryLater, Step, Stored
+from streams.tracing import child_of
+from streams.wire import Record, Undecodable, UnknownSchema, decode, encode
+
+# Of the events that a step makes of an instance, the quarantine is the second: the verdict itself is 0.
+QUARANTINE_ORDINAL = 1
+
+
+class Worker:
+    """Used from several threads at once."""
+
+    def __init__(self, context: Context, step: Step[Any], identity: StepIdentity) -> None:
+        self._context = context
+        self._step = step
+        self._identity = identity
+        self._seconds = metrics.STEP_SECONDS.labels(step.name)
+
+    def __call__(self, records: Sequence[Record]) -> list[Result]:
+        """One result for each record, in their order."""
+        decoded = [self._decoded(record) for record in records]
+        inputs = [item for item in decoded if isinstance(item, Input)]
+        settled = iter(self._settled(inputs))
+        return [next(settled) if isinstance(item, Input) else item for item in decoded]
+
+    def _decoded(self, record: Record) -> Input[Any] | Result:
+        try:
+            return Input(decode(record), record)
+        except Undecodable as error:
+            return Dead(str(error))
+        except UnknownSchema as error:
+            return Halt(f"{error} is not known to this version of radstream; install a newer one")
+
+    def _settled(self, inputs: list[Input[Any]]) -> list[Result]:
+        if not inputs:
+            return []
+        try:
+            with self._seconds.time():
+                outcomes = self._step(inputs, self._context.clock)
+        except Exception as error:  # noqa: BLE001 - whatever the step raises ends as an outcome of a record
+            if len(inputs) == 1 or isinstance(error, StoreAway):
+                return [_of_exception(error) for _ in inputs]
+            # Which record it was is found by asking for each alone.
+            return [result for item in inputs for result in self._settled([item])]
+        if len(outcomes) != len(inputs):
+            reason = f"step {self._step.name} gave {len(outcomes)} outcomes for {len(inputs)} inputs"
+            return [Halt(f"{reason}: a fault of the step; nothing of it was committed") for _ in inputs]
+        return [self._result(item, outcome) for item, outcome in zip(inputs, outcomes, strict=True)]
+
+    def _result(self, item: Input[Any], outcome: Outcome) -> Result:
+        match outcome:
+            case DeadLetter(reason):
+                return Dead(reason)
+            case RetryLater(reason, scope):
+                return Wait(reason, scope)
+        try:
+            events = [self._quarantined(item, outcome)] if isinstance(outcome, Quarantine) else self._done(outcome)
+            messages = tuple(
+                encode(event, self._context.ids, source=self._context.source, extra=child_of(item.record.headers))
+                for event in events
+            )
+        except Exception as error:  # noqa: BLE001 - as above
+            return _of_exception(error)
+        return Emit(messages, "quarantine" if isinstance(outcome, Quarantine) else "done")
+
+    def _done(self, outcome: Done) -> Sequence[Any]:
+        return outcome.events(tuple(self._created(new) for new in outcome.objects))
+
+    def _created(self, new: NewObject) -> Stored:
+        stored = self._context.store.create(new)
+        metrics.OBJECTS.labels(new.store, "created" if stored.created else "already_there").inc()
+        if stored.created:
+            metrics.OBJECT_BYTES.labels(new.store).inc(len(new.data))
+        return stored
+
+    def _quarantined(self, item: Input[Any], outcome: Quarantine) -> InstanceQuarantined:
+        event = item.event
+        if not isinstance(event, InstanceReceived | InstanceValidated):
+            raise TypeError("only an instance with an object can be quarantined")
+        digest = event.instance.digest
+        return InstanceQuarantined(
+            meta=Meta(
+                event_id=self._identity.event_id(event.meta.tenant, digest, QUARANTINE_ORDINAL),
+                tenant=event.meta.tenant,
+                site=event.meta.site,
+                lane=event.meta.lane,
+                subject=digest,
+                occurred_at=self._context.clock.now(),
+            ),
+            provenance=self._identity.provenance(item),
+            instance=event.instance,
+            object=event.object,
+            code=outcome.code,
+            detail=outcome.detail,
+        )
+
+
+def _of_exception(error: Exception) -> Result:
+    """Absent means wait or restore, never quarantine."""
+    if isinstance(error, StoreAway):
+        return Wait("the object store does not answer", "world")
+    if isinstance(error, Absent):
+        return Wait("an object that the record refers to is not there", "subject")
+    return Dead(reason_of(error))
