@@ -14,10 +14,10 @@ from functools import partial
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from radstream.items import Item
 from radstream.phantom_anatomy import FIELD_OF_VIEW_MM, HEIGHT_MM
 from radstream.phantom_encoding import Template
 from radstream.phantom_pixels import AP, LATERAL, Pixels, Projection, level_of
-from radstream.sending import Item
 
 # RFC 9562 section 5.5; PS3.5 annex B.2 makes a UID of each. Never changes: a seed names the same study for ever.
 _NAMESPACE = uuid.UUID("0b8f4f0a-1d5e-5c55-9a7e-3d6c2f1e8b44")
@@ -85,8 +85,13 @@ def encoded(seed: int, slices: Slices = (2, 64, 64), matrix: int = 512) -> Itera
         for index in range(series.images):
             if series.is_localiser:
                 template = Template(_image(study, series, index))
-            dataset = partial(_encoded, template, study, series, index, pixels)
-            yield Item(CTImageStorage, _sop_instance(study, series, index), ExplicitVRLittleEndian, dataset)
+            yield Item(
+                name=f"phantom {seed}, {series.description}, image {index + 1}",
+                sop_class=CTImageStorage,
+                sop_instance=_sop_instance(study, series, index),
+                transfer_syntax=ExplicitVRLittleEndian,
+                data_set=partial(_encoded, template, study, series, index, pixels),
+            )
 
 
 def _encoded(template: Template, study: Study, series: Series, index: int, pixels: Pixels) -> bytes:

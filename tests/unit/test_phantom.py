@@ -17,7 +17,7 @@ SLICES = (2, 3, 3)
 
 
 def bytes_of(seed: int, matrix: int = 64) -> list[bytes]:
-    return [item.dataset() for item in encoded(seed, SLICES, matrix)]
+    return [item.data_set() for item in encoded(seed, SLICES, matrix)]
 
 
 def test_one_seed_makes_the_same_bytes_and_another_seed_other_ones():
@@ -46,7 +46,7 @@ def test_the_quick_encoding_is_what_pydicom_writes():
     for dataset, item in zip(chest_ct(5, SLICES, 64), encoded(5, SLICES, 64), strict=True):
         written = io.BytesIO()
         pydicom.dcmwrite(written, dataset, implicit_vr=False, little_endian=True, force_encoding=False)
-        assert written.getvalue().endswith(item.dataset())
+        assert written.getvalue().endswith(item.data_set())
         assert item.sop_instance == dataset.SOPInstanceUID
 
 
