@@ -46,6 +46,6 @@ def test_every_physical_topic_leads_back_to_its_entry() -> None:
     for entry in TOPICS.topics:
         for physical in TOPICS.physical(entry):
             assert TOPICS.logical(physical) == entry
-            # Kafka's limit, and no name differs from another by '.' and '_' alone (KIP-190's metric names).
+            # Kafka's limit; and its metrics cannot tell '.' from '_'.
             assert len(physical) <= 249
             assert "_" not in physical
