@@ -23,9 +23,13 @@ def folder() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "radstream" / "tools"
 
 
+def path(name: str, version: str) -> Path:
+    return folder() / f"{name}-{version}"
+
+
 def installed(name: str, version: str, build: Callable[[Path], None], say: Say, why: str) -> Path:
     """The folder of a tool; `build` fills an empty one where it is missing. Raises StackError."""
-    target = folder() / f"{name}-{version}"
+    target = path(name, version)
     if target.is_dir():
         return target
     try:

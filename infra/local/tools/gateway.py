@@ -30,7 +30,7 @@ def versitygw(say: cache.Say) -> Path:
 
 
 def is_built() -> bool:
-    return (cache.folder() / f"versitygw-{VERSION}").is_dir()
+    return cache.path("versitygw", VERSION).is_dir()
 
 
 def go() -> Path | None:

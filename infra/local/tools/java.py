@@ -46,6 +46,11 @@ def registry(say: cache.Say) -> Path:
     return cache.installed("apicurio-registry", REGISTRY, build, say, "the schema registry, from Maven Central")
 
 
+def are_there() -> bool:
+    """Whether nothing is left to be fetched."""
+    return cache.path("kafka", KAFKA).is_dir() and cache.path("apicurio-registry", REGISTRY).is_dir()
+
+
 def _copy_dependencies(pom: Path, target: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:

@@ -1,0 +1,44 @@
+# radstream: `make demo` and `make test` are all that a newcomer needs. Both install what is missing first.
+
+.PHONY: demo test lint down clean lock
+
+RADSTREAM = .venv/bin/radstream
+
+demo:
+	@python3 infra/local/bootstrap.py demo
+	@$(RADSTREAM) up
+	@$(RADSTREAM) demo
+
+test:
+	@python3 infra/local/bootstrap.py test
+	@$(MAKE) --no-print-directory lint
+	.venv/bin/pytest
+
+lint:
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+# Stops the stack; its data stays. `radstream down --wipe` removes that too.
+down:
+	@$(RADSTREAM) down
+
+# Removes what was made in the checkout. The stack's data and the tools folder of the user stay.
+clean:
+	@if [ -x $(RADSTREAM) ]; then $(RADSTREAM) down; fi
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Makes the locks anew from pyproject.toml. `make lock UPGRADE=--upgrade` takes the newest versions.
+UPGRADE =
+COMPILE = "$$work/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE)
+
+lock:
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	python3 -m venv "$$work"; "$$work/bin/pip" install --quiet --disable-pip-version-check uv; \
+	$(COMPILE) pyproject.toml --extra test --group build -o locks/test.txt; \
+	$(COMPILE) pyproject.toml --extra stack --group build -c locks/test.txt -o locks/demo.txt; \
+	for group in go pgserver; do \
+		$(COMPILE) --group pyproject.toml:$$group -c locks/test.txt -o locks/$$group.txt; \
+	done
