@@ -11,12 +11,14 @@ import uuid
 from collections.abc import Callable
 from io import BytesIO
 from socketserver import TCPServer
-from typing import Any
+from typing import Any, cast
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
+
+from producers.dicom_router.waiting import WaitingSocket, wait_instead_of_asking
 
 # An A-ASSOCIATE-RQ with 128 presentation contexts and 40 transfer syntaxes in each has some 200 kB.
 PDU_BYTES_MAX = 1 << 20
@@ -30,7 +32,7 @@ class Discarded(BytesIO):
         return len(data)
 
 
-class WholeReads(AssociationSocket):
+class WholeReads(WaitingSocket):
     """Reads what is asked for in as few calls as the network allows, and no PDU over the ceiling."""
 
     def recv(self, nr_bytes: int) -> bytearray:
@@ -55,7 +57,9 @@ class _Handler(RequestHandler):
         # pynetdicom finds its associations by the first part of the thread's name; the second is ours.
         association.name = f"AcceptorThread@{uuid.uuid4().hex}"
         # It makes the socket itself, and making a second one would announce the connection twice.
-        association.dul.socket.__class__ = WholeReads
+        connected = association.dul.socket
+        connected.__class__ = WholeReads
+        wait_instead_of_asking(association, cast(WholeReads, connected))
         return association
 
 

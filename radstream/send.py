@@ -1,0 +1,124 @@
+"""`radstream send`: real C-STORE of files and folders."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from producers.dicom_router.config import Settings
+from radstream.audit import audit
+from radstream.errors import Failure
+from radstream.items import files_below
+from radstream.options import config_option, json_option, open_config, open_log
+from radstream.output import console, print_table, show
+from radstream.sending import CALLING_AE, RETRIES, SendResult, Sent, send_files
+from radstream.store_scu import Target
+from streams.config import Config, Kafka, Site
+from streams.schema_ids import read_ids
+from streams.wire import SchemaIds
+
+UNSENT, REFUSED = 1, 3
+Outcome = Literal["success", "refused", "failure"]
+_TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\s]+):(?P<port>[0-9]{1,5})\Z")
+
+
+@click.command(short_help="Send DICOM files and folders by C-STORE.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--to", "to", metavar="AE@HOST:PORT", help="Whom to send to; else the router of the configuration.")
+@click.option("--associations", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
+@click.option("--calling", "calling_ae", default=CALLING_AE, show_default=True, help="Calling AE title.")
+@click.option("--retries", type=click.IntRange(0, 20), default=RETRIES, show_default=True, help="After 0xA700.")
+@config_option
+@json_option
+def send(
+    paths: tuple[Path, ...],
+    to: str | None,
+    associations: int,
+    calling_ae: str,
+    retries: int,
+    config_path: Path,
+    as_json: bool,
+) -> None:
+    """Send every file in PATHS and below, as it is, by C-STORE.
+
+    Exit code: 0 where every file was acknowledged with 0x0000, 3 where some were refused with another status,
+    1 where some could not be sent at all.
+    """
+    config = None if to else open_config(config_path)
+    target = parse_target(to) if to else router_of(open_config(config_path))
+    if not 1 <= len(calling_ae.strip()) <= 16 or not calling_ae.isascii() or "\\" in calling_ae:
+        raise Failure(f"--calling {calling_ae!r}: an AE title has 1 to 16 ASCII characters and no backslash")
+    files = files_below(paths)
+    if not files:
+        raise Failure(f"{', '.join(map(str, paths))}: no file in there")
+    with _progress(len(files), shown=not as_json and sys.stderr.isatty()) as on_sent:
+        result = send_files(
+            files, target, associations=associations, calling_ae=calling_ae, retries=retries, on_sent=on_sent
+        )
+    if config is not None:
+        _audit(config, target, result)
+    show(as_json, result, lambda: _print(result, target))
+    if result.unsent:
+        sys.exit(UNSENT)
+    if result.refused:
+        sys.exit(REFUSED)
+
+
+def parse_target(text: str) -> Target:
+    """`AE@host:port`, an IPv6 host in brackets. Raises Failure."""
+    match = _TARGET.match(text)
+    if match is None or not 1 <= int(match["port"]) <= 65535:
+        raise Failure(f"--to {text}: not AE@HOST:PORT, for example RADSTREAM@127.0.0.1:11112")
+    return Target(match["ae"].strip(), match["host"].strip("[]"), int(match["port"]))
+
+
+def router_of(config: Config) -> Target:
+    """The router that a configuration describes. Raises ConfigError."""
+    settings = config.section("router", Settings)
+    return Target(settings.ae_title, settings.host, settings.port)
+
+
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[Sent], None]]:
+    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
+        task = progress.add_task("sending", total=total)
+        yield lambda _: progress.advance(task)
+
+
+def _audit(config: Config, target: Target, result: SendResult) -> None:
+    """Counts, never names of files. The files are sent already, so a log that is away is a warning."""
+    kafka = config.section("kafka", Kafka)
+    outcome: Outcome = "failure" if result.unsent else "refused" if result.refused else "success"
+    counts = {f"status_{status}": str(count) for status, count in result.statuses.items()}
+    try:
+        audit(
+            open_log(config),
+            read_ids(kafka.schema_ids) if kafka.schema_ids else SchemaIds(),
+            config.section("site", Site),
+            action="send",
+            subject=str(target),
+            outcome=outcome,
+            attributes={"files": str(result.files), "unsent": str(len(result.unsent)), **counts},
+        )
+    except Failure as error:
+        click.echo(f"radstream: warning: {error}", err=True)
+
+
+def _print(result: SendResult, target: Target) -> None:
+    for title, faults, column in (("Refused", result.refused, "status"), ("Not sent", result.unsent, "reason")):
+        if faults:
+            print_table(title, ("file", column), [(fault["file"], fault[column]) for fault in faults])
+    times = f", C-STORE p50 {result.p50_ms} ms, p99 {result.p99_ms} ms" if result.p50_ms is not None else ""
+    console().print(
+        f"{result.acknowledged} of {result.files} files acknowledged by {target}, {len(result.refused)} refused, "
+        f"{len(result.unsent)} not sent; {result.bytes / 1e6:.1f} MB in {result.seconds:.1f} s{times}"
+    )

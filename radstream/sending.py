@@ -1,0 +1,216 @@
+"""Sends objects by C-STORE, over several associations at once, and says how each was answered."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from radstream.items import Item, items_of
+from radstream.store_scu import CONTEXTS_MAX, Lost, NoAssociation, NoContext, StoreScu, Target
+
+SUCCESS: Final = 0x0000
+TRY_AGAIN: Final = 0xA700
+CALLING_AE: Final = "RADSEND"
+RETRIES: Final = 3
+_BACKOFF_S, _BACKOFF_S_MAX = 0.5, 8.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How one object was answered. `status` is None where it was not, and `reason` says why."""
+
+    name: str
+    status: int | None
+    size: int
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """`statuses` counts answers by status, four hexadecimal digits. Times are of acknowledged C-STOREs alone."""
+
+    files: int
+    statuses: dict[str, int]
+    bytes: int
+    seconds: float
+    p50_ms: float | None
+    p99_ms: float | None
+    refused: list[dict[str, str]]
+    unsent: list[dict[str, str]]
+
+    @property
+    def acknowledged(self) -> int:
+        return self.statuses.get(f"{SUCCESS:04X}", 0)
+
+
+@dataclass
+class _Batch:
+    """Objects whose presentation contexts fit into one association."""
+
+    contexts: dict[tuple[str, str], None] = field(default_factory=dict)
+    items: deque[Item] = field(default_factory=deque)
+
+
+def send_files(
+    paths: Iterable[Path],
+    target: Target,
+    *,
+    associations: int = 1,
+    calling_ae: str = CALLING_AE,
+    retries: int = RETRIES,
+    on_sent: Callable[[Sent], None] = lambda _: None,
+) -> SendResult:
+    """Sends every file in `paths` and below. Raises Failure for a path that cannot be read."""
+    items = items_of(paths)
+    return send_items(items, target, associations=associations, calling_ae=calling_ae, retries=retries, on_sent=on_sent)
+
+
+def send_items(
+    items: Iterable[Item],
+    target: Target,
+    *,
+    associations: int = 1,
+    calling_ae: str = CALLING_AE,
+    retries: int = RETRIES,
+    on_sent: Callable[[Sent], None] = lambda _: None,
+) -> SendResult:
+    """Sends every item once; 0xA700 and lost associations are tried again `retries` times, with growing pauses.
+
+    `on_sent` is called as each is settled, from one thread at a time. Whatever happens, each item is in the result.
+    """
+    started = time.monotonic()
+    sent: list[Sent] = []
+    lock = threading.Lock()
+
+    def settle(one: Sent) -> None:
+        with lock:
+            sent.append(one)
+            on_sent(one)
+
+    for batch in _batches(items):
+        with ThreadPoolExecutor(associations, thread_name_prefix="send") as pool:
+            workers = [_Worker(batch, target, calling_ae, retries, settle) for _ in range(associations)]
+            reasons = [reason for reason in pool.map(_Worker.run, workers) if reason]
+        for item in batch.items:
+            settle(Sent(item.name, None, 0, 0.0, reasons[0] if reasons else "not sent"))
+    return _result(sent, time.monotonic() - started)
+
+
+def _batches(items: Iterable[Item]) -> Iterator[_Batch]:
+    batch = _Batch()
+    for item in items:
+        context = (item.sop_class, item.transfer_syntax)
+        if context not in batch.contexts and len(batch.contexts) == CONTEXTS_MAX:
+            yield batch
+            batch = _Batch()
+        batch.contexts[context] = None
+        batch.items.append(item)
+    if batch.items:
+        yield batch
+
+
+class _Worker:
+    """One association at a time, opened anew where it is lost."""
+
+    def __init__(
+        self, batch: _Batch, target: Target, calling_ae: str, retries: int, settle: Callable[[Sent], None]
+    ) -> None:
+        self._batch = batch
+        self._target = target
+        self._calling_ae = calling_ae
+        self._retries = retries
+        self._settle = settle
+        self._scu: StoreScu | None = None
+
+    def run(self) -> str:
+        """Takes items until none is left; why it gave up, where it did."""
+        try:
+            while True:
+                try:
+                    item = self._batch.items.popleft()
+                except IndexError:
+                    return ""
+                try:
+                    self._settle(self._send(item))
+                except NoAssociation as error:
+                    # Nobody answers: the rest is not tried one by one.
+                    self._batch.items.appendleft(item)
+                    return f"{self._target}: {error}"
+        finally:
+            if self._scu is not None:
+                self._scu.close()
+
+    def _send(self, item: Item) -> Sent:
+        try:
+            data = item.data_set()
+        except OSError as error:
+            return Sent(item.name, None, 0, 0.0, f"cannot be read ({type(error).__name__})")
+        answer = Sent(item.name, None, len(data), 0.0, "the association was lost before the answer")
+        for attempt in range(self._retries + 1):
+            if attempt:
+                _pause(attempt)
+            started = time.monotonic()
+            try:
+                status = self._open(attempt).store(item.sop_class, item.sop_instance, item.transfer_syntax, data)
+            except NoContext:
+                return Sent(item.name, None, len(data), 0.0, "the peer accepts no such SOP class or transfer syntax")
+            except Lost:
+                self._drop()
+                continue
+            answer = Sent(item.name, status, len(data), time.monotonic() - started)
+            if status != TRY_AGAIN:
+                break
+        return answer
+
+    def _open(self, attempt: int) -> StoreScu:
+        """The association. Raises NoAssociation after the last try."""
+        while self._scu is None:
+            try:
+                self._scu = StoreScu(self._target, self._calling_ae, list(self._batch.contexts))
+            except NoAssociation:
+                attempt += 1
+                if attempt > self._retries:
+                    raise
+                _pause(attempt)
+        return self._scu
+
+    def _drop(self) -> None:
+        if self._scu is not None:
+            self._scu.abort()
+            self._scu = None
+
+
+def _pause(attempt: int) -> None:
+    """Capped backoff with jitter, so that many senders do not come back at once."""
+    time.sleep(min(_BACKOFF_S * 2 ** (attempt - 1), _BACKOFF_S_MAX) * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+def _result(sent: Sequence[Sent], seconds: float) -> SendResult:
+    acknowledged = sorted(one.seconds for one in sent if one.status == SUCCESS)
+    return SendResult(
+        files=len(sent),
+        statuses=dict(sorted(Counter(f"{one.status:04X}" for one in sent if one.status is not None).items())),
+        bytes=sum(one.size for one in sent if one.status == SUCCESS),
+        seconds=round(seconds, 3),
+        p50_ms=_percentile_ms(acknowledged, 50),
+        p99_ms=_percentile_ms(acknowledged, 99),
+        refused=[
+            {"file": one.name, "status": f"0x{one.status:04X}"} for one in sent if one.status not in (None, SUCCESS)
+        ],
+        unsent=[{"file": one.name, "reason": one.reason} for one in sent if one.status is None],
+    )
+
+
+def _percentile_ms(ordered: Sequence[float], percent: int) -> float | None:
+    """Nearest rank."""
+    if not ordered:
+        return None
+    return round(1000 * ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 2)

@@ -1,0 +1,179 @@
+"""C-STORE as a service class user (PS3.7 section 9.1.1).
+
+pynetdicom opens, watches and releases the association and reads the responses. The requests are written by this file:
+a data set goes out as it is, in as few writes as the peer's maximum PDU allows, without being decoded.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.presentation import build_context
+from pynetdicom.transport import AssociationSocket
+
+# PS3.8 section 7.1.1.13: context ids are odd numbers up to 255.
+CONTEXTS_MAX: Final = 128
+_PDU_BYTES_MAX: Final = 1 << 17
+_SET_UP_S_MAX: Final = 10.0
+# A receiver that answers from a store and a log may take its time; a dead one is noticed by TCP before.
+_RESPONSE_S_MAX: Final = 120.0
+# How long the reading thread may sit in select: only a release waits for it.
+_READY_S: Final = 0.05
+
+_C_STORE_RQ, _MEDIUM, _DATA_SET_PRESENT = 0x0001, 0x0000, 0x0001
+_COMMAND_LAST, _DATA, _DATA_LAST = 0x03, 0x00, 0x02
+
+
+@dataclass(frozen=True)
+class Target:
+    """A peer application entity."""
+
+    ae_title: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+class NoAssociation(Exception):
+    """The peer cannot be reached or does not want the association. The text says which."""
+
+
+class Lost(Exception):
+    """The association ended before the answer. Whether the peer has the object is not known: send it again."""
+
+
+class NoContext(Exception):
+    """The peer did not accept this SOP class with this transfer syntax."""
+
+
+class _Waiting(AssociationSocket):
+    """Waits for the peer in the kernel; pynetdicom's own asks a thousand times a second."""
+
+    @property
+    def ready(self) -> bool:
+        try:
+            return self.socket is not None and bool(select.select([self.socket], [], [], _READY_S)[0])
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # transport connection closed
+            return False
+
+
+class StoreScu:
+    """One association. Used from one thread."""
+
+    def __init__(self, target: Target, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> None:
+        """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
+        _config.LOG_HANDLER_LEVEL = "none"
+        entity = AE(ae_title=calling_ae)
+        entity.connection_timeout = entity.acse_timeout = _SET_UP_S_MAX
+        entity.dimse_timeout = _RESPONSE_S_MAX
+        entity.network_timeout = None
+        proposed = [build_context(sop_class, transfer_syntax) for sop_class, transfer_syntax in contexts]
+        association = entity.associate(target.host, target.port, contexts=proposed, ae_title=target.ae_title)
+        if not association.is_established:
+            raise NoAssociation(_why(association))
+        self._association = association
+        self._contexts = {
+            (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
+            for context in association.accepted_contexts
+        }
+        self._socket = _taken_over(association)
+        self._message_id = 0
+
+    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes) -> int:
+        """Sends one object and waits for the status. Raises NoContext, Lost."""
+        context = self._contexts.get((sop_class, transfer_syntax))
+        if context is None:
+            raise NoContext
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = command_set(sop_class, sop_instance, self._message_id)
+        bytes_max = min(self._association.acceptor.maximum_length or _PDU_BYTES_MAX, _PDU_BYTES_MAX)
+        try:
+            for piece in pdus(context, request, data_set, bytes_max):
+                self._socket.sendall(piece)
+        except OSError:
+            raise Lost from None
+        _, response = self._association.dimse.get_msg(block=True)
+        if not isinstance(response, C_STORE) or response.Status is None:
+            raise Lost
+        return response.Status
+
+    def close(self) -> None:
+        """Releases the association, or aborts what cannot be released."""
+        if self._association.is_established and self._association.dul.socket is not None:
+            self._association.release()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        self._association.abort()
+
+
+def command_set(sop_class: str, sop_instance: str, message_id: int) -> bytes:
+    """A C-STORE-RQ in Implicit VR Little Endian (PS3.7 table 9.3-1)."""
+    elements = b"".join(
+        (
+            _element(0x0002, _uid(sop_class)),
+            _element(0x0100, struct.pack("<H", _C_STORE_RQ)),
+            _element(0x0110, struct.pack("<H", message_id)),
+            _element(0x0700, struct.pack("<H", _MEDIUM)),
+            _element(0x0800, struct.pack("<H", _DATA_SET_PRESENT)),
+            _element(0x1000, _uid(sop_instance)),
+        )
+    )
+    return _element(0x0000, struct.pack("<I", len(elements))) + elements
+
+
+def pdus(context: int, request: bytes, data_set: bytes, bytes_max: int) -> Iterator[bytes]:
+    """P-DATA-TF PDUs of at most `bytes_max` bytes after their first six (PS3.8 section 9.3.5, annex E.2)."""
+    yield _pdu(context, _COMMAND_LAST, request)
+    fragment_max = bytes_max - 6
+    view = memoryview(data_set)
+    for start in range(0, max(len(view), 1), fragment_max):
+        end = start + fragment_max
+        yield _pdu(context, _DATA if end < len(view) else _DATA_LAST, view[start:end])
+
+
+def _pdu(context: int, control: int, fragment: bytes | memoryview) -> bytes:
+    length = len(fragment)
+    return b"".join((struct.pack(">BxIIBB", 0x04, length + 6, length + 2, context, control), fragment))
+
+
+def _element(number: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", 0x0000, number, len(value)) + value
+
+
+def _uid(text: str) -> bytes:
+    value = text.encode("ascii")
+    return value + b"\x00" * (len(value) % 2)
+
+
+def _taken_over(association: Association) -> socket.socket:
+    """The socket, for writing. pynetdicom's reactor is paused for good: it would take the responses away."""
+    wrapped = association.dul.socket
+    if wrapped is None or wrapped.socket is None:
+        raise NoAssociation("the connection was closed")
+    association._reactor_checkpoint.clear()
+    wrapped.__class__ = _Waiting
+    wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    wrapped.socket.settimeout(_RESPONSE_S_MAX)
+    return wrapped.socket
+
+
+def _why(association: Association) -> str:
+    if association.is_rejected:
+        answer = association.acceptor.primitive
+        return f"the association was rejected: {answer.reason_str}" if answer else "the association was rejected"
+    if association.is_aborted:
+        return "nothing listens there, or it closed the connection"
+    return "the peer did not answer"
