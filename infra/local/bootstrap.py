@@ -36,10 +36,10 @@ def main() -> None:
     try:
         install(goal)
     except Missing as error:
-        sys.exit("radstream: %s" % error)  # noqa: UP031
+        sys.exit(f"radstream: {error}")
     except OSError as error:
         sys.exit(f"radstream: {error.filename or VENV}: {error.strerror}; make room or mend its permissions, and again")
-    os.execv(VENV / "bin" / "python", [str(VENV / "bin" / "python"), "-m", "infra.local.tools"])
+    sys.exit(subprocess.call([str(VENV / "bin" / "python"), "-m", "infra.local.tools"]))
 
 
 def run_newer_python() -> None:
@@ -47,10 +47,10 @@ def run_newer_python() -> None:
     for name in OTHERS:
         program = shutil.which(name)
         if program:
-            os.execv(program, [program, *sys.argv])
+            sys.exit(subprocess.call([program, *sys.argv]))
     sys.exit(
-        "radstream: Python 3.11 or newer is needed and this is %d.%d; install one (apt-get install python3.11), "
-        "it is found by its name" % sys.version_info[:2]
+        f"radstream: Python 3.11 or newer is needed and {sys.executable} is {sys.version.split()[0]}; install one "
+        "(apt-get install python3.11 python3.11-venv) and run this again: it is found by its name"
     )
 
 
