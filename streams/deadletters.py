@@ -74,3 +74,11 @@ class DeadLetterLimit:
             return False
         self._times_s.append(now_s)
         return True
+
+    def exceeded(self, place: str, group: str, reason: str) -> str:
+        """Why the consumer stops, for a person."""
+        return (
+            f"{place}: more than {self.count_max} dead letters in {self.window_s:.0f} s in group {group}. The record "
+            f"is kept where it is. Look at {dead_letter_topic(group)}, mend the cause, then start the service again. "
+            f"The last reason: {reason}"
+        )

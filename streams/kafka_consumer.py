@@ -88,6 +88,10 @@ class KafkaConsumer:
         try:
             starts = self._starts(given) if given else {}
             starts.update(self._on_assign(sorted(starts)) if starts else {})
+        except LogAway as error:
+            # The client goes on with an assignment of its own making then: nothing may be read of it.
+            self._failure = LogRefused(f"{error}: partitions were assigned and could not be taken; start again")
+            return
         except BaseException as error:  # noqa: BLE001 - raised again by poll
             self._failure = error
             return

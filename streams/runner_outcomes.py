@@ -87,11 +87,7 @@ class Outcomes:
 
     def _dead_letter(self, item: Item, reason: str) -> Message:
         if not self._limit.admits_one_more():
-            raise Stop(
-                f"{self._said(item)}: more than {self._limit.count_max} dead letters in {self._limit.window_s:.0f} s "
-                f"in group {self._group}. The record is kept where it is. Look at imaging.deadletter.{self._group}, "
-                f"mend the cause, then start the service again. The last reason: {reason}"
-            )
+            raise Stop(self._limit.exceeded(self._said(item), self._group, reason))
         metrics.DEAD_LETTERS.labels(self._group).inc()
         structlog.get_logger().error(
             "record_dead_lettered",
