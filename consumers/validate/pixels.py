@@ -5,14 +5,15 @@ Lengths and heads only: no pixel is decoded here.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 from consumers.validate.rules import Broken
+from streams import encapsulated
 from streams.codestream import picture
 from streams.elements import PIXEL_DATA, Element
+from streams.encapsulated import Encapsulated
 from streams.part10 import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -27,7 +28,8 @@ EXTENDED_OFFSET_TABLE = 0x7FE00001
 _NATIVE = DEFLATED | {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
 # MPEG-2, MPEG-4 and HEVC: a fragment is no frame there (PS3.5 annexes A.4.5 to A.4.9), nor in SMPTE ST 2110 flows.
 _VIDEO = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
-_ITEM_HEAD = 8
+# The head of an empty offset table, and the delimiter.
+_ITEMS_BYTES_MIN = 16
 
 
 @dataclass(frozen=True)
@@ -106,44 +108,24 @@ def _native(element: Element, expected: Shape) -> Iterator[Broken]:
 
 
 def _encapsulated(file: Part10, element: Element, expected: Shape) -> Iterator[Broken]:
-    if element.truncated:
+    if element.truncated or element.length < _ITEMS_BYTES_MIN:
         yield "pixel-length", None
         return
-    fragments = tuple(_fragments(file, element))
-    if not fragments:
-        yield "pixel-length", None
-        return
-    (table_at, table_length), starts = fragments[0], fragments[1:]
+    found = encapsulated.items(file.data, element)
     is_video = file.transfer_syntax_uid.startswith(_VIDEO)
-    if len(starts) < (1 if is_video else expected.frames):
+    if len(found.fragments) < (1 if is_video else expected.frames):
         yield "frames", None
-    if table_length and not is_video:
-        offsets = file.data[table_at : table_at + table_length]
-        first = table_at + table_length
-        if not _points_at(offsets, {at - _ITEM_HEAD - first for at, _ in starts}, expected.frames):
-            yield "offset-table", None
-    if starts and element.tag == PIXEL_DATA:
-        yield from _codestream(file.data[starts[0][0] : starts[0][0] + starts[0][1]], expected)
+    if found.table and not is_video and not _in_order(found, expected.frames):
+        yield "offset-table", None
+    if found.fragments and element.tag == PIXEL_DATA:
+        first = found.fragments[0]
+        yield from _codestream(file.data[first.at : first.at + first.length], expected)
 
 
-def _fragments(file: Part10, element: Element) -> Iterator[tuple[int, int]]:
-    """First byte and length of each item; the walk has seen to it that they lie inside the file."""
-    position = element.value_at
-    while position + _ITEM_HEAD <= element.end:
-        group, number, length = struct.unpack_from("<HHI", file.data, position)
-        if (group, number) != (0xFFFE, 0xE000):
-            return
-        yield position + _ITEM_HEAD, length
-        position += _ITEM_HEAD + length
-
-
-def _points_at(offsets: bytes, starts: set[int], frames: int) -> bool:
-    """Whether a basic offset table has one entry for each frame, ascending, each the start of a fragment."""
-    if len(offsets) != 4 * frames:
-        return False
-    entries = struct.unpack(f"<{frames}I", offsets)
-    ascending = all(one < next_one for one, next_one in pairwise(entries))
-    return ascending and entries[0] == 0 and starts.issuperset(entries)
+def _in_order(found: Encapsulated, frames: int) -> bool:
+    """Whether the offset table has one entry for each frame, ascending, each the start of a fragment."""
+    ascending = all(one < next_one for one, next_one in pairwise(found.table))
+    return ascending and len(found.table) == frames and found.offsets.keys() >= set(found.table)
 
 
 def _codestream(fragment: bytes, expected: Shape) -> Iterator[Broken]:

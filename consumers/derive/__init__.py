@@ -1,0 +1,7 @@
+"""Copies of an instance: one lossless, smaller one, and a thumbnail.
+
+Flows in: imaging.instance.validated, and the stored objects that it refers to.
+Flows out: imaging.instance.derived.
+Touches: creates one object for each instance, `<tenant>/derived/<event id>` in the hot store, through the runner. The
+original is read and never changed.
+"""

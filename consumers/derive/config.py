@@ -1,0 +1,23 @@
+"""What can be set: section [derive]."""
+
+from __future__ import annotations
+
+from streams.config import Section, Service
+
+
+class Output(Section, frozen=True, kw_only=True):
+    """What is made. These settings are part of the step's identity: another value makes new results.
+
+    `thumbnail_px` is a thumbnail's longest side. Nothing is made of more than `pixel_bytes_max` of decoded pixels.
+    """
+
+    thumbnail_px: int = 256
+    pixel_bytes_max: int = 512 << 20
+    object_bytes_max: int = 4 << 30
+
+
+class Settings(Service, frozen=True, kw_only=True):
+    """`threads` work on one partition's instances; the encoders run without Python's lock."""
+
+    threads: int = 2
+    output: Output = Output()

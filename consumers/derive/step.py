@@ -1,0 +1,117 @@
+"""The step: a validated instance gets a lossless copy and a thumbnail, in one object.
+
+What cannot be made is a note of the event, never a reason to hold the image: it flows as it was received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+
+from consumers.derive import lossless, pack
+from consumers.derive.config import Output
+from consumers.derive.frames import Frames
+from consumers.derive.image import describe
+from consumers.derive.pack import Part
+from consumers.derive.thumbnail import thumbnail
+from streams import part10
+from streams.clock import Clock
+from streams.elements import Malformed, TooComplex
+from streams.events import InstanceDerived, InstanceValidated, Representation
+from streams.generation import StepIdentity
+from streams.identity import derived_key
+from streams.objects import Absent, Damaged, ObjectStore, StoreAway
+from streams.part10 import Part10
+from streams.step import Done, Input, NewObject, Outcome, Quarantine, RetryLater, Stored
+
+# Raised by hand when a change here changes what comes out.
+CODE_VERSION = 1
+STORE = "hot"
+
+
+class Derive:
+    """Implements `streams.step.Step[InstanceValidated]`."""
+
+    name = "derive"
+
+    def __init__(self, identity: StepIdentity, store: ObjectStore, output: Output) -> None:
+        self._identity = identity
+        self._store = store
+        self._output = output
+
+    def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
+        return [self._one(item, clock) for item in batch]
+
+    def _one(self, item: Input[InstanceValidated], clock: Clock) -> Outcome:
+        event = item.event
+        if event.object.length > self._output.object_bytes_max:
+            return self._done(item, clock, [], ("too-large",))
+        try:
+            data = self._store.read(event.object)
+        except Absent:
+            return RetryLater("its object is not in the store", scope="subject")
+        except StoreAway:
+            return RetryLater("the object store does not answer", scope="world")
+        except Damaged:
+            return Quarantine("hash-mismatch", "The stored bytes are not those that were acknowledged.")
+        parts, notes = _made(data, self._output)
+        return self._done(item, clock, parts, notes)
+
+    def _done(
+        self, item: Input[InstanceValidated], clock: Clock, parts: Sequence[Part], notes: tuple[str, ...]
+    ) -> Done:
+        tenant = item.event.meta.tenant
+        name = self._identity.event_id(tenant, item.event.instance.digest, 0)
+        emit = self._emitter(item, clock, name)
+        if not parts:
+            return Done.emit(emit((), notes))
+
+        def events(stored: tuple[Stored, ...]) -> Sequence[InstanceDerived]:
+            # Whoever was first is right: its index says what there is.
+            index = pack.index_of(stored[0].data)
+            return [emit(pack.representations(stored[0], index), index.notes)]
+
+        return Done((NewObject(tenant, STORE, derived_key(tenant, name), pack.packed(parts, notes)),), events)
+
+    def _emitter(
+        self, item: Input[InstanceValidated], clock: Clock, name: str
+    ) -> Callable[[tuple[Representation, ...], tuple[str, ...]], InstanceDerived]:
+        meta = msgspec.structs.replace(
+            item.event.meta, event_id=name, subject=item.event.instance.digest, occurred_at=clock.now()
+        )
+
+        def emit(representations: tuple[Representation, ...], notes: tuple[str, ...]) -> InstanceDerived:
+            return InstanceDerived(
+                meta=meta,
+                provenance=self._identity.provenance(item),
+                instance=item.event.instance,
+                source_size=item.event.object.length,
+                representations=representations,
+                notes=notes,
+            )
+
+        return emit
+
+
+def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
+    """The copies of a file, and notes on those that could not be made."""
+    try:
+        file = part10.read(data)
+    except (Malformed, TooComplex):
+        return [], ("unreadable",)
+    image = describe(file, output.pixel_bytes_max)
+    if isinstance(image, str):
+        return [], (image,)
+    frames = Frames(file, image)
+    made = (lossless.copied(file, image, frames), thumbnail(file, image, frames, output.thumbnail_px))
+    notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
+    if "lossless-verify-failed" in notes:
+        _log_mismatch(file)
+    return [one for one in made if isinstance(one, Part)], notes
+
+
+def _log_mismatch(file: Part10) -> None:
+    """An encoder that does not keep its promise is for its maintainers; the original is untouched."""
+    structlog.get_logger().error("lossless_verify_failed", transfer_syntax_uid=file.transfer_syntax_uid)
