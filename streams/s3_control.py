@@ -1,4 +1,4 @@
-"""The object store's control plane, by boto3: buckets, versioning, lists. Bytes go through `streams.s3`."""
+"""The object store's control plane, by boto3. Bytes go through `streams.s3`."""
 
 from __future__ import annotations
 
@@ -69,17 +69,6 @@ def answering(config: Store) -> Iterator[None]:
         raise away(config, error.response["Error"].get("Code")) from error
     except BotoCoreError as error:
         raise away(config, None) from error
-
-
-def ensure_buckets(config: Store) -> None:
-    """Creates what is missing of the configured buckets and keeps versions in each. Raises StoreAway."""
-    control = client(config)
-    with answering(config):
-        present = {bucket["Name"] for bucket in control.list_buckets()["Buckets"]}
-        for bucket in config.buckets.values():
-            if bucket not in present:
-                control.create_bucket(Bucket=bucket)
-            control.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 def list_keys(control: S3Client, config: Store, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import urllib3
 
 from infra.local.tools import gateway
+from streams import s3_control
 from streams.config import Store
 from tests.waiting import wait_until
 
@@ -30,6 +31,11 @@ class Gateway:
         """The file that holds an object's latest version."""
         return self.root / self.config.buckets[store] / key
 
+    def make_buckets(self) -> None:
+        control = s3_control.client(self.config)
+        for bucket in self.config.buckets.values():
+            control.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+
     def freeze(self) -> None:
         os.kill(self.process.pid, signal.SIGSTOP)
 
@@ -44,7 +50,7 @@ def free_port() -> int:
 
 @contextmanager
 def run_gateway(folder: Path, port: int | None = None) -> Iterator[Gateway]:
-    """Starts a gateway with the options of the local stack, and kills it. The folder may be one that was used before."""
+    """Starts a gateway with the options of the local stack, on a new folder or one used before, and kills it."""
     for name in ("root", "versions"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     port = port or free_port()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with run_gateway(tmp_path_factory.mktemp("gateway")) as running:
-        s3_control.ensure_buckets(running.config)
+        running.make_buckets()
         yield running
 
 
@@ -46,12 +46,6 @@ def overwrite(gateway: Gateway) -> Overwrite:
 
 
 class TestS3Store(StoreSuite):
-    def test_buckets_are_made_once_and_keep_versions(self, gateway: Gateway) -> None:
-        s3_control.ensure_buckets(gateway.config)
-        control = s3_control.client(gateway.config)
-        for bucket in gateway.config.buckets.values():
-            assert control.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
-
     def test_a_put_carries_a_digest_and_the_store_refuses_a_bad_one(self, gateway: Gateway, store: ObjectStore) -> None:
         ref = store.create(new("digest", b"content")).ref
         control = s3_control.client(gateway.config)
@@ -127,7 +121,7 @@ def test_a_store_that_hangs_is_away_and_comes_back(
 def test_a_store_that_is_killed_and_started_again_is_used_again(tmp_path: Path) -> None:
     port = free_port()
     with run_gateway(tmp_path, port) as first:
-        s3_control.ensure_buckets(first.config)
+        first.make_buckets()
         store = S3Store(first.config)
         ref = store.create(new("x", b"x")).ref
     with pytest.raises(StoreAway):

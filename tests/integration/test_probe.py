@@ -1,0 +1,110 @@
+"""What stores enforce: the local one, and one that answers 200 to everything and does nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import msgspec
+import pytest
+
+from streams import s3_control
+from streams.config import Store
+from streams.objects import StoreAway
+from streams.probe import PREFIX, missing, probe
+from streams.s3 import S3Store
+from tests.gateway import Gateway, free_port, run_gateway
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with run_gateway(tmp_path_factory.mktemp("gateway")) as running:
+        running.make_buckets()
+        yield running
+
+
+class Careless(BaseHTTPRequestHandler):
+    """Takes everything, keeps nothing, says 200."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _yes(self) -> None:
+        length = int(self.headers.get("Content-Length", "0"))
+        self.rfile.read(length)
+        body = b"<Answer/>" if self.command == "GET" else b""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _yes
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: the test's output is its own."""
+
+
+@pytest.fixture
+def careless() -> Iterator[Store]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Careless)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Store(
+        endpoint=f"http://127.0.0.1:{server.server_port}", access_key="a", secret_key="s", buckets={"hot": "hot"}
+    )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_the_local_store_enforces(gateway: Gateway) -> None:
+    found = {one.name: one.verdict for one in probe(gateway.config, "hot")}
+    assert found == {
+        "conditional_create": "enforced",
+        "digest": "enforced",
+        "versioning": "enforced",
+        "object_lock": "enforced",
+        "storage_class": "ignored",
+        "encryption": "ignored",
+        "lifecycle": "refused",
+    }
+    assert missing(probe(gateway.config, "hot")) == ()
+
+
+def test_nothing_is_left_behind(gateway: Gateway) -> None:
+    probe(gateway.config, "warm")
+    assert list(S3Store(gateway.config).keys("warm", PREFIX)) == []
+    versions = s3_control.client(gateway.config).list_object_versions(Bucket="warm")
+    assert versions.get("Versions", []) == []
+    assert versions.get("DeleteMarkers", []) == []
+
+
+def test_a_store_that_says_yes_to_everything_is_found_out(careless: Store) -> None:
+    found = probe(careless, "hot")
+    assert {one.name for one in missing(found)} == {"conditional_create", "digest"}
+    assert {one.verdict for one in found} <= {"ignored", "refused", "unknown"}
+
+
+def test_a_bucket_without_object_lock_refuses_to_hold(gateway: Gateway) -> None:
+    s3_control.client(gateway.config).create_bucket(Bucket="plain")
+    found = {one.name: one for one in probe(gateway.config, "plain")}
+    assert found["object_lock"].verdict == "refused"
+    assert found["versioning"].verdict == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"access_key": "stranger"}, "access key"), ({"endpoint": "free"}, "does not answer")],
+)
+def test_a_store_that_cannot_be_used_is_away(gateway: Gateway, change: dict[str, str], says: str) -> None:
+    if "endpoint" in change:
+        change = {"endpoint": f"http://127.0.0.1:{free_port()}"}
+    with pytest.raises(StoreAway, match=says):
+        probe(msgspec.structs.replace(gateway.config, **change), "hot")
+
+
+def test_a_missing_bucket_is_named(gateway: Gateway) -> None:
+    with pytest.raises(StoreAway, match="bucket is missing"):
+        probe(gateway.config, "absent")
