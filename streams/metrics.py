@@ -52,7 +52,8 @@ END_TO_END_SECONDS = Histogram(
     "radstream_end_to_end_seconds", "From receipt to catalog row", ["lane"], buckets=_WAY_BUCKETS
 )
 
-# Revisions that this process emitted and read back.
-REVISIONS = Counter("radstream_revisions", "Study revisions emitted")
-# Studies that have new instances and are not quiet yet.
-STUDIES_WAITING = Gauge("radstream_studies_waiting", "Studies with instances that no revision has yet")
+# Decisions that were read back, whoever emitted them; `outcome` is counted, or stale for a later one of a number.
+# For the step `revisions` these are study revisions.
+DECISIONS = Counter("radstream_decisions", "Decisions read back", ["step", "outcome"])
+# Entities (studies) with inputs that no decision covers yet.
+ENTITIES_WAITING = Gauge("radstream_entities_waiting", "Entities whose next decision is not made yet", ["step"])

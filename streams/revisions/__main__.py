@@ -1,0 +1,17 @@
+"""Starts the service: python -m streams.revisions --config FILE"""
+
+from __future__ import annotations
+
+from streams.deciding import Deciding
+from streams.revisions.config import Settings
+from streams.revisions.step import Revisions
+from streams.service import Context, run
+
+
+def main(context: Context, settings: Settings) -> None:
+    step = Revisions(context.store, settings.quiet_s)
+    Deciding(context, step, checkpoint_every=settings.checkpoint_every).run()
+
+
+if __name__ == "__main__":
+    run("revisions", Settings, main)

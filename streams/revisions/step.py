@@ -1,0 +1,146 @@
+"""Which instances a study holds, as a number that everybody can refer to.
+
+Nobody waits for a study to be complete, since DICOM cannot promise that. A revision lists every instance of the study
+that was validated so far; what depends on the study is made again for the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas import Lane, load_topics
+from streams.clock import Clock
+from streams.decisions import Decided, Noted, Waiting
+from streams.events import SUBJECTS, InstanceValidated, Meta, StudyRevision
+from streams.generation import of_facts
+from streams.identity import derived_key
+from streams.objects import ObjectStore
+from streams.step import Done, Input, NewObject, Stored
+
+STORE = "hot"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is kept of an instance until its study has a revision. `digest` is 32 bytes."""
+
+    tenant: str
+    site: str
+    study_uid: str
+    digest: bytes
+    lane: Lane
+    at: datetime
+
+
+class Revisions:
+    """Implements `streams.decisions.DecisionStep`. An entity is a tenant's study."""
+
+    name = "revisions"
+    reads = SUBJECTS[InstanceValidated]
+    writes = SUBJECTS[StudyRevision]
+
+    def __init__(self, store: ObjectStore, quiet_s: float) -> None:
+        self.quiet_s = quiet_s
+        self._store = store
+        self._identity = of_facts(self.name)
+
+    def entity(self, event: InstanceValidated) -> str | None:
+        study_uid = event.instance.study_uid
+        return f"{event.meta.tenant}|{study_uid}" if study_uid else None
+
+    def note(self, event: InstanceValidated) -> Seen:
+        meta, instance = event.meta, event.instance
+        digest = bytes.fromhex(instance.digest)
+        # Interned: each event has its own copies of these, and there can be thousands of one study.
+        tenant, site, study_uid = map(sys.intern, (meta.tenant, meta.site, instance.study_uid))
+        return Seen(tenant, site, study_uid, digest, meta.lane, meta.occurred_at)
+
+    def decided(self, event: StudyRevision) -> Decided:
+        return Decided(f"{event.meta.tenant}|{event.study_uid}", event.revision, event.covers)
+
+    def decide(self, waiting: Waiting[Seen], last: Input[StudyRevision] | None, clock: Clock) -> Done | None:
+        """The next revision: all that the last one holds, and what is new. An instance that is there already (a second
+        delivery, or validated anew) is nothing new."""
+        held = self._held(last)
+        new = {noted.note.digest.hex() for noted in waiting.inputs} - held
+        if not new:
+            return None
+        number = last.event.revision + 1 if last else 1
+        one = waiting.inputs[0].note
+        event_id = self._identity.event_id(one.tenant, subject(one.study_uid, number), 0)
+        manifest = NewObject(one.tenant, STORE, derived_key(one.tenant, event_id), manifest_of(held | new))
+        return Done((manifest,), lambda stored: (self._revision(event_id, number, stored, waiting, last, clock.now()),))
+
+    def _held(self, last: Input[StudyRevision] | None) -> set[str]:
+        return set(json.loads(self._store.read(last.event.manifest))) if last else set()
+
+    def _revision(
+        self,
+        event_id: str,
+        number: int,
+        stored: tuple[Stored, ...],
+        waiting: Waiting[Seen],
+        last: Input[StudyRevision] | None,
+        now: datetime,
+    ) -> StudyRevision:
+        """Says what the store holds: whoever made this revision's manifest first has said which instances are in it."""
+        (manifest,) = stored
+        digests = json.loads(manifest.data)
+        inside = [noted.note for noted in waiting.inputs if noted.note.digest.hex() in set(digests)]
+        times = [seen.at for seen in inside] or [now]
+        refs = (*waiting.newest.values(), *((last.ref,) if last else ()))
+        one = waiting.inputs[0].note
+        return StudyRevision(
+            meta=Meta(
+                event_id=event_id,
+                tenant=one.tenant,
+                site=one.site,
+                lane=most_urgent(noted.note.lane for noted in waiting.inputs),
+                subject=subject(one.study_uid, number),
+                occurred_at=now,
+            ),
+            provenance=self._identity.provenance_of(refs),
+            study_uid=one.study_uid,
+            revision=number,
+            instance_count=len(digests),
+            set_digest=set_digest(digests),
+            manifest=manifest.ref,
+            covers=covers(waiting.inputs, set(digests), last.event.covers if last else {}),
+            first_received_at=min(times + ([last.event.first_received_at] if last else [])),
+            last_received_at=max(times + ([last.event.last_received_at] if last else [])),
+        )
+
+
+def subject(study_uid: str, revision: int) -> str:
+    return f"{study_uid}/{revision}"
+
+
+def manifest_of(digests: Iterable[str]) -> bytes:
+    """A revision's manifest: a JSON list of the instances' digests (hex), sorted."""
+    return json.dumps(sorted(digests), separators=(",", ":")).encode()
+
+
+def set_digest(digests: Iterable[str]) -> str:
+    """SHA-256 (hex) over the sorted digests, joined by newlines."""
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def most_urgent(lanes: Iterable[Lane]) -> Lane:
+    return min(lanes, key=load_topics().lanes.index)
+
+
+def covers(inputs: Sequence[Noted[Seen]], inside: set[str], before: Mapping[str, int]) -> dict[str, int]:
+    """By topic id, how far a revision has seen its study: up to the first input that it does not hold."""
+    reached = dict(before)
+    ended: set[str] = set()
+    for noted in sorted(inputs, key=lambda noted: (noted.topic_id, noted.offset)):
+        if noted.note.digest.hex() not in inside:
+            ended.add(noted.topic_id)
+        if noted.topic_id not in ended:
+            reached[noted.topic_id] = max(noted.offset, reached.get(noted.topic_id, -1))
+    return reached
