@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.config import Section, Service
+from streams.runner_settings import RunnerSettings
 
 
 class Output(Section, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class Output(Section, frozen=True, kw_only=True):
 
 
 class Settings(Service, frozen=True, kw_only=True):
-    """`threads` work on one partition's instances; the encoders run without Python's lock."""
+    """Memory is about `runner.threads` times the largest object and its pixels."""
 
-    threads: int = 2
+    runner: RunnerSettings = RunnerSettings()
     output: Output = Output()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.config import Section, Service
+from streams.runner_settings import RunnerSettings
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -15,7 +16,7 @@ class Limits(Section, frozen=True, kw_only=True):
 
 
 class Settings(Service, frozen=True, kw_only=True):
-    """`threads` work on one partition's instances; memory is about `threads` times the largest object."""
+    """Memory is about `runner.threads` times the largest object."""
 
-    threads: int = 2
+    runner: RunnerSettings = RunnerSettings()
     limits: Limits = Limits()

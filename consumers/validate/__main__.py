@@ -1,0 +1,27 @@
+"""How it starts: `python -m consumers.validate --config FILE`."""
+
+from __future__ import annotations
+
+from consumers.validate.config import Settings
+from consumers.validate.step import CODE_VERSION, Validate
+from streams.config import digest
+from streams.generation import claim
+from streams.runner import Runner
+from streams.service import Context, run
+
+
+def main(context: Context, settings: Settings) -> None:
+    identity = claim(
+        context.log,
+        context.ids,
+        context.site,
+        context.clock,
+        step=Validate.name,
+        code_version=CODE_VERSION,
+        config_digest=digest(settings.limits),
+    )
+    Runner(context, Validate(identity, context.store, settings.limits), identity, settings.runner).run()
+
+
+if __name__ == "__main__":
+    run(Validate.name, Settings, main)
