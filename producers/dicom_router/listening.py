@@ -6,8 +6,8 @@ import threading
 import time
 
 import structlog
-from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, _config, evt
+from pynetdicom.presentation import NonPatientObjectPresentationContexts
 
 from producers.dicom_router.arrival import MEDIA_DIRECTORY, VERIFICATION
 from producers.dicom_router.config import Settings
@@ -27,7 +27,7 @@ class Listener:
     Storage is unrestricted: every abstract syntax that pynetdicom does not know as another service is accepted as a
     storage SOP class, retired and private ones too, with the first transfer syntax that the sender proposes. The router
     stores bytes as they come, so there is nothing that it could not hold. A media directory is accepted as a context
-    and refused as an operation: a rejected context would leave no trace.
+    and refused as an operation (`arrival.refusal`): a rejected context would leave no trace.
     """
 
     def __init__(self, settings: Settings, receiver: Receiver) -> None:
@@ -63,8 +63,11 @@ def _server(settings: Settings, receiver: Receiver) -> Server:
     entity.maximum_pdu_size = settings.pdu_bytes_max
     entity.acse_timeout = _SET_UP_S_MAX
     entity.network_timeout = settings.idle_timeout_s
-    for not_storage in (VERIFICATION, MEDIA_DIRECTORY):
-        entity.add_supported_context(not_storage, AllTransferSyntaxes)
+    entity.add_supported_context(VERIFICATION)
+    entity.add_supported_context(MEDIA_DIRECTORY)
+    # Palettes, hanging protocols, implant templates: objects without a patient (PS3.4 annex GG), stored like others.
+    for context in NonPatientObjectPresentationContexts:
+        entity.add_supported_context(str(context.abstract_syntax))
     handlers: list[evt.EventHandlerType] = [
         (evt.EVT_C_STORE, receiver.on_c_store),
         (evt.EVT_PDU_RECV, object_ceiling(settings.object_bytes_max)),

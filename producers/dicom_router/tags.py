@@ -84,6 +84,8 @@ class _Reader:
                     self.position = at + 12
                     # What has VR UN and undefined length is implicit VR inside (PS3.5 section 6.2.2).
                     return group << 16 | number, self._long(self._data, at + 8)[0], vr == b"UN"
+            if explicit and self._elements == 1:
+                raise _Broken  # Not in explicit VR at all.
             # Items and delimiters have no VR, nor have elements of writers that did not know one.
             group, number, length = self._implicit_head(self._data, at)
             self.position = at + 8

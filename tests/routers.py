@@ -1,0 +1,181 @@
+"""A router in this process, on a store and a log in memory, for tests that talk DICOM to it."""
+
+from __future__ import annotations
+
+import secrets
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from producers.dicom_router.archive import STEP, Archive
+from producers.dicom_router.config import Settings
+from producers.dicom_router.listening import Listener
+from producers.dicom_router.receiver import Receiver
+from radstream.items import Item
+from radstream.sending import SendResult, send_items
+from radstream.store_scu import Target
+from schemas import load_topics
+from streams.clock import SystemClock
+from streams.config import Site
+from streams.events import AuditEvent, Event, InstanceReceived
+from streams.generation import of_facts
+from streams.health import Health
+from streams.log import TopicPartition
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.objects import ObjectStore
+from streams.protected import ProtectedBlocks
+from streams.wire import SchemaIds, decode
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+TOPICS = ("imaging.instance.received", "imaging.audit.event")
+
+
+class RandomKeys:
+    """Keys of protected blocks that live as long as the test."""
+
+    def __init__(self) -> None:
+        self._encryption, self._naming = secrets.token_bytes(64), secrets.token_bytes(32)
+
+    def current(self) -> str:
+        return "test"
+
+    def encryption(self, key_id: str) -> bytes:
+        return self._encryption
+
+    def naming(self) -> bytes:
+        return self._naming
+
+
+def memory_log(partitions: int = 3) -> MemoryLog:
+    log = MemoryLog()
+    for topic in TOPICS:
+        for physical in load_topics().physical(topic):
+            log.create_topic(physical, 1 if topic == TOPICS[1] else partitions)
+    return log
+
+
+@dataclass
+class Router:
+    """`store` may be one that fails; `held` is what is behind it."""
+
+    target: Target
+    log: MemoryLog
+    health: Health
+    held: MemoryStore
+    blocks: ProtectedBlocks
+    listener: Listener
+
+    def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
+        return send_items(items, self.target, associations=associations, calling_ae=calling_ae, retries=retries)
+
+    def events(self, topic: str = TOPICS[0]) -> list[Event]:
+        """In order of partition and offset."""
+        found = []
+        for number in range(self.log.partitions(topic)):
+            partition = TopicPartition(topic, number)
+            first, end = self.log.bounds([partition])[partition]
+            found += [decode(record) for record in self.log.read(partition, first, end)]
+        return found
+
+    def received(self, topic: str = TOPICS[0]) -> list[InstanceReceived]:
+        return [event for event in self.events(topic) if isinstance(event, InstanceReceived)]
+
+    def audited(self) -> list[AuditEvent]:
+        return [event for event in self.events(TOPICS[1]) if isinstance(event, AuditEvent)]
+
+    def originals(self) -> list[str]:
+        return [key for key, _ in self.held.keys("hot") if "/protected/" not in key]
+
+
+@contextmanager
+def running_router(
+    store: ObjectStore | None = None, held: MemoryStore | None = None, **settings: object
+) -> Iterator[Router]:
+    """Listens on a free port of loopback until the block ends."""
+    held = held or MemoryStore()
+    log, clock, site = memory_log(), SystemClock(), Site(tenant="t", site="here")
+    blocks = ProtectedBlocks(held, RandomKeys(), site.tenant)
+    chosen = Settings(http_port=0, port=0, stop_timeout_s=2.0, **settings)  # type: ignore[arg-type]
+    archive = Archive(
+        site=site,
+        store=store or held,
+        producer=log.producer(),
+        ids=SchemaIds(),
+        blocks=blocks,
+        clock=clock,
+        identity=of_facts(STEP, chosen.lanes_digest()),
+        lanes=chosen.lanes,
+        source="radstream/t/here/router",
+        commit_timeout_s=chosen.commit_timeout_s,
+    )
+    health = Health(clock)
+    health.ready("started", True)
+    listener = Listener(chosen, Receiver(archive, health, clock))
+    try:
+        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, listener)
+    finally:
+        listener.stop()
+
+
+# Data sets, coded here: a test of a reader does not use a writer that makes the same mistakes.
+
+_LONG = (b"OB", b"OW", b"SQ", b"UN", b"UT")
+
+
+def explicit(tag: int, vr: bytes, value: bytes, order: str = "<") -> bytes:
+    """One element in explicit VR."""
+    value += (b"\0" if vr in (b"UI", b"OB") else b" ") * (len(value) % 2)
+    head = struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF) + vr
+    if vr in _LONG:
+        return head + b"\0\0" + struct.pack(f"{order}I", len(value)) + value
+    return head + struct.pack(f"{order}H", len(value)) + value
+
+
+def implicit(tag: int, value: bytes) -> bytes:
+    value += b"\0" * (len(value) % 2)
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+@dataclass(frozen=True)
+class Ct:
+    """A small CT image; every part of it can be chosen."""
+
+    study: str = "1.2.3"
+    series: str = "1.2.3.4"
+    instance: str = "1.2.3.4.5"
+    sop_class: str = CT
+    name: str = "Doe^Jane"
+    pixels: bytes = b"\x01\x02" * 64
+    more: Mapping[int, tuple[bytes, bytes]] = field(default_factory=dict)
+
+    def elements(self) -> list[tuple[int, bytes, bytes]]:
+        named = {
+            0x00080016: (b"UI", self.sop_class.encode()),
+            0x00080018: (b"UI", self.instance.encode()),
+            0x00080060: (b"CS", b"CT"),
+            0x00081030: (b"LO", b"Chest of a patient"),
+            0x0008103E: (b"LO", b"Lung window"),
+            0x00100010: (b"PN", self.name.encode()),
+            0x00100020: (b"LO", b"MRN-4711"),
+            0x0020000D: (b"UI", self.study.encode()),
+            0x0020000E: (b"UI", self.series.encode()),
+            0x00200013: (b"IS", b"7"),
+            0x00280010: (b"US", struct.pack("<H", 8)),
+            0x00280011: (b"US", struct.pack("<H", 8)),
+            **self.more,
+            0x7FE00010: (b"OW", self.pixels),
+        }
+        return [(tag, vr, value) for tag, (vr, value) in sorted(named.items())]
+
+    def data_set(self) -> bytes:
+        return b"".join(explicit(tag, vr, value) for tag, vr, value in self.elements())
+
+    def implicit_data_set(self) -> bytes:
+        return b"".join(implicit(tag, value) for tag, _, value in self.elements())
+
+    def item(self, transfer_syntax: str = EXPLICIT) -> Item:
+        data = self.implicit_data_set() if transfer_syntax == IMPLICIT else self.data_set()
+        return Item("memory", self.sop_class, self.instance, transfer_syntax, lambda: data)
