@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from infra.local.errors import StackError
 
 ENVIRONMENT = "RADSTREAM_HOME"
 FREE_BYTES_MIN = 1 << 30
+FOLDERS = ("run", "logs", "data")
+STATE = "stack.json"
+LOCK = "lock"
+# Separators of Kafka's log.dirs and of H2's settings, and what Java properties and TOML escape.
+_UNUSABLE = re.compile(r'[,;"\\\x00-\x1f]')
 
 
 def checkout() -> Path:
@@ -33,11 +39,17 @@ def default_home() -> Path:
 
 
 def make(home: Path) -> None:
-    """Creates the folder with room in it. Raises StackError where it cannot be used."""
+    """Creates the folder, in a place with room. Raises StackError where it cannot be used."""
+    if wrong := _UNUSABLE.search(str(home)):
+        raise StackError(f"{home}: Kafka or H2 cannot use a path with {wrong[0]!r}; set {ENVIRONMENT} to another one")
     mode = 0o755 if os.geteuid() == 0 else 0o700
     try:
         home.mkdir(mode=mode, parents=True, exist_ok=True)
-        for folder in ("run", "logs", "data"):
+        if not _is_ours(home):
+            raise StackError(
+                f"{home}: is not empty and no stack was made here; set {ENVIRONMENT} to a new or an empty folder"
+            )
+        for folder in FOLDERS:
             (home / folder).mkdir(mode=mode, exist_ok=True)
         state = os.statvfs(home)
     except OSError as error:
@@ -49,3 +61,8 @@ def make(home: Path) -> None:
             f"{home}: only {free >> 20} MiB free on its disk, the stack needs {FREE_BYTES_MIN >> 20}; "
             f"make room, or set {ENVIRONMENT} to a folder on another disk"
         )
+
+
+def _is_ours(home: Path) -> bool:
+    """A stack was made here, or was about to be: what is here is removed by `radstream down --wipe`."""
+    return (home / STATE).exists() or {path.name for path in home.iterdir()} <= {*FOLDERS, LOCK}

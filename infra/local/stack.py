@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import secrets
 import shutil
+import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -16,10 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from infra.local import founding, ports, process, settings_file, setup, state
 from infra.local import home as homes
-from infra.local import ports, process, settings_file, setup, state
 from infra.local.errors import StackError
-from infra.local.parts import kafka
 from infra.local.parts.database import Database
 from infra.local.parts.kafka import Broker
 from infra.local.parts.part import Part, Site
@@ -28,23 +25,10 @@ from infra.local.parts.services import MODULES, Service
 from infra.local.parts.store import Store
 from infra.local.process import Running
 from infra.local.state import State
-from infra.local.tools import cache
 
-# Beside the usual ones, where other servers are.
-PORTS = {
-    "registry": 18081,
-    "registry-management": 18082,
-    "store": 17070,
-    "postgres": 15432,
-    "router": 11112,
-    **{
-        f"{name}-http": 9101 + number
-        for number, name in enumerate(("router", "validate", "derive", "revisions", "catalog"))
-    },
-}
-BROKERS = (1, 3)
 POLL_S = 0.1
 SAY_AGAIN_S = 10.0
+WIPE_S_MAX = 5.0  # its data goes anyway
 LOG_LINES = 15
 
 
@@ -79,7 +63,7 @@ class Stack:
     def up(self, parts: Collection[str] = (), brokers: int | None = None) -> tuple[str, ...]:
         """Starts what is not running, of `parts` or of all; the names of what it started."""
         with self._locked():
-            self._found(brokers)
+            founding.found(self.home, brokers)
             settings_file.ensure(self._site())
             chosen = self._chosen(parts)
             started: list[str] = []
@@ -103,9 +87,15 @@ class Stack:
             return tuple(stopped)
 
     def wipe(self) -> None:
-        """Stops everything and removes all its data."""
-        self.down()
-        shutil.rmtree(self.home, ignore_errors=False)
+        """Ends everything and removes all its data, also where `stack.json` is spoilt."""
+        if not self.home.exists():
+            return
+        with self._locked():
+            for path in (self.home / "run").glob("*.json"):
+                if record := self._record(path.stem):
+                    process.stop(record, signal.SIGTERM, WIPE_S_MAX)
+            self._reap()
+            shutil.rmtree(self.home)
 
     def kill(self, part: str) -> None:
         """SIGKILL to a part and all it started, as a crash would."""
@@ -153,41 +143,13 @@ class Stack:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         homes.make(self.home)
-        with (self.home / "lock").open("w") as lock:
+        with (self.home / homes.LOCK).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._say(f"waiting for another radstream command to finish with {self.home}")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    def _found(self, brokers: int | None) -> None:
-        """Makes the state of a new home; checks that of an old one."""
-        known = state.read(self.home)
-        if known is None:
-            state.write(self.home, self._new(brokers or 1))
-        elif brokers is not None and brokers != known.brokers:
-            raise StackError(
-                f"{self.home} was made with {known.brokers} broker(s), which stays; for {brokers} give another folder "
-                f"in {homes.ENVIRONMENT}, or start anew: radstream down --wipe"
-            )
-
-    def _new(self, brokers: int) -> State:
-        if brokers not in BROKERS:
-            raise StackError(f"--brokers {brokers}: one or three")
-        preferred: dict[str, int] = {}
-        for number, name in enumerate(kafka.names(brokers)):
-            preferred |= {name: 19092 + 2 * number, f"{name}-controller": 19093 + 2 * number}
-        with ports.choosing(cache.folder().parent, self.home) as taken:
-            made = State(
-                brokers=brokers,
-                cluster=_kafka_id(),
-                directories=tuple(_kafka_id() for _ in range(brokers)),
-                ports=ports.choose({**preferred, **PORTS}, taken),
-                secrets=state.Secrets(*(secrets.token_hex(16) for _ in state.Secrets.__struct_fields__)),
-            )
-            state.write(self.home, made)
-        return made
 
     def _start(self, parts: Sequence[Part]) -> list[str]:
         missing = [part for part in parts if self._record(part.name) is None]
@@ -205,7 +167,7 @@ class Stack:
             if not ports.is_free(port):
                 raise StackError(
                     f"{part.name} cannot start: its port {port} is taken by {ports.owner(port)}; stop that, or change "
-                    f"the port in {self.home / state.FILE} and {self.config_path}"
+                    f"the port in {self.home / homes.STATE} and {self.config_path}"
                 )
 
     def _launch(self, part: Part) -> None:
@@ -258,13 +220,6 @@ class Stack:
 
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
-
-
-def _kafka_id() -> str:
-    """As Kafka's own random ids: 16 bytes, base64 without padding; a leading dash would look like an option."""
-    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
-        pass
-    return text
 
 
 def _exists(module: str) -> bool:

@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 
 from infra.local.errors import StackError
-
-FILE = "stack.json"
+from infra.local.home import STATE
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +34,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read(home: Path) -> State | None:
     """The state of a home, or None for a new one. Raises StackError for a file that cannot be used."""
-    path = home / FILE
+    path = home / STATE
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
     except FileNotFoundError:
@@ -47,7 +46,7 @@ def read(home: Path) -> State | None:
 
 
 def write(home: Path, state: State) -> None:
-    write_private(home / FILE, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+    write_private(home / STATE, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
 
 
 def write_private(path: Path, data: bytes) -> None:

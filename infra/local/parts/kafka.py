@@ -53,18 +53,18 @@ class Broker:
 
     def prepare(self) -> None:
         folder = self._site.data(self.name)
-        text = "".join(f"{name}={value}\n" for name, value in self._settings(folder).items())
-        (folder / "server.properties").write_text(text)
+        text = "".join(f"{name}={_escaped(value)}\n" for name, value in self._settings(folder).items())
+        (folder / "server.properties").write_text(text, encoding="ascii")
         if (folder / "log" / "meta.properties").exists():
             return
         state = self._site.state
         quorum = ["--standalone"] if state.brokers == 1 else ["--initial-controllers", ",".join(self._voters())]
         options = ("format", "--ignore-formatted", "--cluster-id", state.cluster, "--config", self._file, *quorum)
         argv = [*self._java("-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool", *options]
-        process.run(argv, f"formatting the log of {self.name}")
+        process.run(argv, f"formatting the log of {self.name}", java.ENVIRONMENT)
 
     def launch(self) -> Launch:
-        return Launch([*self._java(), "kafka.Kafka", self._file])
+        return Launch([*self._java(), "kafka.Kafka", self._file], java.ENVIRONMENT)
 
     def ready(self) -> bool:
         if not ports.is_listening(self._port):
@@ -116,8 +116,7 @@ class Broker:
             "transaction.state.log.min.isr": str(max(1, copies - 1)),
             "share.coordinator.state.topic.replication.factor": str(copies),
             "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
-            # KIP-848. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
-            "group.coordinator.rebalance.protocols": "classic,consumer",
+            # KIP-848, which is on unless switched off. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
             "group.consumer.session.timeout.ms": "10000",
             "group.consumer.min.session.timeout.ms": "6000",
             "group.consumer.heartbeat.interval.ms": "2000",
@@ -142,3 +141,10 @@ def admin(servers: str) -> AdminClient:
         "socket.timeout.ms": 10000,
     }
     return AdminClient(settings, logger=_SILENT)
+
+
+def _escaped(value: str) -> str:
+    """A value of a Java properties file: ISO 8859-1, all else as UTF-16 code units."""
+    units = value.encode("utf-16-be")
+    codes = [int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 0x80 else f"\\u{code:04x}" for code in codes)

@@ -58,7 +58,7 @@ class Registry:
         }
         options = [f"-D{name}={value}" for name, value in settings.items()]
         jar = java.registry(self._site.say) / "quarkus-run.jar"
-        return Launch([str(java.java()), *JVM, *options, "-jar", str(jar)])
+        return Launch([str(java.java()), *JVM, *options, "-jar", str(jar)], java.ENVIRONMENT)
 
     def ready(self) -> bool:
         return get_status(f"http://{ports.HOST}:{self._management}/health/ready") == 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from infra.local.tools import cache
 
 KAFKA = "4.3.1"
 REGISTRY = "3.3.3"
+# Java reads file names as the locale says, and the home's path may hold any letter.
+ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 POMS = Path(__file__).parent
 
 
@@ -39,8 +40,7 @@ def registry(say: cache.Say) -> Path:
     def build(target: Path) -> None:
         download = target / "download"
         _copy_dependencies(POMS / "registry.pom.xml", download)
-        with tarfile.open(next(download.glob("*.tar.gz"))) as archive:
-            archive.extractall(target, filter="data")
+        shutil.unpack_archive(next(download.glob("*.tar.gz")), target)
         shutil.rmtree(download)
 
     return cache.installed("apicurio-registry", REGISTRY, build, say, "the schema registry, from Maven Central")

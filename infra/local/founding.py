@@ -1,0 +1,58 @@
+"""What a home decides when it is made and keeps for ever."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from pathlib import Path
+
+from infra.local import home as homes
+from infra.local import ports, state
+from infra.local.errors import StackError
+from infra.local.parts import kafka
+from infra.local.state import Secrets, State
+from infra.local.tools import cache
+
+# Beside the usual ones, where other servers are.
+BROKER, CONTROLLER = 19092, 19093
+SERVERS = {"registry": 18081, "registry-management": 18082, "store": 17070, "postgres": 15432, "router": 11112}
+HTTP = {"router-http": 9101, "validate-http": 9102, "derive-http": 9103, "revisions-http": 9104, "catalog-http": 9105}
+BROKERS = (1, 3)
+
+
+def found(home: Path, brokers: int | None) -> None:
+    """Makes the state of a new home; checks that of an old one. Raises StackError."""
+    known = state.read(home)
+    if known is None:
+        _make(home, brokers or 1)
+    elif brokers is not None and brokers != known.brokers:
+        raise StackError(
+            f"{home} was made with {known.brokers} broker(s), which stays; for {brokers} give another folder "
+            f"in {homes.ENVIRONMENT}, or start anew: radstream down --wipe"
+        )
+
+
+def _make(home: Path, brokers: int) -> None:
+    if brokers not in BROKERS:
+        raise StackError(f"--brokers {brokers}: one or three")
+    preferred = {**SERVERS, **HTTP}
+    for number, name in enumerate(kafka.names(brokers)):
+        preferred |= {name: BROKER + 2 * number, f"{name}-controller": CONTROLLER + 2 * number}
+    # Other homes wait until this one's ports are written down.
+    with ports.choosing(cache.folder().parent, home) as taken:
+        made = State(
+            brokers=brokers,
+            cluster=_kafka_id(),
+            directories=tuple(_kafka_id() for _ in range(brokers)),
+            ports=ports.choose(preferred, taken),
+            secrets=Secrets(*(secrets.token_hex(16) for _ in Secrets.__struct_fields__)),
+        )
+        state.write(home, made)
+
+
+def _kafka_id() -> str:
+    """As Kafka's own random ids: 16 bytes, base64 without padding; a leading dash would look like an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
