@@ -1,0 +1,59 @@
+"""The configuration file: every section there, known and right; the keys it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consumers.catalog.config import Settings as CatalogSettings
+from consumers.derive.config import Settings as DeriveSettings
+from consumers.validate.config import Settings as ValidateSettings
+from producers.dicom_router.config import Settings as RouterSettings
+from radstream.checks.check import Check, broken, well
+from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
+from streams.protected_keys import FileKeys
+from streams.revisions.config import Settings as RevisionsSettings
+
+PART = "configuration"
+
+SERVICES: dict[str, type[Service]] = {
+    "router": RouterSettings,
+    "validate": ValidateSettings,
+    "derive": DeriveSettings,
+    "revisions": RevisionsSettings,
+    "catalog": CatalogSettings,
+}
+SECTIONS: dict[str, type[Section]] = {
+    "site": Site,
+    "kafka": Kafka,
+    "registry": Registry,
+    "store": Store,
+    "protected": Protected,
+    **SERVICES,
+}
+
+
+def check(config: Config) -> Iterator[Check]:
+    yield well(PART, "file", f"{config.path} is read.")
+    for name, kind in SECTIONS.items():
+        try:
+            config.section(name, kind)
+        except ConfigError as error:
+            yield broken(PART, f"[{name}]", str(error), f"Mend section [{name}] of {config.path}.")
+        else:
+            yield well(PART, f"[{name}]", "All its values can be used.")
+    for name in config.names:
+        if name not in SECTIONS:
+            known = ", ".join(SECTIONS)
+            yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
+    yield from _keys(config)
+
+
+def _keys(config: Config) -> Iterator[Check]:
+    try:
+        keys = FileKeys(config.section("protected", Protected).key_file)
+    except ConfigError as error:
+        yield broken(
+            PART, "site keys", str(error), "Restore the key file from its copy; without it no name can be read."
+        )
+    else:
+        yield well(PART, "site keys", f"The key file can be used; blocks are encrypted with key {keys.current()}.")

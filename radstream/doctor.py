@@ -1,0 +1,74 @@
+"""`doctor`: looks at everything that a site stands on and says what to do about what is broken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from consumers.catalog.config import Settings as CatalogSettings
+from radstream.checks import broker, configuration, database, machine, object_store, schema_registry, services
+from radstream.checks.check import Check
+from radstream.options import config_option, json_option, open_config
+from radstream.output import console, show
+from radstream.stack_state import StackState, stack_state
+from streams.config import Config, ConfigError, Kafka, Registry, Service, Store
+
+MARKS = {"well": ("ok", "green"), "note": ("note", "yellow"), "broken": ("BROKEN", "bold red")}
+
+
+@click.command()
+@config_option
+@json_option
+def doctor(config_path: Path, as_json: bool) -> None:
+    """Check configuration, machine, broker, registry, store, database and services.
+
+    Ends with exit code 1 where something is broken; each such line says what to do.
+    """
+    config = open_config(config_path)
+    found = list(examine(config))
+    well = all(one.state != "broken" for one in found)
+    show(as_json, {"well": well, "checks": found}, lambda: _print(found))
+    if not well:
+        sys.exit(1)
+
+
+def examine(config: Config) -> Iterator[Check]:
+    """Every check, in the order in which parts depend on each other."""
+    home = config.path.absolute().parent
+    stack = stack_state(home)
+    yield from configuration.check(config)
+    yield from machine.check(home, stack)
+    for part in _parts(config, stack):
+        try:
+            yield from part()
+        except ConfigError:
+            # The part's section cannot be used, which was said above.
+            continue
+
+
+def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], Iterator[Check]]]:
+    yield lambda: broker.check(config.section("kafka", Kafka), local=stack is not None)
+    yield lambda: schema_registry.check(config.section("registry", Registry), config.section("kafka", Kafka))
+    yield lambda: object_store.check(config.section("store", Store))
+    yield lambda: database.check(config.section("catalog", CatalogSettings))
+    for name, kind in configuration.SERVICES.items():
+        yield _service(config, name, kind)
+
+
+def _service(config: Config, name: str, kind: type[Service]) -> Callable[[], Iterator[Check]]:
+    return lambda: services.check(name, config.section(name, kind))
+
+
+def _print(found: list[Check]) -> None:
+    out = console()
+    for one in found:
+        mark, style = MARKS[one.state]
+        out.print(Text.assemble((f"{mark:>6}", style), f"  {one.part} {one.name}: {one.found}"), soft_wrap=True)
+        if one.mend:
+            out.print(Text(f"        -> {one.mend}"), soft_wrap=True)
+    broken = sum(one.state == "broken" for one in found)
+    out.print(f"\n{broken} broken of {len(found)} checks." if broken else f"\nAll well: {len(found)} checks.")
