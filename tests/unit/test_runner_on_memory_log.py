@@ -1,0 +1,57 @@
+"""The runner's conformance suite on the fake log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from streams.log import Log, TopicPartition
+from streams.memory_log import MemoryLog
+from tests.runner_bench import GROUP, Bench, Member
+from tests.runner_suite import RunnerSuite
+from tests.waiting import wait_until
+
+
+class MemoryBench(Bench):
+    def __init__(self) -> None:
+        self._log = MemoryLog()
+        super().__init__()
+
+    def inner(self) -> Log:
+        return self._log
+
+    def make_topic(self, name: str, partitions: int) -> None:
+        self._log.create_topic(name, partitions)
+
+    def delete_topic(self, name: str) -> None:
+        self._log.delete_topic(name)
+
+    def trim(self, name: TopicPartition, first: int) -> None:
+        self._log.trim(name, first)
+
+    def expel(self, member: Member) -> None:
+        for consumer in member.log.consumers:
+            self._log.expire(self.prefix + GROUP, consumer.inner)  # type: ignore[arg-type]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self._log.away = True
+        try:
+            member = self.members[-1]
+            wait_until(lambda: "log" in member.context.health.failing(), "the runner noticing")
+            yield
+        finally:
+            self._log.away = False
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = MemoryBench()
+    yield made
+    made.close()
+
+
+class TestRunnerOnMemoryLog(RunnerSuite):
+    pass
