@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Literal
 
 import msgspec
 
@@ -62,17 +63,23 @@ def _buckets(site: Site) -> None:
 
 def _tables(site: Site) -> None:
     Database(site).set_up()
-    from consumers.catalog.migrate import migrate
-
-    migrate(dsn(site.state.ports["postgres"], site.state.secrets.database))
+    _migrate(site, "before")
 
 
 def finish(site: Site, running: Collection[str]) -> None:
     """What waits until the new code runs: the migrations of the phase after a deployment."""
     if "postgres" in running and "catalog" in running:
-        from consumers.catalog.migrate import migrate
+        _migrate(site, "after")
 
-        migrate(dsn(site.state.ports["postgres"], site.state.secrets.database), "after")
+
+def _migrate(site: Site, phase: Literal["before", "after"]) -> None:
+    from consumers.catalog.migrate import MigrationChanged, migrate
+    from streams.step import Away
+
+    try:
+        migrate(dsn(site.state.ports["postgres"], site.state.secrets.database), phase)
+    except (Away, MigrationChanged) as error:
+        raise StackError(f"the catalog's tables could not be made: {error}") from None
 
 
 def _keys(site: Site) -> None:

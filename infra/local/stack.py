@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -130,7 +129,7 @@ class Stack:
         brokers = (Broker(site, number) for number in range(1, site.state.brokers + 1))
         return (
             (*brokers, Registry(site), Store(site), Database(site)),
-            tuple(Service(site, name) for name, module in MODULES.items() if _exists(module)),
+            tuple(Service(site, name) for name in MODULES),
         )
 
     def _chosen(self, parts: Collection[str]) -> Collection[str]:
@@ -220,10 +219,3 @@ class Stack:
 
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
-
-
-def _exists(module: str) -> bool:
-    try:
-        return find_spec(f"{module}.__main__") is not None
-    except ModuleNotFoundError:
-        return False

@@ -116,7 +116,7 @@ class Broker:
             "transaction.state.log.min.isr": str(max(1, copies - 1)),
             "share.coordinator.state.topic.replication.factor": str(copies),
             "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
-            # KIP-848, which is on unless switched off. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
+            # KIP-848. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
             "group.consumer.session.timeout.ms": "10000",
             "group.consumer.min.session.timeout.ms": "6000",
             "group.consumer.heartbeat.interval.ms": "2000",
