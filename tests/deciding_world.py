@@ -1,0 +1,198 @@
+"""A small hospital for tests of study revisions: studies, members of the group, and a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from schemas import Lane, load_topics
+from streams.config import Site
+from streams.deciding import Deciding
+from streams.events import Instance, InstanceValidated, Meta, ObjectRef, Provenance, StudyRevision, Technical
+from streams.health import Health
+from streams.identity import event_id
+from streams.log import Log, TopicPartition
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.objects import ObjectStore
+from streams.revisions.step import Revisions, Seen
+from streams.service import Context
+from streams.step import NewObject, Stored
+from streams.wire import SchemaIds, decode, encode
+from tests.hooked_log import Crash, HookedLog, Hooks
+
+TENANT = "hospital"
+PARTITIONS = 3
+QUIET_S = 10.0
+START = datetime(2026, 11, 2, 8, tzinfo=UTC)
+VALIDATED, REVISION = "imaging.instance.validated", "imaging.study.revision"
+
+
+@dataclass
+class HandClock:
+    """Time moves when the test says so."""
+
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class CrashingStore(MemoryStore):
+    """Dies after an object was created, where it is told to."""
+
+    crash: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def create(self, new: NewObject) -> Stored:
+        stored = super().create(new)
+        if self.crash and "/derived/" in new.key:
+            self.crash = False
+            raise Crash
+        return stored
+
+
+def digest_of(study: int, image: int) -> str:
+    return hashlib.sha256(f"{study}/{image}".encode()).hexdigest()
+
+
+def study_uid(study: int) -> str:
+    return f"2.25.{1000 + study}"
+
+
+@dataclass
+class Member:
+    """One process of the service."""
+
+    deciding: Deciding[StudyRevision, Seen]
+    log: HookedLog
+    health: Health
+
+    def turn(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.deciding.turn(0.0)
+
+    def kill(self) -> None:
+        self.log.kill()
+
+
+@dataclass
+class World:
+    log: MemoryLog
+    store: ObjectStore = field(default_factory=CrashingStore)
+    clock: HandClock = field(default_factory=HandClock)
+    said: dict[int, set[str]] = field(default_factory=dict)
+
+    def member(self, checkpoint_every: int = 5000, inner: Log | None = None) -> Member:
+        log = HookedLog(inner or self.log, "", Hooks())
+        health = Health(self.clock)
+        context = Context(
+            name="revisions",
+            config=None,  # type: ignore[arg-type]
+            site=Site(tenant=TENANT, site="north"),
+            log=log,
+            store=self.store,
+            ids=SchemaIds(),
+            clock=self.clock,
+            stopping=threading.Event(),
+            health=health,
+        )
+        step = Revisions(self.store, QUIET_S)
+        return Member(Deciding(context, step, checkpoint_every=checkpoint_every), log, health)
+
+    def say(self, study: int, *images: int, lane: Lane = "routine", generation: int = 1) -> None:
+        producer = self.log.producer()
+        for image in images:
+            event = self.validated(study, image, lane, generation)
+            self.said.setdefault(study, set()).add(event.instance.digest)
+            producer.send(encode(event, SchemaIds(), source="test")).result()
+
+    def validated(self, study: int, image: int, lane: Lane, generation: int) -> InstanceValidated:
+        digest = digest_of(study, image)
+        return InstanceValidated(
+            meta=Meta(
+                event_id=event_id(TENANT, "validate", digest, 0, generation),
+                tenant=TENANT,
+                site="north",
+                lane=lane,
+                subject=digest,
+                occurred_at=START + timedelta(seconds=image),
+            ),
+            provenance=Provenance(step="validate", build="0", generation=generation, config_digest=""),
+            instance=Instance(
+                study_uid=study_uid(study),
+                series_uid="2.25.1",
+                sop_instance_uid=f"2.25.{image + 1}",
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+                digest=digest,
+            ),
+            object=ObjectRef(tenant=TENANT, store="hot", key=digest, length=1, size=1, sha256=digest),
+            technical=Technical(),
+        )
+
+    def quiet(self, *members: Member) -> None:
+        """Everything that was said is read, then nobody says anything for as long as a study must be quiet."""
+        for _ in range(4):
+            for member in members:
+                member.turn(3)
+            self.clock.seconds += QUIET_S
+            for member in members:
+                member.turn(3)
+
+    def records(self) -> list[StudyRevision]:
+        """Every record of the output, zombies' and second tries included."""
+        names = [TopicPartition(REVISION, number) for number in range(PARTITIONS)]
+        events = [
+            decode(record)
+            for name, (first, end) in self.log.bounds(names).items()
+            for record in self.log.read(name, first, end)
+        ]
+        return [event for event in events if isinstance(event, StudyRevision)]
+
+    def revisions(self, study: int) -> list[StudyRevision]:
+        """The decisions that count: the first of each number, in the order of the log."""
+        first: dict[int, StudyRevision] = {}
+        for event in self.records():
+            if event.study_uid == study_uid(study):
+                first.setdefault(event.revision, event)
+        return list(first.values())
+
+    def manifest(self, revision: StudyRevision) -> set[str]:
+        return set(json.loads(self.store.read(revision.manifest)))
+
+    def uncommitted(self) -> int:
+        """How many inputs the group would read again."""
+        topics = load_topics().physical(VALIDATED)
+        names = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
+        committed = self.log.committed("revisions", names)
+        return sum(end - (committed[name] or 0) for name, (_, end) in self.log.bounds(names).items())
+
+    def check(self, studies: Iterable[int] | None = None) -> None:
+        """Revisions have no gap, and the last one holds every instance that was said."""
+        for study in self.said if studies is None else studies:
+            revisions = self.revisions(study)
+            assert [event.revision for event in revisions] == list(range(1, len(revisions) + 1))
+            assert revisions
+            assert self.manifest(revisions[-1]) == self.said[study]
+            for before, after in itertools.pairwise(revisions):
+                assert self.manifest(before) < self.manifest(after)
+
+
+def new_world() -> World:
+    log, topics = MemoryLog(), load_topics()
+    for name, topic in topics.topics.items():
+        for physical in topics.physical(name):
+            log.create_topic(physical, PARTITIONS if topic.co_partitioned else 1)
+    return World(log)
