@@ -79,6 +79,11 @@ class LogCensus:
     def derived(self) -> set[str]:
         return set(self.derivations)
 
+    def quarantine_codes(self) -> dict[str, int]:
+        """How many instances are in quarantine for each reason."""
+        codes = Counter(verdict.code for verdict in self.verdicts.values() if verdict.code is not None)
+        return dict(sorted(codes.items()))
+
     def events_unread_by_catalog(self, topic: str) -> int:
         return len(self.events[topic] - self.read_by_catalog[topic])
 

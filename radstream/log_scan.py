@@ -42,13 +42,6 @@ def scan(log: Log, ledger: Offsets) -> LogCensus:
     return census
 
 
-def lag_of(log: Log, group: str) -> int:
-    """Records that a group has not committed, its retry topic included. Raises LogAway."""
-    partitions = _partitions(log, load_topics().read_by(group))
-    done = log.committed(group, partitions)
-    return sum(end - (done[name] or first) for name, (first, end) in log.bounds(partitions).items())
-
-
 def _retrying() -> tuple[str, ...]:
     return tuple(name for name, group in load_topics().groups.items() if group.retry)
 

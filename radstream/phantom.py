@@ -50,7 +50,7 @@ class Study:
     def series(self) -> tuple[Series, Series, Series]:
         localiser, lung, soft = self.slices
         return (
-            Series(1, "Localiser", "LOC", (40, 400), localiser),
+            Series(1, "Localiser", "LOC", (-450, 1000), localiser),
             Series(2, "Chest lung kernel", "LUNG", (-600, 1500), lung),
             Series(3, "Chest soft tissue kernel", "SOFT", (40, 400), soft),
         )

@@ -19,6 +19,15 @@ class StoreCensus:
     checkpoints: dict[str, int] = field(default_factory=dict)
     other: dict[str, int] = field(default_factory=dict)
 
+    def by_kind(self) -> dict[str, dict[str, int]]:
+        return {
+            "originals": self.originals,
+            "derived": self.derived,
+            "protected": self.protected,
+            "checkpoints": self.checkpoints,
+            "other": self.other,
+        }
+
 
 def census_of(store: ObjectStore, tenant: str) -> StoreCensus:
     """Lists every object of a tenant. Raises StoreAway."""

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from radstream.accounts import Equation, of_catalog, of_log, of_store
+from radstream.flow import Gauge
 from radstream.log_census import LogCensus
-from radstream.log_scan import lag_of, scan
+from radstream.log_scan import scan
 from radstream.store_census import census_of
 from schemas import load_topics
 from streams.events import (
@@ -245,8 +246,12 @@ def test_bytes_that_are_no_event_are_counted_and_stop_nothing(site: Site):
 
 
 def test_lag_is_what_is_not_committed(site: Site):
+    gauge = Gauge(site.log)
     site.received("a")
     site.received("b")
-    assert lag_of(site.log, "validate") == 2
+    assert gauge.read().lag == {"validate": 2, "derive": 0, "revisions": 0, "catalog": 2}
     site.all_read("validate")
-    assert lag_of(site.log, "validate") == 0
+    assert gauge.read().lag == {"validate": 0, "derive": 0, "revisions": 0, "catalog": 2}
+    assert not gauge.read().is_still
+    site.all_read("catalog")
+    assert gauge.read().is_still

@@ -1,0 +1,92 @@
+"""`demo`: real DICOM by real C-STORE through the whole pipeline, and what became of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from radstream.catalog_times import CatalogTimes, catalog_times
+from radstream.demo_items import PHANTOM, demo_items
+from radstream.demo_progress import DemoProgress
+from radstream.demo_run import CALLING_AE, DemoRun, summary_of
+from radstream.demo_summary import print_summary
+from radstream.errors import Failure
+from radstream.flow import Flow, Gauge
+from radstream.options import config_option, json_option, open_config, open_log
+from radstream.output import show
+from radstream.send import router_of
+from radstream.sending import send_items
+from radstream.stack import up
+from radstream.stack_state import NOT_DURABLE, StackState, stack_state
+from radstream.survey import survey
+
+ASSOCIATIONS = 2
+# After the last C-STORE; a pipeline that works needs some seconds.
+CAUGHT_UP_S_MAX = 300.0
+
+
+@click.command()
+@config_option
+@json_option
+def demo(config_path: Path, as_json: bool) -> None:
+    """Send test images and a generated chest CT, follow them to the catalog, and sum up.
+
+    Starts the local stack where it does not run. A second run finds everything there already.
+    """
+    stack = _started(config_path)
+    config = open_config(config_path)
+    router, gauge = router_of(config), Gauge(open_log(config))
+    before = gauge.read()
+    run = DemoRun(demo_items())
+    click.echo(f"sending {len(run.objects)} objects to {router} by C-STORE, then following them", err=True)
+    progress = DemoProgress(len(run.objects), before)
+    with catalog_times(config) as catalog:
+        with progress.following(gauge):
+            result = send_items(
+                run.objects,
+                router,
+                associations=ASSOCIATIONS,
+                calling_ae=CALLING_AE,
+                on_sent=progress.also(run.settled),
+            )
+            if not result.acknowledged:
+                raise Failure(f"the router took nothing: {result.unsent[0]['reason']}. See: radstream status")
+            seen = gauge.wait_until_still(lambda: _study_is_out(catalog), CAUGHT_UP_S_MAX, progress.flow)
+        if not seen.is_still or not _study_is_out(catalog):
+            raise Failure(_stuck(seen, stack_state(config_path.absolute().parent)))
+        durable = stack.durable if stack else None
+        summary = summary_of(run, config, catalog, survey(config), seen, seconds=result.seconds, durable=durable)
+    show(as_json, summary, lambda: print_summary(summary))
+    if not summary.agree:
+        raise Failure("the accounts do not agree; see the equations above, and: radstream status")
+
+
+def _started(config_path: Path) -> StackState | None:
+    """The local stack, started where it does not run; None where the configuration is of another site."""
+    home = config_path.absolute().parent
+    found = stack_state(home)
+    if not config_path.exists() or (found is not None and found.missing):
+        click.get_current_context().invoke(up, parts=(), brokers=None)
+        found = stack_state(home)
+    if found is not None and found.durable is False:
+        click.echo(NOT_DURABLE, err=True)
+    return found
+
+
+def _study_is_out(catalog: CatalogTimes) -> bool:
+    """The generated study was quiet, and its revision holds all of it."""
+    return catalog.revision(PHANTOM.uid).instances == sum(PHANTOM.slices)
+
+
+def _stuck(seen: Flow, stack: StackState | None) -> str:
+    """Who is behind, whether it runs, and where to look."""
+    parts = {part.name: part for part in stack.parts} if stack else {}
+    behind = []
+    for group, lag in seen.lag.items():
+        if lag:
+            part = parts.get(group)
+            state = "" if part is None else f" ({'it runs' if part.runs else 'it does not run'}, its log: {part.log})"
+            behind.append(f"{group} is {lag} records behind{state}")
+    what = "; ".join(behind) or "no revision of the generated study holds all its images (radstream lag revisions)"
+    return f"the pipeline did not catch up in {CAUGHT_UP_S_MAX:.0f} s: {what}. See: radstream status"
