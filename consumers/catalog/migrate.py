@@ -80,7 +80,7 @@ def pending(dsn: str, phase: Phase = "before", schema: str = SCHEMA) -> list[str
 
 def _pending(connection: Connection, phase: Phase) -> list[Migration]:
     rows = connection.execute("SELECT name, sha256 FROM migrations WHERE phase = %s", (phase,)).fetchall()
-    applied = dict(rows)
+    applied: dict[str, str] = dict(rows)
     known = packaged(phase)
     for migration in known:
         if applied.get(migration.name, migration.sha256) != migration.sha256:

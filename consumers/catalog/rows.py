@@ -208,6 +208,7 @@ def _verdict(event: OfInstance) -> dict[str, Any]:
         "tenant": event.meta.tenant,
         "digest": event.instance.digest,
         "study_uid": event.instance.study_uid,
+        "step": event.provenance.step,
         "generation": event.provenance.generation,
         "decided_at": event.meta.occurred_at,
         "provenance": event.provenance,

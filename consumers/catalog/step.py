@@ -7,29 +7,35 @@ from collections.abc import Callable, Mapping, Sequence
 
 from consumers.catalog import ledger, sequence
 from consumers.catalog.attributes import Blocks, Reader
-from consumers.catalog.database import Cursor, Writer
+from consumers.catalog.database import BadRows, Cursor, Writer, refusal
 from consumers.catalog.ledger import Move
 from consumers.catalog.rows import rows_of
 from consumers.catalog.tables import Rows
 from streams import metrics
 from streams.events import Event, InstanceReceived, StudyRevision
 from streams.log import TopicPartition
-from streams.step import Input, TopicChanged
+from streams.step import Away, Input, TopicChanged
 
 Batch = Sequence[Input[Event]]
+Bury = Callable[[Input[Event], str], None]
 
 
 class Catalog:
-    """Implements `streams.step.Projection`. Used from one thread; several members share the partitions."""
+    """Implements `streams.step.Projection`. Used from one thread; several members share the partitions.
+
+    `bury` takes a record whose rows PostgreSQL refuses, and the reason; when it returns, the record is kept elsewhere.
+    """
 
     name = "catalog"
 
-    def __init__(self, writer: Writer, blocks: Blocks, topic_id: Callable[[str], str]) -> None:
+    def __init__(self, writer: Writer, blocks: Blocks, topic_id: Callable[[str], str], bury: Bury) -> None:
         self._writer = writer
         self._reader = Reader(blocks)
         self._topic_id = topic_id
+        self._bury = bury
         self._topic_ids: dict[str, str] = {}
         self._left: dict[TopicPartition, int] = {}
+        self._doubtful: dict[TopicPartition, int] = {}
 
     def positions(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Also forgets where this member left these partitions. Raises TopicChanged, Away, LogAway, LogRefused."""
@@ -39,21 +45,60 @@ class Catalog:
         self._topic_ids.update(ids)
         for partition in partitions:
             self._left.pop(partition, None)
+            self._doubtful.pop(partition, None)
         self._left.update(offsets)
         return offsets
 
     def apply(self, batch: Batch, ends: Mapping[TopicPartition, int]) -> None:
-        """Raises LedgerMoved, TopicChanged, Away, Stop (a gap in a sequence), and BadRows."""
+        """Raises LedgerMoved, TopicChanged, Away, and Stop (a gap in a sequence, tables of another build)."""
         started = time.monotonic()
         self._check_topics(batch)
-        fresh = [item for item in batch if item.record.offset >= self._left.get(_partition(item), 0)]
-        rows = self._rows(fresh)
-        with self._writer.transaction() as cursor:
-            ledger.advance(cursor, self._moves(fresh, ends))
-            self._write(cursor, fresh, rows)
-        self._left.update(ends)
+        self._resolve_doubt()
+        fresh: Batch = [item for item in batch if item.record.offset >= self._left.get(_partition(item), 0)]
+        try:
+            self._commit(fresh, ends)
+        except BadRows:
+            fresh = self._without_poison(fresh)
+            self._commit(fresh, ends)
         metrics.CATALOG_BATCH_SECONDS.observe(time.monotonic() - started)
         _observe_way(fresh)
+
+    def _commit(self, batch: Batch, ends: Mapping[TopicPartition, int]) -> None:
+        rows = self._rows(batch)
+        try:
+            with self._writer.transaction() as cursor:
+                ledger.advance(cursor, self._moves(batch, ends))
+                _write(cursor, batch, rows)
+        except Away:
+            # The answer to the commit may be what was lost.
+            self._doubtful = dict(ends)
+            raise
+        self._left.update(ends)
+
+    def _resolve_doubt(self) -> None:
+        """Where a commit was not answered, the ledger says whether it happened."""
+        if not self._doubtful:
+            return
+        with self._writer.transaction() as cursor:
+            places = ledger.read(cursor)
+        for partition, end in self._doubtful.items():
+            place = places.get(partition)
+            if place is not None and (place.topic_id, place.next_offset) == (self._topic_ids[partition.topic], end):
+                self._left[partition] = end
+        self._doubtful = {}
+
+    def _without_poison(self, batch: Batch) -> Batch:
+        """The batch without the records whose rows are refused; those are buried. Nothing is committed in between."""
+        try:
+            with self._writer.transaction(rehearsal=True) as cursor:
+                self._rows(batch).write(cursor)
+        except BadRows as error:
+            if len(batch) == 1:
+                self._bury(batch[0], refusal(error))
+                return []
+            half = len(batch) // 2
+            return [*self._without_poison(batch[:half]), *self._without_poison(batch[half:])]
+        return batch
 
     def _check_topics(self, batch: Batch) -> None:
         for record in (item.record for item in batch):
@@ -65,10 +110,6 @@ class Catalog:
         for item in batch:
             rows_of(item, self._reader, rows)
         return rows
-
-    def _write(self, cursor: Cursor, batch: Batch, rows: Rows) -> None:
-        sequence.check(cursor, (item.event for item in batch if isinstance(item.event, StudyRevision)))
-        rows.write(cursor)
 
     def _moves(self, batch: Batch, ends: Mapping[TopicPartition, int]) -> list[Move]:
         last = {_partition(item): item.event.meta.event_id for item in batch}
@@ -87,6 +128,11 @@ class Catalog:
 
 def _partition(item: Input[Event]) -> TopicPartition:
     return TopicPartition(item.record.topic, item.record.partition)
+
+
+def _write(cursor: Cursor, batch: Batch, rows: Rows) -> None:
+    sequence.check(cursor, (item.event for item in batch if isinstance(item.event, StudyRevision)))
+    rows.write(cursor)
 
 
 def _observe_way(batch: Batch) -> None:

@@ -77,7 +77,8 @@ ARRIVALS = Table(
     "arrivals",
     ("topic_id", "partition", "record_offset"),
     _columns(
-        "topic_id partition record_offset tenant event_id digest lane protocol calling_ae called_ae association received_at"
+        "topic_id partition record_offset tenant event_id digest lane protocol calling_ae called_ae association "
+        "received_at"
     ),
 )
 BLOCKS = Table(
@@ -98,13 +99,11 @@ SERIES = Table(
     ("tenant", "study_uid", "series_uid", *_SERIES, *_TIMES),
     _speaking(_SERIES),
 )
-COPIES = Table(
-    "copies", ("tenant", "digest", "store", "object_key"), ("tenant", "digest", *_PLACE)
-)
+COPIES = Table("copies", ("tenant", "digest", "store", "object_key"), ("tenant", "digest", *_PLACE))
 VERDICTS = Table(
     "verdicts",
     ("event_id",),
-    _columns("event_id tenant digest study_uid verdict generation code detail decided_at provenance"),
+    _columns("event_id tenant digest study_uid verdict step generation code detail decided_at provenance"),
 )
 FINDINGS = Table(
     "findings", ("event_id", "ordinal"), _columns("event_id ordinal tenant digest rule severity tag section text")
@@ -123,8 +122,8 @@ REVISIONS = Table(
     "study_revisions",
     ("tenant", "study_uid", "revision"),
     _columns(
-        "tenant study_uid revision event_id instance_count set_digest manifest covers first_received_at last_received_at "
-        "decided_at provenance"
+        "tenant study_uid revision event_id instance_count set_digest manifest covers first_received_at "
+        "last_received_at decided_at provenance"
     ),
 )
 AUDIT = Table(
@@ -180,7 +179,7 @@ class Rows:
         rows, key = self._of(table), self._key(table, row)
         held = rows.get(key, row)
         rows[key] = {
-            **min(held, row, key=_spoken_by),
+            **(row if row["spoken_by"] < held["spoken_by"] else held),
             "first_received_at": min(held["first_received_at"], row["first_received_at"]),
             "last_received_at": max(held["last_received_at"], row["last_received_at"]),
         }
@@ -197,8 +196,3 @@ class Rows:
 
     def _key(self, table: Table, row: Row) -> tuple[Any, ...]:
         return tuple(row[name] for name in table.key)
-
-
-def _spoken_by(row: Row) -> str:
-    spoken: str = row["spoken_by"]
-    return spoken

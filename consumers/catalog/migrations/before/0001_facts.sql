@@ -92,13 +92,14 @@ CREATE TABLE verdicts (
     digest text COLLATE "C" NOT NULL,
     study_uid text COLLATE "C" NOT NULL,
     verdict verdict NOT NULL,
+    step text COLLATE "C" NOT NULL,
     generation integer NOT NULL,
     code text,
     detail text,
     decided_at timestamptz NOT NULL,
     provenance jsonb NOT NULL
 );
-CREATE INDEX verdicts_of_instance ON verdicts (tenant, digest, generation DESC, verdict DESC);
+CREATE INDEX verdicts_of_instance ON verdicts (tenant, digest, step, generation DESC, verdict DESC);
 CREATE INDEX verdicts_quarantined ON verdicts (tenant, decided_at) WHERE verdict = 'quarantined';
 
 CREATE TABLE findings (

@@ -1,11 +1,11 @@
 -- What is current, and what may be shown.
 
--- Of several generations the highest; should one generation say both, held wins.
+-- Of several generations of a step the highest; should one generation say both, held wins.
 CREATE VIEW current_verdicts AS
 SELECT v.* FROM verdicts v
 WHERE NOT EXISTS (
     SELECT FROM verdicts other
-    WHERE other.tenant = v.tenant AND other.digest = v.digest
+    WHERE other.tenant = v.tenant AND other.digest = v.digest AND other.step = v.step
         AND (other.generation, other.verdict, other.event_id) > (v.generation, v.verdict, v.event_id)
 );
 
@@ -30,14 +30,20 @@ WHERE NOT EXISTS (
     WHERE other.tenant = r.tenant AND other.study_uid = r.study_uid AND other.revision > r.revision
 );
 
--- Held: kept as received, shown to nobody but who looks after the quarantine.
+-- Held by any step: kept as received, shown to nobody but who looks after the quarantine.
 CREATE VIEW quarantined_instances AS
-SELECT i.*, v.code, v.detail, v.decided_at FROM instances i
+SELECT i.*, v.step, v.code, v.detail, v.decided_at FROM instances i
 JOIN current_verdicts v ON v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'quarantined';
 
 CREATE VIEW valid_instances AS
 SELECT i.* FROM instances i
-JOIN current_verdicts v ON v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'validated';
+WHERE EXISTS (
+    SELECT FROM current_verdicts v
+    WHERE v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'validated'
+) AND NOT EXISTS (
+    SELECT FROM current_verdicts v
+    WHERE v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'quarantined'
+);
 
 -- One content for each SOP Instance UID: the first received of those that are valid, until a named person decides.
 CREATE VIEW served_instances AS

@@ -1,0 +1,84 @@
+"""One number for what the catalog says, equal for equal content, in whatever order it came to be.
+
+Each row becomes a SHA-256 of the columns named here, and a table the sum of its rows' hashes: no order, no memory. A
+rebuild, a disturbed run and another site with the same images have the same checksum. So these are left out:
+
+- clocks (received_at, decided_at, derived_at, occurred_at, cataloged_at): they say when, not what;
+- offsets, topic ids, provenance and the ledger: where a record stands depends on the run. Event ids stay in, which
+  cover tenant, step, subject and generation;
+- arrivals: duplicates, associations, AE titles and lanes are how an instance came, not what it is;
+- what follows the site's keys or the store's mood: block ids and their keys, version ids, wrapped keys. What the
+  blocks say is in, decrypted;
+- which instance speaks for a study, a series, or a SOP Instance UID with two contents: that is who came first. Each
+  block's words are in, so a wrong choice of words would still need the words;
+- how many revisions a study took: that depends on pauses. The latest one's instances are in;
+- audit: it records commands, and those differ from run to run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from consumers.catalog.database import Cursor
+
+# By table, the columns whose content counts, one row each.
+CONTENT = {
+    "patients": "SELECT tenant, patient_key, issuer, patient_id, name, birth_date, sex FROM patients",
+    "studies": "SELECT tenant, study_uid FROM studies",
+    "series": "SELECT tenant, study_uid, series_uid FROM series",
+    "blocks": "SELECT DISTINCT tenant, study_uid, series_uid, state, attributes FROM blocks",
+    "instances": (
+        "SELECT tenant, sop_instance_uid, digest, event_id, study_uid, series_uid, sop_class_uid, transfer_syntax_uid, "
+        "size, modality, body_part, series_number, instance_number, rows, columns, frames, samples_per_pixel, "
+        "bits_allocated, bits_stored, pixel_representation, photometric FROM instances"
+    ),
+    "copies": "SELECT tenant, digest, store, object_key, first_byte, length, size, sha256 FROM copies",
+    "verdicts": "SELECT event_id, tenant, digest, study_uid, verdict, step, generation, code, detail FROM verdicts",
+    "findings": "SELECT event_id, ordinal, tenant, digest, rule, severity, tag, section, text FROM findings",
+    "derivations": "SELECT event_id, tenant, digest, study_uid, generation, source_size, notes FROM derivations",
+    "derivatives": (
+        "SELECT event_id, ordinal, tenant, digest, kind, media_type, transfer_syntax_uid, rows, columns, store, "
+        "object_key, first_byte, length, size, sha256, frames FROM derivatives"
+    ),
+    "study_revisions": "SELECT tenant, study_uid, instance_count, set_digest FROM current_revisions",
+}
+
+# The hash is cut to 128 bits and summed as two numbers: chance, not an adversary, is what it is to withstand.
+_SUM = """
+SELECT count(*), coalesce(sum(('x' || left(hash, 16))::bit(64)::bigint), 0)::text,
+    coalesce(sum(('x' || right(hash, 16))::bit(64)::bigint), 0)::text
+FROM (
+    SELECT encode(substring(sha256(convert_to(content::text, 'UTF8')) FOR 16), 'hex') AS hash
+    FROM ({content}) AS content
+) AS hashed
+"""
+
+
+class TableSum(msgspec.Struct, frozen=True):
+    rows: int
+    sum: str
+
+
+class Checksum(msgspec.Struct, frozen=True):
+    """`total` (SHA-256, hex) covers every table; `tables` says which of them differ where it does."""
+
+    total: str
+    tables: dict[str, TableSum]
+
+    def differing(self, other: Checksum) -> list[str]:
+        return [name for name, found in self.tables.items() if other.tables.get(name) != found]
+
+
+def checksum(cursor: Cursor) -> Checksum:
+    """Of the schema that the cursor's connection looks at. Run it in one REPEATABLE READ transaction."""
+    tables = {name: _table(cursor, content) for name, content in CONTENT.items()}
+    total = hashlib.sha256(msgspec.json.encode(tables, order="deterministic")).hexdigest()
+    return Checksum(total, tables)
+
+
+def _table(cursor: Cursor, content: str) -> TableSum:
+    found = cursor.execute(_SUM.format(content=content).encode()).fetchone()
+    rows, *sums = found or (0, "0", "0")
+    return TableSum(rows, hashlib.sha256("/".join(sums).encode()).hexdigest()[:32])

@@ -1,0 +1,47 @@
+"""How much the catalog holds of each topic: what has to agree with the log."""
+
+from __future__ import annotations
+
+from consumers.catalog.database import Cursor
+
+_EVENTS = {
+    "imaging.instance.received": "SELECT count(DISTINCT event_id) FROM instances",
+    "imaging.instance.validated": "SELECT count(*) FROM verdicts WHERE verdict = 'validated'",
+    "imaging.instance.quarantined": "SELECT count(*) FROM verdicts WHERE verdict = 'quarantined'",
+    "imaging.instance.derived": "SELECT count(*) FROM derivations",
+    "imaging.study.revision": "SELECT count(*) FROM study_revisions",
+    "imaging.audit.event": "SELECT count(*) FROM audit",
+}
+
+# What is still to come of what is here, when nothing new arrives.
+_OPEN = {
+    "without a verdict": (
+        "SELECT count(*) FROM instances i WHERE NOT EXISTS "
+        "(SELECT FROM verdicts v WHERE v.tenant = i.tenant AND v.digest = i.digest)"
+    ),
+    "without copies": (
+        "SELECT count(*) FROM valid_instances i WHERE NOT EXISTS "
+        "(SELECT FROM derivations d WHERE d.tenant = i.tenant AND d.digest = i.digest)"
+    ),
+    "studies without a current revision": (
+        "SELECT count(*) FROM (SELECT tenant, study_uid, count(DISTINCT digest) AS images FROM verdicts "
+        "WHERE verdict = 'validated' AND study_uid <> '' GROUP BY 1, 2) AS s "
+        "WHERE NOT EXISTS (SELECT FROM current_revisions r "
+        "WHERE r.tenant = s.tenant AND r.study_uid = s.study_uid AND r.instance_count = s.images)"
+    ),
+}
+
+
+def counts(cursor: Cursor) -> dict[str, int]:
+    """How many distinct events of each logical topic have rows. Compare it within one `database.snapshot`."""
+    return {topic: _one(cursor, query) for topic, query in _EVENTS.items()}
+
+
+def open_work(cursor: Cursor) -> dict[str, int]:
+    """What the services behind have not done yet; all zero once everything came through."""
+    return {what: _one(cursor, query) for what, query in _OPEN.items()}
+
+
+def _one(cursor: Cursor, query: str) -> int:
+    found = cursor.execute(query.encode()).fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,139 @@
+"""One study, whole: patient, series, verdicts, copies, revisions and times. Reading only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg.rows import class_row, dict_row
+
+from consumers.catalog.database import Cursor
+
+# What is wrong with ten thousand images is wrong with the first few hundred as well.
+QUARANTINED_MAX = 200
+
+_STUDY = """
+SELECT s.block_state, b.attributes, s.first_received_at, s.last_received_at
+FROM studies s
+LEFT JOIN blocks b
+    ON b.tenant = s.tenant AND b.study_uid = s.study_uid AND b.series_uid = '' AND b.block_id = s.block_id
+WHERE s.tenant = %(tenant)s AND s.study_uid = %(study_uid)s
+"""
+
+_SERIES = """
+SELECT s.series_uid, s.modality, s.series_number, s.description, count(i.digest) AS instances
+FROM series s
+LEFT JOIN instances i ON i.tenant = s.tenant AND i.study_uid = s.study_uid AND i.series_uid = s.series_uid
+WHERE s.tenant = %(tenant)s AND s.study_uid = %(study_uid)s
+GROUP BY s.tenant, s.study_uid, s.series_uid
+ORDER BY s.series_number NULLS LAST, s.series_uid
+"""
+
+_COUNTS = """
+SELECT (SELECT count(*) FROM instances i WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s) AS instances,
+    (SELECT count(*) FROM served_instances i WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s) AS served,
+    (SELECT count(*) FROM valid_instances i WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s) AS valid,
+    (SELECT count(DISTINCT digest) FROM quarantined_instances q
+        WHERE q.tenant = %(tenant)s AND q.study_uid = %(study_uid)s) AS quarantined,
+    (SELECT count(*) - count(DISTINCT a.event_id) FROM arrivals a JOIN instances i ON i.tenant = a.tenant
+        AND i.digest = a.digest WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s) AS duplicates,
+    (SELECT coalesce(sum(size), 0)::bigint FROM instances i
+        WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s) AS bytes_original
+"""
+
+_QUARANTINED = """
+SELECT sop_instance_uid, digest, step, code, detail, decided_at FROM quarantined_instances
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
+ORDER BY decided_at, digest LIMIT %(quarantined_max)s
+"""
+
+_FINDINGS = """
+SELECT rule, severity, count(*) AS instances, min(text) AS text FROM current_findings
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
+GROUP BY rule, severity ORDER BY rule
+"""
+
+_COPIES = """
+SELECT c.kind, c.media_type, c.transfer_syntax_uid, count(*) AS copies, sum(c.length)::bigint AS bytes,
+    sum(CASE WHEN c.kind = 'lossless' THEN c.source_size - c.length ELSE 0 END)::bigint AS bytes_saved
+FROM current_derivatives c
+JOIN instances i ON i.tenant = c.tenant AND i.digest = c.digest
+WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+_REVISIONS = """
+SELECT revision, instance_count AS instances, set_digest, decided_at FROM study_revisions
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s ORDER BY revision
+"""
+
+_WAY = """
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY way_s), percentile_cont(0.99) WITHIN GROUP (ORDER BY way_s)
+FROM (
+    SELECT extract(epoch FROM cataloged_at - received_at)::float8 AS way_s FROM instances
+    WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s AND cataloged_at IS NOT NULL
+) AS ways
+"""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """`served` is what is shown: valid, and of two contents under one SOP Instance UID the first received."""
+
+    instances: int
+    served: int
+    valid: int
+    quarantined: int
+    duplicates: int
+    bytes_original: int
+
+
+class Study(msgspec.Struct, frozen=True):
+    """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'."""
+
+    study_uid: str
+    block_state: str | None
+    patient: dict[str, Any]
+    counts: Counts
+    series: list[dict[str, Any]]
+    quarantined: list[dict[str, Any]]
+    findings: list[dict[str, Any]]
+    copies: list[dict[str, Any]]
+    revisions: list[dict[str, Any]]
+    first_received_at: datetime
+    last_received_at: datetime
+    p50_s: float | None
+    p99_s: float | None
+
+
+def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
+    """None where the catalog has no such study. Times to the row are those of instances written live."""
+    asked = {"tenant": tenant, "study_uid": study_uid, "quarantined_max": QUARANTINED_MAX}
+    head = cursor.execute(_STUDY, asked).fetchone()
+    if head is None:
+        return None
+    block_state, attributes, first, last = head
+    p50_s, p99_s = cursor.execute(_WAY, asked).fetchone() or (None, None)
+    with cursor.connection.cursor(row_factory=class_row(Counts)) as counting:
+        counts = counting.execute(_COUNTS, asked).fetchone()
+    assert counts is not None  # noqa: S101 - a SELECT of scalars has one row
+    return Study(
+        study_uid=study_uid,
+        block_state=block_state,
+        patient=attributes or {},
+        counts=counts,
+        series=_rows(cursor, _SERIES, asked),
+        quarantined=_rows(cursor, _QUARANTINED, asked),
+        findings=_rows(cursor, _FINDINGS, asked),
+        copies=_rows(cursor, _COPIES, asked),
+        revisions=_rows(cursor, _REVISIONS, asked),
+        first_received_at=first,
+        last_received_at=last,
+        p50_s=p50_s,
+        p99_s=p99_s,
+    )
+
+
+def _rows(cursor: Cursor, query: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    with cursor.connection.cursor(row_factory=dict_row) as rows:
+        return rows.execute(query.encode(), asked).fetchall()

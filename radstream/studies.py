@@ -1,0 +1,102 @@
+"""`studies` and `study`: what the catalog knows, with patients' names; so each look is an audit event first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from consumers.catalog.studies import LIMIT_MAX, BadToken, Page, StudyLine, page
+from consumers.catalog.study import Study
+from consumers.catalog.study import study as read_study
+from radstream.errors import Failure
+from radstream.options import config_option, json_option, open_config, open_log
+from radstream.output import console, print_table, show
+from radstream.reading import audited, catalog_snapshot
+from streams.config import Site
+
+_MEBI = 1 << 20
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=50, show_default=True, help="Studies on a page.")
+@click.option("--after", metavar="TOKEN", help="The next page, by the token that the last one ended with.")
+@click.option("--patient", metavar="ID", help="Only studies of this Patient ID.")
+def studies(config_path: Path, as_json: bool, limit: int, after: str | None, patient: str | None) -> None:
+    """List studies, the newest first."""
+    config = open_config(config_path)
+    with catalog_snapshot(config) as cursor:
+        try:
+            found = page(cursor, config.section("site", Site).tenant, limit=limit, after=after, patient_id=patient)
+        except BadToken:
+            raise Failure("--after does not name a page; take the token that the last page ended with") from None
+    audited(config, open_log(config), "studies_listed", "studies", {"studies": str(len(found.studies))})
+    show(as_json, found, lambda: _print_page(found))
+
+
+def _print_page(found: Page) -> None:
+    columns = ("date", "patient", "name", "modalities", "series", "images", "held", "revision", "study")
+    print_table("Studies", columns, [_cells(line) for line in found.studies], numbers=columns[4:8])
+    if found.next:
+        console().print(f"more: radstream studies --after {found.next}")
+
+
+def _cells(line: StudyLine) -> tuple[object, ...]:
+    hidden = None if line.block_state == "open" else f"({line.block_state or 'none'})"
+    return (
+        line.study_date,
+        hidden or line.patient_id,
+        hidden or line.patient_name,
+        " ".join(line.modalities),
+        line.series,
+        line.instances,
+        line.quarantined,
+        line.revision,
+        line.study_uid,
+    )
+
+
+@click.command()
+@click.argument("study_uid", metavar="UID")
+@config_option
+@json_option
+def study(study_uid: str, config_path: Path, as_json: bool) -> None:
+    """Show one study: patient, series, verdicts, copies, revisions, times."""
+    config = open_config(config_path)
+    with catalog_snapshot(config) as cursor:
+        found = read_study(cursor, config.section("site", Site).tenant, study_uid)
+    if found is None:
+        raise Failure(
+            "the catalog has no study with this UID. A study that was sent just now is there when the catalog has "
+            "caught up: radstream lag"
+        )
+    audited(config, open_log(config), "study_shown", study_uid, {})
+    show(as_json, found, lambda: _print_study(found))
+
+
+def _print_study(found: Study) -> None:
+    out, counts = console(), found.counts
+    out.print(f"study {found.study_uid}")
+    if found.block_state != "open":
+        out.print(f"patient: attributes are {found.block_state or 'absent'}")
+    for keyword, value in found.patient.items():
+        out.print(f"  {keyword}: {value}")
+    out.print(
+        f"{counts.instances} instances ({counts.bytes_original / _MEBI:.1f} MiB): {counts.served} served, "
+        f"{counts.quarantined} quarantined, {counts.duplicates} duplicates"
+    )
+    out.print(f"received from {found.first_received_at} to {found.last_received_at}")
+    if found.p50_s is not None and found.p99_s is not None:
+        out.print(f"from C-STORE to catalog row: p50 {found.p50_s:.3f} s, p99 {found.p99_s:.3f} s")
+    _print_rows("Series", found.series)
+    _print_rows("Quarantined", found.quarantined)
+    _print_rows("Findings", found.findings)
+    _print_rows("Copies", found.copies)
+    _print_rows("Revisions", found.revisions)
+
+
+def _print_rows(title: str, rows: list[dict[str, object]]) -> None:
+    if rows:
+        print_table(title, tuple(rows[0]), [tuple(row.values()) for row in rows])

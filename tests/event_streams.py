@@ -1,0 +1,348 @@
+"""Event streams as a hospital makes them, for tests of what reads the log: the same ones for the same seed.
+
+Patients with several studies, a name that changes, duplicates, an instance in two lanes, one SOP Instance UID with two
+contents, quarantined instances, a second generation, zombie records and late images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from msgspec import structs
+
+from schemas import Lane, load_topics
+from streams.events import (
+    AuditEvent,
+    Event,
+    Finding,
+    FrameRange,
+    Instance,
+    InstanceDerived,
+    InstanceQuarantined,
+    InstanceReceived,
+    InstanceValidated,
+    Meta,
+    ObjectRef,
+    OfInstance,
+    Provenance,
+    Representation,
+    Source,
+    StudyRevision,
+    Technical,
+)
+from streams.identity import derived_key, event_id, original_key
+from streams.log import TopicPartition
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.protected import ProtectedBlocks
+from streams.step import Input
+from streams.wire import SchemaIds, decode, encode
+
+TENANT, SITE = "general", "north"
+START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+
+
+class TestKeys:
+    """Keys of one test site; another `site` has others."""
+
+    __test__ = False
+
+    def __init__(self, site: str = SITE) -> None:
+        self._secret = site.encode()
+
+    def current(self) -> str:
+        return "k1"
+
+    def encryption(self, key_id: str) -> bytes:
+        return hashlib.sha512(self._secret + key_id.encode()).digest()
+
+    def naming(self) -> bytes:
+        return hashlib.sha256(self._secret).digest()
+
+
+@dataclass
+class Hospital:
+    """Makes events. Its clock goes on by a second with each event."""
+
+    seed: int = 0
+    keys: TestKeys = field(default_factory=TestKeys)
+    store: MemoryStore = field(default_factory=MemoryStore)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.blocks = ProtectedBlocks(self.store, self.keys, TENANT)
+        self._now = START
+
+    def now(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now
+
+    def study(
+        self,
+        patient: str,
+        name: str,
+        *,
+        date: str = "20261102",
+        series: int = 2,
+        images: int = 3,
+        lane: Lane = "routine",
+    ) -> list[InstanceReceived]:
+        """The received events of one new study."""
+        study_uid = self.uid()
+        attributes = {
+            "PatientID": patient,
+            "PatientName": name,
+            "PatientBirthDate": "19500101",
+            "PatientSex": "F",
+            "StudyDate": date,
+            "StudyDescription": "CT CHEST",
+            "AccessionNumber": f"A{self.random.randrange(10**6)}",
+        }
+        series_uids = [self.uid() for _ in range(series)]
+        return [
+            self.received(study_uid, series_uid, attributes, number=number, lane=lane)
+            for series_uid in series_uids
+            for number in range(1, images + 1)
+        ]
+
+    def uid(self) -> str:
+        return f"2.25.{self.random.getrandbits(120)}"
+
+    def received(
+        self,
+        study_uid: str,
+        series_uid: str,
+        attributes: dict[str, str],
+        *,
+        number: int = 1,
+        sop_instance_uid: str | None = None,
+        lane: Lane = "routine",
+    ) -> InstanceReceived:
+        sop_instance_uid = self.uid() if sop_instance_uid is None else sop_instance_uid
+        digest = hashlib.sha256(f"{sop_instance_uid}/{self.random.random()}".encode()).hexdigest()
+        size = 527_000 + self.random.randrange(100)
+        return InstanceReceived(
+            meta=self.meta("dicom_router", digest, lane=lane),
+            provenance=Provenance(step="dicom_router", build="0.1.0", generation=0, config_digest=""),
+            instance=Instance(
+                study_uid=study_uid,
+                series_uid=series_uid,
+                sop_instance_uid=sop_instance_uid,
+                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+                transfer_syntax_uid="1.2.840.10008.1.2.1",
+                digest=digest,
+            ),
+            object=self._ref(original_key(TENANT, study_uid, series_uid, sop_instance_uid, digest), size, digest),
+            technical=Technical(modality="CT", series_number=1, instance_number=number, rows=512, columns=512),
+            source=Source(protocol="DIMSE", calling_ae="CT1", called_ae="RADSTREAM", association=str(uuid.uuid4())),
+            protected=(
+                self.blocks.put("study", attributes),
+                self.blocks.put("series", {"SeriesDescription": "LUNG", "StationName": series_uid[-4:]}),
+            ),
+        )
+
+    def validated(self, event: OfInstance, generation: int = 1, findings: int = 0) -> InstanceValidated:
+        assert isinstance(event, InstanceReceived)
+        found = tuple(
+            Finding(rule=f"rule-{number}", severity="warning", text="Not as the standard wants it.", tag="0008,0060")
+            for number in range(findings)
+        )
+        return InstanceValidated(
+            meta=self.meta("validate", event.instance.digest, generation, lane=event.meta.lane),
+            provenance=self._provenance("validate", generation),
+            instance=event.instance,
+            object=event.object,
+            technical=event.technical,
+            findings=found,
+        )
+
+    def quarantined(self, event: InstanceReceived, generation: int = 1, code: str = "truncated") -> InstanceQuarantined:
+        return InstanceQuarantined(
+            meta=self.meta("validate", event.instance.digest, generation, ordinal=1, lane=event.meta.lane),
+            provenance=self._provenance("validate", generation),
+            instance=event.instance,
+            object=event.object,
+            code=code,
+            detail="The pixel data is shorter than the header says.",
+        )
+
+    def derived(self, event: OfInstance, generation: int = 1) -> InstanceDerived:
+        meta = self.meta("derive", event.instance.digest, generation, lane=event.meta.lane)
+        sha256 = hashlib.sha256(meta.event_id.encode()).hexdigest()
+        ref = self._ref(derived_key(TENANT, meta.event_id), 200_000, sha256)
+        kinds: tuple[tuple[Literal["lossless", "thumbnail"], int, int], ...] = (
+            ("lossless", 0, 190_000),
+            ("thumbnail", 190_000, 10_000),
+        )
+        return InstanceDerived(
+            meta=meta,
+            provenance=self._provenance("derive", generation),
+            instance=event.instance,
+            source_size=527_000,
+            representations=tuple(
+                Representation(
+                    kind=kind,
+                    media_type="image/jpeg" if kind == "thumbnail" else "application/dicom",
+                    rows=512,
+                    columns=512,
+                    object=structs.replace(ref, offset=offset, length=length),
+                    frames=(FrameRange(offset=offset, length=length),),
+                )
+                for kind, offset, length in kinds
+            ),
+        )
+
+    def revision(self, events: Sequence[OfInstance], number: int = 1) -> StudyRevision:
+        first = events[0]
+        study_uid = first.instance.study_uid
+        digests = sorted({event.instance.digest for event in events})
+        meta = self.meta("revisions", f"{study_uid}/{number}", 0, lane=first.meta.lane)
+        return StudyRevision(
+            meta=meta,
+            provenance=self._provenance("revisions", 0),
+            study_uid=study_uid,
+            revision=number,
+            instance_count=len(digests),
+            set_digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
+            manifest=self._ref(derived_key(TENANT, meta.event_id), 100, "0" * 64),
+            covers={"t": number},
+            first_received_at=START,
+            last_received_at=meta.occurred_at,
+        )
+
+    def audit(self, action: str = "store", outcome: Literal["success", "refused"] = "refused") -> AuditEvent:
+        return AuditEvent(
+            meta=self.meta("audit", str(self.random.getrandbits(64))),
+            provenance=self._provenance("audit", 0),
+            actor="CT1",
+            action=action,
+            outcome=outcome,
+            attributes={"status": "A700"},
+        )
+
+    def again(self, event: InstanceReceived, lane: Lane | None = None) -> InstanceReceived:
+        """The same instance received once more, later, perhaps in another lane: the same event id."""
+        meta = structs.replace(event.meta, occurred_at=self.now(), lane=lane or event.meta.lane)
+        source = structs.replace(event.source, association=str(uuid.uuid4()))
+        return structs.replace(event, meta=meta, source=source)
+
+    def meta(self, step: str, subject: str, generation: int = 0, ordinal: int = 0, lane: Lane = "routine") -> Meta:
+        return Meta(
+            event_id=event_id(TENANT, step, subject, ordinal, generation),
+            tenant=TENANT,
+            site=SITE,
+            lane=lane,
+            subject=subject,
+            occurred_at=self.now(),
+        )
+
+    def _provenance(self, step: str, generation: int) -> Provenance:
+        return Provenance(step=step, build="0.1.0", generation=generation, config_digest="c" * 64)
+
+    def _ref(self, key: str, size: int, sha256: str) -> ObjectRef:
+        return ObjectRef(tenant=TENANT, store="hot", key=key, version_id="v1", length=size, size=size, sha256=sha256)
+
+
+def night(hospital: Hospital) -> Iterator[Event]:
+    """A night with everything in it that ought to change nothing."""
+    for number in range(6):
+        images = hospital.study(f"P{number // 2}", f"DOE^{number}", date=f"202611{number + 1:02d}")
+        yield from whole(hospital, images)
+    stroke = hospital.study("P9", "STROKE^STAT", lane="stat")
+    yield from whole(hospital, stroke)
+    # The same images again as bulk: other topics, the same events.
+    for image in stroke:
+        yield hospital.again(image, "bulk")
+        yield structs.replace(hospital.validated(image), meta=structs.replace(image.meta, lane="bulk"))
+    yield from conflicts(hospital)
+    yield from reprocessed(hospital)
+    yield from (hospital.audit() for _ in range(5))
+
+
+def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Event]:
+    """One study from receipt to its second revision, with duplicates and zombie records."""
+    for image in images:
+        yield image
+        if hospital.random.random() < 0.3:
+            yield hospital.again(image)
+        verdict = hospital.validated(image, findings=hospital.random.randrange(3))
+        yield verdict
+        if hospital.random.random() < 0.2:  # a zombie says it once more, later
+            yield structs.replace(verdict, meta=structs.replace(verdict.meta, occurred_at=hospital.now()))
+        yield hospital.derived(image)
+    yield (first := hospital.revision(images))
+    yield first
+    late = hospital.received(images[0].instance.study_uid, images[0].instance.series_uid, {"PatientID": "P0"})
+    yield late
+    yield hospital.validated(late)
+    yield hospital.derived(late)
+    yield hospital.revision([*images, late], 2)
+    yield first  # an old decision, read late: ignored
+
+
+def conflicts(hospital: Hospital) -> Iterator[Event]:
+    """Other content under the same UID; an instance that is held; text that PostgreSQL cannot hold; no UIDs at all."""
+    images = hospital.study("P7", "TWO^CONTENTS", series=1)
+    yield from images
+    for image in images:
+        uids = image.instance
+        other = hospital.received(
+            uids.study_uid,
+            uids.series_uid,
+            {"PatientID": "P7", "PatientName": "OTHER^NAME"},
+            sop_instance_uid=uids.sop_instance_uid,
+        )
+        yield other
+        yield hospital.validated(image)
+        yield hospital.validated(other)
+    held = hospital.received(images[0].instance.study_uid, images[0].instance.series_uid, {"PatientID": "P7\0"})
+    yield held
+    yield hospital.quarantined(held)
+    nameless = hospital.received("", "", {"PatientName": "NUL\0 AND \ud800"}, sop_instance_uid="")
+    yield nameless
+    yield hospital.quarantined(nameless, code="no-identity")
+
+
+def reprocessed(hospital: Hospital) -> Iterator[Event]:
+    """A second generation lets go what the first held, and holds what it let go."""
+    bad, good = hospital.study("P8", "TWICE^JUDGED", series=1, images=2)
+    yield from (bad, good)
+    yield from (hospital.quarantined(bad), hospital.validated(good))
+    yield from (hospital.derived(good), hospital.derived(good, 2))
+    yield from (hospital.validated(bad, 2), hospital.quarantined(good, 2))
+
+
+def new_log(partitions: int = 6) -> MemoryLog:
+    """An empty log with every topic."""
+    log, topics = MemoryLog(), load_topics()
+    for name, topic in topics.topics.items():
+        for physical in topics.physical(name):
+            log.create_topic(physical, 1 if topic.kind == "single" else partitions)
+    return log
+
+
+def write(log: MemoryLog, events: Iterable[Event]) -> None:
+    producer = log.producer()
+    for event in events:
+        producer.send(encode(event, SchemaIds(), source="test")).result()
+
+
+def partitions_of(log: MemoryLog, group: str = "catalog") -> list[TopicPartition]:
+    """Every partition that a group reads and that has records."""
+    names = [
+        TopicPartition(topic, number)
+        for topic in load_topics().read_by(group)
+        for number in range(log.partitions(topic))
+    ]
+    return [name for name, (start, end) in log.bounds(names).items() if end > start]
+
+
+def inputs(log: MemoryLog, partition: TopicPartition) -> list[Input[Event]]:
+    start, end = log.bounds([partition])[partition]
+    return [Input(decode(record), record) for record in log.read(partition, start, end)]

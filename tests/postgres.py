@@ -1,0 +1,90 @@
+"""A PostgreSQL server of a test's own: one that may be stopped, killed and filled."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from infra.local.tools import postgres
+from tests.waiting import wait_until
+
+
+@dataclass
+class Server:
+    folder: Path
+    port: int
+    account: str | None
+    process: subprocess.Popen[bytes] | None = None
+
+    def dsn(self, database: str = "postgres") -> str:
+        return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
+
+    def start(self) -> None:
+        program = str(postgres.binaries() / "postgres")
+        options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "timezone=UTC")
+        argv = [program, "-D", str(self.folder / "data"), "-p", str(self.port)]
+        self.process = subprocess.Popen(
+            [*argv, *(part for option in options for part in ("-c", option))],
+            user=self.account,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(self._answers, "PostgreSQL's first answer", 30.0)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one: a crash, with recovery at the start."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+            self.process = None
+
+    def new_database(self, name: str) -> str:
+        """An empty database; returns its DSN."""
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.dsn(name)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.dsn(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+@contextmanager
+def run_postgres() -> Iterator[Server]:
+    """Starts a server in a new folder, and ends it. The server refuses root: then it runs as `postgres`."""
+    account = pwd.getpwnam("postgres").pw_name if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="radstream-postgres-"))
+    if account:
+        shutil.chown(folder, account, account)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(folder, port, account)
+    shape = ("--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync")
+    try:
+        subprocess.run(
+            [str(postgres.binaries() / "initdb"), "-D", str(folder / "data"), *shape],
+            user=account,
+            cwd=folder,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
