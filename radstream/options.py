@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from infra.local.home import default_home
+from radstream.errors import Failure
 from streams import config as configuration
 from streams.config import ENVIRONMENT, Config, Kafka
 from streams.kafka_log import KafkaLog
-from streams.log import Log
+from streams.log import Log, LogAway, LogRefused
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,3 +49,14 @@ def open_config(path: Path) -> Config:
 
 def open_log(config: Config) -> Log:
     return KafkaLog(config.section("kafka", Kafka))
+
+
+@contextmanager
+def log_answers() -> Iterator[None]:
+    """Turns an absent or refusing broker into a Failure."""
+    try:
+        yield
+    except LogAway as error:
+        raise Failure(f"the broker does not answer ({error}); see what runs, and start it: radstream up") from None
+    except LogRefused as error:
+        raise Failure(f"the broker refused: {error}") from None
