@@ -9,9 +9,11 @@ from __future__ import annotations
 import select
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
@@ -61,11 +63,28 @@ class _Waiting(AssociationSocket):
 
     @property
     def ready(self) -> bool:
+        if self.socket is None or not self._is_connected:
+            time.sleep(_READY_S / 10)
+            return False
         try:
-            return self.socket is not None and bool(select.select([self.socket], [], [], _READY_S)[0])
+            return bool(select.select([self.socket], [], [], _READY_S)[0])
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # transport connection closed
             return False
+
+    def _shutdown_socket(self) -> None:
+        """Closes it also where there is no connection to shut down, which pynetdicom's own leaves open."""
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+
+
+class _Entity(AE):
+    def _create_socket(self, *args: Any) -> AssociationSocket:
+        created = super()._create_socket(*args)
+        created.__class__ = _Waiting
+        return created
 
 
 class StoreScu:
@@ -74,12 +93,15 @@ class StoreScu:
     def __init__(self, target: Target, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> None:
         """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
         _config.LOG_HANDLER_LEVEL = "none"
-        entity = AE(ae_title=calling_ae)
+        entity = _Entity(ae_title=calling_ae)
         entity.connection_timeout = entity.acse_timeout = _SET_UP_S_MAX
         entity.dimse_timeout = _RESPONSE_S_MAX
         entity.network_timeout = None
         proposed = [build_context(sop_class, transfer_syntax) for sop_class, transfer_syntax in contexts]
-        association = entity.associate(target.host, target.port, contexts=proposed, ae_title=target.ae_title)
+        try:
+            association = entity.associate(target.host, target.port, contexts=proposed, ae_title=target.ae_title)
+        except OSError:
+            raise NoAssociation("the host name is not known") from None
         if not association.is_established:
             raise NoAssociation(_why(association))
         self._association = association
@@ -164,7 +186,6 @@ def _taken_over(association: Association) -> socket.socket:
     if wrapped is None or wrapped.socket is None:
         raise NoAssociation("the connection was closed")
     association._reactor_checkpoint.clear()
-    wrapped.__class__ = _Waiting
     wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wrapped.socket.settimeout(_RESPONSE_S_MAX)
     return wrapped.socket

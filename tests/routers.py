@@ -66,7 +66,7 @@ class Router:
     health: Health
     held: MemoryStore
     blocks: ProtectedBlocks
-    listener: Listener
+    receiver: Receiver
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
         return send_items(items, self.target, associations=associations, calling_ae=calling_ae, retries=retries)
@@ -98,7 +98,7 @@ def running_router(
     held = held or MemoryStore()
     log, clock, site = memory_log(), SystemClock(), Site(tenant="t", site="here")
     blocks = ProtectedBlocks(held, RandomKeys(), site.tenant)
-    chosen = Settings(http_port=0, port=0, stop_timeout_s=2.0, **settings)  # type: ignore[arg-type]
+    chosen = Settings(http_port=0, port=0, stop_timeout_s=0.5, **settings)  # type: ignore[arg-type]
     archive = Archive(
         site=site,
         store=store or held,
@@ -113,9 +113,10 @@ def running_router(
     )
     health = Health(clock)
     health.ready("started", True)
-    listener = Listener(chosen, Receiver(archive, health, clock))
+    receiver = Receiver(archive, health, clock)
+    listener = Listener(chosen, receiver)
     try:
-        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, listener)
+        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver)
     finally:
         listener.stop()
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from io import BytesIO
 from socketserver import TCPServer
-from typing import Any, cast
+from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -56,10 +56,7 @@ class _Handler(RequestHandler):
         association = super()._create_association()
         # pynetdicom finds its associations by the first part of the thread's name; the second is ours.
         association.name = f"AcceptorThread@{uuid.uuid4().hex}"
-        # It makes the socket itself, and making a second one would announce the connection twice.
-        connected = association.dul.socket
-        connected.__class__ = WholeReads
-        wait_instead_of_asking(association, cast(WholeReads, connected))
+        wait_instead_of_asking(association, WholeReads)
         return association
 
 

@@ -1,60 +1,55 @@
 """pynetdicom's two threads for each association, waiting instead of asking.
 
-As they come, both look for work a thousand times a second, which at sixty images a second costs more than the images.
-Here the thread that reads sleeps in `select`, the thread that answers sleeps on its queue, and whoever has work for
-them wakes them.
+As they come, both look for work a thousand times a second, and a response goes from one to the other before it goes
+out; at sixty images a second that costs more than the images. Here the thread that reads sleeps in `select`, the thread
+that answers sleeps on its queue and writes its responses itself.
 """
 
 from __future__ import annotations
 
 import queue
 import select
-import socket
 import threading
 import time
-from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from pynetdicom.association import Association
+from pynetdicom.dul import DULServiceProvider
+from pynetdicom.pdu import P_DATA_TF
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket
 
+# The reading thread sends what the protocol has it send, a release's response above all, at least this often.
+_READY_S = 0.01
 # Timers and the end of an association are looked at this often, work or none.
 _LOOK_S = 0.05
 _PAUSE_S = 0.0002
+_DATA_TRANSFER = "Sta6"  # PS3.8 table 9-4
 
 
 class WaitingSocket(AssociationSocket):
-    """`ready` returns when the peer sent something, when something is to be sent, or after a while."""
-
-    bell: socket.socket
+    """`ready` returns when the peer sent something, or after a while."""
 
     @property
     def ready(self) -> bool:
         if self.socket is None or not self._is_connected:
-            time.sleep(_LOOK_S / 10)
+            time.sleep(_READY_S)
             return False
         try:
-            readable, _, _ = select.select([self.socket, self.bell], [], [], _LOOK_S)
-            if self.bell in readable:
-                self.bell.recv(4096)
+            return bool(select.select([self.socket], [], [], _READY_S)[0])
         except (OSError, ValueError):
             self.event_queue.put("Evt17")  # transport connection closed
             return False
-        return self.socket in readable
 
 
-class _Outbox(queue.Queue[Any]):
-    """What is to be sent; rings the bell of the reading thread."""
+class _Prompt(DULServiceProvider):
+    """Writes data at once. The state machine would do the same (action DT-1) and stay in the same state."""
 
-    def __init__(self, ringer: socket.socket) -> None:
-        super().__init__()
-        self._ringer = ringer
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        super().put(item, block, timeout)
-        # It may ring already, or the association be gone; either way nobody sleeps long.
-        with suppress(OSError):
-            self._ringer.send(b"\0")
+    def send_pdu(self, primitive: Any) -> None:
+        if isinstance(primitive, P_DATA) and self.state_machine.current_state == _DATA_TRANSFER:
+            self._send(P_DATA_TF(primitive))
+        else:
+            super().send_pdu(primitive)
 
 
 class _Inbox(queue.Queue[Any]):
@@ -88,13 +83,11 @@ class _Notices(queue.Queue[Any]):
         self._inbox.nudged.set()
 
 
-def wait_instead_of_asking(association: Association, connected: WaitingSocket) -> None:
-    """Sets up an association's queues before its threads start. `connected` is its socket."""
-    connected.bell, ringer = socket.socketpair()
-    connected.bell.setblocking(False)
-    ringer.setblocking(False)
+def wait_instead_of_asking(association: Association, kind: type[WaitingSocket]) -> None:
+    """Changes an association before its threads start. pynetdicom makes its parts itself, so they change class."""
     inbox = _Inbox()
     association.dimse.msg_queue = inbox
-    association.dul.to_provider_queue = _Outbox(ringer)
     association.dul.to_user_queue = _Notices(inbox)
+    association.dul.__class__ = _Prompt
     association.dul._run_loop_delay = _PAUSE_S
+    cast(Any, association.dul.socket).__class__ = kind
