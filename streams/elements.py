@@ -34,9 +34,10 @@ class TooComplex(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may cost."""
+    """What one file may cost. `elements` are those at every level, `top_level` those that are indexed."""
 
     elements: int = 500_000
+    top_level: int = 20_000
     depth: int = 64
     inflated_bytes: int = 64 << 20
 
@@ -96,6 +97,8 @@ class Walk:
             if tag <= previous:
                 self.oddities.add("repeated" if tag == previous else "order")
             previous = max(previous, tag)
+            if len(self.elements) >= self._limits.top_level:
+                raise TooComplex(f"There are more than {self._limits.top_level} data elements at the top level.")
             after, truncated = self._skip(tag, vr, value_at, length, end, explicit, 0)
             undefined = length == UNDEFINED_LENGTH
             # The first of two equal tags counts, as for most readers; the file is flagged all the same.

@@ -12,7 +12,6 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from streams.clock import SystemClock
 from streams.events import (
     Event,
     Instance,
@@ -30,18 +29,12 @@ from streams.objects import ObjectStore
 from streams.step import Done, Input, NewObject
 from streams.wire import Record
 
-CLOCK = SystemClock()
 CORPUS = Path(__file__).resolve().parents[1] / ".." / "shared" / "corpus"
 _OFFSETS = itertools.count()
 
 
 def identity(name: str, generation: int = 1) -> StepIdentity:
     return StepIdentity(name=name, build="0", generation=generation, config_digest="c" * 64)
-
-
-def input_of(event: Event, topic: str) -> Input[Event]:
-    record = Record(topic, "topic-id", 0, next(_OFFSETS), 0, None, None)
-    return Input(event, record)
 
 
 def received(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None = None) -> Input[InstanceReceived]:
@@ -69,9 +62,9 @@ def received(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None 
     return Input(event, record)
 
 
-def validated(store: ObjectStore, data: bytes) -> Input[InstanceValidated]:
+def validated(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None = None) -> Input[InstanceValidated]:
     """Stores the bytes and says that they were found valid."""
-    event = received(store, data).event
+    event = received(store, data, uids).event
     found = InstanceValidated(
         meta=event.meta,
         provenance=event.provenance,

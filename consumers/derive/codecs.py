@@ -23,6 +23,9 @@ LOSSLESS = frozenset(
 ) | {RLE_LOSSLESS, "1.2.840.10008.1.2.8.1"}
 
 
+# Two bytes make at most 128 (PS3.5 annex G.3.2).
+_RLE_RATIO_MAX = 64
+
 # Colour comes out of these as RGB whatever it was in the codestream.
 JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in ("50", "51", "57", "70"))
 
@@ -63,8 +66,8 @@ def _signed(decoded: Pixels, bits: int) -> Pixels:
 
 def _rle(segments: bytes, image: Image) -> Pixels:
     """RLE (PS3.5 annex G). The size is the header's: a decoder that ends anywhere else fails."""
-    if image.bits_allocated == 1:
-        raise Undecodable("single bits")
+    if image.bits_allocated == 1 or len(segments) * _RLE_RATIO_MAX < image.frame_bytes:
+        raise Undecodable("fewer segments than the header says")
     try:
         planes = imagecodecs.dicomrle_decode(segments, image.dtype, out=image.frame_bytes)
     except (RuntimeError, ValueError, TypeError) as error:
@@ -89,11 +92,11 @@ def _jpeg_ls(codestream: bytes, _: Image) -> Pixels:
 
 
 def _jpeg_2000(codestream: bytes, _: Image) -> Pixels:
-    return imagecodecs.jpeg2k_decode(codestream, numthreads=1)
+    return imagecodecs.jpeg2k_decode(codestream, planar=False, numthreads=1)
 
 
 def _htj2k(codestream: bytes, _: Image) -> Pixels:
-    return imagecodecs.htj2k_decode(codestream)
+    return imagecodecs.htj2k_decode(codestream, planar=False)
 
 
 _DECODERS: dict[str, Callable[[bytes, Image], Pixels]] = {

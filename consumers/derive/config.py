@@ -9,10 +9,12 @@ from streams.runner_settings import RunnerSettings
 class Output(Section, frozen=True, kw_only=True):
     """What is made. These settings are part of the step's identity: another value makes new results.
 
-    `thumbnail_px` is a thumbnail's longest side. Nothing is made of more than `pixel_bytes_max` of decoded pixels.
+    `thumbnail_px` is a thumbnail's longest side. No frame of more than `frame_bytes_max` is decoded, and no copy is
+    made of more than `pixel_bytes_max` of decoded pixels.
     """
 
     thumbnail_px: int = 256
+    frame_bytes_max: int = 128 << 20
     pixel_bytes_max: int = 512 << 20
     object_bytes_max: int = 4 << 30
 

@@ -62,7 +62,7 @@ class Image:
         return self.rows * self.columns * self.samples * self.dtype.itemsize
 
 
-def describe(file: Part10, pixel_bytes_max: int) -> Image | str:
+def describe(file: Part10, frame_bytes_max: int) -> Image | str:
     """The image in a file, or the note that says why nothing is made of it."""
     element = file.pixel_data
     if element is None:
@@ -87,16 +87,14 @@ def describe(file: Part10, pixel_bytes_max: int) -> Image | str:
         planar=file.unsigned(PLANAR) == 1,
         photometric=file.text(PHOTOMETRIC) or "",
     )
-    return _refused(image, pixel_bytes_max) or image
+    return _refused(image, frame_bytes_max) or image
 
 
-def _refused(image: Image, pixel_bytes_max: int) -> str | None:
+def _refused(image: Image, frame_bytes_max: int) -> str | None:
     if min(image.rows, image.columns, image.frames, image.samples, image.bits_allocated) < 1 or not image.photometric:
         return "pixel-header"
     if image.samples not in (1, 3) or image.bits_allocated not in (1, 8, 16, 32):
         return "unsupported-pixels"
     if not 1 <= image.bits_stored <= image.bits_allocated or (image.bits_allocated == 1 and image.signed):
         return "pixel-header"
-    if image.frame_bytes * image.frames > pixel_bytes_max:
-        return "too-large"
-    return None
+    return "too-large" if image.frame_bytes > frame_bytes_max else None

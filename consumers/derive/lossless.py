@@ -27,9 +27,9 @@ class Mismatch(Exception):
     """A frame does not decode to what was encoded."""
 
 
-def copied(file: Part10, image: Image, frames: Frames) -> Part | str:
+def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int) -> Part | str:
     """The copy as a DICOM file, or the note that says why there is none."""
-    if note := _refused(file, image):
+    if note := _refused(file, image, pixel_bytes_max):
         return note
     try:
         codestreams = [_codestream(frames.frame(index), image) for index in range(image.frames)]
@@ -44,9 +44,11 @@ def copied(file: Part10, image: Image, frames: Frames) -> Part | str:
         return "unconvertible"
 
 
-def _refused(file: Part10, image: Image) -> str | None:
+def _refused(file: Part10, image: Image, pixel_bytes_max: int) -> str | None:
     if image.transfer_syntax_uid not in NATIVE | {RLE_LOSSLESS}:
         return "already-compressed" if image.transfer_syntax_uid in LOSSLESS else "arrived-lossy"
+    if image.frame_bytes * image.frames > pixel_bytes_max:
+        return "too-large"
     if file.oddities - {"odd-length"}:
         return "irregular-elements"
     fits = image.photometric in _PHOTOMETRICS[image.samples] and image.bits_allocated in (8, 16)
@@ -94,7 +96,7 @@ def _with_depth(encoded: bytes | bytearray, image: Image) -> bytes:
 
 def _decodes_to(data: bytes, pixels: Pixels) -> bool:
     try:
-        return np.array_equal(imagecodecs.htj2k_decode(data), pixels)
+        return np.array_equal(imagecodecs.htj2k_decode(data, planar=False), pixels)
     except (RuntimeError, ValueError):
         return False
 

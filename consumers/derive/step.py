@@ -101,11 +101,14 @@ def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
         file = part10.read(data)
     except (Malformed, TooComplex):
         return [], ("unreadable",)
-    image = describe(file, output.pixel_bytes_max)
+    image = describe(file, output.frame_bytes_max)
     if isinstance(image, str):
         return [], (image,)
     frames = Frames(file, image)
-    made = (lossless.copied(file, image, frames), thumbnail(file, image, frames, output.thumbnail_px))
+    made = (
+        lossless.copied(file, image, frames, output.pixel_bytes_max),
+        thumbnail(file, image, frames, output.thumbnail_px),
+    )
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
     if "lossless-verify-failed" in notes:
         _log_mismatch(file)

@@ -82,7 +82,11 @@ class Validate:
             return RetryLater("the object store does not answer", scope="world")
         except Damaged:
             return Quarantine("hash-mismatch", "The stored bytes are not those that were acknowledged.")
-        limits = elements.Limits(self._limits.elements_max, self._limits.depth_max, self._limits.inflated_bytes_max)
+        limits = elements.Limits(
+            elements=self._limits.elements_max,
+            depth=self._limits.depth_max,
+            inflated_bytes=self._limits.inflated_bytes_max,
+        )
         try:
             return part10.read(data, limits)
         except TooComplex as error:

@@ -1,0 +1,165 @@
+"""The lossless copy holds the same pixels and the same elements as what was received."""
+
+from __future__ import annotations
+
+import io
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.sequence import Sequence
+
+from consumers.derive.config import Output
+from consumers.derive.frames import Frames
+from consumers.derive.image import describe
+from consumers.derive.lossless import HTJ2K_LOSSLESS, copied
+from consumers.derive.pack import Part
+from streams import part10
+from streams.codestream import picture
+from tests import images
+
+RANDOM = np.random.default_rng(1)
+
+
+def pixels(dtype: str, bits: int, *, samples: int = 1, frames: int = 1) -> NDArray[np.integer]:
+    """Frames of which every bit up to `bits` is used."""
+    shape = (frames, 33, 21, 3) if samples == 3 else (frames, 33, 21)
+    whole = RANDOM.integers(0, 1 << bits, shape)
+    made: NDArray[np.integer] = (whole - (1 << (bits - 1)) if dtype.startswith("i") else whole).astype(dtype)
+    return made
+
+
+def copy_of(data: bytes, output: Output | None = None) -> Part | str:
+    limits = output or Output()
+    file = part10.read(data)
+    image = describe(file, limits.frame_bytes_max)
+    assert not isinstance(image, str), image
+    return copied(file, image, Frames(file, image), limits.pixel_bytes_max)
+
+
+def opened(part: Part | str) -> tuple[Dataset, NDArray[np.integer]]:
+    assert isinstance(part, Part), part
+    read = pydicom.dcmread(io.BytesIO(part.data))
+    frames = generate_frames(read.PixelData, number_of_frames=len(part.frames))
+    return read, np.stack([imagecodecs.htj2k_decode(frame, planar=False) for frame in frames])
+
+
+def others(read: Dataset) -> list[pydicom.DataElement]:
+    """Every element but those of the pixels' own encoding."""
+    return [element for element in read if element.tag not in (0x7FE00010, 0x00280004, 0x00280006)]
+
+
+@pytest.mark.parametrize("encoding", sorted(images.NATIVE))
+@pytest.mark.parametrize(
+    ("dtype", "bits", "samples"),
+    [
+        ("u2", 16, 1),
+        ("u2", 12, 1),
+        ("i2", 16, 1),
+        ("i2", 12, 1),
+        ("u1", 8, 1),
+        ("u1", 6, 1),
+        ("u1", 8, 3),
+        ("u2", 10, 3),
+    ],
+)
+def test_pixels_and_elements_are_those_received(encoding: str, dtype: str, bits: int, samples: int) -> None:
+    expected = pixels(dtype, bits, samples=samples, frames=3)
+    data = images.native(expected, encoding, bits_stored=bits, StudyDescription="AS IT WAS", WindowCenter="40")
+
+    part = copy_of(data)
+
+    read, decoded = opened(part)
+    assert np.array_equal(decoded, expected)
+    assert read.file_meta.TransferSyntaxUID == HTJ2K_LOSSLESS
+    assert others(read) == others(pydicom.dcmread(io.BytesIO(data)))
+    assert read.PhotometricInterpretation == ("YBR_RCT" if samples == 3 else "MONOCHROME2")
+    assert isinstance(part, Part)
+    for frame, item in zip(expected, part.frames, strict=True):
+        codestream = part.data[item.offset : item.offset + item.length]
+        head = picture(codestream)
+        assert head is not None
+        assert (head.bits, head.signed) == (bits, dtype.startswith("i"))
+        assert np.array_equal(imagecodecs.jpeg2k_decode(codestream), frame), "another decoder sees the same"
+
+
+def test_elements_of_an_explicit_source_are_kept_byte_for_byte() -> None:
+    data = images.native(pixels("u2", 12), bits_stored=12, StudyDescription="AS IT WAS")
+    source = part10.read(data)
+    part = copy_of(data)
+
+    assert isinstance(part, Part)
+    header = data[source.start : source.elements[0x7FE00010].at]
+    assert header in part.data
+
+
+def test_planar_colour_and_rle_are_copied_too() -> None:
+    expected = pixels("u1", 8, samples=3, frames=2)
+    planar = images.image(expected, PlanarConfiguration=1)
+    planar.add_new(0x7FE00010, "OW", np.moveaxis(expected, -1, 1).tobytes())
+    packed = pydicom.dcmread(io.BytesIO(images.native(expected)))
+    packed.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+
+    for data in (images.written(planar), images.written(packed, pydicom.uid.RLELossless)):
+        read, decoded = opened(copy_of(data))
+        assert np.array_equal(decoded, expected)
+        assert read.PlanarConfiguration == 0
+
+
+def test_palette_colour_and_luminance_colour_keep_their_meaning() -> None:
+    for photometric, samples in (("PALETTE COLOR", 1), ("YBR_FULL", 3), ("MONOCHROME1", 1)):
+        expected = pixels("u1", 8, samples=samples)
+        read, decoded = opened(copy_of(images.native(expected, photometric=photometric)))
+        assert read.PhotometricInterpretation == photometric
+        assert np.array_equal(decoded, expected)
+
+
+@given(st.lists(st.text("abc", max_size=20), max_size=4), st.booleans(), st.integers(0, 3))
+@settings(max_examples=40, deadline=None)
+def test_sequences_and_private_elements_of_an_implicit_source_keep_their_values(
+    texts: list[str], undefined: bool, depth: int
+) -> None:
+    made = images.image(pixels("u2", 16))
+    inner = Sequence([images.data_set(StudyDescription=text) for text in texts])
+    for _ in range(depth):
+        level = images.data_set(ReferencedSeriesSequence=inner)
+        level["ReferencedSeriesSequence"].is_undefined_length = undefined
+        inner = Sequence([level])
+    made.ReferencedSeriesSequence = inner
+    block = made.private_block(0x0011, "RADSTREAM TEST", create=True)
+    block.add_new(0x01, "UN", b"\1\2\3\4")
+    made.SmallestImagePixelValue, made["SmallestImagePixelValue"].VR = 7, "US"
+    made.add_new(0x7FE00010, "OW", pixels("u2", 16).tobytes())
+    data = images.written(made, images.NATIVE["implicit"])
+
+    read, _ = opened(copy_of(data))
+
+    assert others(read) == others(pydicom.dcmread(io.BytesIO(data)))
+
+
+def test_what_cannot_be_copied_without_loss_says_why() -> None:
+    twelve = pixels("u2", 12)
+    overlaid = twelve.copy()
+    overlaid[0, 0, 0] |= 0x8000
+    jpeg = bytes(imagecodecs.jpegls_encode(twelve[0]))
+
+    assert copy_of(images.native(overlaid, bits_stored=12)) == "bits-beyond-stored"
+    assert copy_of(images.native(pixels("u4", 32))) == "unsupported-pixels"
+    assert copy_of(images.native(twelve, bits_stored=12, HighBit=15)) == "unsupported-pixels"
+    assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.80")) == "already-compressed"
+    assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived-lossy"
+    assert copy_of(images.native(twelve, NumberOfFrames=2)) == "undecodable"
+    assert copy_of(images.native(twelve), Output(pixel_bytes_max=100)) == "too-large"
+
+
+def test_a_copy_that_does_not_decode_to_its_source_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = imagecodecs.htj2k_encode
+    monkeypatch.setattr(imagecodecs, "htj2k_encode", lambda data, **how: right(data ^ 1, **how))
+
+    assert copy_of(images.native(pixels("u2", 16))) == "lossless-verify-failed"

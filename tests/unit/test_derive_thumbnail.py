@@ -1,0 +1,164 @@
+"""A thumbnail shows what a person would see: window, polarity, palette, colour, the shape of pixels."""
+
+from __future__ import annotations
+
+import io
+
+import imagecodecs
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as Picture
+
+from consumers.derive.frames import Frames
+from consumers.derive.image import describe
+from consumers.derive.pack import Part
+from consumers.derive.thumbnail import thumbnail
+from streams import part10
+from tests import images
+
+# Dark on the left, bright on the right.
+RAMP: NDArray[np.int16] = np.tile(np.arange(-1024, 1024, 8, dtype=np.int16), (1, 128, 1))
+
+
+def seen(data: bytes, side_px: int = 64) -> NDArray[np.uint8]:
+    """(rows, columns, 3), as a browser would show it."""
+    file = part10.read(data)
+    image = describe(file, 1 << 30)
+    assert not isinstance(image, str), image
+    part = thumbnail(file, image, Frames(file, image), side_px)
+    assert isinstance(part, Part), part
+    picture = Picture.open(io.BytesIO(part.data))
+    assert picture.format == "WEBP"
+    assert picture.size == (part.columns, part.rows)
+    return np.asarray(picture.convert("RGB"))
+
+
+def test_the_longest_side_is_as_asked_and_the_shape_is_kept() -> None:
+    assert seen(images.native(RAMP)).shape == (32, 64, 3)
+    assert seen(images.native(RAMP), 100).shape == (50, 100, 3)
+
+
+def test_pixels_that_are_not_square_are_shown_as_they_are() -> None:
+    assert seen(images.native(RAMP, PixelSpacing=["2", "1"])).shape == (64, 64, 3)
+    assert seen(images.native(RAMP, PixelAspectRatio=["1", "2"])).shape == (16, 64, 3)
+
+
+def test_the_window_is_in_units_of_the_rescaled_values() -> None:
+    plain = seen(images.native(RAMP, WindowCenter="0", WindowWidth="200"))
+    rescaled = seen(
+        images.native(RAMP, WindowCenter="-1000", WindowWidth="400", RescaleSlope="2", RescaleIntercept="-1000")
+    )
+
+    for picture in (plain, rescaled):
+        assert picture[:, :25].max() < 20
+        assert picture[:, 39:].min() > 235
+        assert 60 < picture[:, 31:33].mean() < 195
+
+
+def test_monochrome1_and_a_negative_slope_are_inverted() -> None:
+    for data in (
+        images.native(RAMP, photometric="MONOCHROME1", WindowCenter="0", WindowWidth="200"),
+        images.native(RAMP, WindowCenter="0", WindowWidth="200", RescaleSlope="-1", RescaleIntercept="0"),
+        images.native(RAMP, RescaleSlope="-1", RescaleIntercept="0"),
+    ):
+        picture = seen(data)
+        assert picture[:, :5].mean() > 235
+        assert picture[:, -5:].mean() < 20
+
+
+def test_without_a_window_all_of_the_range_is_used() -> None:
+    picture = seen(images.native(RAMP))
+
+    assert picture[:, :2].mean() < 20
+    assert picture[:, -2:].mean() > 235
+
+
+def test_colour_is_shown_as_colour_whatever_it_is_stored_as() -> None:
+    red = np.zeros((1, 64, 64, 3), np.uint8)
+    red[..., 0] = 255
+    ybr = np.asarray(Picture.fromarray(red[0]).convert("YCbCr"))[np.newaxis]
+    halved = images.image(ybr, photometric="YBR_FULL_422")
+    pair = bytes([ybr[0, 0, 0, 0], ybr[0, 0, 0, 0], ybr[0, 0, 0, 1], ybr[0, 0, 0, 2]])
+    halved.add_new(0x7FE00010, "OB", pair * (64 * 32))
+    jpeg = bytes(imagecodecs.jpeg8_encode(red[0]))
+    j2k = bytes(imagecodecs.jpeg2k_encode(red[0], reversible=True))
+    wide = red.astype(np.uint16) << 8
+
+    for data in (
+        images.native(red),
+        images.native(red, "big"),
+        images.native(wide),
+        images.native(ybr, photometric="YBR_FULL"),
+        images.written(halved),
+        images.compressed(red, [jpeg], "1.2.840.10008.1.2.4.50", photometric="YBR_FULL_422"),
+        images.compressed(red, [j2k], "1.2.840.10008.1.2.4.90", photometric="YBR_RCT"),
+    ):
+        r, g, b = seen(data).reshape(-1, 3).mean(axis=0)
+        assert r > 225
+        assert max(g, b) < 40
+
+
+def test_a_palette_gives_indices_their_colours() -> None:
+    indices = np.tile(np.repeat(np.arange(2, dtype=np.uint8), 32), (1, 64, 1))
+    full, none = b"\xff\xff", b"\0\0"
+    picture = seen(
+        images.native(
+            indices,
+            photometric="PALETTE COLOR",
+            RedPaletteColorLookupTableDescriptor=[2, 0, 16],
+            GreenPaletteColorLookupTableDescriptor=[2, 0, 16],
+            BluePaletteColorLookupTableDescriptor=[2, 0, 16],
+            RedPaletteColorLookupTableData=full + none,
+            GreenPaletteColorLookupTableData=none + none,
+            BluePaletteColorLookupTableData=none + full,
+        )
+    )
+
+    left, right = picture[:, 8:24].mean(axis=(0, 1)), picture[:, 40:56].mean(axis=(0, 1))
+    assert left.argmax() == 0
+    assert right.argmax() == 2
+
+
+def test_single_bits_are_black_and_white() -> None:
+    mask = np.zeros((3, 10, 10), np.uint8)
+    mask[:, :, 5:] = 1
+    made = images.image(mask, BitsAllocated=1, BitsStored=1, HighBit=0)
+    made.add_new(0x7FE00010, "OB", np.packbits(mask, bitorder="little").tobytes())
+
+    picture = seen(images.written(made))
+
+    assert picture[:, :25].mean() < 20
+    assert picture[:, -25:].mean() > 235
+
+
+@pytest.mark.parametrize(
+    ("syntax", "encode"),
+    [
+        ("1.2.840.10008.1.2.4.70", lambda frame: imagecodecs.jpeg8_encode(frame, lossless=True)),
+        ("1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode),
+        ("1.2.840.10008.1.2.4.90", lambda frame: imagecodecs.jpeg2k_encode(frame, reversible=True)),
+        ("1.2.840.10008.1.2.4.201", lambda frame: imagecodecs.htj2k_encode(frame, reversible=True)),
+    ],
+)  # fmt: skip
+def test_compressed_images_are_decoded(syntax: str, encode: object) -> None:
+    frame = (RAMP[0].astype(np.int32) + 1024).astype(np.uint16)
+    assert callable(encode)
+    data = images.compressed(frame[np.newaxis], [bytes(encode(frame))], syntax, WindowCenter="1024", WindowWidth="200")
+
+    picture = seen(data)
+
+    assert picture[:, :25].max() < 20
+    assert picture[:, 39:].min() > 235
+
+
+def test_a_codestream_of_another_size_than_the_header_is_not_decoded() -> None:
+    frame = np.zeros((64, 64), np.uint16)
+    data = images.compressed(
+        frame[np.newaxis, :32], [bytes(imagecodecs.jpegls_encode(frame))], "1.2.840.10008.1.2.4.80"
+    )
+    file = part10.read(data)
+    image = describe(file, 1 << 30)
+
+    assert not isinstance(image, str)
+    assert thumbnail(file, image, Frames(file, image), 64) == "undecodable"

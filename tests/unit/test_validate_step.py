@@ -1,0 +1,195 @@
+"""What becomes of an instance: validated with findings, quarantined with a reason, or tried again."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+import numpy as np
+import pytest
+
+from consumers.validate.config import Limits
+from consumers.validate.step import Validate
+from streams.clock import SystemClock
+from streams.events import InstanceReceived, InstanceValidated, ObjectRef
+from streams.identity import event_id
+from streams.memory_store import MemoryStore
+from streams.objects import Damaged, StoreAway
+from streams.step import Done, Input, Outcome, Quarantine, RetryLater
+from tests import images
+from tests.received import events_of, identity, received, ref_of
+
+UIDS = (images.STUDY, images.SERIES, images.INSTANCE)
+PIXELS = np.zeros((1, 8, 6), np.uint16)
+
+
+class Broken(MemoryStore):
+    """A store whose reads fail."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def read(self, ref: ObjectRef) -> bytes:
+        raise self._error
+
+
+def outcome(data: bytes, limits: Limits | None = None, uids: tuple[str, str, str] | None = UIDS) -> Outcome:
+    store = MemoryStore()
+    return run(store, received(store, data, uids), limits)
+
+
+def run(store: MemoryStore, item: Input[InstanceReceived], limits: Limits | None = None) -> Outcome:
+    (made,) = Validate(identity("validate"), store, limits or Limits())([item], SystemClock())
+    return made
+
+
+def rules(data: bytes) -> set[str]:
+    made = outcome(data)
+    assert isinstance(made, Done), made
+    (event,) = made.events(())
+    assert isinstance(event, InstanceValidated)
+    return {finding.rule for finding in event.findings}
+
+
+def test_a_good_image_is_validated_without_findings_under_an_id_of_its_own() -> None:
+    store = MemoryStore()
+    item = received(store, images.native(PIXELS))
+
+    made = run(store, item)
+
+    assert isinstance(made, Done)
+    (event,) = events_of(made, store)
+    assert isinstance(event, InstanceValidated)
+    digest = item.event.instance.digest
+    assert event.meta.event_id == event_id("t", "validate", digest, 0, 1)
+    assert (event.meta.subject, event.instance, event.object) == (digest, item.event.instance, item.event.object)
+    assert event.findings == ()
+    assert event.provenance.inputs == (item.ref,)
+
+
+@pytest.mark.parametrize("encoding", sorted(images.NATIVE))
+def test_every_native_encoding_is_read(encoding: str) -> None:
+    assert rules(images.native(PIXELS, encoding)) == set()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "unreadable"),
+        (b"not DICOM" * 100, "unreadable"),
+        (images.native(PIXELS)[:140], "truncated"),
+        (images.native(PIXELS)[:-140], "truncated"),
+        (images.raw_file(b"\xff" * 100, images.NATIVE["deflated"]), "unreadable"),
+        (images.written(images.data_set(StudyInstanceUID="")), "unidentifiable"),
+        (images.raw_file(b""), "unidentifiable"),
+        (images.native(PIXELS).replace(b"1.2.3.1\0", b"1.2/3.1\0"), "illegal-uid"),
+    ],
+    ids=["empty", "other", "cut-in-header", "cut", "not-deflated", "no-study", "nothing", "illegal"],
+)
+def test_what_is_unreadable_or_unidentifiable_is_quarantined(data: bytes, code: str) -> None:
+    made = outcome(data)
+
+    assert isinstance(made, Quarantine), made
+    assert made.code == code
+    assert made.detail.endswith(".")
+
+
+def test_other_uids_than_the_event_named_are_quarantined() -> None:
+    made = outcome(images.native(PIXELS), uids=(images.STUDY, images.SERIES, "1.2.3.4"))
+
+    assert isinstance(made, Quarantine)
+    assert made.code == "uids-differ"
+
+
+def test_limits_quarantine_what_would_cost_too_much() -> None:
+    data = images.native(PIXELS)
+
+    for limits, code in ((Limits(elements_max=3), "too-complex"), (Limits(object_bytes_max=100), "too-large")):
+        made = outcome(data, limits)
+        assert isinstance(made, Quarantine)
+        assert made.code == code
+
+
+def test_an_absent_object_waits_alone_and_a_store_that_is_away_holds_everybody() -> None:
+    store = MemoryStore()
+    item = received(store, images.native(PIXELS))
+    lost = msgspec.structs.replace(item.event, object=ref_of(b"gone", "nowhere"))
+
+    absent = run(store, Input(lost, item.record))
+    away = run(Broken(StoreAway("no answer")), item)
+
+    assert isinstance(absent, RetryLater)
+    assert isinstance(away, RetryLater)
+    assert (absent.scope, away.scope) == ("subject", "world")
+
+
+def test_bytes_that_are_not_those_acknowledged_are_quarantined() -> None:
+    made = run(Broken(Damaged("other")), received(MemoryStore(), images.native(PIXELS)))
+
+    assert isinstance(made, Quarantine)
+    assert made.code == "hash-mismatch"
+
+
+RGB = np.zeros((1, 4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (images.native(PIXELS)[:-10], "pixel-length"),
+        (images.native(PIXELS, Rows=9), "pixel-length"),
+        (images.native(PIXELS, Rows=4), "pixel-length-excess"),
+        (images.native(PIXELS, NumberOfFrames=2), "pixel-length"),
+        (images.native(RGB, photometric="YBR_FULL_422"), "pixel-length-excess"),
+        (images.native(PIXELS, BitsAllocated=None), "pixel-header"),
+        (images.written(images.image(PIXELS)), "pixel-data-missing"),
+        (images.written(images.data_set()), "pixel-data-missing"),
+        (images.native(PIXELS, Modality=""), "modality-missing"),
+        (images.native(PIXELS, PatientID=""), "patient-id-empty"),
+        (images.native(PIXELS, SOPClassUID="1.2.3"), "sop-class-unknown"),
+        (images.native(PIXELS).replace(b"1.2.3.2\0", b"1.02.32\0"), "uid-leading-zero"),
+        (images.native(PIXELS).replace(b"10008.1.2.1\0", b"10008.1.2.5\0"), "pixel-encoding"),
+        (images.compressed(np.zeros((3, 8, 6), np.uint16), [b"\0\0"] * 2, "1.2.840.10008.1.2.4.80"), "frames"),
+        (
+            images.compressed(PIXELS, [b"\0\0"], "1.2.840.10008.1.2.4.80").replace(b".1.2.4.80", b".1.2.4.89"),
+            "transfer-syntax-unknown",
+        ),
+        (images.compressed(PIXELS, [b"\0\0"], "1.2.840.10008.1.2.4.80")[:-6], "pixel-length"),
+    ],
+)
+def test_everything_else_flows_with_a_finding(data: bytes, rule: str) -> None:
+    made = outcome(data, uids=(images.STUDY, "1.02.32", images.INSTANCE) if rule == "uid-leading-zero" else UIDS)
+
+    assert isinstance(made, Done), made
+    (event,) = made.events(())
+    assert isinstance(event, InstanceValidated)
+    assert rule in {finding.rule for finding in event.findings}
+    for finding in event.findings:
+        assert finding.text.endswith(".")
+        assert finding.section
+
+
+def test_an_object_that_is_no_image_needs_no_pixels() -> None:
+    report = images.data_set(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11", Modality="SR")
+
+    assert rules(images.written(report)) == set()
+
+
+def test_findings_carry_no_value_of_the_file() -> None:
+    secret = "DOE^JANE"
+    made = outcome(images.native(PIXELS, Rows=9, Modality="", PatientName=secret, StudyDescription=secret))
+
+    assert isinstance(made, Done)
+    assert secret.encode() not in msgspec.json.encode(made.events(()))
+
+
+def test_the_same_bytes_make_the_same_event_but_for_the_clock() -> None:
+    data = images.native(PIXELS, Rows=9)
+    first, second = outcome(data), outcome(data)
+
+    assert isinstance(first, Done)
+    assert isinstance(second, Done)
+    (one,), (two,) = first.events(()), second.events(())
+    assert one.meta.event_id == two.meta.event_id
+    assert one.meta.subject == hashlib.sha256(data).hexdigest()
