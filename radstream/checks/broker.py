@@ -14,7 +14,7 @@ from schemas import Topic, load_topics
 from streams.config import Kafka
 
 PART = "broker"
-CALL_S = 10.0
+CALL_S = 5.0
 COPIES_MIN = 3
 START = "Start it: radstream up; or mend [kafka] bootstrap and properties."
 
@@ -88,4 +88,4 @@ def _settings(client: AdminClient, names: list[str]) -> dict[str, dict[str, str]
 
 
 def _reason(error: Exception) -> str:
-    return error.args[0].name() if isinstance(error, KafkaException) else type(error).__name__
+    return str(error.args[0].name()).lstrip("_") if isinstance(error, KafkaException) else type(error).__name__

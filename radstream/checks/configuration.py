@@ -50,10 +50,12 @@ def check(config: Config) -> Iterator[Check]:
 
 def _keys(config: Config) -> Iterator[Check]:
     try:
-        keys = FileKeys(config.section("protected", Protected).key_file)
+        path = config.section("protected", Protected).key_file
+    except ConfigError:
+        return
+    try:
+        keys = FileKeys(path)
     except ConfigError as error:
-        yield broken(
-            PART, "site keys", str(error), "Restore the key file from its copy; without it no name can be read."
-        )
+        yield broken(PART, "site keys", f"{error}.", "Without these keys no name can be read, and none written.")
     else:
         yield well(PART, "site keys", f"The key file can be used; blocks are encrypted with key {keys.current()}.")

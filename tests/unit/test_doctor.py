@@ -1,0 +1,116 @@
+"""The doctor's looks at a configuration and a machine: what a person reads, and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from radstream.checks import configuration, machine
+from radstream.checks.check import Check
+from radstream.stack_state import StackState
+from streams.config import load
+from streams.protected_keys import create_key_file
+
+WHOLE = """\
+[site]
+tenant = "general"
+site = "north"
+[kafka]
+bootstrap = "127.0.0.1:1"
+[registry]
+url = "http://127.0.0.1:1/apis/ccompat/v7"
+[store]
+endpoint = "http://127.0.0.1:1"
+access_key = "a"
+secret_key = "s"
+buckets = {{hot = "hot"}}
+[protected]
+key_file = "{keys}"
+[router]
+http_port = 1
+port = 2
+[validate]
+http_port = 3
+[derive]
+http_port = 4
+[revisions]
+http_port = 5
+[catalog]
+http_port = 6
+dsn = "postgresql://127.0.0.1:1/x"
+"""
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> str:
+    create_key_file(tmp_path / "keys.toml")
+    return WHOLE.format(keys=tmp_path / "keys.toml")
+
+
+def looked_at(folder: Path, text: str) -> list[Check]:
+    (folder / "radstream.toml").write_text(text)
+    return list(configuration.check(load(folder / "radstream.toml")))
+
+
+def broken(checks: list[Check]) -> list[Check]:
+    found = [check for check in checks if check.state == "broken"]
+    assert all(check.mend for check in found)
+    return found
+
+
+def test_a_whole_configuration_is_well(tmp_path: Path, whole: str) -> None:
+    checks = looked_at(tmp_path, whole)
+    assert broken(checks) == []
+    assert {f"[{name}]" for name in configuration.SECTIONS} <= {check.name for check in checks}
+
+
+def test_a_wrong_value_is_named_with_its_line(tmp_path: Path, whole: str) -> None:
+    (wrong,) = broken(looked_at(tmp_path, whole.replace("port = 2", 'port = "eleven"')))
+    assert wrong.name == "[router]"
+    assert "radstream.toml:17" in wrong.found
+
+
+def test_a_missing_section_and_a_misspelt_one_are_both_named(tmp_path: Path, whole: str) -> None:
+    found = broken(looked_at(tmp_path, whole.replace("[validate]", "[vaildate]")))
+    assert [check.name for check in found] == ["[validate]", "[vaildate]"]
+    assert "validate" in found[1].mend
+
+
+def test_keys_that_others_can_read_are_broken(tmp_path: Path, whole: str) -> None:
+    (tmp_path / "keys.toml").chmod(0o644)
+    (wrong,) = broken(looked_at(tmp_path, whole))
+    assert wrong.name == "site keys"
+    assert "chmod 600" in wrong.found
+
+
+@pytest.mark.parametrize(("durable", "state"), [(True, "well"), (False, "note"), (None, "note")])
+def test_a_store_that_is_not_durable_is_warned_of(tmp_path: Path, durable: bool | None, state: str) -> None:
+    checks = {check.name: check for check in machine.check(tmp_path, StackState(tmp_path, (), durable))}
+    assert checks["durability"].state == state
+    assert ("WARNING" in checks["durability"].found) == (durable is False)
+
+
+def test_programs_of_a_local_stack_do_not_matter_elsewhere(tmp_path: Path) -> None:
+    names = {check.name for check in machine.check(tmp_path, None)}
+    assert names == {"radstream", "librdkafka", "disk"}
+
+
+@pytest.mark.parametrize(("free", "state"), [(1 << 20, "broken"), (5 << 30, "note"), (1 << 40, "well")])
+def test_a_full_disk_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str) -> None:
+    class Usage:
+        def __init__(self) -> None:
+            self.free = free
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage())
+    checks = {check.name: check for check in machine.check(tmp_path, None)}
+    assert checks["disk"].state == state
+
+
+def test_missing_programs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RADSTREAM_TOOLS", os.fspath(tmp_path / "none"))
+    found = broken(list(machine.check(tmp_path, StackState(tmp_path, (), True))))
+    assert {check.name for check in found} == {"Kafka", "schema registry", "object store"}
+    assert all("make demo" in check.mend for check in found)
