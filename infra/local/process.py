@@ -53,7 +53,7 @@ def _ticks(pid: int) -> int | None:
 
 
 def _has_threads(pid: int) -> bool:
-    """A process of many threads that was killed: its first thread is a zombie while others still hold files and ports."""
+    """Of a killed process the first thread is a zombie while others still hold files and ports."""
     try:
         return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
