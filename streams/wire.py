@@ -8,6 +8,7 @@ schemas, so losing the registry stops nobody.
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from streams.events import EVENTS, SUBJECTS, Derived, Event, key_of
 
 MAGIC = 0
 PREFIX = struct.Struct(">bI")
+
+# Not int() of anything: its own limits and other scripts' digits are no part of the wire format.
+_VERSION = re.compile(r"[0-9]{1,9}")
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -126,7 +130,7 @@ def decode(record: Record) -> Event:
     """
     subject = record.header("schema_subject")
     version = record.header("schema_version")
-    if subject is None or version is None or not version.isdecimal():
+    if subject is None or version is None or not _VERSION.fullmatch(version):
         raise Undecodable("no schema_subject and schema_version headers")
     known = load_subjects().get(subject)
     if known is None or subject not in EVENTS or not 1 <= int(version) <= known.latest.version:
