@@ -27,7 +27,7 @@ class DemoProgress:
         self._before = before
         self._done = dict.fromkeys(STAGES, 0)
         self._total = dict.fromkeys(STAGES, objects)
-        self._said_s = time.monotonic()
+        self._said_s, self._said = time.monotonic(), dict(self._done)
         columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn())
         self._bars = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self._tasks = {stage: self._bars.add_task(stage, total=objects) for stage in STAGES}
@@ -88,6 +88,7 @@ class DemoProgress:
             self._say()
 
     def _say(self) -> None:
-        if self._bars.disable:
+        if self._bars.disable and self._done != self._said:
+            self._said = dict(self._done)
             stages = ", ".join(f"{stage} {self._done[stage]}" for stage in STAGES)
             print(stages, file=sys.stderr, flush=True)  # noqa: T201

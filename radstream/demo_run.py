@@ -100,7 +100,7 @@ def summary_of(
         lag=seen.lag,
         agree=found.agree and arrived.agrees,
         accounts=(*found.equations, arrived),
-        contact_sheet=_sheet(demo, config, found),
+        contact_sheet=str(_sheet(demo, config, found)),
         durable=durable,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from radstream.accounts import Equation
 from radstream.log_census import LogCensus
@@ -77,7 +76,7 @@ class Summary:
     lag: Mapping[str, int]
     agree: bool
     accounts: tuple[Equation, ...]
-    contact_sheet: Path
+    contact_sheet: str
     durable: bool | None
 
 

@@ -51,14 +51,19 @@ class Gauge:
             return Flow({topic: self._end(topic) for topic in (RECEIVED, VALIDATED, QUARANTINED, DERIVED)}, lag)
 
     def wait_until_still(
-        self, ended: Callable[[], bool], deadline_s: float, on_flow: Callable[[Flow], None] = lambda _: None
+        self, ended: Callable[[], bool], stalled_s_max: float, on_flow: Callable[[Flow], None] = lambda _: None
     ) -> Flow:
-        """Waits until no group is behind and `ended` is true; returns what it saw last, also where time is over."""
-        give_up = time.monotonic() + deadline_s
+        """Waits until no group is behind and `ended` is true; returns what it saw last.
+
+        Gives up where nothing has moved for `stalled_s_max` seconds.
+        """
+        before, moved_s = None, time.monotonic()
         while True:
             seen = self.read()
             on_flow(seen)
-            if (seen.is_still and ended()) or time.monotonic() > give_up:
+            if seen != before:
+                before, moved_s = seen, time.monotonic()
+            if (seen.is_still and ended()) or time.monotonic() - moved_s > stalled_s_max:
                 return seen
             time.sleep(POLL_S)
 

@@ -21,6 +21,8 @@ from radstream.phantom_pixels import AP, LATERAL, Pixels, Projection, level_of
 
 # RFC 9562 section 5.5; PS3.5 annex B.2 makes a UID of each. Never changes: a seed names the same study for ever.
 _NAMESPACE = uuid.UUID("0b8f4f0a-1d5e-5c55-9a7e-3d6c2f1e8b44")
+# Raised with every change of the bytes: one SOP Instance UID never has two contents.
+_VERSION = 1
 
 Slices = tuple[int, int, int]
 
@@ -61,7 +63,7 @@ class Study:
         return self.uid_of("study")
 
     def uid_of(self, *parts: object) -> str:
-        name = "/".join(map(str, (self.seed, *self.slices, self.matrix, *parts)))
+        name = "/".join(map(str, (_VERSION, self.seed, *self.slices, self.matrix, *parts)))
         return f"2.25.{uuid.uuid5(_NAMESPACE, name).int}"
 
 

@@ -19,7 +19,7 @@ NOT_DURABLE = (
 class Part:
     name: str
     pid: int | None
-    log: Path
+    log: str
 
     @property
     def runs(self) -> bool:
@@ -30,7 +30,7 @@ class Part:
 class StackState:
     """`durable` is None before the first start."""
 
-    home: Path
+    home: str
     parts: tuple[Part, ...]
     durable: bool | None
 
@@ -46,7 +46,7 @@ def stack_state(home: Path) -> StackState | None:
     try:
         stack = Stack(home)
         running = stack.running()
-        parts = tuple(Part(name, running.get(name), stack.log(name)) for name in stack.names)
-        return StackState(home, parts, stack.state.durable)
+        parts = tuple(Part(name, running.get(name), str(stack.log(name))) for name in stack.names)
+        return StackState(str(home), parts, stack.state.durable)
     except StackError as error:
         raise Failure(str(error)) from None
