@@ -259,7 +259,8 @@ def night(hospital: Hospital) -> Iterator[Event]:
     # The same images again as bulk: other topics, the same events.
     for image in stroke:
         yield hospital.again(image, "bulk")
-        yield structs.replace(hospital.validated(image), meta=structs.replace(image.meta, lane="bulk"))
+        verdict = hospital.validated(image)
+        yield structs.replace(verdict, meta=structs.replace(verdict.meta, lane="bulk"))
     yield from conflicts(hospital)
     yield from reprocessed(hospital)
     yield from (hospital.audit() for _ in range(5))

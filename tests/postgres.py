@@ -64,6 +64,11 @@ class Server:
         return True
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def run_postgres() -> Iterator[Server]:
     """Starts a server in a new folder, and ends it. The server refuses root: then it runs as `postgres`."""
@@ -71,9 +76,7 @@ def run_postgres() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="radstream-postgres-"))
     if account:
         shutil.chown(folder, account, account)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = Server(folder, port, account)
+    server = Server(folder, free_port(), account)
     shape = ("--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale", "--no-sync")
     try:
         subprocess.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -20,8 +20,14 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-def dsn(postgres: Server) -> str:
+def new_database(postgres: Server) -> Callable[[], str]:
+    """Makes empty databases of this test's own."""
+    return lambda: postgres.new_database(f"catalog{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def dsn(new_database: Callable[[], str]) -> str:
     """A database of this test's own, migrated."""
-    name = postgres.new_database(f"catalog{next(_NUMBERS)}")
+    name = new_database()
     migrate(name)
     return name
