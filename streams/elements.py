@@ -23,7 +23,7 @@ VRS = SHORT_VRS | LONG_VRS
 class Malformed(Exception):
     """The structure does not hold. `code` is a stable name; the text has no value of the file in it."""
 
-    def __init__(self, code: Literal["not-part10", "structure", "truncated", "deflate"], text: str) -> None:
+    def __init__(self, code: Literal["not_part10", "structure", "truncated", "deflate"], text: str) -> None:
         super().__init__(text)
         self.code = code
 
@@ -163,7 +163,7 @@ class Walk:
         if vr == b"SQ":
             self._items(value_at, after, explicit, depth + 1, delimited=False)
         elif length & 1:
-            self.oddities.add("odd-length")
+            self.oddities.add("odd_length")
         return after, False
 
     def _items(self, position: int, end: int, explicit: bool, depth: int, *, delimited: bool) -> int:

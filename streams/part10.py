@@ -32,7 +32,7 @@ class Part10:
 
     Offsets are into `data`, which is the file, or the inflated data set where that is deflated; the data set begins at
     `start`. `meta` holds the text of each element of group 0002. `oddities` are stable names of what is not as PS3.5
-    wants it and yet readable: order, repeated, odd-length, vr, transfer-syntax.
+    wants it and yet readable: order, repeated, odd_length, vr, transfer_syntax.
     """
 
     data: bytes
@@ -85,11 +85,11 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     Raises Malformed where the structure does not hold, TooComplex where a limit is met first.
     """
     if data[_MAGIC_AT:_META_AT] != b"DICM":
-        raise Malformed("not-part10", "It has no DICOM file header.")
+        raise Malformed("not_part10", "It has no DICOM file header.")
     meta, start = _file_meta(data)
     syntax = meta.get(TRANSFER_SYNTAX_UID, "")
     if not syntax:
-        raise Malformed("not-part10", "Its file header names no transfer syntax.")
+        raise Malformed("not_part10", "Its file header names no transfer syntax.")
     if syntax in DEFLATED:
         data, start = _inflate(memoryview(data)[start:], limits.inflated_bytes), 0
     labelled = _labelled(syntax)
@@ -97,7 +97,7 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     walk = Walk(data, actual, limits)
     walk.top(start, actual.explicit)
     if actual != labelled:
-        walk.oddities.add("transfer-syntax")
+        walk.oddities.add("transfer_syntax")
     return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
 
 

@@ -66,11 +66,11 @@ def describe(file: Part10, frame_bytes_max: int) -> Image | str:
     """The image in a file, or the note that says why nothing is made of it."""
     element = file.pixel_data
     if element is None:
-        return "no-pixel-data"
+        return "no_pixel_data"
     if element.truncated:
-        return "pixel-data-truncated"
+        return "pixel_data_truncated"
     if element.tag != PIXEL_DATA:
-        return "unsupported-pixels"
+        return "unsupported_pixels"
     bits_allocated = file.unsigned(BITS_ALLOCATED) or 0
     bits_stored = file.unsigned(BITS_STORED) or bits_allocated
     high_bit = file.unsigned(HIGH_BIT)
@@ -92,9 +92,9 @@ def describe(file: Part10, frame_bytes_max: int) -> Image | str:
 
 def _refused(image: Image, frame_bytes_max: int) -> str | None:
     if min(image.rows, image.columns, image.frames, image.samples, image.bits_allocated) < 1 or not image.photometric:
-        return "pixel-header"
+        return "pixel_header"
     if image.samples not in (1, 3) or image.bits_allocated not in (1, 8, 16, 32):
-        return "unsupported-pixels"
+        return "unsupported_pixels"
     if not 1 <= image.bits_stored <= image.bits_allocated or (image.bits_allocated == 1 and image.signed):
-        return "pixel-header"
-    return "too-large" if image.frame_bytes > frame_bytes_max else None
+        return "pixel_header"
+    return "too_large" if image.frame_bytes > frame_bytes_max else None

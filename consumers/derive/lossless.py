@@ -35,9 +35,9 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int) -> 
         codestreams = [_codestream(frames.frame(index), image) for index in range(image.frames)]
         return _file(file, image, codestreams)
     except _OutOfRange:
-        return "bits-beyond-stored"
+        return "bits_beyond_stored"
     except Mismatch:
-        return "lossless-verify-failed"
+        return "lossless_verify_failed"
     except Undecodable:
         return "undecodable"
     except (Malformed, TooComplex, header.Unconvertible):
@@ -46,13 +46,13 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int) -> 
 
 def _refused(file: Part10, image: Image, pixel_bytes_max: int) -> str | None:
     if image.transfer_syntax_uid not in NATIVE | {RLE_LOSSLESS}:
-        return "already-compressed" if image.transfer_syntax_uid in LOSSLESS else "arrived-lossy"
+        return "already_compressed" if image.transfer_syntax_uid in LOSSLESS else "arrived_lossy"
     if image.frame_bytes * image.frames > pixel_bytes_max:
-        return "too-large"
-    if file.oddities - {"odd-length"}:
-        return "irregular-elements"
+        return "too_large"
+    if file.oddities - {"odd_length"}:
+        return "irregular_elements"
     fits = image.photometric in _PHOTOMETRICS[image.samples] and image.bits_allocated in (8, 16)
-    return None if fits and image.high_bit == image.bits_stored - 1 else "unsupported-pixels"
+    return None if fits and image.high_bit == image.bits_stored - 1 else "unsupported_pixels"
 
 
 class _OutOfRange(Exception):

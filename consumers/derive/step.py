@@ -47,7 +47,7 @@ class Derive:
     def _one(self, item: Input[InstanceValidated], clock: Clock) -> Outcome:
         event = item.event
         if event.object.length > self._output.object_bytes_max:
-            return self._done(item, clock, [], ("too-large",))
+            return self._done(item, clock, [], ("too_large",))
         try:
             data = self._store.read(event.object)
         except Absent:
@@ -55,7 +55,7 @@ class Derive:
         except StoreAway:
             return RetryLater("the object store does not answer", scope="world")
         except Damaged:
-            return Quarantine("hash-mismatch", "The stored bytes are not those that were acknowledged.")
+            return Quarantine("hash_mismatch", "The stored bytes are not those that were acknowledged.")
         parts, notes = _made(data, self._output)
         return self._done(item, clock, parts, notes)
 
@@ -110,7 +110,7 @@ def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
         thumbnail(file, image, frames, output.thumbnail_px),
     )
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
-    if "lossless-verify-failed" in notes:
+    if "lossless_verify_failed" in notes:
         _log_mismatch(file)
     return [one for one in made if isinstance(one, Part)], notes
 

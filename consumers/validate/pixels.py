@@ -57,18 +57,18 @@ def check(file: Part10, *, is_image: bool) -> Iterator[Broken]:
     element = file.pixel_data
     if element is None:
         if is_image:
-            yield "pixel-data-missing", None
+            yield "pixel_data_missing", None
         return
     illegal = tuple(_illegal(file))
     if illegal:
-        yield from (("pixel-header", tag) for tag in illegal)
+        yield from (("pixel_header", tag) for tag in illegal)
         return
     if file.transfer_syntax_uid in _NATIVE and element.undefined_length:
-        yield "pixel-encoding", None
+        yield "pixel_encoding", None
     elif element.undefined_length:
         yield from _encapsulated(file, element, shape(file))
     elif file.transfer_syntax_uid not in _NATIVE:
-        yield "pixel-encoding", None
+        yield "pixel_encoding", None
     else:
         yield from _native(element, shape(file))
 
@@ -102,21 +102,21 @@ def _empty(file: Part10, tag: int) -> bool:
 def _native(element: Element, expected: Shape) -> Iterator[Broken]:
     needed = expected.native_bytes
     if element.truncated or element.length < needed:
-        yield "pixel-length", None
+        yield "pixel_length", None
     elif element.length > needed + (needed & 1):
-        yield "pixel-length-excess", None
+        yield "pixel_length_excess", None
 
 
 def _encapsulated(file: Part10, element: Element, expected: Shape) -> Iterator[Broken]:
     if element.truncated or element.length < _ITEMS_BYTES_MIN:
-        yield "pixel-length", None
+        yield "pixel_length", None
         return
     found = encapsulated.items(file.data, element)
     is_video = file.transfer_syntax_uid.startswith(_VIDEO)
     if len(found.fragments) < (1 if is_video else expected.frames):
         yield "frames", None
     if found.table and not is_video and not _in_order(found, expected.frames):
-        yield "offset-table", None
+        yield "offset_table", None
     if found.fragments and element.tag == PIXEL_DATA:
         first = found.fragments[0]
         yield from _codestream(file.data[first.at : first.at + first.length], expected)

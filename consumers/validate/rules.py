@@ -31,41 +31,41 @@ class Rule:
 
 RULES = {
     # Names
-    "uid-leading-zero": Rule("warning", "PS3.5 9.1", "A component of this UID begins with a zero."),
-    "sop-class-missing": Rule("error", "PS3.3 C.12.1", "There is no SOP Class UID.", "0008,0016"),
-    "sop-class-unknown": Rule(
+    "uid_leading_zero": Rule("warning", "PS3.5 9.1", "A component of this UID begins with a zero."),
+    "sop_class_missing": Rule("error", "PS3.3 C.12.1", "There is no SOP Class UID.", "0008,0016"),
+    "sop_class_unknown": Rule(
         "info", "PS3.6 A", "Our list of the standard's SOP classes does not have this one.", "0008,0016"
     ),
-    "media-storage": Rule(
+    "media_storage": Rule(
         "error", "PS3.10 7.1", "The file header names another SOP class or instance than the data set.", "0002,0003"
     ),
-    "modality-missing": Rule("error", "PS3.3 C.7.3.1", "There is no Modality.", "0008,0060"),
-    "patient-id-missing": Rule("error", "PS3.3 C.7.1.1", "The Patient ID element is absent.", "0010,0020"),
-    "patient-id-empty": Rule("warning", "PS3.3 C.7.1.1", "The Patient ID is empty.", "0010,0020"),
+    "modality_missing": Rule("error", "PS3.3 C.7.3.1", "There is no Modality.", "0008,0060"),
+    "patient_id_missing": Rule("error", "PS3.3 C.7.1.1", "The Patient ID element is absent.", "0010,0020"),
+    "patient_id_empty": Rule("warning", "PS3.3 C.7.1.1", "The Patient ID is empty.", "0010,0020"),
     # Encoding
-    "transfer-syntax-unknown": Rule(
+    "transfer_syntax_unknown": Rule(
         "warning", "PS3.6 A", "Our list of the standard's transfer syntaxes does not have this one.", "0002,0010"
     ),
-    "transfer-syntax": Rule(
+    "transfer_syntax": Rule(
         "error", "PS3.5 10", "The data set is not written in the transfer syntax that its header names.", "0002,0010"
     ),
     "vr": Rule("error", "PS3.5 6.2", "An element has a value representation that does not exist."),
     "order": Rule("error", "PS3.5 7.1", "Elements do not stand in ascending order of their tags."),
     "repeated": Rule("error", "PS3.5 7.1", "An element occurs twice."),
-    "odd-length": Rule("warning", "PS3.5 7.1.1", "A value has an odd number of bytes."),
+    "odd_length": Rule("warning", "PS3.5 7.1.1", "A value has an odd number of bytes."),
     # Pixel data
-    "pixel-header": Rule("error", "PS3.3 C.7.6.3", "Without a legal value of this, pixel data cannot be understood."),
-    "pixel-data-missing": Rule("error", "PS3.3 C.7.6.3", "This is an image without pixel data.", "7FE0,0010"),
-    "pixel-length": Rule(
+    "pixel_header": Rule("error", "PS3.3 C.7.6.3", "Without a legal value of this, pixel data cannot be understood."),
+    "pixel_data_missing": Rule("error", "PS3.3 C.7.6.3", "This is an image without pixel data.", "7FE0,0010"),
+    "pixel_length": Rule(
         "error", "PS3.5 8.1", "There are fewer bytes of pixel data than the header says.", "7FE0,0010"
     ),
-    "pixel-length-excess": Rule(
+    "pixel_length_excess": Rule(
         "warning", "PS3.5 8.1", "There are more bytes of pixel data than the header says.", "7FE0,0010"
     ),
-    "pixel-encoding": Rule(
+    "pixel_encoding": Rule(
         "error", "PS3.5 A.4", "Pixel data is encapsulated where its syntax says native, or the reverse.", "7FE0,0010"
     ),
-    "offset-table": Rule(
+    "offset_table": Rule(
         "warning", "PS3.5 A.4", "The offset table does not point at the fragments that begin frames.", "7FE0,0010"
     ),
     "frames": Rule("error", "PS3.5 A.4", "There are fewer fragments than frames.", "0028,0008"),

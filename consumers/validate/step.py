@@ -73,7 +73,7 @@ class Validate:
     def _read(self, event: InstanceReceived) -> Part10 | Quarantine | RetryLater:
         """The stored file, or why there is none to look at."""
         if event.object.length > self._limits.object_bytes_max:
-            return Quarantine("too-large", "It is larger than this site's limit for one object (object_bytes_max).")
+            return Quarantine("too_large", "It is larger than this site's limit for one object (object_bytes_max).")
         try:
             data = self._store.read(event.object)
         except Absent:
@@ -81,7 +81,7 @@ class Validate:
         except StoreAway:
             return RetryLater("the object store does not answer", scope="world")
         except Damaged:
-            return Quarantine("hash-mismatch", "The stored bytes are not those that were acknowledged.")
+            return Quarantine("hash_mismatch", "The stored bytes are not those that were acknowledged.")
         limits = elements.Limits(
             elements=self._limits.elements_max,
             depth=self._limits.depth_max,
@@ -90,7 +90,7 @@ class Validate:
         try:
             return part10.read(data, limits)
         except TooComplex as error:
-            return Quarantine("too-complex", str(error))
+            return Quarantine("too_complex", str(error))
         except Malformed as error:
             return Quarantine("truncated" if error.code == "truncated" else "unreadable", str(error))
 
@@ -102,9 +102,9 @@ def _unidentified(file: Part10, instance: Instance) -> Quarantine | None:
         if not uid:
             return Quarantine("unidentifiable", f"It has no {level} Instance UID.")
     if not all(uid_is_usable(uid) for uid in uids):
-        return Quarantine("illegal-uid", _ILLEGAL)
+        return Quarantine("illegal_uid", _ILLEGAL)
     if uids != [instance.study_uid, instance.series_uid, instance.sop_instance_uid]:
-        return Quarantine("uids-differ", "The stored data set has other UIDs than the event that announced it.")
+        return Quarantine("uids_differ", "The stored data set has other UIDs than the event that announced it.")
     return None
 
 
@@ -112,28 +112,28 @@ def _broken(file: Part10) -> Iterator[rules.Broken]:
     yield from _names(file)
     yield from ((name, None) for name in sorted(file.oddities))
     if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
-        yield "transfer-syntax-unknown", None
+        yield "transfer_syntax_unknown", None
     yield from pixels.check(file, is_image=_is_image(file))
 
 
 def _names(file: Part10) -> Iterator[rules.Broken]:
     for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES):
         if uid_has_leading_zero(file.text(tag) or ""):
-            yield "uid-leading-zero", tag
+            yield "uid_leading_zero", tag
     sop_class = file.text(SOP_CLASS)
     if not sop_class:
-        yield "sop-class-missing", None
+        yield "sop_class_missing", None
     elif _kind_of(sop_class) != "SOP Class":
-        yield "sop-class-unknown", None
+        yield "sop_class_unknown", None
     stored = (file.meta.get(MEDIA_STORAGE_CLASS), file.meta.get(MEDIA_STORAGE_INSTANCE))
     if stored != (sop_class, file.text(SOP_INSTANCE)):
-        yield "media-storage", None
+        yield "media_storage", None
     if not file.text(MODALITY):
-        yield "modality-missing", None
+        yield "modality_missing", None
     if PATIENT_ID not in file.elements:
-        yield "patient-id-missing", None
+        yield "patient_id_missing", None
     elif file.elements[PATIENT_ID].length == 0:
-        yield "patient-id-empty", None
+        yield "patient_id_empty", None
 
 
 def _is_image(file: Part10) -> bool:

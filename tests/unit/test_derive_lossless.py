@@ -149,17 +149,17 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     overlaid[0, 0, 0] |= 0x8000
     jpeg = bytes(imagecodecs.jpegls_encode(twelve[0]))
 
-    assert copy_of(images.native(overlaid, bits_stored=12)) == "bits-beyond-stored"
-    assert copy_of(images.native(pixels("u4", 32))) == "unsupported-pixels"
-    assert copy_of(images.native(twelve, bits_stored=12, HighBit=15)) == "unsupported-pixels"
-    assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.80")) == "already-compressed"
-    assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived-lossy"
+    assert copy_of(images.native(overlaid, bits_stored=12)) == "bits_beyond_stored"
+    assert copy_of(images.native(pixels("u4", 32))) == "unsupported_pixels"
+    assert copy_of(images.native(twelve, bits_stored=12, HighBit=15)) == "unsupported_pixels"
+    assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.80")) == "already_compressed"
+    assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived_lossy"
     assert copy_of(images.native(twelve, NumberOfFrames=2)) == "undecodable"
-    assert copy_of(images.native(twelve), Output(pixel_bytes_max=100)) == "too-large"
+    assert copy_of(images.native(twelve), Output(pixel_bytes_max=100)) == "too_large"
 
 
 def test_a_copy_that_does_not_decode_to_its_source_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     right = imagecodecs.htj2k_encode
     monkeypatch.setattr(imagecodecs, "htj2k_encode", lambda data, **how: right(data ^ 1, **how))
 
-    assert copy_of(images.native(pixels("u2", 16))) == "lossless-verify-failed"
+    assert copy_of(images.native(pixels("u2", 16))) == "lossless_verify_failed"

@@ -121,7 +121,7 @@ def test_a_data_set_in_another_transfer_syntax_than_its_label_is_read_as_it_is(w
     file = part10.read(images.raw_file(body, images.NATIVE[labelled]))
 
     assert file.text(0x0020000D) == images.STUDY
-    assert "transfer-syntax" in file.oddities
+    assert "transfer_syntax" in file.oddities
 
 
 def test_limits_end_the_walk() -> None:
