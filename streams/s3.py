@@ -26,6 +26,7 @@ from streams.step import NewObject, Stored
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore import GetOptions, GetResult
+    from obstore.store import ClientConfig
 
 # A store that is down answers within five seconds, one that hangs within READ_TIMEOUT. A big object may take long as
 # long as it moves, so there is no limit on the whole request short of what nobody waits for.
@@ -152,9 +153,17 @@ def _open(config: Store, bucket: str) -> obstore.store.S3Store:
             "connect_timeout": CONNECT_TIMEOUT,
             "read_timeout": READ_TIMEOUT,
             "timeout": REQUEST_TIMEOUT,
+            **_past_proxies(config.endpoint),
         },
         retry_config={"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT},
     )
+
+
+def _past_proxies(endpoint: str) -> ClientConfig:
+    """A machine's HTTP_PROXY is not for its own loopback. Naming a proxy and excluding it is how obstore uses none."""
+    if not s3_control.is_loopback(endpoint):
+        return {}
+    return {"proxy_url": endpoint, "proxy_excludes": ",".join(s3_control.LOOPBACK)}
 
 
 def _whole(new: NewObject, data: bytes, version_id: str | None) -> ObjectRef:

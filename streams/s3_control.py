@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config as Tuning
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 30
 ATTEMPTS_MAX = 2
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # What S3 and its gateways answer where the fault is in the configuration.
 KEY_REFUSED = {
@@ -43,8 +46,14 @@ def client(config: Store) -> S3Client:
             read_timeout=READ_TIMEOUT_S,
             retries={"total_max_attempts": ATTEMPTS_MAX, "mode": "standard"},
             s3={"addressing_style": "path"},
+            # Empty is 'none', and None is 'those of the environment'.
+            proxies={} if is_loopback(config.endpoint) else None,
         ),
     )
+
+
+def is_loopback(endpoint: str) -> bool:
+    return urlsplit(endpoint).hostname in LOOPBACK
 
 
 def away(config: Store, code: str | None) -> StoreAway:

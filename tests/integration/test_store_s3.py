@@ -65,6 +65,17 @@ class TestS3Store(StoreSuite):
             store.create(NewObject("general", "glacier", "general/x", b""))
 
 
+def test_a_proxy_of_the_machine_is_not_asked_for_loopback(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    store = S3Store(gateway.config)
+    ref = store.create(new("past-proxies", b"x")).ref
+    assert store.read(ref) == b"x"
+    assert [key for key, _ in store.keys(HOT, ref.key)] == [ref.key]
+
+
 def ref_of(key: str, size: int = 1) -> ObjectRef:
     return ObjectRef(tenant="general", store=HOT, key=key, length=size, size=size, sha256="0" * 64)
 
