@@ -18,8 +18,13 @@ from infra.local.errors import StackError
 
 LOG_BYTES_MAX = 10 << 20
 POLL_S = 0.05
+KILL_S_MAX = 60.0  # a killed process first finishes what it has given to the disk
 # A log is only ever rotated here, at a start: one older file is kept.
 OLDER = ".1"
+
+
+# Ours to wait for as long as we live; what outlives us is init's.
+_children: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def is_alive(process: Running) -> bool:
     return _ticks(process.pid) == process.started_ticks and _boot() == process.boot
 
 
-def start(launch: Launch, log: Path, folder: Path) -> tuple[Running, subprocess.Popen[bytes]]:
+def start(launch: Launch, log: Path, folder: Path) -> Running:
     """Starts a process in a session of its own, its output appended to `log`. Raises OSError."""
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_name(log.name + OLDER))
@@ -83,7 +88,13 @@ def start(launch: Launch, log: Path, folder: Path) -> tuple[Running, subprocess.
         )
     # A child that has ended already is still ours until it is waited for: its start time can always be read.
     fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
-    return Running(child.pid, int(fields[19]), _boot()), child
+    _children.append(child)
+    return Running(child.pid, int(fields[19]), _boot())
+
+
+def reap() -> None:
+    """Takes leave of the children of this process that have ended."""
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def stop(process: Running, how: signal.Signals, deadline_s: float) -> bool:
@@ -94,7 +105,7 @@ def stop(process: Running, how: signal.Signals, deadline_s: float) -> bool:
     asked = _wait(process, deadline_s)
     if not asked:
         _send(process.pid, signal.SIGKILL)
-        _wait(process, deadline_s)
+        _wait(process, KILL_S_MAX)
     _kill(family)
     return asked
 
@@ -105,7 +116,7 @@ def kill(process: Running) -> None:
     if is_alive(process):
         _send(process.pid, signal.SIGKILL)
     _kill(family)
-    _wait(process, deadline_s=10)
+    _wait(process, KILL_S_MAX)
 
 
 def _family(process: Running) -> list[psutil.Process]:
@@ -121,7 +132,7 @@ def _kill(family: Sequence[psutil.Process]) -> None:
     for child in family:
         with contextlib.suppress(psutil.NoSuchProcess):  # psutil compares start times: never a stranger
             child.kill()
-    psutil.wait_procs(family, timeout=10)
+    psutil.wait_procs(family, timeout=KILL_S_MAX)
 
 
 def _send(pid: int, how: signal.Signals) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,7 +36,6 @@ class Stack:
     def __init__(self, home: Path | None = None, say: Callable[[str], None] = lambda _: None) -> None:
         self.home = (home or homes.default_home()).absolute()
         self._say = say
-        self._children: list[subprocess.Popen[bytes]] = []
 
     @property
     def config_path(self) -> Path:
@@ -77,23 +75,17 @@ class Stack:
         if state.read(self.home) is None:
             return ()
         with self._locked():
-            chosen = self._chosen(parts)
-            stopped = []
-            for part in reversed([part for wave in self._waves() for part in wave]):
-                if part.name in chosen and (record := self._record(part.name)):
-                    self._stop(part, record)
-                    stopped.append(part.name)
-            return tuple(stopped)
+            return self._stopped(self._chosen(parts))
 
     def wipe(self) -> None:
         """Ends everything and removes all its data, also where `stack.json` is spoilt."""
         if not self.home.exists():
             return
         with self._locked():
-            for path in (self.home / "run").glob("*.json"):
-                if record := self._record(path.stem):
-                    process.stop(record, signal.SIGTERM, WIPE_S_MAX)
-            self._reap()
+            try:
+                self._stopped(self.names)
+            except StackError:
+                self._end_what_is_recorded()
             shutil.rmtree(self.home)
 
     def kill(self, part: str) -> None:
@@ -101,7 +93,7 @@ class Stack:
         self._chosen((part,))
         if record := self._record(part):
             process.kill(record)
-            self._reap()
+            process.reap()
 
     def pid(self, part: str) -> int:
         """Raises StackError where the part is not running."""
@@ -171,10 +163,9 @@ class Stack:
 
     def _launch(self, part: Part) -> None:
         try:
-            running, child = process.start(part.launch(), self.log(part.name), self.home)
+            running = process.start(part.launch(), self.log(part.name), self.home)
         except OSError as error:
             raise StackError(f"{part.name} cannot be started: {error.strerror} ({error.filename})") from None
-        self._children.append(child)
         state.write_private(self._record_path(part.name), msgspec.json.encode(running))
 
     def _wait(self, part: Part) -> None:
@@ -192,12 +183,27 @@ class Stack:
             time.sleep(POLL_S)
         self._say(f"{part.name}: ready")
 
+    def _stopped(self, chosen: Collection[str]) -> tuple[str, ...]:
+        stopped = []
+        for part in reversed([part for wave in self._waves() for part in wave]):
+            if part.name in chosen and (record := self._record(part.name)):
+                self._stop(part, record)
+                stopped.append(part.name)
+        return tuple(stopped)
+
+    def _end_what_is_recorded(self) -> None:
+        """Without the state nobody knows which part is which; its data goes anyway."""
+        for path in (self.home / "run").glob("*.json"):
+            if record := self._record(path.stem):
+                process.stop(record, signal.SIGTERM, WIPE_S_MAX)
+        process.reap()
+
     def _stop(self, part: Part, record: Running) -> None:
         self._say(f"{part.name}: stopping")
         if not process.stop(record, part.stop_signal, part.stop_s_max):
             self._say(f"{part.name}: did not stop in {part.stop_s_max:.0f} s and was killed")
         self._record_path(part.name).unlink(missing_ok=True)
-        self._reap()
+        process.reap()
 
     def _tail(self, part: str) -> str:
         """The end of a part's log, for an error message."""
@@ -210,12 +216,9 @@ class Stack:
 
     def _record(self, part: str) -> Running | None:
         """The process of a part, where it is alive."""
-        self._reap()
+        process.reap()
         try:
             record = msgspec.json.decode(self._record_path(part).read_bytes(), type=Running)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
         return record if process.is_alive(record) else None
-
-    def _reap(self) -> None:
-        self._children = [child for child in self._children if child.poll() is None]

@@ -18,7 +18,7 @@ HEALTH = "/radstream-health"
 class Store:
     name = "store"
     stop_signal = signal.SIGTERM
-    start_s_max = 30.0
+    start_s_max = 60.0
     stop_s_max = 20.0
 
     def __init__(self, site: Site) -> None:

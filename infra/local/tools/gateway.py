@@ -27,7 +27,10 @@ def versitygw(say: cache.Say) -> Path:
             [str(_go_or_fail()), "install", f"{MODULE}@{VERSION}"], "building versitygw", {"GOBIN": str(target)}
         )
 
-    return cache.installed("versitygw", VERSION, build, say, "the object store, built with Go (a minute)") / "versitygw"
+    return (
+        cache.installed("versitygw", VERSION, build, say, "the object store, built with Go (a few minutes)")
+        / "versitygw"
+    )
 
 
 def is_built() -> bool:
