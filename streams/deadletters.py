@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from schemas import load_topics
-from streams.clock import Clock
-from streams.log import Log, TopicPartition
+from streams.log import Log, LogAway, TopicPartition
 from streams.logs import places
 from streams.origin import origin_headers, original
+from streams.service import Context
 from streams.wire import Message, Record
 
 DEAD_LETTER = "imaging.deadletter"
+_AGAIN_S = 0.5
 
 
 def dead_letter_topic(group: str) -> str:
@@ -54,31 +57,40 @@ def dead_letters(log: Log, group: str, newest: int | None = None) -> Iterator[De
 class DeadLetterLimit:
     """At most `count_max` in any window of `window_s` seconds: beyond it something is wrong with more than records."""
 
-    def __init__(self, count_max: int, window_s: float, clock: Clock) -> None:
-        self.count_max = count_max
-        self.window_s = window_s
-        self._clock = clock
+    def __init__(self, context: Context, group: str, count_max: int, window_s: float) -> None:
+        self._context = context
+        self._group = group
+        self._count_max = count_max
+        self._window_s = window_s
         self._times_s: deque[float] = deque(maxlen=count_max + 1)
 
-    def recall(self, log: Log, group: str) -> None:
-        """Counts what is in the topic already: a restart does not clear the count. Raises LogAway, LogRefused."""
-        now_s = self._clock.now().timestamp()
-        ages_s = [now_s - found.at_ms / 1000 for found in dead_letters(log, group, self.count_max)]
-        self._times_s.extend(self._clock.monotonic() - max(age_s, 0.0) for age_s in sorted(ages_s, reverse=True))
+    def recall(self) -> None:
+        """Counts what is in the topic already: a restart does not clear the count. Waits for the log."""
+        while not self._context.stopping.is_set():
+            try:
+                found = list(dead_letters(self._context.log, self._group, self._count_max))
+            except LogAway as error:
+                structlog.get_logger().warning("waiting", part="log", reason=str(error), again_s=_AGAIN_S)
+                self._context.stopping.wait(_AGAIN_S)
+            else:
+                now_s = self._context.clock.now().timestamp()
+                ages_s = sorted((max(now_s - one.at_ms / 1000, 0.0) for one in found), reverse=True)
+                self._times_s.extend(self._context.clock.monotonic() - age_s for age_s in ages_s)
+                return
 
     def admits_one_more(self) -> bool:
-        now_s = self._clock.monotonic()
-        while self._times_s and self._times_s[0] < now_s - self.window_s:
+        now_s = self._context.clock.monotonic()
+        while self._times_s and self._times_s[0] < now_s - self._window_s:
             self._times_s.popleft()
-        if len(self._times_s) >= self.count_max:
+        if len(self._times_s) >= self._count_max:
             return False
         self._times_s.append(now_s)
         return True
 
-    def exceeded(self, place: str, group: str, reason: str) -> str:
+    def exceeded(self, place: str, reason: str) -> str:
         """Why the consumer stops, for a person."""
         return (
-            f"{place}: more than {self.count_max} dead letters in {self.window_s:.0f} s in group {group}. The record "
-            f"is kept where it is. Look at {dead_letter_topic(group)}, mend the cause, then start the service again. "
-            f"The last reason: {reason}"
+            f"{place}: more than {self._count_max} dead letters in {self._window_s:.0f} s in group {self._group}. "
+            f"The record is kept where it is. Look at {dead_letter_topic(self._group)}, mend the cause, then start "
+            f"the service again. The last reason: {reason}"
         )

@@ -56,12 +56,12 @@ class ProjectionRunner:
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committed_s = 0.0
         self._limit = DeadLetterLimit(
-            self._settings.dead_letters_max, self._settings.dead_letters_window_s, context.clock
+            context, self._group, self._settings.dead_letters_max, self._settings.dead_letters_window_s
         )
 
     def run(self) -> None:
         """Raises Stop, OffsetOutOfRange, TopicChanged or LogRefused where going on would lose a record."""
-        self._limit.recall(self._context.log, self._group)
+        self._limit.recall()
         self._producer = self._context.log.producer()
         self._consumer = self._context.log.consumer(
             self._group,
@@ -147,7 +147,7 @@ class ProjectionRunner:
 
     def _bury(self, record: Record, reason: str) -> None:
         if not self._limit.admits_one_more():
-            raise Stop(self._limit.exceeded(_place(record), self._group, reason))
+            raise Stop(self._limit.exceeded(_place(record), reason))
         structlog.get_logger().error("record_dead_lettered", place=_place(record), reason=reason)
         metrics.DEAD_LETTERS.labels(self._group).inc()
         message = dead_letter(record, self._group, reason, self._context.clock.now())

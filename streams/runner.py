@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -63,9 +64,9 @@ class Runner:
     def run(self) -> None:
         """Raises Stop, OffsetOutOfRange, TopicChanged or LogRefused where going on would lose a record."""
         limit = DeadLetterLimit(
-            self._settings.dead_letters_max, self._settings.dead_letters_window_s, self._context.clock
+            self._context, self._group, self._settings.dead_letters_max, self._settings.dead_letters_window_s
         )
-        limit.recall(self._context.log, self._group)
+        limit.recall()
         self._producer = self._context.log.producer()
         self._outcomes = Outcomes(self._context, self._group, self._settings, self._producer, limit)
         self._pool: Pool[Chunk, list[Result]] = Pool(self._group, self._settings.threads, self._work, self._report)
@@ -102,6 +103,7 @@ class Runner:
         self._hand_out()
         if self._busy():
             self._wait(_BUSY_S)
+            self._hand_out()
         self._write()
         self._mend()
         self._throttle()
@@ -148,9 +150,9 @@ class Runner:
         for flow in sorted(self._flows.values(), key=lambda flow: (flow.rank, len(flow.unacknowledged))):
             if (idle := self._settings.threads - self._chunks) <= 0:
                 return
-            items = list(flow.startable(now_s))
-            size = min(self._settings.batch_max, -(-len(items) // idle))
-            for start in range(0, min(len(items), idle * size), max(size, 1)):
+            items = list(islice(flow.startable(now_s), idle * self._settings.batch_max))
+            size = max(1, -(-len(items) // idle))
+            for start in range(0, len(items), size):
                 self._start(flow, items[start : start + size])
 
     def _start(self, flow: Flow, items: list[Item]) -> None:

@@ -87,7 +87,7 @@ class Outcomes:
 
     def _dead_letter(self, item: Item, reason: str) -> Message:
         if not self._limit.admits_one_more():
-            raise Stop(self._limit.exceeded(self._said(item), self._group, reason))
+            raise Stop(self._limit.exceeded(self._said(item), reason))
         metrics.DEAD_LETTERS.labels(self._group).inc()
         structlog.get_logger().error(
             "record_dead_lettered",

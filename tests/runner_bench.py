@@ -186,6 +186,10 @@ class Bench(ABC):
     def away(self) -> AbstractContextManager[None]:
         """The log does not answer, for long enough that records are not acknowledged in time."""
 
+    def impatient(self) -> None:
+        """Members started from now on give up soon: on an acknowledgement, and on themselves when they stall."""
+        return
+
     def make_topics(self) -> None:
         topics = load_topics()
         for name in (RECEIVED, VALIDATED, QUARANTINED):

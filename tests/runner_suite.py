@@ -195,6 +195,7 @@ class RunnerSuite:
                 stalled.set()
                 assert go_on.wait(60)
 
+        bench.impatient()
         zombie = bench.member(hooks=Hooks(before_commit=stall))
         bench.send(events)
         assert stalled.wait(30)
@@ -367,6 +368,7 @@ class RunnerSuite:
     def test_while_the_log_is_away_nothing_is_lost(self, bench: Bench) -> None:
         events = arrivals()
         reached = threading.Event()
+        bench.impatient()
         bench.send(events)
         member = bench.member(slowly(0.02), hooks=Hooks(after_send=lambda _: reached.set()))
         assert reached.wait(30)

@@ -1,0 +1,110 @@
+"""The runner's conformance suite on the real broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import confluent_kafka
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from streams.config import Kafka
+from streams.kafka_log import KafkaLog
+from streams.log import Log, LogAway, LogRefused, TopicPartition
+from tests.runner_bench import GROUP, Bench, Member
+from tests.runner_suite import RunnerSuite
+from tests.running_stack import RunningStack
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.stack
+
+
+class KafkaBench(Bench):
+    """`impatient` makes clients give up within seconds: on a delivery, and on a member that does not poll."""
+
+    def __init__(self, config: Kafka, broker: int) -> None:
+        self._config = config
+        self._broker = broker
+        self._admin = AdminClient({"bootstrap.servers": config.bootstrap})
+        self._topics: list[str] = []
+        self._properties: dict[str, str] = {}
+        super().__init__()
+
+    def inner(self) -> Log:
+        return KafkaLog(Kafka(bootstrap=self._config.bootstrap, properties=self._config.properties | self._properties))
+
+    def impatient(self) -> None:
+        self._properties = {"delivery.timeout.ms": "2000", "max.poll.interval.ms": "5000"}
+
+    def make_topics(self) -> None:
+        super().make_topics()
+        self._make([NewTopic(name, 3, 1) for name in self._topics])
+
+    def make_topic(self, name: str, partitions: int) -> None:
+        self._topics.append(name)
+        if self.members:
+            self._make([NewTopic(name, partitions, 1)])
+
+    def _make(self, topics: list[NewTopic]) -> None:
+        for future in self._admin.create_topics(topics, operation_timeout=30).values():
+            future.result(30)
+        log = self.inner()
+        for topic in topics:
+            names = [TopicPartition(topic.topic, number) for number in range(3)]
+            wait_until(lambda: _has(log, names), "a new topic")  # noqa: B023 - called at once
+
+    def delete_topic(self, name: str) -> None:
+        self._topics.remove(name)
+        self._delete([name])
+
+    def _delete(self, names: list[str]) -> None:
+        for future in self._admin.delete_topics(names, operation_timeout=30).values():
+            future.result(30)
+
+    def trim(self, name: TopicPartition, first: int) -> None:
+        asked = [confluent_kafka.TopicPartition(name.topic, name.partition, first)]
+        for future in self._admin.delete_records(asked).values():
+            future.result(30)
+
+    def expel(self, member: Member) -> None:
+        def members() -> int:
+            (future,) = self._admin.describe_consumer_groups([self.prefix + GROUP]).values()
+            return len(future.result(30).members)
+
+        wait_until(lambda: members() == 0, "the group giving up a member that does not poll")
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        member = self.members[-1]
+        os.kill(self._broker, signal.SIGSTOP)
+        try:
+            wait_until(lambda: "step" in member.context.health.failing(), "the runner noticing")
+            yield
+        finally:
+            os.kill(self._broker, signal.SIGCONT)
+
+    def close(self) -> None:
+        super().close()
+        self._delete(self._topics)
+
+
+def _has(log: Log, names: list[TopicPartition]) -> bool:
+    try:
+        return bool(log.bounds(names))
+    except (LogAway, LogRefused):
+        return False
+
+
+@pytest.fixture
+def bench(stack: RunningStack) -> Iterator[Bench]:
+    made = KafkaBench(stack.config.section("kafka", Kafka), stack.pid("kafka"))
+    yield made
+    made.close()
+
+
+class TestRunnerOnKafka(RunnerSuite):
+    pass
