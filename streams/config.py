@@ -51,6 +51,10 @@ class Store(Section, frozen=True, kw_only=True):
     buckets: dict[str, str]
     region: str = "us-east-1"
 
+    def __repr__(self) -> str:
+        # A traceback or a log that shows its values must not show the keys.
+        return f"Store(endpoint={self.endpoint!r}, buckets={self.buckets!r})"
+
 
 class Protected(Section, frozen=True, kw_only=True):
     """`key_file` holds the site's keys, mode 0600, as `radstream up` writes it."""
