@@ -1,0 +1,69 @@
+"""SIGKILL to the router while senders send: whatever was acknowledged is in the store and in the log."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from radstream.send import router_of
+from radstream.sending import send_items
+from schemas import load_topics
+from streams.config import Kafka, Store
+from streams.events import InstanceReceived
+from streams.kafka_log import KafkaLog
+from streams.log import TopicPartition
+from streams.s3 import S3Store
+from streams.wire import decode
+from tests.routers import Ct
+from tests.running_stack import RunningStack
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault]
+
+INSTANCES = 120
+KILL_AFTER = (10, 60)
+
+
+def announced(stack: RunningStack, study: str) -> list[InstanceReceived]:
+    log = KafkaLog(stack.config.section("kafka", Kafka))
+    events = []
+    for topic in load_topics().physical("imaging.instance.received"):
+        for number in range(log.partitions(topic)):
+            partition = TopicPartition(topic, number)
+            first, end = log.bounds([partition])[partition]
+            events += [decode(record) for record in log.read(partition, first, end)]
+    return [event for event in events if isinstance(event, InstanceReceived) and event.instance.study_uid == study]
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_router_loses_nothing_that_it_acknowledged(stack: RunningStack) -> None:
+    study = f"2.25.{secrets.randbits(96)}"
+    images = [
+        Ct(study=study, series=f"{study}.1", instance=f"{study}.1.{number}", pixels=secrets.token_bytes(200_000))
+        for number in range(INSTANCES)
+    ]
+    acknowledged: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(
+            send_items,
+            [image.item() for image in images],
+            router_of(stack.config),
+            associations=4,
+            retries=20,
+            on_sent=lambda sent: acknowledged.append(sent.name),
+        )
+        for count in KILL_AFTER:
+            wait_until(lambda count=count: len(acknowledged) >= count or sending.done(), f"{count} answers", 120.0)
+            stack.kill("router")
+            stack.up(("router",))
+        result = sending.result(timeout=300)
+
+    assert result.statuses == {"0000": INSTANCES}
+    events = announced(stack, study)
+    store = S3Store(stack.config.section("store", Store))
+    kept = {event.instance.sop_instance_uid: store.read(event.object) for event in events}
+    assert [image.instance for image in images if not kept.get(image.instance, b"").endswith(image.data_set())] == []
+    # Sent again after a cut, an instance has a second record and no second event.
+    assert len({event.meta.event_id for event in events}) == INSTANCES
