@@ -28,6 +28,11 @@ WHERE tenant = %s AND study_uid = %s ORDER BY revision DESC LIMIT 1
 """
 _DERIVED = "SELECT count(DISTINCT digest) FROM derivations WHERE tenant = %s AND study_uid = %s"
 
+_LOSSLESS = """
+SELECT coalesce(sum(length), 0) FROM derivatives JOIN derivations USING (event_id)
+WHERE derivations.tenant = %s AND study_uid = %s AND kind = 'lossless'
+"""
+
 
 @dataclass(frozen=True)
 class Arrivals:
@@ -71,6 +76,11 @@ class CatalogTimes:
     def derived(self, study_uid: str) -> int:
         """Instances of the study whose derivation is in the catalog."""
         row = self._connection.execute(_DERIVED, (self._tenant, study_uid)).fetchone()
+        return int(row[0]) if row else 0
+
+    def lossless_bytes(self, study_uid: str) -> int:
+        """Bytes of the study's lossless copies."""
+        row = self._connection.execute(_LOSSLESS, (self._tenant, study_uid)).fetchone()
         return int(row[0]) if row else 0
 
 

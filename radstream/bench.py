@@ -1,0 +1,51 @@
+"""`bench`: figures of the running stack."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from radstream.errors import Failure
+from radstream.options import config_option, json_option, open_config
+from radstream.output import show
+from radstream.stack_state import NOT_DURABLE, stack_state
+
+
+@click.group()
+def bench() -> None:
+    """Measure the running stack."""
+
+
+@bench.command()
+@click.option("--instances", type=click.IntRange(10, 100_000), default=2000, show_default=True, help="Images to send.")
+@click.option("--associations", type=click.IntRange(1, 64), default=4, show_default=True, help="How many at once.")
+@config_option
+@json_option
+def pipeline(instances: int, associations: int, config_path: Path, as_json: bool) -> None:
+    """Send a generated CT study through everything: images per second, CPU and memory by process, latencies.
+
+    The study stays in the archive: every run makes a new one. Measure on a machine that does nothing else.
+    """
+    # Figures need psutil and more, which no other command does.
+    from bench.figures import figures
+    from bench.pipeline import measure
+
+    config = open_config(config_path)
+    stack = stack_state(config_path.absolute().parent)
+    if stack is None:
+        raise Failure(
+            f"{config_path.parent}: no local stack; processes are measured on this machine. Run: radstream up"
+        )
+    if stack.missing:
+        raise Failure(f"not running: {', '.join(stack.missing)}; start it: radstream up")
+    if stack.durable is False:
+        click.echo(NOT_DURABLE, err=True)
+    roots = {part.name: part.pid for part in stack.parts if part.pid is not None}
+    with Console(stderr=True).status("warming up") as line:
+        report = measure(
+            config, roots, instances, associations, lambda stage, count: line.update(f"{stage}: {count} of {instances}")
+        )
+    show(as_json, report, lambda: click.echo(figures(report), file=sys.stdout))
