@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from bench.figures import figures
+from bench.pipeline import measure
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config
 from radstream.output import show
@@ -29,10 +31,6 @@ def pipeline(instances: int, associations: int, config_path: Path, as_json: bool
 
     The study stays in the archive: every run makes a new one. Measure on a machine that does nothing else.
     """
-    # Figures need psutil and more, which no other command does.
-    from bench.figures import figures
-    from bench.pipeline import measure
-
     config = open_config(config_path)
     stack = stack_state(config_path.absolute().parent)
     if stack is None:
