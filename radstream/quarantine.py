@@ -107,7 +107,7 @@ def _print(found: Quarantined) -> None:
                 (
                     f"{one.held_at:%Y-%m-%d %H:%M:%S}",
                     one.study_uid or None,
-                    one.sop_instance_uid or None,
+                    one.sop_instance_uid or f"(file {one.digest[:16]})",
                     one.code,
                     one.detail,
                 )

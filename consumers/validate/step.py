@@ -100,7 +100,7 @@ def _unidentified(file: Part10, instance: Instance) -> Quarantine | None:
     uids = [file.text(tag) or "" for tag in (STUDY, SERIES, SOP_INSTANCE)]
     for uid, level in zip(uids, ("Study", "Series", "SOP"), strict=True):
         if not uid:
-            return Quarantine("unidentifiable", f"It has no {level} Instance UID.")
+            return Quarantine("unidentifiable", f"It has no {level} Instance UID; send it again with one.")
     if not all(uid_is_usable(uid) for uid in uids):
         return Quarantine("illegal_uid", _ILLEGAL)
     if uids != [instance.study_uid, instance.series_uid, instance.sop_instance_uid]:
