@@ -56,7 +56,7 @@ class Deciding(Generic[D, N]):
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at_s = float("-inf")
         self._full = False
-        self._limit = DeadLetterLimit(DEAD_LETTERS_MAX, DEAD_LETTERS_S, context.clock)
+        self._limit = DeadLetterLimit(context, step.name, DEAD_LETTERS_MAX, DEAD_LETTERS_S)
         self._producer = context.log.producer()
         self._emitting = Emitting(context, step, self._folding, self._producer)
         self._consumer = context.log.consumer(
@@ -65,6 +65,7 @@ class Deciding(Generic[D, N]):
 
     def run(self) -> None:
         """Until the context is stopping. Raises Stop, UnknownSchema, OffsetOutOfRange, TopicChanged, LogRefused."""
+        self._limit.recall()
         try:
             while not self._context.stopping.is_set():
                 self._context.health.beat()
@@ -178,7 +179,7 @@ class Deciding(Generic[D, N]):
     def _dead(self, record: Record, reason: str) -> None:
         if not self._limit.admits_one_more():
             place = f"{record.topic}/{record.partition} offset {record.offset}"
-            raise Stop(self._limit.exceeded(place, self._step.name, reason))
+            raise Stop(self._limit.exceeded(place, reason))
         message = dead_letter(record, self._step.name, reason, self._context.clock.now())
         self._producer.send(message).result(timeout=_SEND_S_MAX)
         metrics.DEAD_LETTERS.labels(self._step.name).inc()
