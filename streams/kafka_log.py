@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka
+import structlog
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, admin
 
-from streams.config import Kafka
+from streams.config import ConfigError, Kafka
 from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
 from streams.kafka_errors import of_exception, translated
 from streams.kafka_producer import KafkaProducer
@@ -20,6 +21,7 @@ _OFFSET_SPEC: Any = vars(admin)["OffsetSpec"]
 _CALL_S = 10.0
 _READ_BATCH = 500
 _READ_SETTINGS: dict[str, Any] = {
+    "group.protocol": "consumer",
     "enable.auto.commit": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
@@ -27,12 +29,27 @@ _READ_SETTINGS: dict[str, Any] = {
 }
 
 
+class _ClientLog:
+    """librdkafka's own messages (addresses, properties, never the bytes of records), as a `logging.Logger` takes them.
+    They reach it when the client is polled."""
+
+    def log(self, level: int, form: str, *args: object) -> None:
+        structlog.get_logger().log(level, "kafka_client", text=form % args)
+
+
 class KafkaLog:
     """Clients are made when they are asked for; the one for administration is kept. Safe for several threads."""
 
     def __init__(self, config: Kafka) -> None:
-        self._settings: dict[str, Any] = {"bootstrap.servers": config.bootstrap, **config.properties}
-        self._admin = admin.AdminClient(self._settings)
+        self._settings: dict[str, Any] = {
+            "bootstrap.servers": config.bootstrap,
+            **config.properties,
+            "logger": _ClientLog(),
+        }
+        try:
+            self._admin = admin.AdminClient(self._settings)
+        except KafkaException as error:
+            raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None
 
     def producer(self) -> KafkaProducer:
         return KafkaProducer(self._settings)
