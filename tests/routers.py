@@ -57,6 +57,15 @@ def memory_log(partitions: int = 3) -> MemoryLog:
     return log
 
 
+class AdjustableClock(SystemClock):
+    """The real time, plus what a test adds."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
 @dataclass
 class Router:
     """`store` may be one that fails; `held` is what is behind it."""
@@ -67,6 +76,7 @@ class Router:
     held: MemoryStore
     blocks: ProtectedBlocks
     receiver: Receiver
+    clock: AdjustableClock
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
         return send_items(items, self.target, associations=associations, calling_ae=calling_ae, retries=retries)
@@ -96,7 +106,7 @@ def running_router(
 ) -> Iterator[Router]:
     """Listens on a free port of loopback until the block ends."""
     held = held or MemoryStore()
-    log, clock, site = memory_log(), SystemClock(), Site(tenant="t", site="here")
+    log, clock, site = memory_log(), AdjustableClock(), Site(tenant="t", site="here")
     blocks = ProtectedBlocks(held, RandomKeys(), site.tenant)
     chosen = Settings(http_port=0, port=0, stop_timeout_s=0.5, **settings)  # type: ignore[arg-type]
     archive = Archive(
@@ -116,7 +126,7 @@ def running_router(
     receiver = Receiver(archive, health, clock)
     listener = Listener(chosen, receiver)
     try:
-        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver)
+        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, clock)
     finally:
         listener.stop()
 
