@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from schemas import Lane, load_topics
+from streams.clock import SystemClock
 from streams.config import Site
 from streams.deciding import Deciding
 from streams.events import Instance, InstanceValidated, Meta, ObjectRef, Provenance, StudyRevision, Technical
 from streams.health import Health
 from streams.identity import event_id
-from streams.log import Log, TopicPartition
+from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
@@ -89,13 +90,17 @@ class Member:
 
 @dataclass
 class World:
-    log: MemoryLog
+    log: MemoryLog | HookedLog
     store: ObjectStore = field(default_factory=CrashingStore)
-    clock: HandClock = field(default_factory=HandClock)
+    clock: HandClock | SystemClock = field(default_factory=HandClock)
+    quiet_s: float = QUIET_S
     said: dict[int, set[str]] = field(default_factory=dict)
 
-    def member(self, checkpoint_every: int = 5000, inner: Log | None = None) -> Member:
-        log = HookedLog(inner or self.log, "", Hooks())
+    def __post_init__(self) -> None:
+        self.producer = self.log.producer()
+
+    def member(self, checkpoint_every: int = 5000) -> Member:
+        log = HookedLog(self.log, "", Hooks())
         health = Health(self.clock)
         context = Context(
             name="revisions",
@@ -108,15 +113,14 @@ class World:
             stopping=threading.Event(),
             health=health,
         )
-        step = Revisions(self.store, QUIET_S)
+        step = Revisions(self.store, self.quiet_s)
         return Member(Deciding(context, step, checkpoint_every=checkpoint_every), log, health)
 
     def say(self, study: int, *images: int, lane: Lane = "routine", generation: int = 1) -> None:
-        producer = self.log.producer()
-        for image in images:
-            event = self.validated(study, image, lane, generation)
-            self.said.setdefault(study, set()).add(event.instance.digest)
-            producer.send(encode(event, SchemaIds(), source="test")).result()
+        events = [self.validated(study, image, lane, generation) for image in images]
+        self.said.setdefault(study, set()).update(event.instance.digest for event in events)
+        for sent in [self.producer.send(encode(event, SchemaIds(), source="test")) for event in events]:
+            sent.result()
 
     def validated(self, study: int, image: int, lane: Lane, generation: int) -> InstanceValidated:
         digest = digest_of(study, image)

@@ -42,6 +42,7 @@ def world(stack: RunningStack) -> Iterator[World]:
     log = HookedLog(KafkaLog(config), prefix)
     wait_until(lambda: all(known(log, name.removeprefix(prefix)) for name in names), "the new topics", 30)
     yield World(log, S3Store(stack.config.section("store", Store)), SystemClock(), QUIET_S)
+    log.kill()
     for gone in admin.delete_topics(names).values():
         gone.result(30)
 
@@ -71,9 +72,11 @@ def running(world: World) -> Iterator[Member]:
 
     thread = threading.Thread(target=turns)
     thread.start()
-    yield member
-    ends.set()
-    thread.join()
+    try:
+        yield member
+    finally:
+        ends.set()
+        thread.join()
     if errors:
         raise errors[0]
 
