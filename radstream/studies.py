@@ -37,25 +37,26 @@ def studies(config_path: Path, as_json: bool, limit: int, after: str | None, pat
 
 
 def _print_page(found: Page) -> None:
-    columns = ("date", "patient", "name", "modalities", "series", "images", "held", "revision", "study")
-    print_table("Studies", columns, [_cells(line) for line in found.studies], numbers=columns[4:8])
+    """Two lines a study: a UID in a column of a table is folded, and then nobody can copy it."""
+    out = console()
+    for line in found.studies:
+        held = f", {line.quarantined} held" if line.quarantined else ""
+        what = f"{line.series} series, {line.instances} images{held}, revision {line.revision or '-'}"
+        out.print(f"{line.study_date or 'no date':10}  {' '.join(line.modalities) or '-'}  {what}  {_patient(line)}")
+        out.print(f"            {line.study_uid}", soft_wrap=True)
     if found.next:
-        console().print(f"more: radstream studies --after {found.next}")
+        out.print(f"more: radstream studies --after {found.next}", soft_wrap=True)
 
 
-def _cells(line: StudyLine) -> tuple[object, ...]:
-    hidden = None if line.block_state == "open" else f"({line.block_state or 'none'})"
-    return (
-        line.study_date,
-        hidden or line.patient_id,
-        hidden or line.patient_name,
-        " ".join(line.modalities),
-        line.series,
-        line.instances,
-        line.quarantined,
-        line.revision,
-        line.study_uid,
-    )
+def _patient(line: StudyLine) -> str:
+    if line.block_state != "open":
+        return f"(patient attributes {line.block_state or 'absent'})"
+    return "  ".join(_plain(value) for value in (line.patient_id, line.patient_name) if value) or "(no patient)"
+
+
+def _plain(value: object) -> str:
+    """For a terminal: what a sender wrote must not move its cursor or change its title."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value))
 
 
 @click.command()
@@ -78,16 +79,19 @@ def study(study_uid: str, config_path: Path, as_json: bool) -> None:
 
 def _print_study(found: Study) -> None:
     out, counts = console(), found.counts
-    out.print(f"study {found.study_uid}")
+    out.print(f"study {found.study_uid}", soft_wrap=True)
     if found.block_state != "open":
         out.print(f"patient: attributes are {found.block_state or 'absent'}")
     for keyword, value in found.patient.items():
-        out.print(f"  {keyword}: {value}")
+        out.print(f"  {keyword}: {_plain(value)}")
     out.print(
         f"{counts.instances} instances ({counts.bytes_original / _MEBI:.1f} MiB): {counts.served} served, "
         f"{counts.quarantined} quarantined, {counts.duplicates} duplicates"
     )
-    out.print(f"received from {found.first_received_at} to {found.last_received_at}")
+    first, last = (
+        at.isoformat(sep=" ", timespec="seconds") for at in (found.first_received_at, found.last_received_at)
+    )
+    out.print(f"received from {first} to {last}")
     if found.p50_s is not None and found.p99_s is not None:
         out.print(f"from C-STORE to catalog row: p50 {found.p50_s:.3f} s, p99 {found.p99_s:.3f} s")
     _print_rows("Series", found.series)
@@ -99,4 +103,8 @@ def _print_study(found: Study) -> None:
 
 def _print_rows(title: str, rows: list[dict[str, object]]) -> None:
     if rows:
-        print_table(title, tuple(rows[0]), [tuple(row.values()) for row in rows])
+        print_table(title, tuple(rows[0]), [tuple(map(_cell, row.values())) for row in rows])
+
+
+def _cell(value: object) -> str | None:
+    return None if value is None else _plain(value)
