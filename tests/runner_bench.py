@@ -136,6 +136,7 @@ class Member:
             self.runner.run()
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self.error = error
+            print(f"the runner ended with {error!r}")  # noqa: T201
 
     def ended(self, deadline_s: float = 60.0) -> BaseException | None:
         """Waits until it has ended, by itself or because it was told to; why, or None."""
@@ -187,7 +188,7 @@ class Bench(ABC):
         """The log does not answer, for long enough that records are not acknowledged in time."""
 
     def impatient(self) -> None:
-        """Members started from now on give up soon: on an acknowledgement, and on themselves when they stall."""
+        """Members started from now on give up soon on an acknowledgement."""
         return
 
     def make_topics(self) -> None:

@@ -195,7 +195,6 @@ class RunnerSuite:
                 stalled.set()
                 assert go_on.wait(60)
 
-        bench.impatient()
         zombie = bench.member(hooks=Hooks(before_commit=stall))
         bench.send(events)
         assert stalled.wait(30)
