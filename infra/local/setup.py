@@ -12,6 +12,7 @@ from infra.local.errors import StackError
 from infra.local.parts import kafka, registry, store
 from infra.local.parts.database import Database, dsn
 from infra.local.parts.part import Site
+from streams import config
 
 NOT_DURABLE = (
     "WARNING: the file system of {0} cannot write through (chattr +S): after a power loss the object store may have "
@@ -53,7 +54,9 @@ def _schemas(site: Site) -> None:
 
 
 def _buckets(site: Site) -> None:
-    buckets.ensure(site)
+    root, _, tiers = store.folders(site)
+    configured = config.load(site.config).section("store", config.Store)
+    buckets.ensure(configured, lambda bucket: buckets.move_to_tier(root / bucket, tiers / bucket))
     durable = store.is_durable(site)
     if durable != site.state.durable:
         state.write(site.home, msgspec.structs.replace(site.state, durable=durable))

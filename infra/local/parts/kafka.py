@@ -16,8 +16,16 @@ from infra.local.process import Launch
 from infra.local.tools import java
 
 LOG4J = Path(__file__).with_name("kafka-log4j2.properties")
-# Two cores and small heaps: the serial collector costs least. Kafka unmaps its indexes through sun.misc.Unsafe.
-JVM = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow", "-Djava.awt.headless=true")
+# Two cores and small heaps: the serial collector costs least. The other two quiet what Java 25 says of Kafka's use of
+# sun.misc.Unsafe and of its compression libraries.
+JVM = (
+    "-Xms64m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "--sun-misc-unsafe-memory-access=allow",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Djava.awt.headless=true",
+)
 
 _SILENT = logging.Logger("infra.local.kafka")
 _SILENT.addHandler(logging.NullHandler())
@@ -95,7 +103,6 @@ class Broker:
 
     def _settings(self, folder: Path) -> dict[str, str]:
         state = self._site.state
-        copies = min(state.brokers, 3)
         controllers = [f"{ports.HOST}:{state.ports[f'{name}-controller']}" for name in names(state.brokers)]
         return {
             "process.roles": "broker,controller",
@@ -106,41 +113,47 @@ class Broker:
             "inter.broker.listener.name": "CLIENTS",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(folder / "log"),
-            # Topics come from topics.yaml and from nowhere else.
-            "auto.create.topics.enable": "false",
-            "default.replication.factor": str(copies),
-            "min.insync.replicas": str(max(1, copies - 1)),
-            "offsets.topic.replication.factor": str(copies),
-            "offsets.topic.num.partitions": "6",
-            "transaction.state.log.replication.factor": str(copies),
-            "transaction.state.log.min.isr": str(max(1, copies - 1)),
-            "share.coordinator.state.topic.replication.factor": str(copies),
-            "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
-            # KIP-848. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
-            "group.consumer.session.timeout.ms": "10000",
-            "group.consumer.min.session.timeout.ms": "6000",
-            "group.consumer.heartbeat.interval.ms": "2000",
-            "group.consumer.min.heartbeat.interval.ms": "1000",
-            "group.initial.rebalance.delay.ms": "0",
-            # Two cores.
-            "num.network.threads": "2",
-            "num.io.threads": "4",
-            "num.replica.fetchers": "1",
-            "num.recovery.threads.per.data.dir": "2",
-            "background.threads": "2",
-            "log.cleaner.threads": "1",
-            "log.cleaner.dedupe.buffer.size": "16777216",
+            **settings(state.brokers),
         }
+
+
+def settings(brokers: int) -> dict[str, str]:
+    """What is the same wherever the brokers run. Addresses and folders are the caller's."""
+    copies = min(brokers, 3)
+    return {
+        # Topics come from topics.yaml and from nowhere else.
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": str(copies),
+        "min.insync.replicas": str(max(1, copies - 1)),
+        "offsets.topic.replication.factor": str(copies),
+        "offsets.topic.num.partitions": "6",
+        "transaction.state.log.replication.factor": str(copies),
+        "transaction.state.log.min.isr": str(max(1, copies - 1)),
+        "share.coordinator.state.topic.replication.factor": str(copies),
+        "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
+        # KIP-848. A killed member's partitions move on after ten seconds; Kafka's own 45 are for wide networks.
+        "group.consumer.session.timeout.ms": "10000",
+        "group.consumer.min.session.timeout.ms": "6000",
+        "group.consumer.heartbeat.interval.ms": "2000",
+        "group.consumer.min.heartbeat.interval.ms": "1000",
+        "group.initial.rebalance.delay.ms": "0",
+        # Two cores.
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "num.replica.fetchers": "1",
+        "num.recovery.threads.per.data.dir": "2",
+        "background.threads": "2",
+        "log.cleaner.threads": "1",
+        "log.cleaner.dedupe.buffer.size": "16777216",
+        # A broker that starts waits for its next heartbeat before it serves.
+        "broker.heartbeat.interval.ms": "500",
+    }
 
 
 def admin(servers: str) -> AdminClient:
     """An administration client that keeps librdkafka's connection errors to itself: the caller reports."""
-    settings: dict[str, str | int | float | bool] = {
-        "bootstrap.servers": servers,
-        "log_level": 0,
-        "socket.timeout.ms": 10000,
-    }
-    return AdminClient(settings, logger=_SILENT)
+    client: dict[str, str | int | float | bool] = {"bootstrap.servers": servers, "log_level": 0}
+    return AdminClient(client, logger=_SILENT)
 
 
 def _escaped(value: str) -> str:

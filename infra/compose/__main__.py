@@ -1,0 +1,90 @@
+"""What runs once, before the services: `python -m infra.compose folders`, then `python -m infra.compose setup`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+
+from consumers.catalog.migrate import MigrationChanged, migrate
+from infra.local import buckets, durable, topics
+from infra.local.errors import StackError
+from streams import config, registry
+from streams.protected_keys import create_key_file
+from streams.schema_ids import write_ids
+from streams.step import Away
+
+ETC = Path("/etc/radstream")
+OBJECTS = Path("/objects")
+REGISTRY = Path("/registry")
+ACCOUNT = 10001  # the user of the image, see Dockerfile
+WAIT_S_MAX = 180
+SECRETS = ("RADSTREAM_STORE_SECRET", "RADSTREAM_DATABASE_PASSWORD")
+
+
+def main() -> None:
+    steps = {"folders": folders, "setup": setup}
+    if len(sys.argv) != 2 or sys.argv[1] not in steps:
+        sys.exit("usage: python -m infra.compose folders|setup")
+    try:
+        steps[sys.argv[1]]()
+    except (StackError, config.ConfigError, registry.RegistryRefused, MigrationChanged) as error:
+        sys.exit(f"radstream: {error}")
+
+
+def folders() -> None:
+    """Before the store starts: folders that are written through, the site's keys, the configuration."""
+    for folder in (OBJECTS / "root", OBJECTS / "versions"):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not durable.make_synchronous(folder):
+            say("WARNING: the volume of the object store cannot write through (chattr +S): not fit for patients")
+    durable.make_synchronous(REGISTRY)
+    REGISTRY.chmod(0o777)  # the registry's image runs as a user of its own
+    text = Path(__file__).with_name("radstream.toml").read_text(encoding="utf-8")
+    for name in SECRETS:
+        text = text.replace(f"@{name}@", os.environ[name])
+    (ETC / "radstream.toml").write_text(text, encoding="utf-8")
+    if not (ETC / "site-keys").exists():
+        create_key_file(ETC / "site-keys")
+    for path in (ETC, ETC / "radstream.toml", ETC / "site-keys"):
+        os.chown(path, ACCOUNT, ACCOUNT)
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def setup() -> None:
+    """Once the servers are there: topics, schemas, buckets, tables."""
+    read = config.load(ETC / "radstream.toml")
+    servers = read.section("kafka", config.Kafka).bootstrap
+    url = read.section("registry", config.Registry).url
+    wait("the broker", lambda: topics.ensure(servers, brokers=1), StackError, KafkaException)
+    wait("the registry", lambda: write_ids(ETC / "schema_ids.json", registry.register(url)), registry.RegistryAway)
+    wait("the store", lambda: buckets.ensure(read.section("store", config.Store)), StackError)
+    dsn = f"postgresql://radstream:{os.environ[SECRETS[1]]}@postgres/radstream"
+    wait("the database", lambda: (migrate(dsn, "before"), migrate(dsn, "after")), Away)
+
+
+def wait(what: str, step: Callable[[], object], *away: type[Exception]) -> None:
+    """Tries a step until it is done. Raises StackError at the deadline."""
+    end = time.monotonic() + WAIT_S_MAX
+    say(f"waiting for {what}")
+    while True:
+        try:
+            step()
+        except away as error:
+            if time.monotonic() > end:
+                raise StackError(f"{what} is not there after {WAIT_S_MAX} s: {error}") from None
+            time.sleep(1)
+        else:
+            return
+
+
+def say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()
