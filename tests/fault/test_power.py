@@ -1,0 +1,98 @@
+"""The power goes in the middle of a run: broker, store and database keep what they acknowledged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from infra.local import process
+from infra.local.process import Running
+from radstream.phantom import encoded
+from tests.pipeline_run import Load, run
+from tests.power import PowerDisk
+from tests.running_stack import RunningStack, new_home
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
+
+SEED = 21
+SLICES = (2, 60, 60)
+DISK_BYTES = 3 << 30
+
+
+@pytest.fixture
+def disk() -> Iterator[PowerDisk]:
+    folder = new_home()
+    try:
+        made = PowerDisk(folder, DISK_BYTES)
+    except (OSError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(folder)
+        pytest.skip(f"no disk to cut the power of, it needs root, loop devices and ext4 ({type(error).__name__})")
+    yield made
+    made.remove()
+    shutil.rmtree(folder)
+
+
+def test_a_cut_loses_what_was_not_synced_and_nothing_else(disk: PowerDisk) -> None:
+    """The control: a test that could not lose anything would prove nothing."""
+    with (disk.path / "synced").open("wb") as file:
+        file.write(b"kept")
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(disk.path, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    (disk.path / "not-synced").write_bytes(b"lost")
+    disk.cut()
+    disk.pull_out()
+    disk.plug_in()
+    assert (disk.path / "synced").read_bytes() == b"kept"
+    assert not (disk.path / "not-synced").exists()
+    disk.pull_out()
+
+
+def test_nothing_acknowledged_is_lost_when_the_power_goes(disk: PowerDisk) -> None:
+    items = list(encoded(SEED, SLICES, matrix=128))
+    undisturbed = undisturbed_checksum(items)
+    stack = RunningStack(disk.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    stack.up()
+
+    def cut_and_start_again(load: Load) -> None:
+        load.wait_for(len(items) // 2)
+        running = [msgspec.json.decode(file.read_bytes(), type=Running) for file in (stack.home / "run").iterdir()]
+        disk.cut()
+        for part in running:
+            process.kill(part)
+        wait_until(lambda: pulled_out(disk), "the last process to let go of the disk")
+        disk.plug_in()
+        stack.up()
+
+    try:
+        assert run(stack, items, cut_and_start_again).total == undisturbed
+    finally:
+        stack.down()
+        wait_until(lambda: pulled_out(disk), "the last process to let go of the disk")
+
+
+def undisturbed_checksum(items: list) -> str:
+    stack = RunningStack(new_home())
+    try:
+        stack.up()
+        return run(stack, items, disturb=lambda _: None).total
+    finally:
+        stack.down()
+        shutil.rmtree(stack.home)
+
+
+def pulled_out(disk: PowerDisk) -> bool:
+    try:
+        disk.pull_out()
+    except subprocess.CalledProcessError:
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""A load sent through a whole stack, and what must be true of it in the end."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from consumers.catalog.checksum import Checksum, checksum
+from consumers.catalog.config import Settings as Catalog
+from consumers.catalog.database import snapshot
+from producers.dicom_router.part10 import stored_file
+from radstream.flow import Flow, Gauge
+from radstream.items import Item
+from radstream.sending import SUCCESS, SendResult, Sent, send_items
+from radstream.store_scu import Target
+from streams.config import Kafka, Store
+from streams.events import ObjectRef
+from streams.kafka_log import KafkaLog
+from streams.objects import Absent, Damaged
+from streams.s3 import S3Store
+from tests.running_stack import RunningStack
+
+# A part that was killed is back within half a minute; a sender that gives up before proves nothing.
+RETRIES = 60
+SETTLED_S_MAX = 180.0
+
+
+def router_of(stack: RunningStack) -> Target:
+    return Target("RADSTREAM", "127.0.0.1", stack.ports["router"])
+
+
+class Load:
+    """Items on their way, sent by a thread of their own. `acknowledged` grows as answers of 0x0000 come."""
+
+    def __init__(self, stack: RunningStack, items: Sequence[Item], associations: int = 4) -> None:
+        self._items = {item.name: item for item in items}
+        self.acknowledged: list[Item] = []
+        self._more = threading.Condition()
+        self._pool = ThreadPoolExecutor(1)
+        self._result = self._pool.submit(
+            send_items, items, router_of(stack), associations=associations, retries=RETRIES, on_sent=self._sent
+        )
+
+    def _sent(self, sent: Sent) -> None:
+        with self._more:
+            if sent.status == SUCCESS:
+                self.acknowledged.append(self._items[sent.name])
+            self._more.notify_all()
+
+    def wait_for(self, count: int, deadline_s: float = 120.0) -> None:
+        """Until so many are acknowledged, or the sender has ended."""
+        with self._more:
+            reached = self._more.wait_for(lambda: len(self.acknowledged) >= count or self._result.done(), deadline_s)
+        assert reached, f"only {len(self.acknowledged)} of {count} acknowledged in {deadline_s:g} s"
+
+    def finish(self, deadline_s: float = 300.0) -> SendResult:
+        try:
+            return self._result.result(deadline_s)
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def settled(stack: RunningStack) -> Flow:
+    """Waits until every group has read everything. Fails with the lags that are left."""
+    log = KafkaLog(stack.config.section("kafka", Kafka))
+    flow = Gauge(log).wait_until_still(lambda: True, SETTLED_S_MAX)
+    assert flow.is_still, f"still waiting after {SETTLED_S_MAX:g} s: {flow.lag}"
+    return flow
+
+
+def catalog_checksum(stack: RunningStack) -> Checksum:
+    with snapshot(stack.config.section("catalog", Catalog).dsn) as cursor:
+        return checksum(cursor)
+
+
+def lost(stack: RunningStack, acknowledged: Sequence[Item]) -> list[str]:
+    """The acknowledged items that are not in the store, byte for byte, under a key with their hash."""
+    store = S3Store(stack.config.section("store", Store))
+    keys = {key.rpartition("/")[2].removesuffix(".dcm"): key for key, _ in store.keys("hot", "")}
+    missing = []
+    for item in acknowledged:
+        file = stored_file(item.sop_class, item.sop_instance, item.transfer_syntax, item.data_set())
+        digest = hashlib.sha256(file).hexdigest()
+        if digest not in keys or not is_whole(store, keys[digest], len(file), digest):
+            missing.append(item.name)
+    return missing
+
+
+def is_whole(store: S3Store, key: str, size: int, digest: str) -> bool:
+    try:
+        store.read(ObjectRef(tenant="", store="hot", key=key, length=size, size=size, sha256=digest))
+    except (Absent, Damaged):
+        return False
+    return True
+
+
+def run(stack: RunningStack, items: Sequence[Item], disturb: Callable[[Load], None]) -> Checksum:
+    """Sends, disturbs, waits until all is still; asserts that nothing acknowledged is lost."""
+    load = Load(stack, items)
+    disturb(load)
+    result = load.finish()
+    assert result.statuses == {"0000": len(items)}, result
+    settled(stack)
+    assert lost(stack, load.acknowledged) == []
+    return catalog_checksum(stack)

@@ -1,0 +1,55 @@
+"""A disk whose power can be cut: what was not fsynced is gone (docs/decisions/0006)."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+# _IOR('X', 125, __u32), and "without flushing the log".
+EXT4_IOC_SHUTDOWN = 0x8004587D
+NO_LOG_FLUSH = 2
+_LAZY = 2
+
+
+class PowerDisk:
+    """An ext4 file system in a file, mounted on a loop device. Needs root."""
+
+    def __init__(self, folder: Path, size_bytes: int) -> None:
+        """Raises OSError or CalledProcessError where this machine cannot."""
+        self._image = folder / "disk.img"
+        self.path = folder / "disk"
+        self.path.mkdir()
+        with self._image.open("wb") as image:
+            image.truncate(size_bytes)
+        _run("mkfs.ext4", "-q", "-F", str(self._image))
+        self.plug_in()
+
+    def plug_in(self) -> None:
+        """Mounts: the journal's recovery is what a machine does when the power is back."""
+        _run("mount", "-o", "loop", str(self._image), str(self.path))
+        self.path.chmod(0o755)
+
+    def cut(self) -> None:
+        """From now on nothing reaches the disk, and nothing can be read."""
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(folder, EXT4_IOC_SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
+        finally:
+            os.close(folder)
+
+    def pull_out(self) -> None:
+        """Unmounts; whoever still had files open must have been ended."""
+        _run("umount", str(self.path))
+
+    def remove(self) -> None:
+        ctypes.CDLL(None).umount2(os.fsencode(self.path), _LAZY)
+        self._image.unlink(missing_ok=True)
+        self.path.rmdir()
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
