@@ -72,11 +72,13 @@ def run(name: str, kind: type[S], main: Callable[[Context, S], None]) -> None:
     parser = argparse.ArgumentParser(prog=f"radstream {name}")
     parser.add_argument("--config", type=Path, help=f"configuration file; else ${configuration.ENVIRONMENT}")
     path = parser.parse_args().config
+    # At once: what goes wrong before the configuration is read is not to be printed with its text either.
+    logs.configure(name)
     sys.exit(_guarded(name, lambda: _run(name, kind, main, path)))
 
 
 def _guarded(name: str, body: Callable[[], None]) -> int:
-    """What ended the service, as an exit code and one line for a person."""
+    """What ended the service, as an exit code and one line for a person. Logs are set up by then."""
     log = structlog.get_logger()
     try:
         body()
