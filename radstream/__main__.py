@@ -8,6 +8,7 @@ import click
 
 from radstream.errors import Failure
 from radstream.lazy import LazyGroup
+from streams import logs
 from streams.config import ConfigError
 
 COMMANDS = {
@@ -35,6 +36,8 @@ def cli() -> None:
 
 def main() -> None:
     """Runs a command. What a person can mend ends as one message and exit code 1, without a stack trace."""
+    # On stderr, and without the texts of exceptions: stdout is for facts.
+    logs.configure("radstream", "warning")
     try:
         cli(standalone_mode=True)
     except (Failure, ConfigError) as error:
