@@ -84,6 +84,12 @@ class SchemaIds:
         return self.ids.get((schema.subject, schema.version), 0)
 
 
+# msgspec (0.22) works out a Struct at its first use, and a second thread that uses it meanwhile crashes the process.
+# So all of them are worked out here: an import is done by one thread.
+for _kind in EVENTS.values():
+    msgspec.json.Decoder(_kind)
+
+
 @cache
 def _parsed(subject: str, version: int) -> Any:
     return fastavro.parse_schema(load_subjects()[subject].version(version).definition)
