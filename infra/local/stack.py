@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from infra.local import founding, ports, process, settings_file, setup, state
+from infra.local import durable, founding, ports, process, settings_file, setup, state
 from infra.local import home as homes
 from infra.local.errors import StackError
 from infra.local.parts.database import Database
@@ -67,6 +67,9 @@ class Stack:
             for wave in self._waves():
                 started += self._start([part for part in wave if part.name in chosen])
                 setup.after(self._site(), self.running())
+                if started:
+                    # Before anything is acknowledged: what it will stand on is on the disk.
+                    durable.sync(self.home)
             setup.finish(self._site(), self.running())
             return tuple(started)
 
