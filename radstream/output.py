@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+_WIDTH_OF_FILES = 160
 
 
 def print_json(facts: Any) -> None:
@@ -43,4 +46,5 @@ def show(as_json: bool, facts: Any, table: Callable[[], None]) -> None:
 
 def console() -> Console:
     """A console on stdout as it is now; markup is off, so that nothing printed is taken for a command to it."""
-    return Console(markup=False, highlight=False)
+    # A file or a pipe has no width; rich would take 80 and break topic names.
+    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
