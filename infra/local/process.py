@@ -97,16 +97,29 @@ def reap() -> None:
     _children[:] = [child for child in _children if child.poll() is None]
 
 
-def stop(process: Running, how: signal.Signals, deadline_s: float) -> bool:
-    """Asks, waits, and kills what is left with everything it started. Returns whether asking was enough."""
-    family = _family(process)
+@dataclass(frozen=True)
+class Ending:
+    """A process that was asked to end, and what it had started until then."""
+
+    process: Running
+    family: Sequence[psutil.Process]
+
+
+def ask(process: Running, how: signal.Signals) -> Ending:
+    """Asks a process to end, without waiting: several may end together."""
+    ending = Ending(process, _family(process))
     if is_alive(process):
         _send(process.pid, how)
-    asked = _wait(process, deadline_s)
+    return ending
+
+
+def end(ending: Ending, deadline_s: float) -> bool:
+    """Waits, and kills what is left with everything it started. Returns whether asking was enough."""
+    asked = _wait(ending.process, deadline_s)
     if not asked:
-        _send(process.pid, signal.SIGKILL)
-        _wait(process, KILL_S_MAX)
-    _kill(family)
+        _send(ending.process.pid, signal.SIGKILL)
+        _wait(ending.process, KILL_S_MAX)
+    _kill(ending.family)
     return asked
 
 

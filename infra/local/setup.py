@@ -21,7 +21,7 @@ NOT_DURABLE = (
 )
 
 
-def after(site: Site, running: Collection[str]) -> None:
+def servers(site: Site, running: Collection[str]) -> None:
     """Sets up each server that runs. Raises StackError."""
     steps: dict[str, Callable[[Site], None]] = {
         "kafka": _topics,

@@ -63,13 +63,13 @@ class Stack:
             founding.found(self.home, brokers)
             settings_file.ensure(self._site())
             chosen = self._chosen(parts)
-            started: list[str] = []
-            for wave in self._waves():
-                started += self._start([part for part in wave if part.name in chosen])
-                setup.after(self._site(), self.running())
-                if started:
-                    # Before anything is acknowledged: what it will stand on is on the disk.
-                    durable.sync(self.home)
+            servers, services = self._waves()
+            started = self._start([part for part in servers if part.name in chosen])
+            setup.servers(self._site(), self.running())
+            if started:
+                # Before anything is acknowledged: what it will stand on is on the disk.
+                durable.sync(self.home)
+            started += self._start([part for part in services if part.name in chosen])
             setup.finish(self._site(), self.running())
             return tuple(started)
 
@@ -118,7 +118,7 @@ class Stack:
     def _site(self) -> Site:
         return Site(self.home, self.state, self._say)
 
-    def _waves(self) -> tuple[tuple[Part, ...], ...]:
+    def _waves(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         """Servers first, then our services. Within a wave nothing needs another, so all start at once."""
         site = self._site()
         brokers = (Broker(site, number) for number in range(1, site.state.brokers + 1))
@@ -187,25 +187,29 @@ class Stack:
         self._say(f"{part.name}: ready")
 
     def _stopped(self, chosen: Collection[str]) -> tuple[str, ...]:
-        stopped = []
-        for part in reversed([part for wave in self._waves() for part in wave]):
-            if part.name in chosen and (record := self._record(part.name)):
-                self._stop(part, record)
+        """Services first, then servers. A wave ends together: a quorum of brokers cannot be left one by one."""
+        stopped: list[str] = []
+        for wave in reversed(self._waves()):
+            ending = [
+                (part, process.ask(record, part.stop_signal))
+                for part in reversed(wave)
+                if part.name in chosen and (record := self._record(part.name))
+            ]
+            if ending:
+                self._say(f"stopping {', '.join(part.name for part, _ in ending)}")
+            for part, asked in ending:
+                if not process.end(asked, part.stop_s_max):
+                    self._say(f"{part.name}: did not stop in {part.stop_s_max:.0f} s and was killed")
+                self._record_path(part.name).unlink(missing_ok=True)
                 stopped.append(part.name)
+        process.reap()
         return tuple(stopped)
 
     def _end_what_is_recorded(self) -> None:
         """Without the state nobody knows which part is which; its data goes anyway."""
         for path in (self.home / "run").glob("*.json"):
             if record := self._record(path.stem):
-                process.stop(record, signal.SIGTERM, WIPE_S_MAX)
-        process.reap()
-
-    def _stop(self, part: Part, record: Running) -> None:
-        self._say(f"{part.name}: stopping")
-        if not process.stop(record, part.stop_signal, part.stop_s_max):
-            self._say(f"{part.name}: did not stop in {part.stop_s_max:.0f} s and was killed")
-        self._record_path(part.name).unlink(missing_ok=True)
+                process.end(process.ask(record, signal.SIGTERM), WIPE_S_MAX)
         process.reap()
 
     def _tail(self, part: str) -> str:

@@ -113,7 +113,7 @@ def test_what_does_not_stop_is_killed_with_all_it_started(tmp_path: Path) -> Non
     log = tmp_path / "log"
     running = process.start(Launch(["/bin/sh", "-c", script]), log, tmp_path)
     wait_until(lambda: "up" in log.read_text(), "the shell to start its child")
-    assert process.stop(running, signal.SIGTERM, deadline_s=0.2) is False
+    assert process.end(process.ask(running, signal.SIGTERM), deadline_s=0.2) is False
     process.reap()
     left = subprocess.run(["ps", "-o", "pid=", "-g", str(running.pid)], capture_output=True, text=True, check=False)
     assert left.stdout.split() == []
