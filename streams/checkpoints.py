@@ -17,6 +17,7 @@ from streams.objects import Absent, Damaged, ObjectStore
 from streams.step import NewObject
 
 STORE = "hot"
+_BASE64_URL = str.maketrans("+/", "-_")
 _NAME = re.compile(r"/([0-9]{20})-([0-9a-f]{64})\Z")
 
 
@@ -29,7 +30,8 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
 
 def prefix(tenant: str, step: str, partition: int, topic_id: str) -> str:
     """Where the checkpoints of one partition lie. A recreated topic has another id, and so none. `v1` is the format."""
-    return f"{tenant}/checkpoints/{step}/{partition}/{topic_id}/v1/"
+    # Ids are Base64 (RFC 4648 section 4), whose slashes would make empty names in a key; section 5 has none.
+    return f"{tenant}/checkpoints/{step}/{partition}/{topic_id.translate(_BASE64_URL)}/v1/"
 
 
 def save(store: ObjectStore, tenant: str, under: str, checkpoint: Checkpoint) -> None:

@@ -235,6 +235,12 @@ def test_a_checkpoint_gives_the_same_state_as_the_whole_output(world: World) -> 
     assert folded(world, world.store) == folded(world, MemoryStore())
 
 
+def test_a_topic_id_with_slashes_makes_no_empty_name_in_a_key() -> None:
+    assert prefix(TENANT, "revisions", 3, "s//v9c+DTzuz6XXD1Aa7Bw") == (
+        "hospital/checkpoints/revisions/3/s__v9c-DTzuz6XXD1Aa7Bw/v1/"
+    )
+
+
 def test_a_checkpoint_that_cannot_be_read_is_passed_over(world: World) -> None:
     member = world.member()
     for study in range(8):
