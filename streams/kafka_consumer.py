@@ -58,24 +58,33 @@ class KafkaConsumer:
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def poll(self, records_max: int, timeout_s: float) -> Sequence[Record]:
+        """What was fetched is always handed over: a failure that comes with it is raised by the next call."""
+        self._raise_failure()
         first = self._consumer.poll(timeout_s)
-        self._raise_failure()
-        if first is None:
-            return ()
         # `consume` would wait for the whole number: it only takes what is there.
-        more = self._consumer.consume(records_max - 1, 0) if records_max > 1 else []
-        self._raise_failure()
-        return [self._record(message) for message in (first, *more)]
+        more = self._consumer.consume(records_max - 1, 0) if first is not None and records_max > 1 else []
+        records = self._records([first, *more] if first is not None else [])
+        if not records:
+            self._raise_failure()
+        return records
+
+    def _records(self, messages: Sequence[Any]) -> list[Record]:
+        records = []
+        for message in messages:
+            if (error := message.error()) is None:
+                records.append(to_record(message, self._ids[message.topic()]))
+                continue
+            what = f"read of {message.topic()}/{message.partition()} at {message.offset()}"
+            self._failure = translated(error, what)
+            if not isinstance(self._failure, LogAway):
+                # The consumer ends with this one: what comes after it is read again by whoever is next.
+                break
+        return records
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-
-    def _record(self, message: Any) -> Record:
-        if (error := message.error()) is not None:
-            raise translated(error, f"read of {message.topic()}/{message.partition()} at {message.offset()}")
-        return to_record(message, self._ids[message.topic()])
 
     def _on_error(self, error: KafkaError) -> None:
         failure = translated(error, f"group {self._group}")
