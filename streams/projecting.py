@@ -18,7 +18,7 @@ from streams.backoff import Backoff
 from streams.config import Section
 from streams.deadletters import DeadLetterLimit, dead_letter
 from streams.events import Event
-from streams.log import Fenced, LogAway, TopicPartition
+from streams.log import Fenced, LogAway, LogRefused, TopicPartition
 from streams.projecting_batch import Batch
 from streams.service import Context
 from streams.step import Away, Input, LedgerMoved, Projection, TopicChanged
@@ -219,7 +219,7 @@ class ProjectionRunner:
         """For display only: what Kafka does not take now, it takes with the next, and what is fenced is nobody's."""
         self._committed_s = self._context.clock.monotonic()
         if self._uncommitted:
-            with suppress(Fenced, LogAway):
+            with suppress(Fenced, LogAway, LogRefused):
                 self._consumer.commit(self._uncommitted)
                 self._uncommitted = {}
 

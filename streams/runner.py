@@ -21,15 +21,14 @@ from streams.deadletters import DeadLetterLimit
 from streams.flow import Flow, Item
 from streams.generation import StepIdentity
 from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, TopicPartition
-from streams.parking import retry_topic, unparked
 from streams.pool import Pool
-from streams.result import Dead, Result
+from streams.result import Result
+from streams.runner_intake import Intake
 from streams.runner_outcomes import Outcomes
 from streams.runner_settings import RunnerSettings
 from streams.service import Context
 from streams.step import Step, TopicChanged
 from streams.stop import Stop
-from streams.wire import Record, Undecodable
 from streams.working import Worker
 
 _POLL_RECORDS_MAX = 256
@@ -53,9 +52,9 @@ class Runner:
         self._settings = settings or RunnerSettings()
         self._group = step.name
         self._topics = load_topics().read_by(self._group)
-        self._retry = retry_topic(self._group)
+        self._intake = Intake(self._group, context.clock)
         self._flows: dict[TopicPartition, Flow] = {}
-        self._topic_ids: dict[str, str] = {}
+        self._log_is_away = False
         self._woken: SimpleQueue[tuple[Chunk, list[Result] | BaseException] | None] = SimpleQueue()
         self._chunks = 0
         self._committed_s = 0.0
@@ -119,30 +118,12 @@ class Runner:
         except LogAway as error:
             structlog.get_logger().warning("log_away", reason=str(error))
             self._context.health.ready("log", False, "the log does not answer; waiting for it")
+            self._log_is_away = True
             self._wait(_AWAY_S)
             return
-        if records:
-            self._context.health.ready("log", True)
         for record in records:
             if (flow := self._flows.get(TopicPartition(record.topic, record.partition))) is not None:
-                flow.accept(self._item(record))
-
-    def _item(self, record: Record) -> Item:
-        known = self._topic_ids.setdefault(record.topic, record.topic_id)
-        if known != record.topic_id:
-            raise TopicChanged(
-                f"{record.topic} was deleted and created again (id {known}, now {record.topic_id}); "
-                f"decide what group {self._group} is to read of it, then start the service again"
-            )
-        if record.topic != self._retry:
-            return Item(record, record.offset)
-        try:
-            waiting = unparked(record)
-        except Undecodable as error:
-            return Item(record, record.offset, result=Dead(str(error)))
-        wait_s = waiting.not_before_ms / 1000 - self._context.clock.now().timestamp()
-        due_s = self._context.clock.monotonic() + wait_s
-        return Item(waiting.record, record.offset, attempt=waiting.attempt, due_s=due_s)
+                flow.accept(self._intake.item(record))
 
     def _hand_out(self) -> None:
         """Gives idle threads work: the most urgent lane first, within a lane the partition with the least in hand."""
@@ -231,6 +212,8 @@ class Runner:
             structlog.get_logger().warning("commit_waits", reason=str(error))
         self._committed_s = self._context.clock.monotonic()
         self._measure()
+        if self._log_is_away:
+            self._ask_the_log()
 
     def _commit(self, flows: Collection[Flow]) -> None:
         """Raises Fenced, LogAway."""
@@ -239,6 +222,13 @@ class Runner:
             self._consumer.commit(ends)
             for flow in flows:
                 flow.committed = ends.get(flow.name, flow.committed)
+
+    def _ask_the_log(self) -> None:
+        """The client mends its connections by itself, and says nothing when it has."""
+        with suppress(LogAway):
+            self._context.log.partitions(self._topics[0])
+            self._log_is_away = False
+            self._context.health.ready("log", True)
 
     def _measure(self) -> None:
         flows = self._flows.values()
@@ -251,7 +241,7 @@ class Runner:
     def _on_assign(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         structlog.get_logger().info("partitions_assigned", count=len(partitions))
         for name in partitions:
-            self._flows[name] = Flow(name, _rank(name.topic), ordered=name.topic != self._retry)
+            self._flows[name] = self._intake.flow(name)
         return {}
 
     def _on_revoke(self, partitions: Sequence[TopicPartition], lost: bool) -> None:
@@ -290,10 +280,3 @@ class Runner:
             self._commit(flows)
         self._abandon(list(self._flows))
         self._consumer.close()
-
-
-def _rank(topic: str) -> int:
-    """The place of a topic's lane in the order of urgency; what has no suffix is routine."""
-    lanes = load_topics().lanes
-    suffix = topic.rpartition(".")[2]
-    return lanes.index(suffix if suffix in lanes else "routine")

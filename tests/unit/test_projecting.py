@@ -1,0 +1,201 @@
+"""The runner of projections, on the fake log: the ledger alone says what was read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streams.config import Config, Site
+from streams.events import Event
+from streams.log import LogRefused, TopicPartition
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.projecting import ProjectingSettings, ProjectionRunner
+from streams.service import Context
+from streams.step import Away, Input, LedgerMoved, TopicChanged
+from streams.stop import Stop
+from streams.wire import SchemaIds, encode
+from tests.event_streams import new_log
+from tests.runner_bench import RECEIVED, arrivals
+from tests.waiting import wait_until
+
+DEAD = "imaging.deadletter.catalog"
+QUICK = ProjectingSettings(wait_s=0.02, wait_s_max=0.1, dead_letters_max=3)
+
+
+class Table:
+    """A projection into memory, with a ledger that is compared and set."""
+
+    name = "catalog"
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+        self.ledger: dict[TopicPartition, int] = {}
+        self.sizes: list[int] = []
+        self.away = threading.Event()
+        self.asked_while_away = threading.Event()
+
+    def positions(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        self._reach()
+        return {name: self.ledger[name] for name in partitions if name in self.ledger}
+
+    def apply(self, batch: Sequence[Input[Event]], ends: Mapping[TopicPartition, int]) -> None:
+        self._reach()
+        for item in batch:
+            if item.record.offset < self.ledger.get(TopicPartition(item.record.topic, item.record.partition), 0):
+                raise LedgerMoved("the ledger is ahead")
+        self.rows += [item.event.meta.event_id for item in batch]
+        self.sizes.append(len(batch))
+        self.ledger.update(ends)
+
+    def _reach(self) -> None:
+        if self.away.is_set():
+            self.asked_while_away.set()
+            raise Away
+
+
+class Running:
+    def __init__(self, log: MemoryLog, table: Table) -> None:
+        site = Site(tenant="general", site="north")
+        self.context = Context("catalog", Config(Path(), "", {}), site, log, MemoryStore(), SchemaIds())
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, args=(ProjectionRunner(self.context, table, QUICK),))
+        self.thread.start()
+
+    def _run(self, runner: ProjectionRunner) -> None:
+        try:
+            runner.run()
+        except (Stop, TopicChanged, LogRefused) as error:
+            self.error = error
+
+    def ended(self) -> BaseException | None:
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        return self.error
+
+    def stop(self) -> None:
+        self.context.stopping.set()
+        assert self.ended() is None
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    return new_log()
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def running(log: MemoryLog, table: Table) -> Iterator[Running]:
+    started = Running(log, table)
+    yield started
+    started.context.stopping.set()
+    started.thread.join(30)
+
+
+def write(log: MemoryLog, events: Sequence[Event]) -> list[str]:
+    producer = log.producer()
+    for event in events:
+        producer.send(encode(event, SchemaIds(), source="test")).result()
+    return sorted(event.meta.event_id for event in events)
+
+
+def test_every_record_is_applied_once_in_batches(log: MemoryLog, table: Table) -> None:
+    expected = write(log, arrivals(6, 50))
+    running = Running(log, table)
+    wait_until(lambda: len(table.rows) == 300, "all rows")
+    running.stop()
+    assert sorted(table.rows) == expected
+    assert len(table.sizes) < 30, "records of several partitions share a transaction"
+    committed = log.committed("catalog", list(table.ledger))
+    assert committed == table.ledger, "the group's offsets show how far it is"
+
+
+def test_reading_starts_where_the_ledger_is_and_not_where_the_group_is(log: MemoryLog, table: Table) -> None:
+    events = arrivals(1, 60)
+    expected = write(log, events)
+    first = Running(log, table)
+    wait_until(lambda: len(table.rows) == 60, "all rows")
+    first.stop()
+    empty, half = Table(), Table()
+    half.ledger = dict.fromkeys(table.ledger, 30)
+    for projection, rows in ((empty, 60), (half, 30)):
+        again = Running(log, projection)
+        wait_until(lambda: len(projection.rows) == rows, "the rows that are missing")  # noqa: B023 - called at once
+        again.stop()
+    assert sorted(empty.rows) == expected
+    assert half.rows == [event.meta.event_id for event in events[30:]]
+
+
+def test_while_the_database_is_away_the_same_batch_waits(log: MemoryLog, table: Table, running: Running) -> None:
+    wait_until(lambda: not running.context.health.failing().keys() - {"started"}, "a start")
+    table.away.set()
+    expected = write(log, arrivals())
+    assert table.asked_while_away.wait(30)
+    wait_until(lambda: "database" in running.context.health.failing(), "readiness saying so")
+    assert table.rows == []
+    table.away.clear()
+    wait_until(lambda: sorted(table.rows) == expected, "all rows")
+    wait_until(lambda: "database" not in running.context.health.failing(), "readiness being back")
+
+
+def test_a_ledger_that_somebody_moved_stops_the_projection(log: MemoryLog, table: Table, running: Running) -> None:
+    events = arrivals(1, 4)
+    write(log, events[:3])
+    wait_until(lambda: len(table.rows) == 3, "the first rows")
+    (name,) = table.ledger
+    table.ledger[name] = 10
+    write(log, events[3:])
+    error = running.ended()
+    assert isinstance(error, Stop)
+    assert "start the service again" in error.reason
+
+
+def test_dead_letters_are_written_before_the_ledger_moves_past_them(log: MemoryLog, table: Table) -> None:
+    events = arrivals(1, 5)
+    good = [encode(event, SchemaIds(), source="test") for event in events]
+    producer = log.producer()
+    for message in (*good[:2], replace(good[2], value=b"garbage"), *good[3:]):
+        producer.send(message).result()
+    running = Running(log, table)
+    wait_until(lambda: len(table.rows) == 4, "the others")
+    running.stop()
+    assert sorted(table.ledger.values()) == [5]
+    names = [TopicPartition(DEAD, number) for number in range(log.partitions(DEAD))]
+    (dead,) = [record for name, (_, end) in log.bounds(names).items() for record in log.read(name, 0, end)]
+    assert (dead.value, dead.header("origin_topic"), dead.header("origin_offset")) == (b"garbage", RECEIVED, "2")
+
+
+def test_too_many_dead_letters_and_an_unknown_schema_stop_it(log: MemoryLog, table: Table) -> None:
+    producer = log.producer()
+    message = encode(arrivals(1, 1)[0], SchemaIds(), source="test")
+    for _ in range(4):
+        producer.send(replace(message, value=b"garbage")).result()
+    error = Running(log, table).ended()
+    assert isinstance(error, Stop)
+    assert "more than 3 dead letters" in error.reason
+    assert table.ledger == {}
+    fresh = new_log()
+    newer = tuple((name, b"9" if name == "schema_version" else value) for name, value in message.headers)
+    fresh.producer().send(replace(message, headers=newer)).result()
+    error = Running(fresh, table).ended()
+    assert isinstance(error, Stop)
+    assert "version 9" in error.reason
+
+
+def test_a_recreated_topic_stops_it(log: MemoryLog, table: Table, running: Running) -> None:
+    events = arrivals(1, 4)
+    write(log, events[:3])
+    wait_until(lambda: len(table.rows) == 3, "the first rows")
+    log.delete_topic(RECEIVED)
+    log.create_topic(RECEIVED, 6)
+    write(log, events[3:])
+    # Whether it looks while there is no topic, or after: it stops.
+    assert isinstance(running.ended(), TopicChanged | LogRefused)
