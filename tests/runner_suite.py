@@ -225,7 +225,7 @@ class RunnerSuite:
         bench.send(events)
         assert begun.wait(30)
         second = bench.member()
-        wait_until(lambda: bench.verdicts(), "the second member working on what the first let go")
+        wait_until(lambda: second.runner._flows, "a share for the second member while the first one's step hangs")
         first.context.stopping.set()
         assert first.ended() is None
         bench.until_done()
