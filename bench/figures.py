@@ -26,7 +26,6 @@ def _results(report: Report) -> list[tuple[str, ...]]:
         ("Images per second, first C-STORE to last catalog row with its copy", f"{report.instances_per_s:.1f}"),
         ("Seconds for all; of them sending", f"{report.seconds:.1f}; {report.sending_s:.1f}"),
         ("CPU for each image, everything on this machine", f"{report.cpu_ms_per_instance:.1f} ms"),
-        ("Of it the sender making the images", f"{report.generating_ms:.1f} ms"),
         ("C-STORE, p50 and p99", _times(report.c_store)),
         ("C-STORE to catalog row, p50 and p99", _times(report.c_store_to_catalog)),
         ("Lossless copies, share of the bytes sent", f"{100 * report.lossless_bytes / report.sent_bytes:.1f} %"),

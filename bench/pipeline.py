@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from secrets import randbelow
 
 from bench.machine import Machine, machine
@@ -34,8 +35,8 @@ SENDER = "sender (this command)"
 class Report:
     """`seconds` is from the first C-STORE to the last catalog row with a derivation.
 
-    CPU is user and system time in milliseconds for each instance; memory is the highest PSS in bytes. The sender's CPU
-    holds `generating_ms`, what making the images took of it.
+    CPU is user and system time in milliseconds for each instance; memory is the highest PSS in bytes, the sender's with
+    every image in it.
     """
 
     at: datetime
@@ -49,7 +50,6 @@ class Report:
     c_store_to_catalog: Latency
     cpu_ms_per_instance: float
     cpu_ms_by_process: Mapping[str, float]
-    generating_ms: float
     memory_bytes_by_process: Mapping[str, int]
     sent_bytes: int
     lossless_bytes: int
@@ -65,11 +65,9 @@ class Sender:
         self._progress = progress
         self.answers: list[Sent] = []
         self.began: dict[str, datetime] = {}
-        self.generating_s = 0.0
 
-    def send(self, study: Study) -> SendResult:
+    def send(self, items: Sequence[Item]) -> SendResult:
         """Raises Failure unless every image is acknowledged."""
-        items = [self._metered(item) for item in encoded(study.seed, study.slices, study.matrix)]
         by_name = {item.name: item.sop_instance for item in items}
 
         def settled(one: Sent) -> None:
@@ -85,14 +83,14 @@ class Sender:
             )
         return result
 
-    def _metered(self, item: Item) -> Item:
-        def data_set() -> bytes:
-            began_s = time.thread_time()
-            data = item.data_set()
-            self.generating_s += time.thread_time() - began_s
-            return data
 
-        return replace(item, data_set=data_set)
+def made(study: Study) -> list[Item]:
+    """Every image of the study, in memory: making them is not the pipeline's work and comes before the clock starts."""
+    items = []
+    for item in encoded(study.seed, study.slices, study.matrix):
+        data = item.data_set()
+        items.append(replace(item, data_set=partial(bytes, data)))
+    return items
 
 
 def study_of(instances: int) -> Study:
@@ -107,14 +105,15 @@ def measure(
     """Runs the measurement against running parts; `roots` are their process ids by name. Raises Failure."""
     with catalog_times(config) as catalog:
         warm_up = study_of(WARM_UP)
-        Sender(config, associations, lambda count: progress("warming up", count)).send(warm_up)
+        Sender(config, associations, lambda count: progress("warming up", count)).send(made(warm_up))
         _wait(catalog, warm_up, lambda count: progress("warming up", count))
         study = study_of(instances)
+        items = made(study)
         sender = Sender(config, associations, lambda count: progress("sent", count))
         meter = Meter({**roots, SENDER: os.getpid()})
         with meter.running():
             began, began_s = datetime.now(UTC), time.monotonic()
-            result = sender.send(study)
+            result = sender.send(items)
             _wait(catalog, study, lambda count: progress("in the catalog", count))
             seconds = time.monotonic() - began_s
         rows = catalog.cataloged_since(began)
@@ -133,7 +132,6 @@ def measure(
         c_store_to_catalog=_measured([(rows[sop] - start).total_seconds() for sop, start in sender.began.items()]),
         cpu_ms_per_instance=round(sum(cpu.values()), 2),
         cpu_ms_by_process=cpu,
-        generating_ms=round(1000 * sender.generating_s / instances, 2),
         memory_bytes_by_process={name: used.memory_bytes_max for name, used in usage.items()},
         sent_bytes=result.bytes,
         lossless_bytes=lossless,

@@ -51,8 +51,8 @@ class KafkaLog:
         except KafkaException as error:
             raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None
 
-    def producer(self) -> KafkaProducer:
-        return KafkaProducer(self._settings)
+    def producer(self, *, linger_ms: int = 5) -> KafkaProducer:
+        return KafkaProducer({"linger.ms": linger_ms, **self._settings})
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool

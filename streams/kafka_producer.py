@@ -20,8 +20,6 @@ _SETTINGS: dict[str, Any] = {
     "enable.idempotence": True,
     "acks": "all",
     "partitioner": "murmur2_random",
-    # 5 ms had a better tail than 0 on two cores: p99 7 ms against 56.
-    "linger.ms": 5,
     "compression.type": "lz4",
     # Longer than a broker's restart, shorter than the patience of a scanner.
     "delivery.timeout.ms": 30_000,

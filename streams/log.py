@@ -84,7 +84,8 @@ OnRevoke = Callable[[Sequence[TopicPartition], bool], None]
 
 
 class Log(Protocol):
-    def producer(self) -> Producer: ...
+    def producer(self, *, linger_ms: int = 5) -> Producer:
+        """`linger_ms`: how long a record may wait for others to go with it."""
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool

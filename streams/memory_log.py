@@ -149,7 +149,7 @@ class MemoryLog:
 
     # The protocol of `streams.log.Log`.
 
-    def producer(self) -> MemoryProducer:
+    def producer(self, *, linger_ms: int = 5) -> MemoryProducer:
         return MemoryProducer(self)
 
     def consumer(

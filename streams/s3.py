@@ -61,7 +61,7 @@ class S3Store:
             return self._read_back(new)
         except (BaseError, OSError) as error:
             raise self._away(error) from error
-        return Stored(_whole(new, new.data, result["version"]), new.data, created=True)
+        return Stored(_whole(new, new.data, result["version"], new.sha256), new.data, created=True)
 
     def read(self, ref: ObjectRef) -> bytes:
         if ref.length == 0:
@@ -133,7 +133,7 @@ class S3Store:
         except Absent as error:
             raise StoreAway(f"{new.store}/{new.key} can be neither created nor read; try again") from error
         data = self._body(result)
-        return Stored(_whole(new, data, result.meta["version"]), data, created=False)
+        return Stored(_whole(new, data, result.meta["version"], None), data, created=False)
 
     def _away(self, error: Exception) -> StoreAway:
         return s3_control.away(self._config, _code(error))
@@ -166,7 +166,7 @@ def _past_proxies(endpoint: str) -> ClientConfig:
     return {"proxy_url": endpoint, "proxy_excludes": ",".join(s3_control.LOOPBACK)}
 
 
-def _whole(new: NewObject, data: bytes, version_id: str | None) -> ObjectRef:
+def _whole(new: NewObject, data: bytes, version_id: str | None, sha256: str | None) -> ObjectRef:
     return ObjectRef(
         tenant=new.tenant,
         store=new.store,
@@ -174,7 +174,7 @@ def _whole(new: NewObject, data: bytes, version_id: str | None) -> ObjectRef:
         version_id=version_id,
         length=len(data),
         size=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=sha256 or hashlib.sha256(data).hexdigest(),
     )
 
 

@@ -38,12 +38,16 @@ class Input(Generic[E]):
 
 @dataclass(frozen=True)
 class NewObject:
-    """An object to create, if nothing has that key yet. `store` is the store's name in the configuration."""
+    """An object to create, if nothing has that key yet. `store` is the store's name in the configuration.
+
+    `sha256` (hex) of `data`, where the caller knows it already.
+    """
 
     tenant: str
     store: str
     key: str
     data: bytes
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class HookedLog:
         for producer in self.producers:
             producer.inner.close(0.0)
 
-    def producer(self) -> HookedProducer:
+    def producer(self, *, linger_ms: int = 5) -> HookedProducer:
         self.producers.append(HookedProducer(self, self.inner.producer()))
         return self.producers[-1]
 

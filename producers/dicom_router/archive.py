@@ -96,7 +96,7 @@ class Archive:
     def _put(self, instance: Instance, data: bytes) -> ObjectRef:
         tenant = self.site.tenant
         key = original_key(tenant, instance.study_uid, instance.series_uid, instance.sop_instance_uid, instance.digest)
-        ref = self.store.create(NewObject(tenant, STORE, key, data)).ref
+        ref = self.store.create(NewObject(tenant, STORE, key, data, instance.digest)).ref
         if ref.sha256 != instance.digest:
             raise Damaged(key)
         return ref

@@ -59,7 +59,6 @@ def test_figures_are_markdown_that_can_be_pasted(tmp_path: Path):
         c_store_to_catalog=Latency(30.0, 40.0, 2000),
         cpu_ms_per_instance=30.0,
         cpu_ms_by_process={"router": 10.0, SENDER: 20.0},
-        generating_ms=1.0,
         memory_bytes_by_process={"router": 1 << 20, SENDER: 2 << 20},
         sent_bytes=1000,
         lossless_bytes=400,
