@@ -41,6 +41,7 @@ from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.protected import ProtectedBlocks
+from streams.revisions.step import set_digest
 from streams.step import Input
 from streams.wire import SchemaIds, decode, encode
 
@@ -209,7 +210,7 @@ class Hospital:
             study_uid=study_uid,
             revision=number,
             instance_count=len(digests),
-            set_digest=hashlib.sha256("".join(digests).encode()).hexdigest(),
+            set_digest=set_digest(digests),
             manifest=self._ref(derived_key(TENANT, meta.event_id), 100, "0" * 64),
             covers={"t": number},
             first_received_at=START,
