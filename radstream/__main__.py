@@ -7,24 +7,36 @@ import sys
 import click
 
 from radstream.errors import Failure
-from radstream.lazy import LazyGroup
+from radstream.lazy import Lazy, LazyGroup
 from streams import logs
 from streams.config import ConfigError
 
 COMMANDS = {
-    "up": "radstream.stack:up",
-    "down": "radstream.stack:down",
-    "status": "radstream.status:status",
-    "doctor": "radstream.doctor:doctor",
-    "demo": "radstream.demo:demo",
-    "send": "radstream.send:send",
-    "studies": "radstream.studies:studies",
-    "study": "radstream.studies:study",
-    "lag": "radstream.lag:lag",
-    "tail": "radstream.tail:tail",
-    "quarantine": "radstream.quarantine:quarantine",
-    "catalog": "radstream.catalog:catalog",
-    "bench": "radstream.bench:bench",
+    "up": Lazy("radstream.stack:up", "Start the local stack, or PARTS of it."),
+    "down": Lazy("radstream.stack:down", "Stop the local stack, or PARTS of it, the last started first."),
+    "status": Lazy(
+        "radstream.status:status",
+        "Show what runs, and account for every image: log, catalog and bucket against each other.",
+    ),
+    "doctor": Lazy(
+        "radstream.doctor:doctor", "Check configuration, machine, broker, registry, store, database and services."
+    ),
+    "demo": Lazy(
+        "radstream.demo:demo", "Send test images and a generated chest CT, follow them to the catalog, and sum up."
+    ),
+    "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
+    "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
+    "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, times."),
+    "lag": Lazy(
+        "radstream.lag:lag", "How far consumer groups are behind: records that wait, and the age of the oldest."
+    ),
+    "tail": Lazy(
+        "radstream.tail:tail",
+        "Shows the last records of TOPIC, decoded: a line each, or with --json a JSON object a line.",
+    ),
+    "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
+    "catalog": Lazy("radstream.catalog:catalog", "Compare, rebuild and migrate the catalog."),
+    "bench": Lazy("radstream.bench:bench", "Measure the running stack."),
 }
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 
-class LazyGroup(click.Group):
-    """`commands_by_name` maps a command's name to `module:attribute`."""
+class Lazy(NamedTuple):
+    """Where a command is, as `module:attribute`, and the first sentence of its help."""
 
-    def __init__(self, *args: Any, commands_by_name: Mapping[str, str], **kwargs: Any) -> None:
+    target: str
+    short_help: str
+
+
+class LazyGroup(click.Group):
+    def __init__(self, *args: Any, commands_by_name: Mapping[str, Lazy], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._by_name = commands_by_name
 
@@ -23,8 +28,13 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._by_name:
             return None
-        module, _, attribute = self._by_name[cmd_name].partition(":")
+        module, _, attribute = self._by_name[cmd_name].target.partition(":")
         command = getattr(import_module(module), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{attribute} is not a command")
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """click would import every command to ask it for its help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.short_help) for name, lazy in self._by_name.items()])
