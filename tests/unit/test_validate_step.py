@@ -10,8 +10,9 @@ import pytest
 
 from consumers.validate.config import Limits
 from consumers.validate.step import Validate
+from schemas import load_subjects
 from streams.clock import SystemClock
-from streams.events import InstanceReceived, InstanceValidated, ObjectRef
+from streams.events import SUBJECTS, InstanceQuarantined, InstanceReceived, InstanceValidated, ObjectRef
 from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.objects import Damaged, StoreAway
@@ -93,6 +94,14 @@ def test_what_is_unreadable_or_unidentifiable_is_quarantined(data: bytes, code: 
     assert isinstance(made, Quarantine), made
     assert made.code == code
     assert made.detail.endswith(".")
+
+
+def test_the_published_example_is_what_is_said_of_an_image_without_a_study() -> None:
+    (example,) = load_subjects()[SUBJECTS[InstanceQuarantined]].examples
+    made = outcome(images.written(images.data_set(StudyInstanceUID="")))
+
+    assert isinstance(made, Quarantine)
+    assert (made.code, made.detail) == (example["code"], example["detail"])
 
 
 def test_other_uids_than_the_event_named_are_quarantined() -> None:
