@@ -75,6 +75,10 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (*names, self.of_group("imaging.retry", group)) if entry.retry else tuple(names)
 
 
+# Worked out here, by the one thread that imports: the first record may be encoded by many (streams/wire.py).
+msgspec.json.Decoder(Topics)
+
+
 @cache
 def load_topics() -> Topics:
     """The packaged list. Raises msgspec.ValidationError where the file is not as `Topics` says."""

@@ -60,6 +60,10 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
+# Made here, by the one thread that imports: two threads at the first use of a Struct crash msgspec (streams/wire.py).
+_INDEX = msgspec.json.Decoder(Index)
+
+
 def packed(parts: Sequence[Part], notes: tuple[str, ...]) -> bytes:
     """The object's bytes."""
     entries, position = [], 0
@@ -93,7 +97,7 @@ def index_of(data: bytes) -> Index:
     if magic != MAGIC or length > end:
         raise NotAPack("no index at its end")
     try:
-        return msgspec.json.decode(data[end - length : end], type=Index)
+        return _INDEX.decode(data[end - length : end])
     except msgspec.DecodeError:
         raise NotAPack("its index is not one") from None
 
