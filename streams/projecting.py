@@ -1,8 +1,9 @@
 """The runner of projections: batches of decoded records, each with the ledger's next offsets.
 
 What was read is decided by the ledger alone: on assignment its positions are where reading starts, whatever the group
-has committed. Offsets are committed to Kafka too, for `radstream lag` and nothing else. One thread does it all: a
-projection is as fast as its database, and transactions of one member are one after another anyway.
+has committed, and where somebody else moved it, reading starts again from there. Offsets are committed to Kafka too,
+for `radstream lag` and nothing else. One thread does it all: a projection is as fast as its database, and transactions
+of one member are one after another anyway.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from streams.deadletters import DeadLetterLimit, dead_letter
 from streams.events import Event
 from streams.log import Fenced, LogAway, LogRefused, TopicPartition
 from streams.projecting_batch import Batch
+from streams.projecting_moves import Moves
 from streams.service import Context
 from streams.step import Away, Input, LedgerMoved, Projection, TopicChanged
 from streams.stop import Stop
@@ -55,6 +57,7 @@ class ProjectionRunner:
         self._batch = Batch()
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committed_s = 0.0
+        self._moves = Moves(self._group, context.clock)
         self._limit = DeadLetterLimit(
             context, self._group, self._settings.dead_letters_max, self._settings.dead_letters_window_s
         )
@@ -129,7 +132,8 @@ class ProjectionRunner:
                 tries += 1
                 self._stay(self._says_away("database", "the database does not answer", tries))
             except LedgerMoved as error:
-                raise Stop(f"{error}. Another member or a rebuild has moved on; start the service again") from None
+                self._start_again(str(error))
+                return
             else:
                 self._applied(batch)
                 return
@@ -167,6 +171,22 @@ class ProjectionRunner:
         for record in batch.records:
             metrics.RECORDS.labels(self._group, record.topic, "done").inc()
 
+    def _start_again(self, reason: str) -> None:
+        """From where the ledger is now: what was in hand is read again, or was applied by whoever moved it."""
+        structlog.get_logger().warning("ledger_moved", reason=reason)
+        self._moves.count(reason)
+        self._batch, self._uncommitted = Batch(), {}
+        tries = 0
+        while not self._context.stopping.is_set():
+            try:
+                for name, offset in self._starts(sorted(self._assigned)).items():
+                    self._consumer.seek(name, offset)
+            except (Away, LogAway) as error:
+                tries += 1
+                self._stay(self._no_positions(error, tries))
+            else:
+                return
+
     # Waiting.
 
     def _says_away(self, part: str, reason: str, tries: int) -> float:
@@ -175,6 +195,10 @@ class ProjectionRunner:
         structlog.get_logger().warning("waiting", part=part, reason=reason, again_s=round(wait_s, 3), times=tries)
         self._context.health.ready(part, False, f"the {part} does not answer; waiting for it")
         return wait_s
+
+    def _no_positions(self, error: Away | LogAway, tries: int) -> float:
+        part = "database" if isinstance(error, Away) else "log"
+        return self._says_away(part, f"no {part} to learn the positions from", tries)
 
     def _stay(self, wait_s: float) -> None:
         """Waits as a member of the group. What a partition that comes meanwhile brings is put back."""
@@ -193,18 +217,22 @@ class ProjectionRunner:
         tries = 0
         while not self._context.stopping.is_set():
             try:
-                starts = {name: first for name, (first, _) in self._context.log.bounds(partitions).items()}
-                starts.update(self._projection.positions(partitions))
+                starts = self._starts(partitions)
             except (Away, LogAway) as error:
                 tries += 1
-                part = "database" if isinstance(error, Away) else "log"
                 self._context.health.beat()
-                self._context.stopping.wait(self._says_away(part, f"no {part} to learn the positions from", tries))
+                self._context.stopping.wait(self._no_positions(error, tries))
             else:
                 self._assigned.update(partitions)
                 return starts
         # Nothing is applied any more.
         return {}
+
+    def _starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where the ledger is, or the beginning. Raises Away, LogAway, TopicChanged."""
+        starts = {name: first for name, (first, _) in self._context.log.bounds(partitions).items()}
+        starts.update(self._projection.positions(partitions))
+        return starts
 
     def _on_revoke(self, partitions: Sequence[TopicPartition], lost: bool) -> None:
         structlog.get_logger().info("partitions_revoked", count=len(partitions), lost=lost)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,12 @@ from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.projecting import ProjectingSettings, ProjectionRunner
+from streams.projecting_moves import Moves
 from streams.service import Context
 from streams.step import Away, Input, LedgerMoved, TopicChanged
 from streams.stop import Stop
 from streams.wire import SchemaIds, encode
+from tests.deciding_world import HandClock
 from tests.event_streams import new_log
 from tests.runner_bench import RECEIVED, arrivals
 from tests.waiting import wait_until
@@ -35,22 +38,24 @@ class Table:
     def __init__(self) -> None:
         self.rows: list[str] = []
         self.ledger: dict[TopicPartition, int] = {}
+        self.left: dict[TopicPartition, int] = {}
         self.sizes: list[int] = []
         self.away = threading.Event()
         self.asked_while_away = threading.Event()
 
     def positions(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         self._reach()
+        self.left = self.left | dict.fromkeys(partitions, 0) | self.ledger
         return {name: self.ledger[name] for name in partitions if name in self.ledger}
 
     def apply(self, batch: Sequence[Input[Event]], ends: Mapping[TopicPartition, int]) -> None:
         self._reach()
-        for item in batch:
-            if item.record.offset < self.ledger.get(TopicPartition(item.record.topic, item.record.partition), 0):
-                raise LedgerMoved("the ledger is ahead")
+        if any(self.ledger.get(name, 0) != self.left[name] for name in ends):
+            raise LedgerMoved("the ledger is not where it was left")
         self.rows += [item.event.meta.event_id for item in batch]
         self.sizes.append(len(batch))
         self.ledger.update(ends)
+        self.left.update(ends)
 
     def _reach(self) -> None:
         if self.away.is_set():
@@ -146,16 +151,71 @@ def test_while_the_database_is_away_the_same_batch_waits(log: MemoryLog, table: 
     wait_until(lambda: "database" not in running.context.health.failing(), "readiness being back")
 
 
-def test_a_ledger_that_somebody_moved_stops_the_projection(log: MemoryLog, table: Table, running: Running) -> None:
-    events = arrivals(1, 4)
+@pytest.mark.parametrize("place", [1, 5], ids=["back", "ahead"])
+def test_where_somebody_moved_the_ledger_reading_starts_again_from_there(
+    log: MemoryLog, table: Table, running: Running, place: int
+) -> None:
+    events = arrivals(1, 6)
+    names = [event.meta.event_id for event in events]
     write(log, events[:3])
     wait_until(lambda: len(table.rows) == 3, "the first rows")
     (name,) = table.ledger
-    table.ledger[name] = 10
+    table.rows, table.ledger = names[:place], {name: place}
     write(log, events[3:])
-    error = running.ended()
+    wait_until(lambda: table.ledger == {name: 6}, "all that the log holds")
+    assert table.rows == names, "each once, in order"
+    running.stop()
+    assert log.committed("catalog", [name]) == {name: 6}
+
+
+def test_a_database_that_is_away_when_the_ledger_moved_is_waited_for(
+    log: MemoryLog, table: Table, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = arrivals(1, 6)
+    names = [event.meta.event_id for event in events]
+    write(log, events[:3])
+    wait_until(lambda: len(table.rows) == 3, "the first rows")
+    (name,) = table.ledger
+    apply = table.apply
+
+    def apply_and_go_away(*batch: Any) -> None:
+        try:
+            apply(*batch)
+        except LedgerMoved:
+            table.away.set()
+            raise
+
+    monkeypatch.setattr(table, "apply", apply_and_go_away)
+    table.rows, table.ledger = names[:1], {name: 1}
+    write(log, events[3:])
+    assert table.asked_while_away.wait(30)
+    table.away.clear()
+    wait_until(lambda: table.rows == names, "each once, in order")
+
+
+def test_a_ledger_that_moves_again_and_again_stops_the_projection(log: MemoryLog) -> None:
+    class Contested(Table):
+        def apply(self, batch: Sequence[Input[Event]], ends: Mapping[TopicPartition, int]) -> None:
+            self.sizes.append(len(batch))
+            raise LedgerMoved("the ledger is not where it was left")
+
+    table = Contested()
+    write(log, arrivals(1, 4))
+    error = Running(log, table).ended()
     assert isinstance(error, Stop)
+    assert "5 times in 60 s" in error.reason
     assert "start the service again" in error.reason
+    assert len(table.sizes) == 5
+
+
+def test_moves_far_apart_stop_nothing() -> None:
+    clock = HandClock()
+    moves = Moves("catalog", clock)
+    for _ in range(20):
+        clock.seconds += 15
+        moves.count("it moved")
+    with pytest.raises(Stop):
+        moves.count("it moved")
 
 
 def test_dead_letters_are_written_before_the_ledger_moves_past_them(log: MemoryLog, table: Table) -> None:
