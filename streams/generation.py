@@ -23,7 +23,7 @@ from streams.clock import Clock
 from streams.config import Site
 from streams.events import SUBJECTS, Event, InputRef, Meta, Provenance, StepGeneration
 from streams.identity import event_id
-from streams.log import Log, Producer, TopicPartition
+from streams.log import Log, LogAway, Producer, TopicPartition
 from streams.step import Input
 from streams.wire import SchemaIds, decode, encode
 
@@ -150,4 +150,7 @@ def _claimed(
 
 def _propose(producer: Producer, claimed: StepGeneration, ids: SchemaIds, site: Site) -> None:
     message = encode(claimed, ids, source=f"radstream/{site.site}/generation")
-    producer.send(message).result(timeout=_ACKNOWLEDGED_S_MAX)
+    try:
+        producer.send(message).result(timeout=_ACKNOWLEDGED_S_MAX)
+    except TimeoutError:
+        raise LogAway(f"{TOPIC}: no acknowledgement in {_ACKNOWLEDGED_S_MAX:g} s") from None

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ from streams import config as configuration
 from streams import logs, metrics
 from streams.clock import Clock, SystemClock
 from streams.config import Config, ConfigError, Kafka, Service, Site, Store
-from streams.generation import TOPIC, build
+from streams.generation import TOPIC, StepIdentity, build, claim
 from streams.health import Health, serve
 from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
@@ -43,6 +44,7 @@ _WAIT_S, _WAIT_S_MAX = 0.25, 5.0
 _GARBAGE_MIN = 20_000
 
 S = TypeVar("S", bound=Service)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -145,16 +147,38 @@ def _context(name: str, config: Config) -> Context:
 
 def wait_for_parts(context: Context) -> bool:
     """Waits until log and store answer, and says so; False where the service is to stop before they do."""
-    log_there = _wait(context, "log", lambda: context.log.topic_id(TOPIC), LogAway)
+    if _wait(context, "log", lambda: context.log.topic_id(TOPIC), LogAway) is None:
+        return False
     probe = f"{context.site.tenant}/checkpoints/none/"
-    return log_there and _wait(context, "store", lambda: next(iter(context.store.keys("hot", probe)), None), StoreAway)
+    return _wait(context, "store", lambda: list(islice(context.store.keys("hot", probe), 1)), StoreAway) is not None
 
 
-def _wait(context: Context, part: str, ask: Callable[[], object], away: type[Exception]) -> bool:
+def claimed(context: Context, *, step: str, code_version: int, config_digest: str) -> StepIdentity | None:
+    """The step's identity (`streams.generation.claim`), waiting for the log; None where the service is to stop first.
+
+    A log that has just answered may be away again: a broker that starts has no leaders for a moment.
+    """
+
+    def ask() -> StepIdentity:
+        return claim(
+            context.log,
+            context.ids,
+            context.site,
+            context.clock,
+            step=step,
+            code_version=code_version,
+            config_digest=config_digest,
+        )
+
+    return _wait(context, "log", ask, LogAway)
+
+
+def _wait(context: Context, part: str, ask: Callable[[], T], away: type[Exception]) -> T | None:
+    """The answer of a part, or None where the service is to stop before there is one."""
     delay_s = _WAIT_S
     while not context.stopping.is_set():
         try:
-            ask()
+            answer = ask()
         except away:
             context.health.ready(part, False, f"the {part} does not answer; waiting for it")
             structlog.get_logger().warning("waiting", part=part, again_s=delay_s)
@@ -162,5 +186,5 @@ def _wait(context: Context, part: str, ask: Callable[[], object], away: type[Exc
             delay_s = min(2 * delay_s, _WAIT_S_MAX)
         else:
             context.health.ready(part, True)
-            return True
-    return False
+            return answer
+    return None

@@ -5,21 +5,15 @@ from __future__ import annotations
 from consumers.derive.config import Settings
 from consumers.derive.step import CODE_VERSION, Derive
 from streams.config import digest
-from streams.generation import claim
 from streams.runner import Runner
-from streams.service import Context, run
+from streams.service import Context, claimed, run
 
 
 def main(context: Context, settings: Settings) -> None:
-    identity = claim(
-        context.log,
-        context.ids,
-        context.site,
-        context.clock,
-        step=Derive.name,
-        code_version=CODE_VERSION,
-        config_digest=digest(settings.output),
-    )
+    config_digest = digest(settings.output)
+    identity = claimed(context, step=Derive.name, code_version=CODE_VERSION, config_digest=config_digest)
+    if identity is None:
+        return
     Runner(context, Derive(identity, context.store, settings.output), identity, settings.runner).run()
 
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 from consumers.validate.config import Settings
 from consumers.validate.step import CODE_VERSION, Validate
 from streams.config import digest
-from streams.generation import claim
 from streams.runner import Runner
-from streams.service import Context, run
+from streams.service import Context, claimed, run
 
 
 def main(context: Context, settings: Settings) -> None:
-    identity = claim(
-        context.log,
-        context.ids,
-        context.site,
-        context.clock,
-        step=Validate.name,
-        code_version=CODE_VERSION,
-        config_digest=digest(settings.limits),
-    )
+    config_digest = digest(settings.limits)
+    identity = claimed(context, step=Validate.name, code_version=CODE_VERSION, config_digest=config_digest)
+    if identity is None:
+        return
     Runner(context, Validate(identity, context.store, settings.limits), identity, settings.runner).run()
 
 
