@@ -45,6 +45,14 @@ class PowerDisk:
         """Unmounts; whoever still had files open must have been ended."""
         _run("umount", str(self.path))
 
+    def is_pulled_out(self) -> bool:
+        """Tries to unmount: false while somebody who was killed still has files open."""
+        try:
+            self.pull_out()
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
     def remove(self) -> None:
         ctypes.CDLL(None).umount2(os.fsencode(self.path), _LAZY)
         self._image.unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def default_home() -> Path:
 
 
 def make(home: Path) -> None:
-    """Creates the folder, in a place with room. Raises StackError where it cannot be used."""
+    """Creates the folder. Raises StackError where it cannot be used."""
     if wrong := _UNUSABLE.search(str(home)):
         raise StackError(f"{home}: Kafka or H2 cannot use a path with {wrong[0]!r}; set {ENVIRONMENT} to another one")
     mode = 0o755 if os.geteuid() == 0 else 0o700
@@ -51,11 +51,16 @@ def make(home: Path) -> None:
             )
         for folder in FOLDERS:
             (home / folder).mkdir(mode=mode, exist_ok=True)
-        state = os.statvfs(home)
     except OSError as error:
         raise StackError(
             f"{home}: cannot be the stack's home ({error.strerror}); set {ENVIRONMENT} to a folder that can be written"
         ) from None
+
+
+def check_room(home: Path) -> None:
+    """Before anything is written: on a full disk not even a folder can be made. Raises StackError."""
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    state = os.statvfs(there)
     if (free := state.f_bavail * state.f_frsize) < FREE_BYTES_MIN:
         raise StackError(
             f"{home}: only {free >> 20} MiB free on its disk, the stack needs {FREE_BYTES_MIN >> 20}; "

@@ -59,6 +59,7 @@ class Stack:
 
     def up(self, parts: Collection[str] = (), brokers: int | None = None) -> tuple[str, ...]:
         """Starts what is not running, of `parts` or of all; the names of what it started."""
+        homes.check_room(self.home)
         with self._locked():
             founding.found(self.home, brokers)
             settings_file.ensure(self._site())

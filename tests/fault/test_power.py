@@ -69,7 +69,7 @@ def test_nothing_acknowledged_is_lost_when_the_power_goes(disk: PowerDisk) -> No
         disk.cut()
         for part in running:
             process.kill(part)
-        wait_until(lambda: pulled_out(disk), "the last process to let go of the disk")
+        wait_until(disk.is_pulled_out, "the last process to let go of the disk")
         disk.plug_in()
         stack.up()
 
@@ -77,7 +77,7 @@ def test_nothing_acknowledged_is_lost_when_the_power_goes(disk: PowerDisk) -> No
         assert run(stack, items, cut_and_start_again).total == undisturbed
     finally:
         stack.down()
-        wait_until(lambda: pulled_out(disk), "the last process to let go of the disk")
+        wait_until(disk.is_pulled_out, "the last process to let go of the disk")
 
 
 def undisturbed_checksum(items: list) -> str:
@@ -88,11 +88,3 @@ def undisturbed_checksum(items: list) -> str:
     finally:
         stack.down()
         shutil.rmtree(stack.home)
-
-
-def pulled_out(disk: PowerDisk) -> bool:
-    try:
-        disk.pull_out()
-    except subprocess.CalledProcessError:
-        return False
-    return True

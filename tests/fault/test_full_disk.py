@@ -1,0 +1,88 @@
+"""The disk fills up in the middle of a run: senders are told so, and what was acknowledged before is there after."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.errors import StackError
+from infra.local.stack import Stack
+from radstream.phantom import encoded
+from radstream.sending import SUCCESS, TRY_AGAIN, Sent, send_items
+from tests.pipeline_run import lost, router_of, settled
+from tests.power import PowerDisk
+from tests.running_stack import RunningStack, new_home
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
+
+DISK_BYTES = 2 << 30
+SLICES = (2, 7, 7)
+
+
+@pytest.fixture
+def disk() -> Iterator[PowerDisk]:
+    folder = new_home()
+    try:
+        made = PowerDisk(folder, DISK_BYTES)
+    except (OSError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(folder)
+        pytest.skip(f"no disk to fill, it needs root, loop devices and ext4 ({type(error).__name__})")
+    yield made
+    made.remove()
+    shutil.rmtree(folder)
+
+
+def fill(disk: PowerDisk) -> Path:
+    """Takes all that is left; the blocks reserved for root too."""
+    filler = disk.path / "filler"
+    with filler.open("wb") as file:
+        size = 256 << 20
+        while size >= 4096:
+            try:
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+            except OSError:
+                size //= 2
+    return filler
+
+
+def test_a_start_on_a_full_disk_says_so(disk: PowerDisk) -> None:
+    fill(disk)
+    with pytest.raises(StackError, match=r"only \d+ MiB free on its disk.*make room"):
+        Stack(disk.path / "home").up()
+
+
+def test_nothing_is_acknowledged_and_lost_on_a_full_disk(disk: PowerDisk) -> None:
+    items = list(encoded(31, SLICES, matrix=256))
+    stack = RunningStack(disk.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    answers: dict[str, Sent] = {}
+
+    def note(sent: Sent) -> None:
+        answers[sent.name] = sent
+
+    try:
+        stack.up()
+        half = len(items) // 2
+        assert send_items(items[:half], router_of(stack)).acknowledged == half
+        filler = fill(disk)
+        # Each may wait for the broker as long as the router's patience lasts: all at once.
+        send_items(items[half:], router_of(stack), associations=len(items) - half, retries=0, on_sent=note)
+        refused = [sent for sent in answers.values() if sent.status != SUCCESS]
+        assert refused, "a full disk was not noticed"
+        assert {sent.status for sent in refused} <= {TRY_AGAIN, None}
+
+        filler.unlink()
+        stack.up()
+        result = send_items(items, router_of(stack), retries=20)
+        assert result.statuses == {"0000": len(items)}
+        settled(stack)
+        assert lost(stack, items) == []
+    finally:
+        stack.down()
+        wait_until(disk.is_pulled_out, "the last process to let go of the disk")
