@@ -33,11 +33,12 @@ def _stack() -> Stack:
 @click.command()
 @click.argument("parts", nargs=-1)
 @click.option("--brokers", type=click.IntRange(1, 3), help="Kafka brokers of a new home: 1 (as without it) or 3.")
-def up(parts: tuple[str, ...], brokers: int | None) -> None:
+@click.option("--production", is_flag=True, help="Refuse a disk that cannot keep what is acknowledged.")
+def up(parts: tuple[str, ...], brokers: int | None, production: bool) -> None:
     """Start the local stack, or PARTS of it. What runs already is left as it is."""
     with _told():
         stack = _stack()
-        started = stack.up(parts, brokers)
+        started = stack.up(parts, brokers, production=production)
         click.echo(f"started: {', '.join(started)}" if started else "everything was running already", err=True)
         click.echo(f"configuration: {stack.config_path}", err=True)
 

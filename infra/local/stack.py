@@ -57,8 +57,13 @@ class Stack:
         """The parts, in the order in which they start."""
         return tuple(part.name for wave in self._waves() for part in wave)
 
-    def up(self, parts: Collection[str] = (), brokers: int | None = None) -> tuple[str, ...]:
-        """Starts what is not running, of `parts` or of all; the names of what it started."""
+    def up(
+        self, parts: Collection[str] = (), brokers: int | None = None, *, production: bool = False
+    ) -> tuple[str, ...]:
+        """Starts what is not running, of `parts` or of all; the names of what it started.
+
+        `production` refuses a file system that cannot keep what the object store acknowledges.
+        """
         homes.check_room(self.home)
         with self._locked():
             founding.found(self.home, brokers)
@@ -67,6 +72,11 @@ class Stack:
             servers, services = self._waves()
             started = self._start([part for part in servers if part.name in chosen])
             setup.servers(self._site(), self.running())
+            if production and not self.state.durable:
+                raise StackError(
+                    f"{self.home}: its file system cannot write through (chattr +S), so an acknowledged image could be "
+                    f"lost with the power; set {homes.ENVIRONMENT} to a folder on ext4, xfs or btrfs"
+                )
             if started:
                 # Before anything is acknowledged: what it will stand on is on the disk.
                 durable.sync(self.home)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import structlog
 
-from producers.dicom_router.archive import STEP, Archive
+from producers.dicom_router.archive import STEP, STORE, Archive
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.store_check import check_store
 from streams.config import Protected
 from streams.generation import of_facts
 from streams.protected import ProtectedBlocks
@@ -18,7 +19,10 @@ _BEAT_S = 1.0
 
 
 def main(context: Context, settings: Settings) -> None:
-    """Receives until `context.stopping` is set. Raises ConfigError where the port cannot be had."""
+    """Receives until `context.stopping` is set. Raises ConfigError for a port that cannot be had, and for a
+    store that would not keep what is promised.
+    """
+    check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer()
     archive = Archive(

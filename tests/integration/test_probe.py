@@ -5,15 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from producers.dicom_router.store_check import check_store
 from streams import s3_control
-from streams.config import Store
+from streams.config import ConfigError, Site, Store, load
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.probe import PREFIX, missing, probe
 from streams.s3 import S3Store
+from streams.service import Context
+from streams.wire import SchemaIds
 from tests.gateway import Gateway, free_port, run_gateway
 
 pytestmark = pytest.mark.stack
@@ -108,3 +114,28 @@ def test_a_store_that_cannot_be_used_is_away(gateway: Gateway, change: dict[str,
 def test_a_missing_bucket_is_named(gateway: Gateway) -> None:
     with pytest.raises(StoreAway, match="bucket is missing"):
         probe(gateway.config, "absent")
+
+
+def test_the_router_does_not_start_on_a_store_that_keeps_nothing(careless: Store, tmp_path: Path) -> None:
+    context = router_context(careless, tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot hold images.*conditional_create"):
+        check_store(context, "hot")
+
+
+def test_the_router_starts_on_the_local_store(gateway: Gateway, tmp_path: Path) -> None:
+    check_store(router_context(gateway.config, tmp_path), "hot")
+
+
+def router_context(store: Store, folder: Path) -> Context:
+    file = folder / "radstream.toml"
+    file.write_text(
+        f"""[store]
+endpoint = "{store.endpoint}"
+access_key = "{store.access_key}"
+secret_key = "{store.secret_key}"
+[store.buckets]
+hot = "{store.buckets["hot"]}"
+"""
+    )
+    site = Site(tenant="t", site="s")
+    return Context("router", load(file), site, MemoryLog(), MemoryStore(), SchemaIds())
