@@ -66,7 +66,6 @@ class Deciding(Generic[D, N]):
     def run(self) -> None:
         """Until the context is stopping. Raises Stop, UnknownSchema, OffsetOutOfRange, TopicChanged, LogRefused."""
         self._limit.recall()
-        self._limit.recall()
         try:
             while not self._context.stopping.is_set():
                 self._context.health.beat()
