@@ -99,11 +99,16 @@ class Flow:
             self.unacknowledged = deque(item for item in self.unacknowledged if not item.acknowledged())
 
     def finished(self) -> int | None:
-        """The next offset to commit: everything before it is done and acknowledged. None before the first record."""
+        """The next offset to commit: everything before it is done and acknowledged. None before the first record.
+
+        What was dropped is open too: `next_offset` is before it, and may be before what a retry topic still has open.
+        """
+        if self.next_offset is None:
+            return None
         open_offsets = [item.offset for item in self.unacknowledged]
         if self.unsent:
             open_offsets.append(self.unsent[0].offset)
-        return min(open_offsets, default=self.next_offset)
+        return min([self.next_offset, *open_offsets])
 
     def drop_unstarted(self) -> None:
         """Forgets what nobody works on, and everything after it: whoever has the partition next reads it again."""

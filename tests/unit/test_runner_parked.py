@@ -1,0 +1,94 @@
+"""A parked record that waits is never committed over: the retry topic is not done in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+
+import pytest
+
+from streams.log import Delivery, TopicPartition
+from streams.memory_log import MemoryLog, MemoryProducer
+from streams.parking import parked
+from streams.runner_settings import RunnerSettings
+from streams.wire import Message, Record, SchemaIds, encode
+from tests.runner_bench import CLOCK, GROUP, RECEIVED, RETRY, VALIDATED, Member, arrivals
+from tests.unit.test_runner_on_memory_log import MemoryBench
+from tests.waiting import wait_until
+
+# The partition that a second member is given.
+PARTITION = 1
+HASTY = RunnerSettings(threads=2, batch_max=1, deadline_s=0.3)
+
+
+@pytest.fixture
+def bench() -> Iterator[MemoryBench]:
+    made = MemoryBench()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """What the step wrote; none of it is acknowledged."""
+    seen: list[Message] = []
+    send = MemoryProducer.send
+
+    def unacknowledged(producer: MemoryProducer, message: Message) -> Future[Delivery]:
+        if not message.topic.endswith(VALIDATED):
+            return send(producer, message)
+        seen.append(message)
+        return Future()
+
+    monkeypatch.setattr(MemoryProducer, "send", unacknowledged)
+    return seen
+
+
+def started(bench: MemoryBench, written: list[Message]) -> Member:
+    """A runner with two parked records of one partition: the first waits, the second is written and not acknowledged."""
+    for wait_s in (120.0, 0.0):
+        (delivery,) = bench.write([parked(_received(), GROUP, "absent", CLOCK.now(), attempt=1, wait_s=wait_s)])
+        assert delivery.partition == PARTITION
+    member = bench.member(settings=HASTY)
+    wait_until(lambda: len(written) == 1, "the second record being written")
+    return member
+
+
+def _received() -> Record:
+    """One of a study whose key is in that partition."""
+    while True:
+        message = encode(arrivals(1, 1)[0], SchemaIds(), source="test")
+        probe = MemoryLog()
+        probe.create_topic(message.topic, 3)
+        delivery = probe.append(message)
+        if delivery.partition == PARTITION:
+            return Record(RECEIVED, "id", PARTITION, 0, 0, message.key, message.value, message.headers)
+
+
+def committed(bench: MemoryBench) -> int | None:
+    name = TopicPartition(RETRY, PARTITION)
+    return bench.log.committed(GROUP, [name])[name]
+
+
+def test_sigterm_does_not_commit_over_a_parked_record_that_waits(bench: MemoryBench, written: list[Message]) -> None:
+    member = started(bench, written)
+    member.stop()
+    assert committed(bench) in (None, 0)
+
+
+def test_a_revoke_does_not_commit_over_a_parked_record_that_waits(bench: MemoryBench, written: list[Message]) -> None:
+    started(bench, written)
+    taken: list[TopicPartition] = []
+
+    def on_assign(names: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        taken.extend(names)
+        return {}
+
+    def is_taken() -> bool:
+        other.poll(10, 0.05)
+        return TopicPartition(RETRY, PARTITION) in taken
+
+    other = bench.log.consumer(GROUP, [RETRY], on_assign, lambda *_: None, co_partitioned=False)
+    wait_until(is_taken, "the other member having the partition")
+    assert committed(bench) in (None, 0)
+    other.close()
