@@ -45,7 +45,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
 
 
 def started(bench: MemoryBench, written: list[Message]) -> Member:
-    """A runner with two parked records of one partition: the first waits, the second is written and not acknowledged."""
+    """A runner with two parked records of one partition: the first waits, the second is not acknowledged."""
     for wait_s in (120.0, 0.0):
         (delivery,) = bench.write([parked(_received(), GROUP, "absent", CLOCK.now(), attempt=1, wait_s=wait_s)])
         assert delivery.partition == PARTITION
