@@ -75,11 +75,17 @@ class KafkaConsumer:
                 records.append(to_record(message, self._ids[message.topic()]))
                 continue
             what = f"read of {message.topic()}/{message.partition()} at {message.offset()}"
-            self._failure = translated(error, what)
-            if not isinstance(self._failure, LogAway):
+            failure = translated(error, what)
+            self._fail(failure)
+            if not isinstance(failure, LogAway):
                 # The consumer ends with this one: what comes after it is read again by whoever is next.
                 break
         return records
+
+    def _fail(self, failure: BaseException) -> None:
+        """Keeps it for the next poll. What ends the consumer stays, whatever comes after it."""
+        if self._failure is None or isinstance(self._failure, LogAway):
+            self._failure = failure
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -89,7 +95,7 @@ class KafkaConsumer:
     def _on_error(self, error: KafkaError) -> None:
         failure = translated(error, f"group {self._group}")
         if isinstance(failure, LogRefused) or error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._failure = failure
+            self._fail(failure)
 
     # Callbacks, run inside `poll` and `close`. What they raise is kept: librdkafka must not see it.
 
@@ -99,10 +105,10 @@ class KafkaConsumer:
             starts.update(self._on_assign(sorted(starts)) if starts else {})
         except LogAway as error:
             # The client goes on with an assignment of its own making then: nothing may be read of it.
-            self._failure = LogRefused(f"{error}: partitions were assigned and could not be taken; start again")
+            self._fail(LogRefused(f"{error}: partitions were assigned and could not be taken; start again"))
             return
         except BaseException as error:  # noqa: BLE001 - raised again by poll
-            self._failure = error
+            self._fail(error)
             return
         self._consumer.incremental_assign(
             [confluent_kafka.TopicPartition(name.topic, name.partition, start) for name, start in starts.items()]
@@ -145,7 +151,7 @@ class KafkaConsumer:
         try:
             self._on_revoke(sorted(ours(partition) for partition in gone), lost)
         except BaseException as error:  # noqa: BLE001 - raised again by poll
-            self._failure = error
+            self._fail(error)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause([theirs(name) for name in partitions])

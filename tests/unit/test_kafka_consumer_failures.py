@@ -11,8 +11,10 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError
 
+from streams import kafka_consumer
 from streams.kafka_consumer import KafkaConsumer
-from streams.log import LogAway, OffsetOutOfRange
+from streams.log import LogAway, LogRefused, OffsetOutOfRange, OnRevoke, TopicPartition
+from streams.stop import Stop
 
 TOPIC = "topic"
 
@@ -51,10 +53,15 @@ class Client:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.report: Callable[[KafkaError], None] = settings["error_cb"]
         self.batches: deque[tuple[list[Message], KafkaError | None]] = deque()
+        self.rebalance: Callable[..., None] | None = None
 
-    def subscribe(self, *_: Any, **__: Any) -> None: ...
+    def subscribe(self, *_: Any, on_assign: Callable[..., None], on_revoke: Callable[..., None], **__: Any) -> None:
+        self.assign, self.revoke = on_assign, on_revoke
 
     def poll(self, _: float) -> Message | None:
+        if self.rebalance is not None:
+            callback, self.rebalance = self.rebalance, None
+            callback(self, [confluent_kafka.TopicPartition(TOPIC, 0)])
         messages, failure = self.batches[0] if self.batches else ([], None)
         if failure is not None:
             self.report(failure)
@@ -79,10 +86,14 @@ def client(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
     return made
 
 
-def consumer(client: list[Client]) -> KafkaConsumer:
-    made = KafkaConsumer({}, "group", [TOPIC], lambda _: {}, lambda *_: None, lambda _: {})
+def consumer(client: list[Client], on_revoke: OnRevoke = lambda *_: None) -> KafkaConsumer:
+    made = KafkaConsumer({}, "group", [TOPIC], lambda _: {}, on_revoke, _no_ids)
     made._ids[TOPIC] = "id"
     return made
+
+
+def _no_ids(_: object) -> dict[str, str]:
+    raise LogAway("no answer")
 
 
 def offsets(records: Sequence[Any]) -> list[int]:
@@ -112,4 +123,27 @@ def test_nothing_is_read_past_an_error_that_ends_the_consumer(client: list[Clien
     client[0].batches.append(([Message(0), failed, Message(7)], None))
     assert offsets(reader.poll(10, 0)) == [0]
     with pytest.raises(OffsetOutOfRange):
+        reader.poll(10, 0)
+
+
+def test_an_assignment_that_failed_is_not_forgotten_over_brokers_that_are_down(
+    client: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_consumer, "_ASSIGN_S_MAX", -1.0)
+    reader = consumer(client)
+    client[0].rebalance = client[0].assign
+    client[0].batches.append(([], KafkaError(KafkaError._ALL_BROKERS_DOWN)))
+    with pytest.raises(LogRefused, match="start again"):
+        reader.poll(10, 0)
+
+
+def test_a_stop_while_partitions_went_is_not_forgotten_over_a_passing_error(client: list[Client]) -> None:
+    def stops(_: Sequence[TopicPartition], lost: bool) -> None:
+        raise Stop("a fault of the step")
+
+    reader = consumer(client, stops)
+    client[0].rebalance = client[0].revoke
+    client[0].batches.append(([Message(0), Message(1, KafkaError(KafkaError._TRANSPORT))], None))
+    assert offsets(reader.poll(10, 0)) == [0]
+    with pytest.raises(Stop):
         reader.poll(10, 0)
