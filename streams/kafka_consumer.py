@@ -180,8 +180,10 @@ class KafkaConsumer:
                 raise translated(result.error, what)
 
     def close(self) -> None:
+        """Raises what a callback raised. That the log is away concerns nobody who leaves."""
         self._consumer.close()
-        self._raise_failure()
+        if not isinstance(self._failure, LogAway):
+            self._raise_failure()
 
 
 def ours(partition: confluent_kafka.TopicPartition) -> TopicPartition:

@@ -73,6 +73,10 @@ class Client:
     def consume(self, _: int, __: float) -> list[Message]:
         return self.batches.popleft()[0]
 
+    def close(self) -> None:
+        if self.rebalance is not None:
+            self.rebalance(self, [confluent_kafka.TopicPartition(TOPIC, 0)])
+
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> list[Client]:
@@ -147,3 +151,20 @@ def test_a_stop_while_partitions_went_is_not_forgotten_over_a_passing_error(clie
     assert offsets(reader.poll(10, 0)) == [0]
     with pytest.raises(Stop):
         reader.poll(10, 0)
+
+
+def test_a_consumer_that_is_left_does_not_end_over_a_broker_that_was_away(client: list[Client]) -> None:
+    reader = consumer(client)
+    client[0].batches.append(([Message(0)], KafkaError(KafkaError._ALL_BROKERS_DOWN)))
+    assert offsets(reader.poll(10, 0)) == [0]
+    reader.close()
+
+
+def test_a_stop_in_the_last_revoke_is_told(client: list[Client]) -> None:
+    def stops(_: Sequence[TopicPartition], lost: bool) -> None:
+        raise Stop("a fault of the step")
+
+    reader = consumer(client, stops)
+    client[0].rebalance = client[0].revoke
+    with pytest.raises(Stop):
+        reader.close()
