@@ -80,8 +80,10 @@ class Deciding(Generic[D, N]):
     def turn(self, timeout_s: float) -> None:
         """Once round: fold what is new here, read, decide, commit. Waits for what is away."""
         try:
-            self._load_missing()
-            self._handle(self._consumer.poll(RECORDS_MAX, timeout_s))
+            # Whatever else fails, the group is served: a member that only waits for its state never gets it back.
+            records = self._consumer.poll(RECORDS_MAX, timeout_s)
+            loaded = self._load_missing()
+            self._handle([record for record in records if record.partition not in loaded])
             self._emitting.collect()
             self._commit()
         except (LogAway, TimeoutError) as error:
@@ -114,19 +116,23 @@ class Deciding(Generic[D, N]):
 
     # State.
 
-    def _load_missing(self) -> None:
+    def _load_missing(self) -> set[int]:
+        """The partition numbers whose state was loaded now: their records are read from where they were committed."""
+        loaded: set[int] = set()
         owned = {name.partition for name in self._owned if name.topic == self._folding.topic}
         for number in sorted(owned - self._entities.keys()):
             try:
                 entities = self._folding.load(number)
             except StoreAway as error:
                 self._emitting.hold("store", error)
-                return
+                return loaded
             self._rewind(number, entities.position)
             self._entities[number] = entities
+            loaded.add(number)
             self._log.info(
                 "partition_loaded", partition=number, position=entities.position, known=len(entities.decided)
             )
+        return loaded
 
     def _rewind(self, number: int, position: int) -> None:
         """Inputs go back to where the group committed them: what was read since is not in the state."""

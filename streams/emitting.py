@@ -124,4 +124,5 @@ class Emitting(Generic[D, N]):
         delay_s = _AGAIN.delay_s(self._failures)
         self._hold_until_s = self._context.clock.monotonic() + delay_s
         self._context.health.ready(part, False, f"the {part} does not answer; waiting for it")
-        self._log.warning("waiting", part=part, error=error, again_s=round(delay_s, 2))
+        # Our own text: topics, groups, offsets, never a value of a record.
+        self._log.warning("waiting", part=part, reason=str(error), again_s=round(delay_s, 2))
