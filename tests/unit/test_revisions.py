@@ -10,7 +10,7 @@ import pytest
 from streams.checkpoints import prefix
 from streams.folding import Folding
 from streams.identity import derived_key, event_id
-from streams.log import TopicPartition
+from streams.log import LogAway, TopicPartition
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.revisions.step import Revisions, set_digest
@@ -329,3 +329,29 @@ def test_memory_is_as_the_docstring_says(world: World) -> None:
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (after - before) / 2000 < 500
+
+
+def test_a_member_that_cannot_load_its_state_still_serves_its_group(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that died: librdkafka refuses to seek until it was polled through the rebalance."""
+    member = world.member()
+    consumer = member.log.consumers[0]
+    polls = 0
+    seek = consumer.seek
+
+    def counted(_: object) -> None:
+        nonlocal polls
+        polls += 1
+
+    def refused_at_first(partition: TopicPartition, offset: int) -> None:
+        if polls < 5:
+            raise LogAway("seek: _STATE")
+        seek(partition, offset)
+
+    member.log.hooks.polled = counted
+    monkeypatch.setattr(consumer, "seek", refused_at_first)
+    world.say(1, 0, 1)
+    member.turn(8)
+    world.quiet(member)
+    world.check()
