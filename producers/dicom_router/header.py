@@ -7,11 +7,12 @@ encodings, since mislabelled objects are common. Whatever cannot be read is abse
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
 from producers.dicom_router import tags
+from producers.dicom_router.terms import BODY_PARTS, MODALITIES, PHOTOMETRICS
 from producers.dicom_router.text import decoded
 from streams.elements import Encoding
 from streams.events import Technical
@@ -48,7 +49,11 @@ SERIES_BLOCK: Final[Mapping[int, str]] = {
     0x00181030: "ProtocolName",
 }
 # By the field of `streams.events.Technical`: CS, IS with the least value that makes sense, and US (PS3.5 section 6.2).
-_CODES: Final = {"modality": 0x00080060, "body_part": 0x00180015, "photometric": 0x00280004}
+_CODES: Final = {
+    "modality": (0x00080060, MODALITIES),
+    "body_part": (0x00180015, BODY_PARTS),
+    "photometric": (0x00280004, PHOTOMETRICS),
+}
 _INTEGER_STRINGS: Final = {
     "series_number": (0x00200011, -(2**31)),
     "instance_number": (0x00200013, -(2**31)),
@@ -71,7 +76,7 @@ _WANTED: Final = frozenset(
         SERIES,
         *STUDY_BLOCK,
         *SERIES_BLOCK,
-        *_CODES.values(),
+        *(tag for tag, _ in _CODES.values()),
         *(tag for tag, _ in _INTEGER_STRINGS.values()),
         *_SHORTS.values(),
     )
@@ -81,8 +86,7 @@ _IMPLICIT, _EXPLICIT = Encoding(explicit=False), Encoding(explicit=True)
 _BIG = Encoding(explicit=True, byte_order="big")
 # Every other transfer syntax is explicit VR little endian (PS3.5 annex A).
 _ENCODINGS: Final = {IMPLICIT_VR_LITTLE_ENDIAN: _IMPLICIT, EXPLICIT_VR_BIG_ENDIAN: _BIG}
-# PS3.5 section 6.2: what CS and IS may hold.
-_CODE_STRING: Final = re.compile(rb"[A-Z0-9_ ]{1,16}\Z")
+# PS3.5 section 6.2: what IS may hold.
 _INTEGER_STRING: Final = re.compile(rb"[+-]?[0-9]{1,11}\Z")
 _TEXT_MAX: Final = 1024
 
@@ -100,7 +104,7 @@ class Header:
         return uid if uid_is_usable(uid) else ""
 
     def technical(self) -> Technical:
-        fields: dict[str, str | int | None] = {name: self._code(tag) for name, tag in _CODES.items()}
+        fields: dict[str, str | int | None] = {name: self._code(*code) for name, code in _CODES.items()}
         fields |= {name: self._integer(tag, least) for name, (tag, least) in _INTEGER_STRINGS.items()}
         fields |= {name: self._short(tag) for name, tag in _SHORTS.items()}
         return Technical(**fields)  # type: ignore[arg-type]
@@ -115,9 +119,9 @@ class Header:
         }
         return {keyword: text for keyword, text in texts.items() if text}
 
-    def _code(self, tag: int) -> str | None:
-        value = self.values.get(tag, b"").strip(b"\x00 ")
-        return value.decode("ascii") if _CODE_STRING.match(value) else None
+    def _code(self, tag: int, terms: Set[str]) -> str | None:
+        value = self.values.get(tag, b"").strip(b"\x00 ").decode("latin-1")
+        return value if value in terms else None
 
     def _integer(self, tag: int, least: int) -> int | None:
         value = self.values.get(tag, b"").strip(b"\x00 ")

@@ -89,6 +89,18 @@ def test_values_that_their_vr_does_not_allow_are_left_out() -> None:
     assert technical.instance_number is technical.frames is technical.rows is None
 
 
+def test_a_name_typed_into_a_code_string_stays_out_of_events() -> None:
+    typed = Ct(more={0x00080060: (b"CS", b"DOE"), 0x00180015: (b"CS", b"DOE JANE 1961")})
+    technical = read_header(typed.data_set(), EXPLICIT).technical()
+    assert technical.modality is technical.body_part is None
+
+
+def test_defined_terms_travel() -> None:
+    said = Ct(more={0x00080060: (b"CS", b"MR"), 0x00180015: (b"CS", b"LSPINE")})
+    technical = read_header(said.data_set(), EXPLICIT).technical()
+    assert (technical.modality, technical.body_part) == ("MR", "LSPINE")
+
+
 @pytest.mark.parametrize(
     ("character_set", "raw", "text"),
     [
