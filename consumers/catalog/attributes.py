@@ -56,10 +56,13 @@ class Described:
             return None
 
 
-def patient_key(described: Described, study_uid: str) -> str:
-    """SHA-256 (hex) of issuer and Patient ID, or of the study where there is no ID: nothing says whose it is."""
-    patient = described.text("PatientID")
-    named = ["id", described.text("IssuerOfPatientID"), patient] if patient else ["study", study_uid]
+def patient_key(described: Described, study_uid: str, site: str) -> str:
+    """SHA-256 (hex) of issuer and Patient ID, or of the study where there is no ID: nothing says whose it is.
+
+    A Patient ID is unique with its issuer alone; where none is said, the site stands in for it.
+    """
+    patient, issuer = described.text("PatientID"), described.text("IssuerOfPatientID")
+    named = ["id", *(["issuer", issuer] if issuer else ["site", site]), patient] if patient else ["study", study_uid]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 

@@ -19,7 +19,8 @@ def add_study(event: InstanceReceived, described: Described | None, rows: Rows) 
     study_uid = event.instance.study_uid
     if described is not None:
         rows.add(BLOCKS, _block(event, "", described))
-    patient = patient_key(described, study_uid) if described is not None and described.state == "open" else None
+    known = described is not None and described.state == "open"
+    patient = patient_key(described, study_uid, event.meta.site) if described is not None and known else None
     if described is not None and patient is not None:
         rows.prefer(PATIENTS, _patient(event, patient, described), lambda row: row["spoken_by"], max)
     rows.speak(

@@ -52,10 +52,15 @@ def test_a_date_is_a_da_or_none(text: str, found: date | None) -> None:
 
 
 def test_two_studies_are_of_one_patient_only_where_issuer_and_id_say_so() -> None:
-    one = patient_key(described(PatientID="1"), "1.2")
-    assert patient_key(described(PatientID="1", PatientName="X"), "1.3") == one
-    assert patient_key(described(PatientID="1", IssuerOfPatientID="OTHER"), "1.2") != one
-    assert patient_key(described(PatientName="X"), "1.2") != patient_key(described(PatientName="X"), "1.3")
+    one = patient_key(described(PatientID="1"), "1.2", "north")
+    assert patient_key(described(PatientID="1", PatientName="X"), "1.3", "north") == one
+    assert patient_key(described(PatientID="1", IssuerOfPatientID="OTHER"), "1.2", "north") != one
+    issued = described(PatientID="1", IssuerOfPatientID="OTHER")
+    assert patient_key(issued, "1.2", "south") == patient_key(issued, "1.2", "north")
+    assert patient_key(described(PatientID="1"), "1.2", "south") != one
+    assert patient_key(described(PatientName="X"), "1.2", "north") != patient_key(
+        described(PatientName="X"), "1.3", "north"
+    )
 
 
 class Counted:
