@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from streams.gaps import no_gap
 from streams.log import Delivery, TopicPartition
 from streams.result import Result
 from streams.stop import Stop
@@ -53,7 +54,8 @@ class Flow:
     unacknowledged: deque[Item] = field(default_factory=deque)
 
     def accept(self, item: Item) -> None:
-        """Offsets strictly increase: anything else would be committed over. Raises Stop."""
+        """Offsets follow one another: anything else would be committed over. Raises Stop."""
+        no_gap(self.name, self.next_offset, item.offset)
         if self.next_offset is not None and item.offset < self.next_offset:
             raise Stop(
                 f"{self.name.topic}/{self.name.partition}: offset {item.offset} came after {self.next_offset - 1}. "

@@ -11,9 +11,11 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 
+from streams.gaps import no_gap
 from streams.kafka_errors import LogError, of_exception, translated
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.step import TopicChanged
+from streams.stop import Stop
 from streams.wire import Record
 
 _SETTINGS: dict[str, Any] = {
@@ -22,6 +24,8 @@ _SETTINGS: dict[str, Any] = {
     "enable.auto.offset.store": False,
     # Partitions without a committed offset get one on assignment; all else that is out of range is an error.
     "auto.offset.reset": "error",
+    # Without it, what was damaged on the way or on the disk shows as it is, or not at all.
+    "check.crcs": True,
     "fetch.wait.max.ms": 100,
     "queued.max.messages.kbytes": 8_192,
     # How long a commit may wait for a broker that does not answer.
@@ -51,6 +55,7 @@ class KafkaConsumer:
         self._on_revoke = on_revoke
         self._ids_of = ids_of
         self._ids: dict[str, str] = {}
+        self._next: dict[TopicPartition, int] = {}
         self._failure: BaseException | None = None
         self._consumer = confluent_kafka.Consumer(
             {**_SETTINGS, **settings, "group.id": group, "error_cb": self._on_error}
@@ -72,6 +77,11 @@ class KafkaConsumer:
         records = []
         for message in messages:
             if (error := message.error()) is None:
+                try:
+                    self._follows(TopicPartition(message.topic(), message.partition()), message.offset())
+                except Stop as gap:
+                    self._fail(gap)
+                    break
                 records.append(to_record(message, self._ids[message.topic()]))
                 continue
             what = f"read of {message.topic()}/{message.partition()} at {message.offset()}"
@@ -81,6 +91,11 @@ class KafkaConsumer:
                 # The consumer ends with this one: what comes after it is read again by whoever is next.
                 break
         return records
+
+    def _follows(self, name: TopicPartition, offset: int) -> None:
+        """Raises Stop where records are missing before this one."""
+        no_gap(name, self._next.get(name), offset)
+        self._next[name] = offset + 1
 
     def _fail(self, failure: BaseException) -> None:
         """Keeps it for the next poll. What ends the consumer stays, whatever comes after it."""
@@ -110,6 +125,7 @@ class KafkaConsumer:
         except BaseException as error:  # noqa: BLE001 - raised again by poll
             self._fail(error)
             return
+        self._next.update({name: start for name, start in starts.items() if start >= 0})
         self._consumer.incremental_assign(
             [confluent_kafka.TopicPartition(name.topic, name.partition, start) for name, start in starts.items()]
         )
@@ -148,6 +164,8 @@ class KafkaConsumer:
         self._give_back(gone, lost=True)
 
     def _give_back(self, gone: list[confluent_kafka.TopicPartition], *, lost: bool) -> None:
+        for partition in gone:
+            self._next.pop(ours(partition), None)
         try:
             self._on_revoke(sorted(ours(partition) for partition in gone), lost)
         except BaseException as error:  # noqa: BLE001 - raised again by poll
@@ -164,6 +182,7 @@ class KafkaConsumer:
             self._consumer.seek(confluent_kafka.TopicPartition(partition.topic, partition.partition, offset))
         except KafkaException as error:
             raise of_exception(error, f"seek in {partition.topic}/{partition.partition}") from None
+        self._next[partition] = offset
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         wanted = [

@@ -19,9 +19,12 @@ _FENCED = {
 }
 _REFUSED = {
     KafkaError._AUTHENTICATION,
+    KafkaError._BAD_COMPRESSION,
+    KafkaError._BAD_MSG,
     KafkaError._FATAL,
     KafkaError._GAPLESS_GUARANTEE,
     KafkaError._INVALID_ARG,
+    KafkaError._NOT_IMPLEMENTED,
     KafkaError._UNKNOWN_TOPIC,
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNSUPPORTED_FEATURE,

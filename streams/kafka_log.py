@@ -10,6 +10,7 @@ import structlog
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, admin
 
 from streams.config import ConfigError, Kafka
+from streams.gaps import no_gap
 from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
 from streams.kafka_errors import of_exception, translated
 from streams.kafka_producer import KafkaProducer
@@ -24,6 +25,7 @@ _READ_SETTINGS: dict[str, Any] = {
     "group.protocol": "consumer",
     "enable.auto.commit": False,
     "auto.offset.reset": "error",
+    "check.crcs": True,
     "enable.partition.eof": True,
     "fetch.wait.max.ms": 100,
 }
@@ -72,6 +74,7 @@ class KafkaLog:
                 for message in _fetched(consumer, partition, start):
                     if message.error() is not None:
                         return
+                    no_gap(partition, start, message.offset())
                     start = message.offset() + 1
                     if start > end:
                         return

@@ -54,7 +54,8 @@ class ProjectionRunner:
         self._backoff = Backoff(self._settings.wait_s, self._settings.wait_s_max)
         self._topic_ids: dict[str, str] = {}
         self._assigned: set[TopicPartition] = set()
-        self._batch = Batch()
+        self._next: dict[TopicPartition, int] = {}
+        self._batch = Batch(self._next)
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committed_s = 0.0
         self._moves = Moves(self._group, context.clock)
@@ -91,7 +92,7 @@ class ProjectionRunner:
     # Reading.
 
     def _gather(self) -> None:
-        self._batch = Batch()
+        self._batch = Batch(self._next)
         self._batch.add(self._poll(self._settings.batch_max, _IDLE_S))
         deadline_s = self._context.clock.monotonic() + self._settings.gather_s
         while 0 < (held := len(self._batch.records)) < self._settings.batch_max:
@@ -167,6 +168,7 @@ class ProjectionRunner:
 
     def _applied(self, batch: Batch) -> None:
         self._context.health.ready("database", True)
+        self._next.update(batch.ends)
         self._uncommitted.update(batch.ends)
         for record in batch.records:
             metrics.RECORDS.labels(self._group, record.topic, "done").inc()
@@ -175,7 +177,7 @@ class ProjectionRunner:
         """From where the ledger is now: what was in hand is read again, or was applied by whoever moved it."""
         structlog.get_logger().warning("ledger_moved", reason=reason)
         self._moves.count(reason)
-        self._batch, self._uncommitted = Batch(), {}
+        self._batch, self._uncommitted = Batch(self._next), {}
         tries = 0
         while not self._context.stopping.is_set():
             try:
@@ -232,6 +234,7 @@ class ProjectionRunner:
         """Where the ledger is, or the beginning. Raises Away, LogAway, TopicChanged."""
         starts = {name: first for name, (first, _) in self._context.log.bounds(partitions).items()}
         starts.update(self._projection.positions(partitions))
+        self._next.update(starts)
         return starts
 
     def _on_revoke(self, partitions: Sequence[TopicPartition], lost: bool) -> None:
@@ -242,6 +245,7 @@ class ProjectionRunner:
         self._assigned.difference_update(partitions)
         for name in partitions:
             self._uncommitted.pop(name, None)
+            self._next.pop(name, None)
 
     def _commit(self) -> None:
         """For display only: what Kafka does not take now, it takes with the next, and what is fenced is nobody's."""

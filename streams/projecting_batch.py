@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from streams.events import Event
+from streams.gaps import no_gap
 from streams.log import TopicPartition
 from streams.step import Input
 from streams.stop import Stop
@@ -12,17 +13,22 @@ from streams.wire import Record
 
 
 class Batch:
-    """`inputs` are the records that could be decoded. A partition that goes takes its records with it."""
+    """`inputs` are the records that could be decoded. A partition that goes takes its records with it.
 
-    def __init__(self) -> None:
+    `starts` are the next offsets of what was applied, or is read from: the owner of the batch keeps them.
+    """
+
+    def __init__(self, starts: Mapping[TopicPartition, int]) -> None:
+        self._starts = starts
         self.records: list[Record] = []
         self.inputs: list[Input[Event]] = []
         self.ends: dict[TopicPartition, int] = {}
 
     def add(self, records: Sequence[Record]) -> None:
-        """Raises Stop where offsets do not strictly increase."""
+        """Raises Stop where offsets do not follow one another."""
         for record in records:
-            name = TopicPartition(record.topic, record.partition)
+            name = _of(record)
+            no_gap(name, self.ends.get(name, self._starts.get(name)), record.offset)
             if record.offset < self.ends.get(name, 0):
                 raise Stop(
                     f"{name.topic}/{name.partition}: offset {record.offset} came after {self.ends[name] - 1}. "

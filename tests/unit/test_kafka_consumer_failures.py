@@ -17,6 +17,7 @@ from streams.log import LogAway, LogRefused, OffsetOutOfRange, OnRevoke, TopicPa
 from streams.stop import Stop
 
 TOPIC = "topic"
+COMMITTED = 40
 
 
 @dataclass
@@ -73,6 +74,13 @@ class Client:
     def consume(self, _: int, __: float) -> list[Message]:
         return self.batches.popleft()[0]
 
+    def seek(self, _: confluent_kafka.TopicPartition) -> None: ...
+
+    def committed(self, asked: list[confluent_kafka.TopicPartition], _: float) -> list[confluent_kafka.TopicPartition]:
+        return [confluent_kafka.TopicPartition(one.topic, one.partition, COMMITTED) for one in asked]
+
+    def incremental_assign(self, _: list[confluent_kafka.TopicPartition]) -> None: ...
+
     def close(self) -> None:
         if self.rebalance is not None:
             self.rebalance(self, [confluent_kafka.TopicPartition(TOPIC, 0)])
@@ -127,6 +135,33 @@ def test_nothing_is_read_past_an_error_that_ends_the_consumer(client: list[Clien
     client[0].batches.append(([Message(0), failed, Message(7)], None))
     assert offsets(reader.poll(10, 0)) == [0]
     with pytest.raises(OffsetOutOfRange):
+        reader.poll(10, 0)
+
+
+@pytest.mark.parametrize("start", [0, 5], ids=["to the beginning", "back"])
+def test_a_gap_in_the_offsets_stops_after_what_is_before_it(client: list[Client], start: int) -> None:
+    reader = consumer(client)
+    reader.seek(TopicPartition(TOPIC, 0), start)
+    client[0].batches.append(([Message(start), Message(start + 2), Message(start + 3)], None))
+    assert offsets(reader.poll(10, 0)) == [start]
+    with pytest.raises(Stop, match=f"offset {start + 2} came where {start + 1} is the next"):
+        reader.poll(10, 0)
+
+
+def test_the_first_record_is_the_one_that_was_committed(client: list[Client]) -> None:
+    reader = KafkaConsumer({}, "group", [TOPIC], lambda _: {}, lambda *_: None, lambda _: {TOPIC: "id"})
+    client[0].rebalance = client[0].assign
+    client[0].batches.append(([Message(COMMITTED + 1)], None))
+    with pytest.raises(Stop, match=f"where {COMMITTED} is the next"):
+        reader.poll(10, 0)
+
+
+@pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED])
+def test_bytes_that_the_client_cannot_read_end_the_consumer(client: list[Client], code: int) -> None:
+    reader = consumer(client)
+    client[0].batches.append(([Message(0), Message(1, KafkaError(code)), Message(2)], None))
+    assert offsets(reader.poll(10, 0)) == [0]
+    with pytest.raises(LogRefused):
         reader.poll(10, 0)
 
 

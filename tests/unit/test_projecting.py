@@ -20,7 +20,7 @@ from streams.projecting_moves import Moves
 from streams.service import Context
 from streams.step import Away, Input, LedgerMoved, TopicChanged
 from streams.stop import Stop
-from streams.wire import SchemaIds, encode
+from streams.wire import Record, SchemaIds, encode
 from tests.deciding_world import HandClock
 from tests.event_streams import new_log
 from tests.runner_bench import RECEIVED, arrivals
@@ -248,6 +248,36 @@ def test_too_many_dead_letters_and_an_unknown_schema_stop_it(log: MemoryLog, tab
     error = Running(fresh, table).ended()
     assert isinstance(error, Stop)
     assert "version 9" in error.reason
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3], ids=["first", "within a batch", "between batches"])
+def test_a_record_that_the_log_leaves_out_stops_it(log: MemoryLog, table: Table, lost: int) -> None:
+    write(log, (events := arrivals(1, 5))[:1])
+    (name,) = [name for name in partitions(log, RECEIVED) if log.bounds([name])[name][1]]
+    table.ledger = {name: 0}
+    if lost == 3:
+        write(log, events[1:3])
+        first = Running(log, table)
+        wait_until(lambda: len(table.rows) == 3, "the first batch")
+        first.stop()
+        write(log, events[3:])
+    else:
+        write(log, events[1:])
+    held = log.partition(name)
+    held.records = [replace_offset(record, lost) for record in held.records]
+    error = Running(log, table).ended()
+    assert isinstance(error, Stop)
+    assert f"came where {lost} is the next" in error.reason
+    assert table.rows == [event.meta.event_id for event in events[: lost if lost == 3 else 0]]
+
+
+def partitions(log: MemoryLog, topic: str) -> list[TopicPartition]:
+    return [TopicPartition(topic, number) for number in range(log.partitions(topic))]
+
+
+def replace_offset(record: Record, lost: int) -> Record:
+    """As if the broker left out one: the records after it have the offsets that they had."""
+    return replace(record, offset=record.offset + 1) if record.offset >= lost else record
 
 
 def test_a_recreated_topic_stops_it(log: MemoryLog, table: Table, running: Running) -> None:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from streams.log import Log, TopicPartition
+from streams.log import Delivery, Log, TopicPartition
 from streams.memory_log import MemoryLog
-from tests.runner_bench import GROUP, Bench, Member
+from streams.stop import Stop
+from tests.runner_bench import GROUP, RECEIVED, Bench, Member, arrivals
 from tests.runner_suite import RunnerSuite
 from tests.waiting import wait_until
 
@@ -30,6 +31,11 @@ class MemoryBench(Bench):
 
     def trim(self, name: TopicPartition, first: int) -> None:
         self._log.trim(name, first)
+
+    def lose(self, lost: Delivery) -> None:
+        """As a damaged segment does."""
+        held = self._log.partition(TopicPartition(lost.topic, lost.partition))
+        held.records = [record for record in held.records if record.offset != lost.offset]
 
     def expel(self, member: Member) -> None:
         for consumer in member.log.consumers:
@@ -55,3 +61,13 @@ def bench() -> Iterator[Bench]:
 
 class TestRunnerOnMemoryLog(RunnerSuite):
     pass
+
+
+def test_a_record_that_the_log_leaves_out_stops_the_runner(bench: MemoryBench) -> None:
+    sent = bench.send(arrivals(1, 3))
+    bench.lose(sent[1])
+    error = bench.member().ended()
+    assert isinstance(error, Stop)
+    assert "offset 2 came where 1 is the next" in error.reason
+    name = TopicPartition(RECEIVED, sent[0].partition)
+    assert bench.log.committed(GROUP, [name])[name] in (None, 0, 1)

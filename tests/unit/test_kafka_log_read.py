@@ -1,0 +1,62 @@
+"""Reading a part of a partition: all of it, or an error. It never ends early as if it were done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka import KafkaError
+
+from streams.config import Kafka
+from streams.kafka_log import KafkaLog
+from streams.log import LogRefused, TopicPartition
+from streams.stop import Stop
+from tests.unit.test_kafka_consumer_failures import TOPIC, Message
+
+NAME = TopicPartition(TOPIC, 0)
+
+
+class Client:
+    """librdkafka's consumer with a partition of its own, which ends as librdkafka says that it ends."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    def assign(self, _: object) -> None: ...
+
+    def poll(self, _: float) -> Message:
+        return self._messages.pop(0)
+
+    def consume(self, *_: object) -> list[Message]:
+        return []
+
+    def close(self) -> None: ...
+
+
+def read(monkeypatch: pytest.MonkeyPatch, messages: list[Message], start: int, end: int) -> list[int]:
+    seen: list[dict[str, Any]] = []
+
+    def make(settings: dict[str, Any]) -> Client:
+        seen.append(settings)
+        return Client(messages)
+
+    monkeypatch.setattr(confluent_kafka, "Consumer", make)
+    monkeypatch.setattr(KafkaLog, "topic_id", lambda *_: "id")
+    found = [record.offset for record in KafkaLog(Kafka(bootstrap="127.0.0.1:1")).read(NAME, start, end)]
+    assert seen[0]["check.crcs"]
+    return found
+
+
+def test_what_was_asked_for_is_read_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(monkeypatch, [Message(at) for at in range(2, 9)], 2, 6) == [2, 3, 4, 5]
+
+
+def test_a_gap_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Stop, match="offset 4 came where 3 is the next"):
+        read(monkeypatch, [Message(2), Message(4)], 2, 6)
+
+
+def test_damaged_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LogRefused):
+        read(monkeypatch, [Message(2), Message(3, KafkaError(KafkaError._BAD_MSG))], 2, 6)
