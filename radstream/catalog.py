@@ -12,9 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from consumers.catalog.checksum import Checksum, TableSum, checksum
 from consumers.catalog.counts import open_work
+from consumers.catalog.database import SCHEMA
 from consumers.catalog.migrate import Phase, migrate
 from consumers.catalog.progress import behind, log_ends
-from consumers.catalog.rebuild import Rebuild, Rebuilt
+from consumers.catalog.rebuild import NEW, Rebuild, Rebuilt
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config, open_log
 from radstream.output import console, print_table, show
@@ -95,7 +96,7 @@ def _print_sum(found: Sum) -> None:
 @catalog.command()
 @config_option
 @json_option
-@click.option("--switch", is_flag=True, help="Let the new tables take the place of the live ones.")
+@click.option("--switch", is_flag=True, help="Let the new tables take the place of the live ones, unless they differ.")
 @click.option("--reason", default="", help="Why, for the audit; no patient data.")
 def rebuild(config_path: Path, as_json: bool, switch: bool, reason: str) -> None:
     """Build the catalog once more from the log, and compare it with the live one.
@@ -115,13 +116,15 @@ def rebuild(config_path: Path, as_json: bool, switch: bool, reason: str) -> None
         task = bar.add_task("records", total=None)
         told = Rebuild(dsn_of(config), log, blocks, lambda done, total: bar.update(task, completed=done, total=total))
         found = told.run(switch=switch)
-    outcome = {"checksum": found.rebuilt.total, "switched": str(switch).lower()}
+    outcome = {"checksum": found.rebuilt.total, "switched": str(found.switched).lower()}
     audited(config, log, "catalog_rebuilt", "catalog", outcome, reason=reason)
     show(as_json, _facts(found), lambda: _print_rebuilt(found))
-    if found.equal is False and not switch:
+    if found.equal is False:
         raise Failure(
-            f"the live catalog differs from the log in {', '.join(found.differing)}; it stays as it is. "
-            "To take the rebuilt one: radstream catalog rebuild --switch"
+            f"the live catalog differs from the log in {', '.join(found.differing)}; it stays as it is, and the "
+            f"rebuilt one is beside it in schema {NEW}. Find out which is wrong. To take the rebuilt one, put the live "
+            f"one aside, in psql: ALTER SCHEMA {SCHEMA} RENAME TO {SCHEMA}_differing; "
+            "then: radstream catalog rebuild --switch"
         )
 
 

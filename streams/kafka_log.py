@@ -12,7 +12,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from streams.config import ConfigError, Kafka
 from streams.gaps import no_gap
 from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
-from streams.kafka_errors import of_exception, translated
+from streams.kafka_errors import StaleLeader, of_exception, translated
 from streams.kafka_producer import KafkaProducer
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.wire import Record
@@ -64,7 +64,7 @@ class KafkaLog:
         return KafkaConsumer(settings, group, topics, on_assign, on_revoke, self.topic_ids)
 
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
-        """Ends early where compaction has removed the last records before `end`."""
+        """Also raises LogAway where the partition ends before `end`: whoever asked knows of records there."""
         topic_id = self.topic_id(partition.topic)
         # The group's name is never used: partitions are assigned by hand and nothing is committed.
         consumer = confluent_kafka.Consumer({**self._settings, **_READ_SETTINGS, "group.id": "none"})
@@ -73,7 +73,7 @@ class KafkaLog:
             while start < end:
                 for message in _fetched(consumer, partition, start):
                     if message.error() is not None:
-                        return
+                        raise LogAway(f"{partition.topic}/{partition.partition}: ends at {start}, before {end}")
                     no_gap(partition, start, message.offset())
                     start = message.offset() + 1
                     if start > end:
@@ -89,7 +89,12 @@ class KafkaLog:
 
     def _offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
         asked = self._admin.list_offsets({theirs(name): spec for name in partitions}, request_timeout=_CALL_S)
-        return {ours(name): _answer(future, f"offsets of {name.topic}").offset for name, future in asked.items()}
+        try:
+            return {ours(name): _answer(future, f"offsets of {name.topic}").offset for name, future in asked.items()}
+        except StaleLeader:
+            # librdkafka asks with the leader's epoch that it once learned, for ever: a new client learns it anew.
+            self._admin = admin.AdminClient(self._settings)
+            raise
 
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         wanted = ConsumerGroupTopicPartitions(group, [theirs(name) for name in partitions])

@@ -96,7 +96,11 @@ class Log(Protocol):
         """
 
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
-        """Records from `start` to before `end`, without a group. Raises OffsetOutOfRange, LogAway."""
+        """All records from `start` to before `end`, without a group.
+
+        Raises OffsetOutOfRange, LogAway, LogRefused, and Stop at a gap. A partition that ends before `end` is away: it
+        had more when somebody asked for its end.
+        """
 
     def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """First offset held and next offset to be written, for each partition. Raises LogAway."""

@@ -160,6 +160,8 @@ class MemoryLog:
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
         with self.changed:
             records = self.slice(partition, start, max(end - start, 0))
+            if (held := self.partition(partition).end) < end:
+                raise LogAway(f"{partition.topic}/{partition.partition}: ends at {held}, before {end}")
         yield from records
 
     def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:

@@ -39,7 +39,9 @@ Told = Callable[[int, int], None]
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """`live` is None where there is no live catalog that is as far as the log's end was at the start.
+    """`live` is None where there is no live catalog of these topics that is as far as their end was at the start.
+
+    A live catalog that differs stays, whatever was asked for: which of the two is wrong is for a person to find out.
 
     `unreadable` records are dead letters of the live consumer too: they have no rows in either.
     """
@@ -66,7 +68,10 @@ class Rebuild:
         self._unreadable = 0
 
     def run(self, *, switch: bool) -> Rebuilt:
-        """Raises Away, LogAway, LogRefused, OffsetOutOfRange, UnknownSchema, and Stop: a gap, or another rebuild."""
+        """Switches where the two are equal, or where there is nothing to compare with.
+
+        Raises Away, LogAway, LogRefused, OffsetOutOfRange, UnknownSchema, and Stop: a gap, or another rebuild.
+        """
         with self._alone(), closing(Writer(self._dsn, NEW)) as writer:
             self._prepare()
             ends = log_ends(self._log)
@@ -158,22 +163,27 @@ class Rebuild:
         with snapshot(self._dsn, NEW) as new:
             rebuilt = checksum(new)
         of_live = checksum(cursor) if comparable else None
-        if switch:
+        differing = rebuilt.differing(of_live) if of_live else []
+        if switched := switch and not differing:
             _switch(cursor.connection)
         return Rebuilt(
             records=self._records,
             unreadable=self._unreadable,
             rebuilt=rebuilt,
             live=of_live,
-            differing=rebuilt.differing(of_live) if of_live else [],
-            switched=switch,
+            differing=differing,
+            switched=switched,
         )
 
     def _live_ends(self, cursor: Cursor) -> Mapping[TopicPartition, int] | None:
         found = cursor.execute("SELECT to_regclass('ledger') IS NOT NULL").fetchone()
         if not found or not found[0]:
             return None
-        return {name: place.next_offset for name, place in ledger.read(cursor).items()}
+        places = ledger.read(cursor)
+        if any(self._log.topic_id(name.topic) != place.topic_id for name, place in places.items()):
+            # It has read topics that are no longer there: their offsets say nothing of these.
+            return None
+        return {name: place.next_offset for name, place in places.items()}
 
 
 def _switch(connection: Connection) -> None:

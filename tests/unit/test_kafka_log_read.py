@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError
 
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
-from streams.log import LogRefused, TopicPartition
+from streams.log import LogAway, LogRefused, TopicPartition
 from streams.stop import Stop
 from tests.unit.test_kafka_consumer_failures import TOPIC, Message
 
@@ -50,6 +50,14 @@ def read(monkeypatch: pytest.MonkeyPatch, messages: list[Message], start: int, e
 
 def test_what_was_asked_for_is_read_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(monkeypatch, [Message(at) for at in range(2, 9)], 2, 6) == [2, 3, 4, 5]
+
+
+def test_a_partition_that_ends_before_what_was_asked_for_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = Message(3, KafkaError(KafkaError._PARTITION_EOF))
+    with pytest.raises(LogAway, match="ends at 3"):
+        read(monkeypatch, [Message(2), ended], 2, 6)
 
 
 def test_a_gap_stops(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_a_writer_that_is_in_the_way_of_the_switch_ends_up_in_the_new_tables(dsn
     assert rebuilt(dsn, log, hospital).equal is True
 
 
-def test_a_damaged_catalog_is_told_by_its_tables_and_replaced_on_request(dsn: str) -> None:
+def test_a_damaged_catalog_is_told_by_its_tables_and_replaced_only_where_a_person_put_it_aside(dsn: str) -> None:
     hospital, log = Hospital(seed=5), new_log()
     write(log, night(hospital))
     projected(dsn, log, hospital)
@@ -91,9 +91,14 @@ def test_a_damaged_catalog_is_told_by_its_tables_and_replaced_on_request(dsn: st
     with psycopg.connect(dsn) as connection:
         connection.execute("DELETE FROM catalog.findings")
         connection.execute("UPDATE catalog.copies SET sha256 = 'x'")
-    found = rebuilt(dsn, log, hospital)
-    assert found.equal is False
-    assert found.differing == ["copies", "findings"]
+    damaged = checksum_of(dsn).total
+    for switch in (False, True):
+        found = rebuilt(dsn, log, hospital, switch=switch)
+        assert (found.equal, found.switched) == (False, False)
+        assert found.differing == ["copies", "findings"]
+        assert checksum_of(dsn).total == damaged
+    with psycopg.connect(dsn) as connection:
+        connection.execute("ALTER SCHEMA catalog RENAME TO catalog_differing")
     assert rebuilt(dsn, log, hospital, switch=True).switched
     assert checksum_of(dsn).total == good
 
@@ -108,6 +113,22 @@ def test_a_catalog_that_was_dropped_is_built_and_taken(dsn: str) -> None:
     found = rebuilt(dsn, log, hospital, switch=True)
     assert (found.equal, found.live) == (None, None)
     assert checksum_of(dsn).total == good
+
+
+def test_a_catalog_of_a_topic_that_was_deleted_is_replaced_by_one_of_what_the_log_holds(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE_S", 0.1)
+    hospital, log = Hospital(), new_log()
+    write(log, hospital.study("P1", "DOE"))
+    projected(dsn, log, hospital)
+    (partition,) = partitions_of(log)
+    log.delete_topic(partition.topic)
+    log.create_topic(partition.topic, 6)
+    write(log, hospital.study("P2", "ROE", series=1, images=1))
+    found = rebuilt(dsn, log, hospital, switch=True)
+    assert (found.live, found.switched) == (None, True)
+    assert rows(dsn, "SELECT count(*) FROM instances") == [(1,)]
 
 
 def test_a_live_catalog_that_lags_and_stands_is_not_compared(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
