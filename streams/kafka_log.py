@@ -76,9 +76,9 @@ class KafkaLog:
                         raise LogAway(f"{partition.topic}/{partition.partition}: ends at {start}, before {end}")
                     no_gap(partition, start, message.offset())
                     start = message.offset() + 1
-                    if start > end:
-                        return
                     yield to_record(message, topic_id)
+                    if start == end:
+                        return
         finally:
             consumer.close()
 

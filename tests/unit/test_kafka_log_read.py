@@ -29,7 +29,8 @@ class Client:
         return self._messages.pop(0)
 
     def consume(self, *_: object) -> list[Message]:
-        return []
+        taken, self._messages = self._messages, []
+        return taken
 
     def close(self) -> None: ...
 
@@ -50,6 +51,11 @@ def read(monkeypatch: pytest.MonkeyPatch, messages: list[Message], start: int, e
 
 def test_what_was_asked_for_is_read_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(monkeypatch, [Message(at) for at in range(2, 9)], 2, 6) == [2, 3, 4, 5]
+
+
+def test_a_partition_that_ends_where_was_asked_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Message(6, KafkaError(KafkaError._PARTITION_EOF))
+    assert read(monkeypatch, [*(Message(at) for at in range(2, 6)), ended], 2, 6) == [2, 3, 4, 5]
 
 
 def test_a_partition_that_ends_before_what_was_asked_for_is_not_read_to_its_end(
