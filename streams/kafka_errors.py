@@ -48,6 +48,17 @@ _REFUSED = {
     KafkaError.UNSUPPORTED_VERSION,
 }
 
+_STALE = {
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+}
+
+
+class StaleLeader(LogAway):
+    """The client's picture of the cluster is from before a leader changed or restarted."""
+
+
 LogError = LogAway | LogRefused | OffsetOutOfRange | Fenced
 
 
@@ -63,7 +74,7 @@ def translated(error: KafkaError, what: str) -> LogError:
         return Fenced(text)
     if error.fatal() or error.code() in _REFUSED:
         return LogRefused(text)
-    return LogAway(text)
+    return StaleLeader(text) if error.code() in _STALE else LogAway(text)
 
 
 def of_exception(error: KafkaException, what: str) -> LogError:
