@@ -1,6 +1,6 @@
 # radstream: `make demo` and `make test` are all that a newcomer needs. Both install what is missing first.
 
-.PHONY: demo test lint down clean lock
+.PHONY: demo test lint faults bench down clean lock
 
 RADSTREAM = .venv/bin/radstream
 
@@ -13,6 +13,17 @@ test:
 	@python3 infra/local/bootstrap.py test
 	@$(MAKE) --no-print-directory lint
 	.venv/bin/pytest
+
+# The long form of the fault tests: every part killed in each round, in an order and at moments drawn anew.
+ROUNDS = 10
+faults:
+	@python3 infra/local/bootstrap.py test
+	RADSTREAM_FAULT_ROUNDS=$(ROUNDS) .venv/bin/pytest tests/fault
+
+bench:
+	@python3 infra/local/bootstrap.py demo
+	@$(RADSTREAM) up
+	@$(RADSTREAM) bench pipeline
 
 lint:
 	.venv/bin/ruff check

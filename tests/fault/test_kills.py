@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import sys
 from collections.abc import Iterator
@@ -16,8 +18,20 @@ from tests.running_stack import RunningStack, new_home
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
 
 VICTIMS = ("validate", "derive", "revisions", "catalog", "router", "registry", "store", "postgres", "kafka")
+# `make faults` asks for more.
+ROUNDS = int(os.environ.get("RADSTREAM_FAULT_ROUNDS", "1"))
 SEED = 20
 SLICES = (2, 80, 80)
+
+
+def round_of(number: int, images: int) -> tuple[list[str], list[int]]:
+    """Whom to kill, and after how many acknowledged images. The first round is in order, later ones are drawn."""
+    victims = list(VICTIMS)
+    if number == 0:
+        return victims, [(place + 1) * images // (len(victims) + 1) for place in range(len(victims))]
+    chance = random.Random(number)
+    chance.shuffle(victims)
+    return victims, sorted(chance.randrange(1, images) for _ in victims)
 
 
 @pytest.fixture
@@ -49,11 +63,15 @@ def undisturbed() -> str:
         shutil.rmtree(stack.home)
 
 
-def test_every_part_killed_once_in_one_run(fresh: RunningStack, items: list[Item], undisturbed: str) -> None:
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_every_part_killed_once_in_one_run(
+    fresh: RunningStack, items: list[Item], undisturbed: str, number: int
+) -> None:
+    victims, moments = round_of(number, len(items))
+
     def kill_one_after_the_other(load: Load) -> None:
-        step = len(items) // (len(VICTIMS) + 1)
-        for number, victim in enumerate(VICTIMS, start=1):
-            load.wait_for(number * step)
+        for victim, moment in zip(victims, moments, strict=True):
+            load.wait_for(moment)
             fresh.kill(victim)
             fresh.up()
 
