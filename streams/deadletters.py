@@ -14,6 +14,7 @@ from streams.log import Log, LogAway, TopicPartition
 from streams.logs import places
 from streams.origin import origin_headers, original
 from streams.service import Context
+from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record
 
 DEAD_LETTER = "imaging.deadletter"
@@ -25,8 +26,12 @@ def dead_letter_topic(group: str) -> str:
 
 
 def dead_letter(record: Record, group: str, reason: str, at: datetime) -> Message:
-    headers = (*record.headers, *origin_headers(record, group, reason, at))
-    return Message(dead_letter_topic(group), record.key, record.value, headers)
+    """Of a record that is too large with these headers only its place is kept: `left_out_bytes` says so."""
+    topic, origin = dead_letter_topic(group), origin_headers(record, group, reason, at)
+    whole = Message(topic, record.key, record.value, (*record.headers, *origin))
+    if (size := size_of(whole)) <= RECORD_BYTES_MAX:
+        return whole
+    return Message(topic, None, None, (*origin, ("left_out_bytes", str(size).encode())))
 
 
 def reason_of(error: BaseException) -> str:

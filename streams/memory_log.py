@@ -17,7 +17,11 @@ from confluent_kafka import murmur2
 
 from streams.log import Delivery, LogAway, LogRefused, OffsetOutOfRange, OnAssign, OnRevoke, TopicPartition
 from streams.memory_group import Group, MemoryConsumer
+from streams.sizes import size_of
 from streams.wire import Message, Record
+
+# librdkafka's own (`message.max.bytes`).
+_MESSAGE_BYTES_MAX = 1_000_000
 
 
 @dataclass
@@ -193,6 +197,8 @@ class MemoryProducer:
     def send(self, message: Message) -> Future[Delivery]:
         future: Future[Delivery] = Future()
         try:
+            if size_of(message) > _MESSAGE_BYTES_MAX:
+                raise LogRefused(f"write to {message.topic}: the record is too large")
             future.set_result(self._log.append(message))
         except (LogAway, LogRefused) as error:
             future.set_exception(error)

@@ -13,6 +13,7 @@ from streams.parking import parked
 from streams.result import Dead, Emit, Halt, Result, Wait
 from streams.runner_settings import RunnerSettings
 from streams.service import Context
+from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.stop import Stop
 from streams.wire import Message
 
@@ -68,7 +69,8 @@ class Outcomes:
             wait_s = self._settings.park_backoff.delay_s(attempt)
             now = self._context.clock.now()
             message = parked(item.record, self._group, reason, now, attempt=attempt, wait_s=wait_s)
-            item.result = Emit((message,), "parked")
+            fits = size_of(message) <= RECORD_BYTES_MAX
+            item.result = Emit((message,), "parked") if fits else Dead(f"too large to be parked: {reason}")
 
     def write(self, flow: Flow, item: Item) -> None:
         """Writes what became of an item. Raises Stop; the item is then neither written nor committed."""

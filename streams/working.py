@@ -12,6 +12,7 @@ from streams.generation import StepIdentity
 from streams.objects import Absent, StoreAway
 from streams.result import Dead, Emit, Halt, Result, Wait
 from streams.service import Context
+from streams.sizes import EVENT_BYTES_MAX, size_of
 from streams.step import DeadLetter, Done, Input, NewObject, Outcome, Quarantine, RetryLater, Step, Stored
 from streams.tracing import child_of
 from streams.wire import Record, Undecodable, UnknownSchema, decode, encode
@@ -74,6 +75,9 @@ class Worker:
             )
         except Exception as error:  # noqa: BLE001 - as above
             return _of_exception(error)
+        for message in messages:
+            if (size := size_of(message)) > EVENT_BYTES_MAX:
+                return Dead(f"its record for {message.topic} has {size} bytes; {EVENT_BYTES_MAX} is the most")
         return Emit(messages, "quarantine" if isinstance(outcome, Quarantine) else "done")
 
     def _done(self, outcome: Done) -> Sequence[Any]:

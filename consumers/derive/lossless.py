@@ -16,6 +16,8 @@ from streams.events import FrameRange
 from streams.part10 import Part10
 
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
+# Where each frame is stands in the event, in up to eight bytes: these are less than half of what a record holds.
+FRAMES_MAX = 50_000
 
 _PHOTOMETRICS = {1: frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"}), 3: frozenset({"RGB", "YBR_FULL"})}
 _SIZE_MARKER = b"\xff\x51"
@@ -47,7 +49,7 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int) -> 
 def _refused(file: Part10, image: Image, pixel_bytes_max: int) -> str | None:
     if image.transfer_syntax_uid not in NATIVE | {RLE_LOSSLESS}:
         return "already_compressed" if image.transfer_syntax_uid in LOSSLESS else "arrived_lossy"
-    if image.frame_bytes * image.frames > pixel_bytes_max:
+    if image.frames > FRAMES_MAX or image.frame_bytes * image.frames > pixel_bytes_max:
         return "too_large"
     if file.oddities - {"odd_length"}:
         return "irregular_elements"

@@ -156,6 +156,7 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived_lossy"
     assert copy_of(images.native(twelve, NumberOfFrames=2)) == "undecodable"
     assert copy_of(images.native(twelve), Output(pixel_bytes_max=100)) == "too_large"
+    assert copy_of(images.native(np.zeros((50_001, 1, 1), "u1"))) == "too_large"
 
 
 def test_a_copy_that_does_not_decode_to_its_source_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
