@@ -6,11 +6,13 @@ ours, and with it the record can be had back exactly as it was read, so a later 
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from streams.wire import Headers, Record, Undecodable
 
 _FIRST = "origin_topic"
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 def origin_headers(record: Record, group: str, reason: str, at: datetime) -> Headers:
@@ -46,8 +48,11 @@ def original(record: Record) -> Record:
 
 
 def number(record: Record, name: str) -> int:
-    """A header that is a whole number. Raises Undecodable."""
+    """A header that is a whole number of at most 15 digits: more is no time, no offset and no count.
+
+    Raises Undecodable.
+    """
     text = record.header(name) or ""
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         raise Undecodable(f"header {name} is not a number")
     return int(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,8 @@ from streams.memory_log import MemoryLog, MemoryProducer
 from streams.parking import parked
 from streams.runner_settings import RunnerSettings
 from streams.wire import Message, Record, SchemaIds, encode
-from tests.runner_bench import CLOCK, GROUP, RECEIVED, RETRY, VALIDATED, Member, arrivals
+from tests.hooked_log import everything
+from tests.runner_bench import CLOCK, DEAD_LETTERS, GROUP, RECEIVED, RETRY, VALIDATED, Member, arrivals
 from tests.unit.test_runner_on_memory_log import MemoryBench
 from tests.waiting import wait_until
 
@@ -92,3 +94,15 @@ def test_a_revoke_does_not_commit_over_a_parked_record_that_waits(bench: MemoryB
     wait_until(is_taken, "the other member having the partition")
     assert committed(bench) in (None, 0)
     other.close()
+
+
+@pytest.mark.parametrize("digits", ["9" * 16, "9" * 400, "9" * 5000, "\u0663"], ids=["16", "400", "5000", "not ASCII"])
+@pytest.mark.parametrize("name", ["retry_not_before_ms", "retry_attempt", "origin_offset"])
+def test_a_parked_record_with_an_impossible_number_is_a_dead_letter(bench: MemoryBench, name: str, digits: str) -> None:
+    good = parked(_received(), GROUP, "absent", CLOCK.now(), attempt=1, wait_s=0.0)
+    bench.write([replace(good, headers=(*good.headers, (name, digits.encode())))])
+    member = bench.member()
+    wait_until(lambda: everything(bench.log, DEAD_LETTERS) or member.error, "what becomes of it")
+    member.stop()
+    (dead,) = everything(bench.log, DEAD_LETTERS)
+    assert name in (dead.header("reason") or "")
