@@ -80,8 +80,7 @@ class Receiver:
 def arrival_of(event: Event) -> Arrival:
     """What pynetdicom knows of a request."""
     request, association = cast(C_STORE, event.request), event.assoc
-    # None where the command says that there is no data set: kept as an empty one, which validation quarantines.
-    data_set = cast(BytesIO | None, request.DataSet) or BytesIO()
+    data_set = cast(BytesIO, request.DataSet)
     return Arrival(
         sop_class_uid=str(request.AffectedSOPClassUID or ""),
         sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
