@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from streams.events import ObjectRef
 from streams.kafka_log import KafkaLog
 from streams.objects import Absent, Damaged
 from streams.s3 import S3Store
-from tests.running_stack import RunningStack
+from tests.running_stack import RunningStack, new_home
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.
 RETRIES = 60
@@ -105,3 +106,14 @@ def run(stack: RunningStack, items: Sequence[Item], disturb: Callable[[Load], No
     settled(stack)
     assert lost(stack, load.acknowledged) == []
     return catalog_checksum(stack)
+
+
+def undisturbed_checksum(items: Sequence[Item]) -> str:
+    """What the catalog sums up to when nobody disturbs, on a stack of its own."""
+    stack = RunningStack(new_home())
+    try:
+        stack.up()
+        return run(stack, items, disturb=lambda _: None).total
+    finally:
+        stack.down()
+        shutil.rmtree(stack.home)

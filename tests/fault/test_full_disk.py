@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,26 +14,12 @@ from radstream.phantom import encoded
 from radstream.sending import SUCCESS, TRY_AGAIN, Sent, send_items
 from tests.pipeline_run import lost, router_of, settled
 from tests.power import PowerDisk
-from tests.running_stack import RunningStack, new_home
+from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 
-DISK_BYTES = 2 << 30
 SLICES = (2, 7, 7)
-
-
-@pytest.fixture
-def disk() -> Iterator[PowerDisk]:
-    folder = new_home()
-    try:
-        made = PowerDisk(folder, DISK_BYTES)
-    except (OSError, subprocess.CalledProcessError) as error:
-        shutil.rmtree(folder)
-        pytest.skip(f"no disk to fill, it needs root, loop devices and ext4 ({type(error).__name__})")
-    yield made
-    made.remove()
-    shutil.rmtree(folder)
 
 
 def fill(disk: PowerDisk) -> Path:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
-import sys
-from collections.abc import Iterator
 
 import pytest
 
 from radstream.items import Item
 from radstream.phantom import encoded
-from tests.pipeline_run import Load, catalog_checksum, run
-from tests.running_stack import RunningStack, new_home
+from tests.pipeline_run import Load, catalog_checksum, run, undisturbed_checksum
+from tests.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
 
@@ -39,28 +36,10 @@ def items() -> list[Item]:
     return list(encoded(SEED, SLICES, matrix=128))
 
 
-@pytest.fixture
-def fresh() -> Iterator[RunningStack]:
-    """A stack of its own: its catalog holds this run and nothing else."""
-    stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-    try:
-        stack.up()
-        yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(stack.home)
-
-
 @pytest.fixture(scope="module")
 def undisturbed() -> str:
     """The checksum of a run that nobody disturbed, on a stack of its own."""
-    stack = RunningStack(new_home())
-    try:
-        stack.up()
-        return run(stack, list(encoded(SEED, SLICES, matrix=128)), disturb=lambda _: None).total
-    finally:
-        stack.down()
-        shutil.rmtree(stack.home)
+    return undisturbed_checksum(list(encoded(SEED, SLICES, matrix=128)))
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -14,29 +11,15 @@ import pytest
 from infra.local import process
 from infra.local.process import Running
 from radstream.phantom import encoded
-from tests.pipeline_run import Load, run
+from tests.pipeline_run import Load, run, undisturbed_checksum
 from tests.power import PowerDisk
-from tests.running_stack import RunningStack, new_home
+from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
 
 SEED = 21
 SLICES = (2, 60, 60)
-DISK_BYTES = 3 << 30
-
-
-@pytest.fixture
-def disk() -> Iterator[PowerDisk]:
-    folder = new_home()
-    try:
-        made = PowerDisk(folder, DISK_BYTES)
-    except (OSError, subprocess.CalledProcessError) as error:
-        shutil.rmtree(folder)
-        pytest.skip(f"no disk to cut the power of, it needs root, loop devices and ext4 ({type(error).__name__})")
-    yield made
-    made.remove()
-    shutil.rmtree(folder)
 
 
 def test_a_cut_loses_what_was_not_synced_and_nothing_else(disk: PowerDisk) -> None:
@@ -78,13 +61,3 @@ def test_nothing_acknowledged_is_lost_when_the_power_goes(disk: PowerDisk) -> No
     finally:
         stack.down()
         wait_until(disk.is_pulled_out, "the last process to let go of the disk")
-
-
-def undisturbed_checksum(items: list) -> str:
-    stack = RunningStack(new_home())
-    try:
-        stack.up()
-        return run(stack, items, disturb=lambda _: None).total
-    finally:
-        stack.down()
-        shutil.rmtree(stack.home)
