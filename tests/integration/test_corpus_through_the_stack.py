@@ -30,9 +30,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.corpus, pytest.mark.timeout(600)]
 PERSONAL = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "PatientAddress", "AccessionNumber")
 # Shorter values are found in anything. Bytes from 0x80 on: names that are not written in ASCII.
 TOKEN = re.compile(rb"[0-9a-z._\x80-\xff-]{6,}")
-# Words of the field that occur as values of it.
+# Words of the field that occur as values of it; the digits in their order are a constant of the registry's database.
 NOT_PERSONAL = frozenset(
-    (b"anonymous", b"anonymized", b"unknown", b"phantom", b"patient", b"testing", b"volume", b"breast")
+    (b"anonymous", b"anonymized", b"unknown", b"phantom", b"patient", b"testing", b"volume", b"breast", b"0123456789")
 )
 
 
