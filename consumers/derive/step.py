@@ -20,11 +20,12 @@ from streams import part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
 from streams.events import InstanceDerived, InstanceValidated, Representation
+from streams.fetching import fetched
 from streams.generation import StepIdentity
 from streams.identity import derived_key
-from streams.objects import Absent, Damaged, ObjectStore, StoreAway
+from streams.objects import ObjectStore
 from streams.part10 import Part10
-from streams.step import Done, Input, NewObject, Outcome, Quarantine, RetryLater, Stored
+from streams.step import Done, Input, NewObject, Outcome, Stored
 
 # Raised by hand when a change here changes what comes out.
 CODE_VERSION = 1
@@ -48,14 +49,9 @@ class Derive:
         event = item.event
         if event.object.length > self._output.object_bytes_max:
             return self._done(item, clock, [], ("too_large",))
-        try:
-            data = self._store.read(event.object)
-        except Absent:
-            return RetryLater("its object is not in the store", scope="subject")
-        except StoreAway:
-            return RetryLater("the object store does not answer", scope="world")
-        except Damaged:
-            return Quarantine("hash_mismatch", "The stored bytes are not those that were acknowledged.")
+        data = fetched(self._store, event.object)
+        if not isinstance(data, bytes):
+            return data
         parts, notes = _made(data, self._output)
         return self._done(item, clock, parts, notes)
 

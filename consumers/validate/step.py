@@ -19,9 +19,10 @@ from streams import elements, part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
 from streams.events import Instance, InstanceReceived, InstanceValidated
+from streams.fetching import fetched
 from streams.generation import StepIdentity
 from streams.identity import uid_has_leading_zero, uid_is_usable
-from streams.objects import Absent, Damaged, ObjectStore, StoreAway
+from streams.objects import ObjectStore
 from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
@@ -74,14 +75,9 @@ class Validate:
         """The stored file, or why there is none to look at."""
         if event.object.length > self._limits.object_bytes_max:
             return Quarantine("too_large", "It is larger than this site's limit for one object (object_bytes_max).")
-        try:
-            data = self._store.read(event.object)
-        except Absent:
-            return RetryLater("its object is not in the store", scope="subject")
-        except StoreAway:
-            return RetryLater("the object store does not answer", scope="world")
-        except Damaged:
-            return Quarantine("hash_mismatch", "The stored bytes are not those that were acknowledged.")
+        data = fetched(self._store, event.object)
+        if not isinstance(data, bytes):
+            return data
         limits = elements.Limits(
             elements=self._limits.elements_max,
             depth=self._limits.depth_max,
