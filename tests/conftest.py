@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.running_stack import RunningStack, new_home
+from tests.running_stack import RunningStack, started
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -18,13 +16,8 @@ CORPUS = ROOT.parent / "shared" / "corpus"
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """One stack for all tests, with ports of its own. Where it cannot start, the tests fail."""
-    running = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-    try:
-        running.up()
+    with started() as running:
         yield running
-    finally:
-        running.down()
-        shutil.rmtree(running.home)
 
 
 @pytest.fixture(scope="session")

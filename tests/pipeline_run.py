@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from streams.events import ObjectRef
 from streams.kafka_log import KafkaLog
 from streams.objects import Absent, Damaged
 from streams.s3 import S3Store
-from tests.running_stack import RunningStack, new_home
+from tests.running_stack import RunningStack, started
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.
 RETRIES = 60
@@ -110,10 +109,5 @@ def run(stack: RunningStack, items: Sequence[Item], disturb: Callable[[Load], No
 
 def undisturbed_checksum(items: Sequence[Item]) -> str:
     """What the catalog sums up to when nobody disturbs, on a stack of its own."""
-    stack = RunningStack(new_home())
-    try:
-        stack.up()
+    with started() as stack:
         return run(stack, items, disturb=lambda _: None).total
-    finally:
-        stack.down()
-        shutil.rmtree(stack.home)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local import home
@@ -16,6 +20,18 @@ class RunningStack(Stack):
     @property
     def config(self) -> Config:
         return load(self.config_path)
+
+
+@contextmanager
+def started(brokers: int | None = None) -> Iterator[RunningStack]:
+    """A stack of its own in an empty home; taken down and removed afterwards, also where it did not start."""
+    stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    try:
+        stack.up(brokers=brokers)
+        yield stack
+    finally:
+        stack.down()
+        shutil.rmtree(stack.home)
 
 
 def new_home() -> Path:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.power import PowerDisk
-from tests.running_stack import RunningStack, new_home
+from tests.running_stack import RunningStack, new_home, started
 
 DISK_BYTES = 3 << 30
 
@@ -31,10 +30,5 @@ def disk() -> Iterator[PowerDisk]:
 @pytest.fixture
 def fresh() -> Iterator[RunningStack]:
     """A stack of its own: its catalog holds one run and nothing else."""
-    stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-    try:
-        stack.up()
+    with started() as stack:
         yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(stack.home)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from radstream.phantom import encoded
 from tests.pipeline_run import Load, catalog_checksum, run
-from tests.running_stack import RunningStack, new_home
+from tests.running_stack import RunningStack, started
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 
@@ -19,13 +17,8 @@ SLICES = (2, 40, 40)
 
 @pytest.fixture
 def three() -> Iterator[RunningStack]:
-    stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-    try:
-        stack.up(brokers=3)
+    with started(brokers=3) as stack:
         yield stack
-    finally:
-        stack.down()
-        shutil.rmtree(stack.home)
 
 
 def test_a_broker_dies_and_the_others_go_on(three: RunningStack) -> None:
