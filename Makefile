@@ -50,6 +50,8 @@ lock:
 	python3 -m venv "$$work"; "$$work/bin/pip" install --quiet --disable-pip-version-check uv; \
 	$(COMPILE) pyproject.toml --extra test --group build -o locks/test.txt; \
 	$(COMPILE) pyproject.toml --extra stack --group build -c locks/test.txt -o locks/demo.txt; \
+	$(COMPILE) pyproject.toml --extra torch -c locks/test.txt -o locks/torch.txt; \
+	$(COMPILE) --no-deps --group pyproject.toml:triton -o locks/triton.txt; \
 	for group in go pgserver; do \
 		$(COMPILE) --group pyproject.toml:$$group -c locks/test.txt -o locks/$$group.txt; \
 	done

@@ -190,6 +190,163 @@ class StepGeneration(Event, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
 
 
+class ProtectedNote(msgspec.Struct, frozen=True, kw_only=True):
+    """Free text of a person, in an encrypted block."""
+
+    block_id: str
+    object: ObjectRef
+
+
+class Code(msgspec.Struct, frozen=True, kw_only=True):
+    """A coded concept (PS3.3 section 8)."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+class ImageRef(msgspec.Struct, frozen=True, kw_only=True):
+    sop_instance_uid: str
+    frame: int | None = None
+
+
+class Geometry(msgspec.Struct, frozen=True, kw_only=True):
+    """`points` holds x, y, z of each point, in millimetres of the patient's coordinates (PS3.3 section C.7.6.2.1.1)."""
+
+    kind: Literal["point", "box", "mask", "other"]
+    frame_of_reference_uid: str
+    points: tuple[float, ...]
+    images: tuple[ImageRef, ...] = ()
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    code: Code
+    value: float
+    unit: Code
+
+
+class ResultFinding(msgspec.Struct, frozen=True, kw_only=True):
+    finding_id: str
+    category: Literal["detection", "segmentation", "measurement", "classification", "other"]
+    code: Code
+    location: Code | None = None
+    geometry: Geometry | None = None
+    measurements: tuple[Measurement, ...] = ()
+    confidence: float | None = None
+    severity: Literal["none", "low", "moderate", "high", "critical"] = "none"
+
+
+class ModelRef(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    version: str
+    digest: str
+    card_digest: str
+    backend: str
+
+
+class ResultObject(msgspec.Struct, frozen=True, kw_only=True):
+    kind: Literal["sr", "seg", "other"]
+    instance: Instance
+    object: ObjectRef
+
+
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
+    waited_ms: float
+    read_ms: float
+    prepared_ms: float
+    inferred_ms: float
+    described_ms: float
+
+
+class OfStudy(Derived, frozen=True, kw_only=True):
+    """An event about a study, or about a part of it that is no single instance."""
+
+    study_uid: str
+
+
+class InferenceResult(OfStudy, frozen=True, kw_only=True):
+    input_digest: str
+    input_count: int
+    outcome: Literal["analysed", "not_analysed", "out_of_scope", "failed"]
+    model: ModelRef
+    timings: Timings
+    series_uid: str | None = None
+    sop_instance_uid: str | None = None
+    revision: int | None = None
+    status: Literal["preliminary"] = "preliminary"
+    requires_review: bool = True
+    code: str = ""
+    detail: str = ""
+    findings: tuple[ResultFinding, ...] = ()
+    objects: tuple[ResultObject, ...] = ()
+
+
+class ReviewEvent(OfStudy, frozen=True, kw_only=True):
+    """`findings`, where the verdict is modified, hold instead of the model's."""
+
+    result_event_id: str
+    verdict: Literal["confirmed", "rejected", "modified", "other"]
+    reviewer: str
+    finding_id: str | None = None
+    note: ProtectedNote | None = None
+    findings: tuple[ResultFinding, ...] = ()
+
+
+class TierCopy(msgspec.Struct, frozen=True, kw_only=True):
+    store: str
+    verified: bool
+    version_id: str | None = None
+
+
+class TierItem(msgspec.Struct, frozen=True, kw_only=True):
+    series_uid: str
+    sop_instance_uid: str
+    digest: str
+    size: int
+    copies: tuple[TierCopy, ...]
+
+
+Phase = Literal["planned", "copied", "verified", "switched", "released", "abandoned"]
+
+
+class TierMoved(OfStudy, frozen=True, kw_only=True):
+    """A decision: the first record with (study, seq) counts. `items` is the whole study after this phase."""
+
+    seq: int
+    move: int
+    phase: Phase
+    why: Literal["backup", "age", "recall", "other"]
+    target: str
+    serving: str
+    items: tuple[TierItem, ...]
+    covers: dict[str, int]
+    decided_for: datetime
+    source: str | None = None
+    last_access_at: datetime | None = None
+    holds: tuple[str, ...] = ()
+
+
+class TierCommand(Derived, frozen=True, kw_only=True):
+    now: datetime
+    simulated: bool
+    actor: str
+    study_uid: str | None = None
+
+
+class HoldCommand(OfStudy, frozen=True, kw_only=True):
+    hold_id: str
+    action: Literal["placed", "released"]
+    actor: str
+    why: ProtectedNote
+
+
+class AccessRead(OfStudy, frozen=True, kw_only=True):
+    reads: int
+    first_at: datetime
+    last_at: datetime
+    reader: str
+
+
 # By the schema's subject, which is also the logical topic.
 EVENTS: dict[str, type[Event]] = {
     "imaging.instance.received": InstanceReceived,
@@ -199,6 +356,12 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.study.revision": StudyRevision,
     "imaging.audit.event": AuditEvent,
     "imaging.step.generation": StepGeneration,
+    "imaging.inference.result": InferenceResult,
+    "imaging.review.event": ReviewEvent,
+    "imaging.tier.moved": TierMoved,
+    "imaging.tier.command": TierCommand,
+    "imaging.hold.command": HoldCommand,
+    "imaging.access.read": AccessRead,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 
@@ -207,7 +370,7 @@ def key_of(event: Event) -> bytes:
     """The record key: tenant and study for instance topics, else what makes compaction and order right."""
     if isinstance(event, OfInstance):
         return partition_key(event.meta.tenant, event.instance.study_uid or event.instance.digest)
-    if isinstance(event, StudyRevision):
+    if isinstance(event, StudyRevision | OfStudy):
         return partition_key(event.meta.tenant, event.study_uid)
     if isinstance(event, StepGeneration):
         return f"{event.meta.tenant}|{event.step}|{event.digest}".encode()

@@ -18,10 +18,20 @@ REQUIRED = "required"
 PRIMITIVE = {
     inspect.StrType: "string",
     inspect.IntType: "integer",
+    inspect.FloatType: "number",
+    inspect.BoolType: "boolean",
     inspect.BytesType: "bytes",
     inspect.DateTimeType: "instant",
 }
-AVRO_PRIMITIVE = {"string": "string", "int": "integer", "long": "integer", "bytes": "bytes", "null": "null"}
+AVRO_PRIMITIVE = {
+    "string": "string",
+    "int": "integer",
+    "long": "integer",
+    "double": "number",
+    "boolean": "boolean",
+    "bytes": "bytes",
+    "null": "null",
+}
 
 
 def of_struct(kind: inspect.Type) -> Shape:
