@@ -19,8 +19,9 @@ PYTHON_MIN = (3, 11)
 OTHERS = ("python3.13", "python3.12", "python3.11", "python3.14")
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
-# By goal, its lock and those of other goals that hold everything of it.
-LOCKS = {"demo": ("demo", "test"), "test": ("test",)}
+# By goal, what it installs, and by lock, those that hold everything of it. torch is 3 GB, so the demo does without.
+LOCKS = {"demo": ("demo",), "test": ("test", "torch")}
+HELD_BY = {"demo": ("demo", "test"), "test": ("test",), "torch": ("torch",)}
 
 
 class Missing(Exception):
@@ -39,7 +40,7 @@ def main() -> None:
         sys.exit(f"radstream: {error}")
     except OSError as error:
         sys.exit(f"radstream: {error.filename or VENV}: {error.strerror}; make room or mend its permissions, and again")
-    sys.exit(subprocess.call([str(VENV / "bin" / "python"), "-m", "infra.local.tools"]))
+    sys.exit(subprocess.call([str(VENV / "bin" / "python"), "-m", "infra.local.tools", goal]))
 
 
 def run_newer_python() -> None:
@@ -55,14 +56,20 @@ def run_newer_python() -> None:
 
 
 def install(goal: str) -> None:
-    if any(stamp(lock).is_file() and stamp(lock).read_text() == mark(lock) for lock in LOCKS[goal]):
+    missing = [lock for lock in LOCKS[goal] if not any(is_installed(held) for held in HELD_BY[lock])]
+    if not missing:
         return
     make_environment()
-    lock = LOCKS[goal][0]
-    say(f"installing the Python packages of locks/{lock}.txt into {VENV}")
-    pip("--require-hashes", "-r", str(ROOT / "locks" / f"{lock}.txt"))
+    for lock in missing:
+        say(f"installing the Python packages of locks/{lock}.txt into {VENV}")
+        pip("--require-hashes", "-r", str(ROOT / "locks" / f"{lock}.txt"))
     pip("--no-deps", "--no-build-isolation", "-e", str(ROOT))
-    stamp(lock).write_text(mark(lock))
+    for lock in missing:
+        stamp(lock).write_text(mark(lock))
+
+
+def is_installed(lock: str) -> bool:
+    return stamp(lock).is_file() and stamp(lock).read_text() == mark(lock)
 
 
 def stamp(lock: str) -> Path:

