@@ -16,9 +16,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from consumers.derive.explicit import converted
-from consumers.derive.image import PIXEL_REPRESENTATION
 from streams.elements import PIXEL_DATA
 from streams.part10 import TRANSFER_SYNTAX_UID, Part10
+from streams.pixels.image import PIXEL_REPRESENTATION
 
 _GROUP_2_VRS = {0x00020002: b"UI", 0x00020003: b"UI", TRANSFER_SYNTAX_UID: b"UI", 0x00020012: b"UI", 0x00020013: b"SH"}
 

@@ -6,14 +6,14 @@ import imagecodecs
 import numpy as np
 
 from consumers.derive import header
-from consumers.derive.codecs import LOSSLESS, Pixels, Undecodable
-from consumers.derive.frames import Frames
-from consumers.derive.image import NATIVE, PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image
 from consumers.derive.pack import Part
 from streams.codestream import Picture, picture
 from streams.elements import Malformed, TooComplex
 from streams.events import FrameRange
 from streams.part10 import Part10
+from streams.pixels.codecs import LOSSLESS, Pixels, Undecodable
+from streams.pixels.frames import Frames
+from streams.pixels.image import NATIVE, PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image
 
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
 # Where each frame is stands in the event, in up to eight bytes: these are less than half of what a record holds.

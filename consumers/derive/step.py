@@ -12,8 +12,6 @@ import structlog
 
 from consumers.derive import lossless, pack
 from consumers.derive.config import Output
-from consumers.derive.frames import Frames
-from consumers.derive.image import describe
 from consumers.derive.pack import Part
 from consumers.derive.thumbnail import thumbnail
 from streams import part10
@@ -25,6 +23,8 @@ from streams.generation import StepIdentity
 from streams.identity import derived_key
 from streams.objects import ObjectStore
 from streams.part10 import Part10
+from streams.pixels.frames import Frames
+from streams.pixels.image import describe
 from streams.step import Done, Input, NewObject, Outcome, Stored
 
 # Raised by hand when a change here changes what comes out.

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from consumers.derive.codecs import JPEG, Pixels, Undecodable
-from consumers.derive.frames import Frames
-from consumers.derive.image import Image
 from consumers.derive.pack import Part
 from consumers.derive.palette import coloured
 from streams.part10 import Part10
+from streams.pixels.codecs import JPEG, Pixels, Undecodable
+from streams.pixels.frames import Frames
+from streams.pixels.image import Image
 
 WINDOW_CENTER, WINDOW_WIDTH, INTERCEPT, SLOPE = 0x00281050, 0x00281051, 0x00281052, 0x00281053
 PIXEL_SPACING, PIXEL_ASPECT_RATIO = 0x00280030, 0x00280034

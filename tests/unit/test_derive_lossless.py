@@ -16,12 +16,12 @@ from pydicom.encaps import generate_frames
 from pydicom.sequence import Sequence
 
 from consumers.derive.config import Output
-from consumers.derive.frames import Frames
-from consumers.derive.image import describe
 from consumers.derive.lossless import HTJ2K_LOSSLESS, copied
 from consumers.derive.pack import Part
 from streams import part10
 from streams.codestream import picture
+from streams.pixels.frames import Frames
+from streams.pixels.image import describe
 from tests import images
 
 RANDOM = np.random.default_rng(1)

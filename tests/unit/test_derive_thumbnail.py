@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
-from consumers.derive.frames import Frames
-from consumers.derive.image import describe
 from consumers.derive.pack import Part
 from consumers.derive.thumbnail import thumbnail
 from streams import part10
+from streams.pixels.frames import Frames
+from streams.pixels.image import describe
 from tests import images
 
 # Dark on the left, bright on the right.

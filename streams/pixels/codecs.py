@@ -12,8 +12,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
-from consumers.derive.image import RLE_LOSSLESS, Image
 from streams.codestream import picture
+from streams.pixels.image import RLE_LOSSLESS, Image
 
 Pixels = NDArray[np.integer]
 

@@ -6,11 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
-from consumers.derive.codecs import Pixels, Undecodable, decode
-from consumers.derive.image import Image
 from streams import encapsulated
 from streams.elements import PIXEL_DATA, Element, Malformed
 from streams.part10 import Part10
+from streams.pixels.codecs import Pixels, Undecodable, decode
+from streams.pixels.image import Image
 
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
