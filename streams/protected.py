@@ -2,8 +2,9 @@
 
 Events carry a `ProtectedRef` and never a name. Erasing the object erases the attributes from every rebuild.
 
-A block is the canonical JSON of `{DICOM keyword: value or values}`. Its name is HMAC-SHA-256 under the site's key, so
-that equal blocks are one object, while nobody without the key can test a guessed name against the store. The object is
+A block is the canonical JSON of `{DICOM keyword: value or values}`, or of a note and what it is about. Its name is
+HMAC-SHA-256 under the site's key, so that equal blocks are one object, while nobody without the key can test a guessed
+name against the store. The object is
 
     "RSP1", length of the key id (1 byte), key id (ASCII), AES-256-SIV of the block
 
@@ -30,13 +31,14 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from streams.events import Encryption, ObjectRef, ProtectedRef
+from streams.events import Encryption, ObjectRef, ProtectedNote, ProtectedRef
 from streams.identity import protected_key
 from streams.objects import Absent, Damaged, ObjectStore
 from streams.protected_keys import Keys
 from streams.step import NewObject
 
 Level = Literal["study", "series"]
+NOTE: Literal["note"] = "note"
 Attributes = dict[str, str | list[str]]
 
 SCHEME = "AES-256-SIV"
@@ -79,7 +81,7 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def block_id(naming: bytes, tenant: str, level: Level, block: bytes) -> str:
+def block_id(naming: bytes, tenant: str, level: Level | Literal["note"], block: bytes) -> str:
     """HMAC-SHA-256 (hex) under the site's key, over tenant, level and the canonical block."""
     return hmac.new(naming, _json([tenant, level]) + b"\n" + block, hashlib.sha256).hexdigest()
 
@@ -91,7 +93,7 @@ class ProtectedBlocks:
         self._store = store
         self._keys = keys
         self._tenant = tenant
-        self._remembered: OrderedDict[str, ProtectedRef] = OrderedDict()
+        self._remembered: OrderedDict[str, ObjectRef] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, level: Level, attributes: Mapping[str, str | list[str]]) -> ProtectedRef:
@@ -100,20 +102,27 @@ class ProtectedBlocks:
         What was put lately is remembered by its id, so the 2,000 instances of a study cost one object. Raises
         StoreAway, and Damaged where something that is no block has its key.
         """
-        block = canonical(attributes)
-        name = block_id(self._keys.naming(), self._tenant, level, block)
-        with self._lock:
-            if (known := self._remembered.get(name)) is not None:
-                self._remembered.move_to_end(name)
-                return known
-        ref = self._create(level, name, block)
-        with self._lock:
-            self._remembered[name] = ref
-            while len(self._remembered) > REMEMBERED_MAX:
-                self._remembered.popitem(last=False)
-        return ref
+        name, placed = self._put(level, attributes)
+        return ProtectedRef(level=level, block_id=name, object=placed)
 
-    def read(self, ref: ProtectedRef) -> Attributes | Erased:
+    def put_note(self, about: str, text: str) -> ProtectedNote:
+        """Stores free text. `about` names the event it belongs to: two equal notes are two blocks, erased one by one.
+
+        Raises as `put`.
+        """
+        name, placed = self._put(NOTE, {"About": about, "Note": text})
+        return ProtectedNote(block_id=name, object=placed)
+
+    def read_note(self, note: ProtectedNote) -> str | Erased:
+        """The text of a note. Raises as `read`, and Unopened for a block that is no note."""
+        found = self.read(note)
+        if isinstance(found, Erased):
+            return found
+        if not isinstance(text := found.get("Note"), str):
+            raise Unopened(f"block {note.block_id} is no note")
+        return text
+
+    def read(self, ref: ProtectedRef | ProtectedNote) -> Attributes | Erased:
         """The attributes of a block. Raises Damaged, UnknownKey, Unopened, StoreAway."""
         try:
             data = self._store.read(ref.object)
@@ -127,7 +136,21 @@ class ProtectedBlocks:
         # Not msgspec.json, which refuses lone surrogates.
         return msgspec.convert(json.loads(block), Attributes)
 
-    def _create(self, level: Level, name: str, block: bytes) -> ProtectedRef:
+    def _put(self, level: Level | Literal["note"], attributes: Mapping[str, str | list[str]]) -> tuple[str, ObjectRef]:
+        block = canonical(attributes)
+        name = block_id(self._keys.naming(), self._tenant, level, block)
+        with self._lock:
+            if (known := self._remembered.get(name)) is not None:
+                self._remembered.move_to_end(name)
+                return name, known
+        placed = self._create(name, block)
+        with self._lock:
+            self._remembered[name] = placed
+            while len(self._remembered) > REMEMBERED_MAX:
+                self._remembered.popitem(last=False)
+        return name, placed
+
+    def _create(self, name: str, block: bytes) -> ObjectRef:
         key_id = self._keys.current()
         sealed = AESSIV(self._keys.encryption(key_id)).encrypt(block, self._associated(name, key_id))
         data = MAGIC + bytes((len(key_id),)) + key_id.encode("ascii") + sealed
@@ -135,7 +158,7 @@ class ProtectedBlocks:
         # Whoever was first may have had another current key.
         encryption = Encryption(scheme=SCHEME, key_id=_parse(stored.data)[0])
         placed: ObjectRef = msgspec.structs.replace(stored.ref, encryption=encryption)
-        return ProtectedRef(level=level, block_id=name, object=placed)
+        return placed
 
     def _associated(self, name: str, key_id: str) -> list[bytes]:
         return [part.encode() for part in (SCHEME, self._tenant, name, key_id)]

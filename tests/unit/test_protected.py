@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.config import ConfigError
-from streams.events import ObjectRef, ProtectedRef
+from streams.events import ObjectRef, ProtectedNote, ProtectedRef
 from streams.memory_store import MemoryStore
 from streams.objects import Damaged
 from streams.protected import Attributes, Erased, ProtectedBlocks, Unopened, block_id, canonical
@@ -135,6 +135,24 @@ def test_levels_tenants_and_sites_name_a_block_differently(store: CountingStore)
 def test_an_absent_block_reads_as_erased() -> None:
     ref = blocks_of(MemoryStore()).put("study", STUDY)
     assert blocks_of(MemoryStore()).read(ref) == Erased(ref.block_id)
+
+
+def test_a_note_comes_back_and_two_equal_ones_are_erased_one_by_one(store: CountingStore) -> None:
+    site = blocks_of(store)
+    one, other = (site.put_note(f"hold/{number}", "Court order, Doe\0 v. Roe") for number in (1, 2))
+    assert site.put_note("hold/1", "Court order, Doe\0 v. Roe") == one
+    assert one.block_id != other.block_id
+    assert b"Court" not in store.read(one.object)
+    assert site.read_note(one) == "Court order, Doe\0 v. Roe"
+    gone = msgspec.structs.replace(one, object=msgspec.structs.replace(one.object, key="gone"))
+    assert site.read_note(gone) == Erased(one.block_id)
+    assert site.read_note(other) == "Court order, Doe\0 v. Roe"
+
+
+def test_a_block_of_a_study_is_no_note(store: CountingStore) -> None:
+    ref = blocks_of(store).put("study", STUDY)
+    with pytest.raises(Unopened, match="no note"):
+        blocks_of(store).read_note(ProtectedNote(block_id=ref.block_id, object=ref.object))
 
 
 @pytest.mark.parametrize("position", [0, 3, 4, 6, 20, -1])
