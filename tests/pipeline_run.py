@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from consumers.catalog.checksum import Checksum, checksum
 from consumers.catalog.config import Settings as Catalog
 from consumers.catalog.database import snapshot
-from producers.dicom_router.part10 import stored_file
 from radstream.flow import Flow, Gauge
 from radstream.items import Item
 from radstream.sending import SUCCESS, SendResult, Sent, send_items
@@ -20,6 +19,7 @@ from streams.events import ObjectRef
 from streams.kafka_log import KafkaLog
 from streams.objects import Absent, Damaged
 from streams.s3 import S3Store
+from streams.stored_file import stored_file
 from tests.running_stack import RunningStack, started
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.

@@ -11,7 +11,6 @@ from typing import Final
 from producers.dicom_router import header as headers
 from producers.dicom_router.arrival import Arrival, Refusal
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
-from producers.dicom_router.part10 import stored_file
 from schemas import Lane
 from streams import tracing
 from streams.clock import Clock
@@ -23,6 +22,7 @@ from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
+from streams.stored_file import stored_file
 from streams.wire import SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"

@@ -17,7 +17,6 @@ from pynetdicom.sop_class import Verification
 from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
-from producers.dicom_router.part10 import stored_file
 from producers.dicom_router.transport import PDU_BYTES_MAX
 from radstream.__main__ import cli
 from radstream.items import SECONDARY_CAPTURE, Item
@@ -28,6 +27,7 @@ from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import NewObject, Stored
+from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, running_router
 from tests.waiting import wait_until
 

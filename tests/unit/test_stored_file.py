@@ -7,7 +7,7 @@ import io
 
 import pydicom
 
-from producers.dicom_router.part10 import stored_file
+from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, Ct
 
 # Group length, version, SOP class, SOP instance, transfer syntax, implementation class UID and version name.

@@ -1,7 +1,7 @@
-"""The stored file: a received data set in the DICOM file format (PS3.10 section 7.1).
+"""The stored file: a data set, received or made here, in the DICOM file format (PS3.10 section 7.1).
 
 Everything before the data set is a function of SOP class, SOP instance and transfer syntax, with the rest constant for
-life: the digest of the file then names the same bytes whoever received them, and with whichever version of this code.
+life: the digest of the file then names the same bytes whoever stored them, and with whichever version of this code.
 """
 
 from __future__ import annotations
