@@ -57,3 +57,37 @@ END_TO_END_SECONDS = Histogram(
 DECISIONS = Counter("radstream_decisions", "Decisions read back", ["step", "outcome"])
 # Entities (studies) with inputs that no decision covers yet.
 ENTITIES_WAITING = Gauge("radstream_entities_waiting", "Entities whose next decision is not made yet", ["step"])
+
+# How far a group is behind, asked of the log by the service `lag`. `lane` is '-' for topics without lanes. Equal to
+# Kafka's own: the end of the log less the committed offset (or less the first record held, without a commit).
+GROUP_LAG = Gauge("radstream_group_lag_records", "Records that wait for a group", ["group", "lane"])
+# Seconds since the oldest waiting record was written. Absent where nothing waits. By modality it is the oldest of a
+# bounded sample: the first records that wait in each partition.
+GROUP_OLDEST_SECONDS = Gauge("radstream_group_oldest_seconds", "Age of the oldest waiting record", ["group", "lane"])
+GROUP_OLDEST_OF_MODALITY_SECONDS = Gauge(
+    "radstream_group_oldest_of_modality_seconds",
+    "Age of the oldest waiting record of a modality, of those sampled",
+    ["group", "lane", "modality"],
+)
+# Over the last minute or so: what was written for the group, what it committed, and lag / (out - in).
+GROUP_IN_PER_SECOND = Gauge("radstream_group_in_records_per_second", "Records written for a group", ["group", "lane"])
+GROUP_OUT_PER_SECOND = Gauge("radstream_group_out_records_per_second", "Records a group settled", ["group", "lane"])
+GROUP_CATCH_UP_SECONDS = Gauge(
+    "radstream_group_catch_up_seconds", "Time until nothing waits; +Inf where it does not get there", ["group", "lane"]
+)
+# When the log last answered the service `lag` (Unix time): the figures above are of that moment.
+LAG_MEASURED_AT = Gauge("radstream_lag_measured_timestamp_seconds", "When lag was last measured")
+
+# The last whole window of the service `windows`: a picture, not an account (docs/decisions/0021).
+# `topic` is a logical topic; latency is from the instance's receipt to the record's timestamp.
+WINDOW_RATE = Gauge(
+    "radstream_window_records_per_second", "Records written, in the last whole window", ["topic", "lane", "modality"]
+)
+WINDOW_LATENCY_MEAN_SECONDS = Gauge(
+    "radstream_window_latency_mean_seconds", "Mean time since receipt, in that window", ["topic", "lane", "modality"]
+)
+WINDOW_LATENCY_MAX_SECONDS = Gauge(
+    "radstream_window_latency_max_seconds", "Longest time since receipt, in that window", ["topic", "lane", "modality"]
+)
+WINDOW_START = Gauge("radstream_window_start_timestamp_seconds", "Start of the last whole window (Unix time)")
+WINDOW_LENGTH_SECONDS = Gauge("radstream_window_length_seconds", "Length of a window")

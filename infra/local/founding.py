@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+
+import msgspec
 
 from infra.local import home as homes
 from infra.local import ports, state
@@ -17,12 +20,20 @@ from infra.local.tools import cache
 # Beside the usual ones, where other servers are.
 BROKER, CONTROLLER = 19092, 19093
 SERVERS = {"registry": 18081, "registry-management": 18082, "store": 17070, "postgres": 15432, "router": 11112}
-HTTP = {"router-http": 9101, "validate-http": 9102, "derive-http": 9103, "revisions-http": 9104, "catalog-http": 9105}
+HTTP = {
+    "router-http": 9101,
+    "validate-http": 9102,
+    "derive-http": 9103,
+    "revisions-http": 9104,
+    "catalog-http": 9105,
+    "lag-http": 9108,
+    "windows-http": 9109,
+}
 BROKERS = (1, 3)
 
 
 def found(home: Path, brokers: int | None) -> None:
-    """Makes the state of a new home; checks that of an old one. Raises StackError."""
+    """Makes the state of a new home; checks an old one and gives it ports for the parts it lacks. Raises StackError."""
     known = state.read(home)
     if known is None:
         _make(home, brokers or 1)
@@ -31,6 +42,14 @@ def found(home: Path, brokers: int | None) -> None:
             f"{home} was made with {known.brokers} broker(s), which stays; for {brokers} give another folder "
             f"in {homes.ENVIRONMENT}, or start anew: radstream down --wipe"
         )
+    elif missing := {name: port for name, port in {**SERVERS, **HTTP}.items() if name not in known.ports}:
+        _add_ports(home, known, missing)
+
+
+def _add_ports(home: Path, known: State, missing: Mapping[str, int]) -> None:
+    with ports.choosing(cache.folder().parent, home) as taken:
+        added = ports.choose(missing, {*taken, *known.ports.values()})
+        state.write(home, msgspec.structs.replace(known, ports={**known.ports, **added}))
 
 
 def _make(home: Path, brokers: int) -> None:
