@@ -32,16 +32,12 @@ class MemoryStore:
             if created:
                 self._held[new.store, new.key] = _Held(data, f"v{len(self._held) + 1}")
             held = self._held[new.store, new.key]
-        ref = ObjectRef(
-            tenant=new.tenant,
-            store=new.store,
-            key=new.key,
-            version_id=held.version_id,
-            length=len(held.data),
-            size=len(held.data),
-            sha256=hashlib.sha256(held.data).hexdigest(),
-        )
-        return Stored(ref, held.data, created)
+        return Stored(_ref(new.tenant, new.store, new.key, held), held.data, created)
+
+    def find(self, tenant: str, store: str, key: str) -> Stored | None:
+        with self._lock:
+            held = self._held.get((store, key))
+        return Stored(_ref(tenant, store, key, held), held.data, created=False) if held else None
 
     def read(self, ref: ObjectRef) -> bytes:
         held = self._find(ref)
@@ -64,3 +60,15 @@ class MemoryStore:
         with self._lock:
             held = self._held.get((ref.store, ref.key))
         return held if held is not None and ref.version_id in (None, held.version_id) else None
+
+
+def _ref(tenant: str, store: str, key: str, held: _Held) -> ObjectRef:
+    return ObjectRef(
+        tenant=tenant,
+        store=store,
+        key=key,
+        version_id=held.version_id,
+        length=len(held.data),
+        size=len(held.data),
+        sha256=hashlib.sha256(held.data).hexdigest(),
+    )

@@ -32,6 +32,9 @@ class ObjectStore(Protocol):
     def read(self, ref: ObjectRef) -> bytes:
         """The `length` bytes of the reference, checked. Raises Absent, Damaged, StoreAway."""
 
+    def find(self, tenant: str, store: str, key: str) -> Stored | None:
+        """What has a key, or None: for who knows a key and not yet what it holds. Raises StoreAway."""
+
     def exists(self, ref: ObjectRef) -> bool:
         """Whether the referred object (and version) is there. Raises StoreAway."""
 

@@ -61,7 +61,16 @@ class S3Store:
             return self._read_back(new)
         except (BaseError, OSError) as error:
             raise self._away(error) from error
-        return Stored(_whole(new, new.data, result["version"], new.sha256), new.data, created=True)
+        ref = _whole(new.tenant, new.store, new.key, new.data, result["version"], new.sha256)
+        return Stored(ref, new.data, created=True)
+
+    def find(self, tenant: str, store: str, key: str) -> Stored | None:
+        try:
+            result = self._get(ObjectRef(tenant=tenant, store=store, key=key, length=0, size=0, sha256=""), {})
+        except Absent:
+            return None
+        data = self._body(result)
+        return Stored(_whole(tenant, store, key, data, result.meta["version"]), data, created=False)
 
     def read(self, ref: ObjectRef) -> bytes:
         if ref.length == 0:
@@ -127,13 +136,10 @@ class S3Store:
 
     def _read_back(self, new: NewObject) -> Stored:
         """What has the key already. It may be gone again, or a folder of a gateway that maps keys to files."""
-        key_only = ObjectRef(tenant=new.tenant, store=new.store, key=new.key, length=0, size=0, sha256="")
-        try:
-            result = self._get(key_only, {})
-        except Absent as error:
-            raise StoreAway(f"{new.store}/{new.key} can be neither created nor read; try again") from error
-        data = self._body(result)
-        return Stored(_whole(new, data, result.meta["version"], None), data, created=False)
+        found = self.find(new.tenant, new.store, new.key)
+        if found is None:
+            raise StoreAway(f"{new.store}/{new.key} can be neither created nor read; try again")
+        return found
 
     def _away(self, error: Exception) -> StoreAway:
         return s3_control.away(self._config, _code(error))
@@ -166,11 +172,13 @@ def _past_proxies(endpoint: str) -> ClientConfig:
     return {"proxy_url": endpoint, "proxy_excludes": ",".join(s3_control.LOOPBACK)}
 
 
-def _whole(new: NewObject, data: bytes, version_id: str | None, sha256: str | None) -> ObjectRef:
+def _whole(
+    tenant: str, store: str, key: str, data: bytes, version_id: str | None, sha256: str | None = None
+) -> ObjectRef:
     return ObjectRef(
-        tenant=new.tenant,
-        store=new.store,
-        key=new.key,
+        tenant=tenant,
+        store=store,
+        key=key,
         version_id=version_id,
         length=len(data),
         size=len(data),

@@ -107,6 +107,13 @@ class StoreSuite:
             with pytest.raises(Absent):
                 store.read(ref)
 
+    def test_what_a_key_holds_is_found_without_a_reference(self, store: ObjectStore) -> None:
+        stored = store.create(new("found", b"by its key"))
+        found = store.find("general", HOT, "general/found")
+        assert found is not None
+        assert (found.ref, found.data, found.created) == (stored.ref, b"by its key", False)
+        assert store.find("general", HOT, "general/never") is None
+
     def test_a_version_is_named_and_another_version_is_absent(self, store: ObjectStore) -> None:
         ref = store.create(new("versions", b"x")).ref
         assert ref.version_id
