@@ -34,6 +34,10 @@ COMMANDS = {
         "radstream.tail:tail",
         "Shows the last records of TOPIC, decoded: a line each, or with --json a JSON object a line.",
     ),
+    "results": Lazy(
+        "radstream.results:results",
+        "Show what models found, and what people said of it, in the order of time.",
+    ),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "catalog": Lazy("radstream.catalog:catalog", "Compare, rebuild and migrate the catalog."),
     "bench": Lazy("radstream.bench:bench", "Measure the running stack."),
