@@ -7,7 +7,7 @@ the top of the lungs, level 1 is below the diaphragm. Nothing in it was measured
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,9 @@ HEIGHT_MM = 320.0
 AIR, LUNG, FAT, MUSCLE, BLOOD, LIVER, DISC, MARROW, CORTEX = -1000, -860, -105, 55, 42, 62, 95, 210, 720
 RIBS = 11
 BRANCHINGS = 6
+NODULE, BULLA = 35, -985
+NODULES = (2, 3)
+BULLAE = 14
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,33 @@ class Vessel:
     radius: float
 
 
-class Chest:
-    """One invented patient. The seed moves sizes by a few percent and grows another vessel tree."""
+@dataclass(frozen=True)
+class Sphere:
+    """Centre and radius in mm; z is 0 at level 0."""
 
-    def __init__(self, seed: int, matrix: int) -> None:
+    x: float
+    y: float
+    z: float
+    radius: float
+
+
+class Chest:
+    """One invented patient. The seed moves sizes by a few percent, grows another vessel tree, and puts nodules into the
+    lungs, as many as `nodules` says or a few, and bullae of an emphysema into their upper half."""
+
+    def __init__(self, seed: int, matrix: int, nodules: int | None = None) -> None:
         self.matrix = matrix
         self.spacing_mm = FIELD_OF_VIEW_MM / matrix
         random = np.random.default_rng([seed, 1])
         self._size = float(random.uniform(0.94, 1.06))
         self._heart = float(random.uniform(0.92, 1.12))
         self._vessels = [*_tree(random, -1.0), *_tree(random, 1.0)]
+        # Streams of their own: another number of one leaves the other as it was.
+        random = np.random.default_rng([seed, 4])
+        count = int(random.integers(NODULES[0], NODULES[1] + 1)) if nodules is None else nodules
+        self._nodules = [_in_a_lung(random, (0.12, 0.46), (4.5, 11.0)) for _ in range(count)]
+        random = np.random.default_rng([seed, 5])
+        self._bullae = [_in_a_lung(random, (0.10, 0.45), (4.0, 12.0)) for _ in range(BULLAE)]
 
     def axial(self, level: float) -> Image:
         """One transverse section of shape (rows, columns), in Hounsfield units."""
@@ -62,6 +82,12 @@ class Chest:
         self._bones(image, level)
         return image
 
+    def nodules(self, level: float) -> Image:
+        """How much of each pixel of a section is nodule, from 0 to 1; shape (rows, columns)."""
+        cover = np.zeros((self.matrix, self.matrix), np.float32)
+        self._spheres(cover, self._nodules, level, 1.0)
+        return cover
+
     def _wall(self, image: Image) -> None:
         self._paint(image, Ellipse(0, 142, 190, 9), -850)
         self._paint(image, Ellipse(0, 0, 168, 112), FAT + 110)
@@ -72,8 +98,16 @@ class Chest:
         scale = _lung_scale(level)
         for side in (-1, 1):
             self._paint(image, Ellipse(side * 70, -2, 62 * scale, 82 * scale, side * 0.12), LUNG)
+        self._spheres(image, self._bullae, level, BULLA)
         for vessel, section in self._crossing(level):
             self._paint(image, section, BLOOD if vessel.radius > 1.2 else -350)
+        self._spheres(image, self._nodules, level, NODULE)
+
+    def _spheres(self, image: Image, spheres: Sequence[Sphere], level: float, value: float) -> None:
+        for sphere in spheres:
+            cut = sphere.radius**2 - (level * HEIGHT_MM - sphere.z) ** 2
+            if cut > 0:
+                self._paint(image, Ellipse(sphere.x, sphere.y, math.sqrt(cut), math.sqrt(cut)), value)
 
     def _crossing(self, level: float) -> Iterator[tuple[Vessel, Ellipse]]:
         """Where vessels cut the section: a slanting one is cut lengthwise."""
@@ -201,6 +235,18 @@ def _fan(
     for _ in range(count):
         turned = direction + random.normal(0.0, spread, 3)
         yield turned / np.linalg.norm(turned)
+
+
+def _in_a_lung(random: np.random.Generator, levels: tuple[float, float], radii: tuple[float, float]) -> Sphere:
+    """A sphere that lies within a lung, between two levels."""
+    side, radius = float(random.choice((-1.0, 1.0))), float(random.uniform(*radii))
+    while True:
+        z = float(random.uniform(*levels)) * HEIGHT_MM
+        x, y = side * 70 + float(random.uniform(-50, 50)), float(random.uniform(-70, 70))
+        ends = ((x - radius, y, z), (x + radius, y, z), (x, y - radius, z), (x, y + radius, z), (x, y, z - radius))
+        # The hilum and the heart are on the inner side, painted over the lungs.
+        if abs(x) - radius > 42 and all(_in_lung(end, side) for end in ends):
+            return Sphere(x, y, z, radius)
 
 
 def _in_lung(point: tuple[float, float, float], side: float) -> bool:
