@@ -252,6 +252,9 @@ class Hospital:
 
 def night(hospital: Hospital) -> Iterator[Event]:
     """A night with everything in it that ought to change nothing."""
+    # Made of what this file makes.
+    from tests.tiering_events import archived
+
     for number in range(6):
         images = hospital.study(f"P{number // 2}", f"DOE^{number}", date=f"202611{number + 1:02d}")
         yield from whole(hospital, images)
@@ -264,6 +267,7 @@ def night(hospital: Hospital) -> Iterator[Event]:
         yield structs.replace(verdict, meta=structs.replace(verdict.meta, lane="bulk"))
     yield from conflicts(hospital)
     yield from reprocessed(hospital)
+    yield from archived(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
 
 

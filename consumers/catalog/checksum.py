@@ -11,7 +11,9 @@ rebuild, a disturbed run and another site with the same images have the same che
   blocks say is in, decrypted;
 - which instance speaks for a study, a series, or a SOP Instance UID with two contents: that is who came first. Each
   block's words are in, so a wrong choice of words would still need the words;
-- how many revisions a study took: that depends on pauses. The latest one's instances are in;
+- how many revisions a study took, and how many moves: that depends on pauses. The latest revision's instances are in,
+  and so is where every copy is now;
+- accesses' ids, which are drawn by chance. How often who read what is in;
 - audit: it records commands, and those differ from run to run.
 """
 
@@ -43,6 +45,12 @@ CONTENT = {
         "object_key, first_byte, length, size, sha256, frames FROM derivatives"
     ),
     "study_revisions": "SELECT tenant, study_uid, instance_count, set_digest FROM current_revisions",
+    "study_tiers": "SELECT tenant, study_uid, serving, objects, size FROM study_tiers",
+    "current_copies": (
+        "SELECT tenant, study_uid, series_uid, sop_instance_uid, digest, size, store, verified FROM current_copies"
+    ),
+    "hold_commands": "SELECT tenant, study_uid, hold_id, action, actor, why_state, why FROM hold_commands",
+    "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
 }
 
 # The hash is cut to 128 bits and summed as two numbers: chance, not an adversary, is what it is to withstand.

@@ -11,6 +11,9 @@ _EVENTS = {
     "imaging.instance.derived": "SELECT count(*) FROM derivations",
     "imaging.study.revision": "SELECT count(*) FROM study_revisions",
     "imaging.audit.event": "SELECT count(*) FROM audit",
+    "imaging.tier.moved": "SELECT count(*) FROM tier_moves",
+    "imaging.hold.command": "SELECT count(*) FROM hold_commands",
+    "imaging.access.read": "SELECT count(*) FROM accesses",
 }
 
 # What is still to come of what is here, when nothing new arrives.

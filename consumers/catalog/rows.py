@@ -8,6 +8,7 @@ from msgspec import structs
 
 from consumers.catalog.attributes import Reader
 from consumers.catalog.rows_of_study import add_series, add_study
+from consumers.catalog.rows_of_tiering import add_access, add_hold, add_move
 from consumers.catalog.tables import (
     ARRIVALS,
     AUDIT,
@@ -23,8 +24,10 @@ from consumers.catalog.tables import (
 )
 from schemas import load_topics
 from streams.events import (
+    AccessRead,
     AuditEvent,
     Event,
+    HoldCommand,
     InstanceDerived,
     InstanceQuarantined,
     InstanceReceived,
@@ -32,6 +35,7 @@ from streams.events import (
     ObjectRef,
     OfInstance,
     StudyRevision,
+    TierMoved,
 )
 from streams.step import Input
 
@@ -56,6 +60,12 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             rows.add(REVISIONS, _revision(event))
         case AuditEvent() as event:
             rows.add(AUDIT, _audit(event))
+        case TierMoved() as event:
+            add_move(event, rows)
+        case HoldCommand() as event:
+            add_hold(event, reader.read(event.why), rows)
+        case AccessRead() as event:
+            add_access(event, rows)
 
 
 def _received(event: InstanceReceived, item: Input[Event], reader: Reader, rows: Rows) -> None:

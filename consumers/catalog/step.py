@@ -12,7 +12,7 @@ from consumers.catalog.ledger import Move
 from consumers.catalog.rows import rows_of
 from consumers.catalog.tables import Rows
 from streams import metrics
-from streams.events import Event, InstanceReceived, StudyRevision
+from streams.events import Event, InstanceReceived
 from streams.log import TopicPartition
 from streams.step import Away, Input, TopicChanged
 
@@ -131,7 +131,7 @@ def _partition(item: Input[Event]) -> TopicPartition:
 
 
 def _write(cursor: Cursor, batch: Batch, rows: Rows) -> None:
-    sequence.check(cursor, (item.event for item in batch if isinstance(item.event, StudyRevision)))
+    sequence.check(cursor, (item.event for item in batch))
     rows.write(cursor)
 
 

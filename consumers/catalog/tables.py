@@ -19,19 +19,23 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Table:
-    """`rule` is the SQL that follows ON CONFLICT; `held` is the row that is there, `excluded` the one that comes."""
+    """`rule` is the SQL that follows ON CONFLICT; `held` is the row that is there, `excluded` the one that comes.
+
+    `only` is a condition on rows that come, as `coming`.
+    """
 
     name: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
     rule: str = "DO NOTHING"
+    only: str = "true"
 
     @cached_property
     def insert(self) -> bytes:
         columns = ", ".join(self.columns)
         return (
             f"INSERT INTO {self.name} AS held ({columns}) "
-            f"SELECT {columns} FROM json_populate_recordset(NULL::{self.name}, %s::json) "
+            f"SELECT {columns} FROM json_populate_recordset(NULL::{self.name}, %s::json) AS coming WHERE {self.only} "
             f"ON CONFLICT ({', '.join(self.key)}) {self.rule}"
         ).encode()
 
@@ -71,6 +75,8 @@ _STUDY = _columns(
     "spoken_by"
 )
 _SERIES = _columns("block_id block_state modality body_part series_number description spoken_by")
+_TIER = _columns("seq move phase why source target serving objects size decided_for")
+_ITEM = _columns("seq series_uid sop_instance_uid size copies")
 _TIMES = ("first_received_at", "last_received_at")
 
 ARRIVALS = Table(
@@ -131,6 +137,35 @@ AUDIT = Table(
     ("event_id",),
     _columns("event_id tenant site subject actor action outcome reason attributes occurred_at"),
 )
+TIER_MOVES = Table(
+    "tier_moves",
+    ("tenant", "study_uid", "seq"),
+    _columns(
+        "tenant study_uid seq event_id move phase why source target serving objects size holds covers decided_for "
+        "last_access_at decided_at provenance"
+    ),
+)
+STUDY_TIERS = Table(
+    "study_tiers",
+    ("tenant", "study_uid"),
+    ("tenant", "study_uid", *_TIER),
+    f"DO UPDATE SET {_all_of(_TIER)} WHERE excluded.seq > held.seq",
+)
+# A seq that counts already is not filled up by a later record of it.
+TIER_ITEMS = Table(
+    "tier_items",
+    ("tenant", "study_uid", "digest"),
+    ("tenant", "study_uid", "digest", *_ITEM),
+    f"DO UPDATE SET {_all_of(_ITEM)} WHERE excluded.seq > held.seq",
+    "NOT EXISTS (SELECT FROM study_tiers s "
+    "WHERE s.tenant = coming.tenant AND s.study_uid = coming.study_uid AND s.seq >= coming.seq)",
+)
+HOLD_COMMANDS = Table(
+    "hold_commands",
+    ("tenant", "study_uid", "hold_id", "action"),
+    _columns("tenant study_uid hold_id action event_id actor why_block_id why_state why commanded_at"),
+)
+ACCESSES = Table("accesses", ("event_id",), _columns("event_id tenant study_uid reader reads first_at last_at"))
 # Of several arrivals of one content the earliest fills the row.
 INSTANCES = Table(
     "instances",
@@ -140,7 +175,8 @@ INSTANCES = Table(
     "WHERE (excluded.received_at, excluded.lane) < (held.received_at, held.lane)",
 )
 
-# In the order of writing: instances last, so that cataloged_at is as near to the commit as can be.
+# In the order of writing: items before their study's tier, which says what is new of them; instances last, so that
+# cataloged_at is as near to the commit as can be.
 TABLES = (
     ARRIVALS,
     BLOCKS,
@@ -154,6 +190,11 @@ TABLES = (
     DERIVATIVES,
     REVISIONS,
     AUDIT,
+    TIER_MOVES,
+    TIER_ITEMS,
+    STUDY_TIERS,
+    HOLD_COMMANDS,
+    ACCESSES,
     INSTANCES,
 )
 
@@ -164,9 +205,9 @@ class Rows:
 
     by_table: dict[str, dict[tuple[Any, ...], Row]] = field(default_factory=dict)
 
-    def add(self, table: Table, row: Row) -> None:
-        """Keeps the first of several rows with one key."""
-        self._of(table).setdefault(self._key(table, row), row)
+    def add(self, table: Table, row: Row) -> bool:
+        """Keeps the first of several rows with one key; whether this is the first."""
+        return self._of(table).setdefault(self._key(table, row), row) is row
 
     def prefer(self, table: Table, row: Row, rank: Any, best: Any) -> None:
         """Keeps the row whose `rank(row)` is the one that `best` (min or max) picks."""
