@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from consumers.catalog.counts import open_work
 from consumers.catalog.database import SCHEMA
 from consumers.catalog.migrate import Phase, migrate
 from consumers.catalog.progress import behind, log_ends
+from consumers.catalog.reading import Reads
 from consumers.catalog.rebuild import NEW, Rebuild, Rebuilt
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config, open_log
@@ -64,13 +66,13 @@ def checksum_command(config_path: Path, as_json: bool, wait_s: float) -> None:
 
 def _wait(config: Config, log: Log, wait_s: float) -> None:
     end = time.monotonic() + wait_s
-    while time.monotonic() < end:
-        with parts_answer():
+    with closing(Reads(dsn_of(config))) as reads, parts_answer():
+        while time.monotonic() < end:
             ends = log_ends(log)
-        with catalog_snapshot(config) as cursor:
-            if not behind(cursor, ends) and not any(open_work(cursor).values()):
-                return
-        time.sleep(_POLL_S)
+            with reads.snapshot() as cursor:
+                if not behind(cursor, ends) and not any(open_work(cursor).values()):
+                    return
+            time.sleep(_POLL_S)
 
 
 def _sum(config: Config, log: Log) -> Sum:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import errors
@@ -27,17 +28,22 @@ Cursor = psycopg.Cursor[TupleRow]
 def connect(dsn: str, schema: str = SCHEMA) -> Connection:
     """A connection whose unqualified names are those of `schema`. Raises Away."""
     try:
-        return psycopg.connect(
-            dsn,
-            application_name="radstream-catalog",
-            connect_timeout=_CONNECT_S,
-            options=f"-c search_path={schema} -c timezone=UTC",
-            keepalives_idle=_IDLE_S,
-            keepalives_interval=_INTERVAL_S,
-            keepalives_count=_PROBES,
-        )
+        return psycopg.connect(dsn, **parameters(schema))
     except psycopg.OperationalError as error:
         raise Away(f"PostgreSQL cannot be reached ({type(error).__name__})") from None
+
+
+def parameters(schema: str, **settings: str) -> dict[str, Any]:
+    """Of a connection, beside its DSN; `settings` are PostgreSQL's own, for the session."""
+    session = {"search_path": schema, "timezone": "UTC", **settings}
+    return {
+        "application_name": "radstream-catalog",
+        "connect_timeout": _CONNECT_S,
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+        "keepalives_idle": _IDLE_S,
+        "keepalives_interval": _INTERVAL_S,
+        "keepalives_count": _PROBES,
+    }
 
 
 def refusal(error: Exception) -> str:
@@ -48,11 +54,16 @@ def refusal(error: Exception) -> str:
 @contextmanager
 def snapshot(dsn: str, schema: str = SCHEMA) -> Iterator[Cursor]:
     """One consistent look: everything read with this cursor is of one moment. Raises Away, Stop."""
-    with _translated(), closing(connect(dsn, schema)) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
+    with translated(), closing(connect(dsn, schema)) as connection:
+        only_look(connection)
         with connection.transaction(), connection.cursor() as cursor:
             yield cursor
+
+
+def only_look(connection: Connection) -> None:
+    """Every transaction of this connection from now on reads, and reads of one moment."""
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
 
 
 class Writer:
@@ -67,7 +78,7 @@ class Writer:
     def transaction(self, *, rehearsal: bool = False) -> Iterator[Cursor]:
         """Commits at the end, or rolls back; a rehearsal always does. Raises Away, Stop; BadRows pass as they are."""
         try:
-            with _translated():
+            with translated():
                 if self._connection is None or self._connection.closed:
                     self._connection = connect(self.dsn, self.schema)
                 with self._connection.transaction(force_rollback=rehearsal), self._connection.cursor() as cursor:
@@ -84,7 +95,8 @@ class Writer:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """What PostgreSQL's errors mean: Away, Stop, or BadRows as they are."""
     try:
         yield
     except BadRows:

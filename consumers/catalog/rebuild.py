@@ -21,6 +21,7 @@ from consumers.catalog.checksum import Checksum, checksum
 from consumers.catalog.database import SCHEMA, Connection, Cursor, Writer, connect, snapshot
 from consumers.catalog.migrate import migrate
 from consumers.catalog.progress import Offsets, behind, log_ends
+from consumers.catalog.reading import Reads
 from consumers.catalog.step import Catalog
 from streams.events import Event
 from streams.log import Log, TopicPartition
@@ -130,15 +131,18 @@ class Rebuild:
 
     def _wait_for_live(self, ends: Offsets) -> None:
         """Until the live consumer is as far, or has not moved for a while: then there is nothing to compare with."""
+        if not self._live_is_there():
+            return
         last, since_s = -1, time.monotonic()
-        while time.monotonic() - since_s < _PATIENCE_S and self._live_is_there():
-            with snapshot(self._dsn) as cursor:
-                missing = sum(behind(cursor, ends).values())
-            if missing == 0:
-                return
-            if missing != last:
-                last, since_s = missing, time.monotonic()
-            time.sleep(_POLL_S)
+        with closing(Reads(self._dsn)) as reads:
+            while time.monotonic() - since_s < _PATIENCE_S:
+                with reads.snapshot() as cursor:
+                    missing = sum(behind(cursor, ends).values())
+                if missing == 0:
+                    return
+                if missing != last:
+                    last, since_s = missing, time.monotonic()
+                time.sleep(_POLL_S)
 
     def _live_is_there(self) -> bool:
         with connect(self._dsn) as connection:

@@ -1,0 +1,85 @@
+"""Kept connections: none while nobody asks, a restart goes unnoticed, and a question cannot run for ever."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg
+import pytest
+
+from consumers.catalog import reading
+from consumers.catalog.migrate import migrate
+from consumers.catalog.reading import Reads
+from streams.step import Away
+from streams.stop import Stop
+from tests.postgres import Server, free_port, run_postgres
+from tests.waiting import wait_until
+
+_OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'radstream-catalog' AND datname = %s"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """One that may be killed."""
+    with run_postgres() as started:
+        yield started
+
+
+def connections(server: Server, database: str) -> int:
+    with psycopg.connect(server.dsn()) as watching:
+        found = watching.execute(_OPEN, (database,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def asked(reads: Reads, query: str = "SELECT count(*) FROM studies") -> object:
+    with reads.snapshot() as cursor:
+        found = cursor.execute(query.encode()).fetchone()
+    return found and found[0]
+
+
+def test_a_connection_is_kept_for_the_next_question_and_a_restart_goes_unnoticed(server: Server) -> None:
+    dsn = server.new_database("kept")
+    migrate(dsn)
+    with closing(Reads(dsn)) as reads:
+        assert connections(server, "kept") == 0
+        backends = {asked(reads, "SELECT pg_backend_pid()") for _ in range(5)}
+        assert len(backends) == 1
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            server.stop(how)
+            server.start()
+            assert asked(reads) == 0, f"the first question after {how.name}"
+        assert asked(reads, "SELECT pg_backend_pid()") not in backends
+    wait_until(lambda: connections(server, "kept") == 0, "the connections being closed")
+
+
+def test_many_ask_at_once_over_a_few_connections(postgres: Server, dsn: str) -> None:
+    database = dsn.rpartition("=")[2]
+    with closing(Reads(dsn, connections_max=2)) as reads, ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda _: asked(reads), range(40))) == [0] * 40
+        assert 1 <= connections(postgres, database) <= 2
+
+
+def test_a_question_is_of_one_moment_writes_nothing_and_ends(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_STATEMENT_MS_MAX", 200)
+    with closing(Reads(dsn)) as reads:
+        assert asked(reads, "SELECT current_setting('transaction_isolation')") == "repeatable read"
+        with pytest.raises(Stop):
+            asked(reads, "SELECT nothing FROM studies")
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            asked(reads, "DELETE FROM studies")
+        with pytest.raises(Away, match="QueryCanceled"):
+            asked(reads, "SELECT pg_sleep(60)")
+        assert asked(reads) == 0
+
+
+def test_a_server_that_is_away_is_said_so_within_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_WAIT_S_MAX", 1.0)
+    began = time.monotonic()
+    dsn = f"host=127.0.0.1 port={free_port()} user=postgres dbname=none"
+    with closing(Reads(dsn)) as reads, pytest.raises(Away):
+        asked(reads)
+    assert time.monotonic() - began < 5.0
