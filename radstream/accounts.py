@@ -78,19 +78,37 @@ def _waiting(census: LogCensus, group: str, open_: Set[str]) -> tuple[Term, ...]
     )
 
 
-def of_store(log: LogCensus, store: StoreCensus) -> tuple[Equation, ...]:
-    """Every object that an event refers to is in the bucket."""
-    return tuple(
-        Equation(
-            f"{kind} objects",
-            Term(f"{kind} objects referred to by events", len(wanted)),
-            (Term("of them in the bucket", len(wanted & held)),),
-        )
-        for kind, wanted, held in (
-            ("original", log.original_keys, store.originals.keys()),
-            ("derived", log.derived_keys, store.derived.keys()),
-            ("protected", log.protected_keys, store.protected.keys()),
-        )
+def of_store(log: LogCensus, store: StoreCensus, moved_since: Set[str] = frozenset()) -> tuple[Equation, ...]:
+    """Every object that an event refers to is in a store. `moved_since`: studies that moved after the log was read."""
+    return (
+        *(
+            Equation(
+                f"{kind} objects",
+                Term(f"{kind} objects referred to by events", len(wanted)),
+                (Term("of them in a store", len(wanted & held)),),
+            )
+            for kind, wanted, held in (
+                ("original", log.original_keys, store.originals.keys()),
+                ("derived", log.derived_keys, store.derived.keys()),
+                ("protected", log.protected_keys, store.protected.keys()),
+            )
+        ),
+        _copies(log, store, moved_since),
+    )
+
+
+def _copies(log: LogCensus, store: StoreCensus, moved_since: Set[str]) -> Equation:
+    """What moves have read back is where they say, or is being released by the next step of a move."""
+    wanted, held = log.verified_copies(), store.held()
+    moving = log.releasing() | moved_since
+    absent = [study for copy, study in wanted.items() if copy not in held]
+    return Equation(
+        "verified copies",
+        Term("verified copies stated by moves", len(wanted)),
+        (
+            Term("of them in their stores", len(wanted) - len(absent)),
+            Term("in flight", sum(study in moving for study in absent)),
+        ),
     )
 
 

@@ -14,12 +14,17 @@ from streams.events import (
     SUBJECTS,
     AuditEvent,
     Event,
+    HoldCommand,
     InstanceDerived,
     InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
     StudyRevision,
+    TierItem,
+    TierMoved,
 )
+from streams.identity import original_key
+from streams.log import TopicPartition
 
 REFUSED = "c-store.refused"
 
@@ -44,6 +49,8 @@ class LogCensus:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     derivations: dict[str, InstanceDerived] = field(default_factory=dict)
     revisions: dict[str, StudyRevision] = field(default_factory=dict)
+    tiers: dict[str, TierMoved] = field(default_factory=dict)
+    """By study: where its copies are."""
     studies: set[str] = field(default_factory=set)
     original_keys: set[str] = field(default_factory=set)
     derived_keys: set[str] = field(default_factory=set)
@@ -54,6 +61,8 @@ class LogCensus:
     dead_letters: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     read_by_catalog: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By topic: ids of events that the catalog has committed."""
+    moves_read: dict[TopicPartition, int] = field(default_factory=dict)
+    """Where reading imaging.tier.moved ended."""
 
     @property
     def received_records(self) -> int:
@@ -84,6 +93,21 @@ class LogCensus:
         codes = Counter(verdict.code for verdict in self.verdicts.values() if verdict.code is not None)
         return dict(sorted(codes.items()))
 
+    def verified_copies(self) -> dict[tuple[str, str], str]:
+        """The study of each copy that was read back, by store and key: where it is until another move says so."""
+        return {
+            (copy.store, _key(event, item)): event.study_uid
+            for event in self.tiers.values()
+            for item in event.items
+            for copy in item.copies
+            if copy.verified
+        }
+
+    def releasing(self) -> set[str]:
+        """Studies with a move under way that may end with the deletion of its source."""
+        ended = ("released", "abandoned")
+        return {event.study_uid for event in self.tiers.values() if event.source and event.phase not in ended}
+
     def events_unread_by_catalog(self, topic: str) -> int:
         return len(self.events[topic] - self.read_by_catalog[topic])
 
@@ -101,13 +125,22 @@ class LogCensus:
                 self._judged(event)
             case InstanceDerived():
                 self._derived(event)
-            case StudyRevision():
-                self.derived_keys.add(event.manifest.key)
-                known = self.revisions.get(event.study_uid)
-                if known is None or event.revision > known.revision:
-                    self.revisions[event.study_uid] = event
+            case StudyRevision() | TierMoved():
+                self._decided(event)
+            case HoldCommand():
+                self.protected_keys.add(event.why.object.key)
             case AuditEvent(action=action) if action == REFUSED:
                 self.refused[event.reason] += 1
+
+    def _decided(self, event: StudyRevision | TierMoved) -> None:
+        """The highest number of a study is how it stands; within one, the first record wins."""
+        if isinstance(event, TierMoved):
+            if (tier := self.tiers.get(event.study_uid)) is None or event.seq > tier.seq:
+                self.tiers[event.study_uid] = event
+            return
+        self.derived_keys.add(event.manifest.key)
+        if (known := self.revisions.get(event.study_uid)) is None or event.revision > known.revision:
+            self.revisions[event.study_uid] = event
 
     def _received(self, event: InstanceReceived) -> None:
         self.received.add(event.instance.digest)
@@ -129,3 +162,7 @@ class LogCensus:
         known = self.derivations.get(event.instance.digest)
         if known is None or event.provenance.generation > known.provenance.generation:
             self.derivations[event.instance.digest] = event
+
+
+def _key(event: TierMoved, item: TierItem) -> str:
+    return original_key(event.meta.tenant, event.study_uid, item.series_uid, item.sop_instance_uid, item.digest)

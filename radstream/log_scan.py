@@ -13,7 +13,11 @@ from schemas import load_topics
 from streams.log import Log, TopicPartition
 from streams.wire import Record, Undecodable, decode
 
+_MOVED = "imaging.tier.moved"
 _LAST_WRITTEN_FIRST = (
+    _MOVED,
+    "imaging.hold.command",
+    "imaging.access.read",
     "imaging.study.revision",
     "imaging.instance.derived",
     "imaging.instance.quarantined",
@@ -36,10 +40,23 @@ def scan(log: Log, ledger: Offsets) -> LogCensus:
     for group, offsets in committed.items():
         _parked(log, census, group, offsets)
     ends = {topic: _bounds(log, topic) for topic in _LAST_WRITTEN_FIRST}
+    census.moves_read = {partition: end for partition, (_, end) in ends[_MOVED].items()}
     for topic, bounds in ends.items():
         for record in _records(log, bounds):
             _count(census, topic, record, committed, ledger)
     return census
+
+
+def moved_since(log: Log, census: LogCensus) -> set[str]:
+    """Studies whose copies have moved, or may have, since the census was read. Raises LogAway."""
+    ends = _bounds(log, _MOVED)
+    fresh = {partition: (census.moves_read[partition], end) for partition, (_, end) in ends.items()}
+    return {_study_of(record) for record in _records(log, fresh)}
+
+
+def _study_of(record: Record) -> str:
+    """The subject of a move is study/seq."""
+    return (record.header("ce_subject") or "").partition("/")[0]
 
 
 def _retrying() -> tuple[str, ...]:

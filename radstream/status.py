@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
 from radstream.stack_state import NOT_DURABLE, StackState, stack_state
-from radstream.store_census import StoreCensus
+from radstream.store_census import HOT
 from radstream.survey import Survey, survey
 
 
@@ -46,7 +47,8 @@ def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
             topic: {"records": log.records[topic], "events": len(events), "undecodable": log.undecodable[topic]}
             for topic, events in log.events.items()
         },
-        "bucket": _bucket(found.store),
+        "bucket": _sizes(found.store.by_kind()),
+        "stores": _sizes(found.store.copies),
         "unreferenced": unreferenced(found),
         "catalog": dict(found.catalog),
         "studies": len(log.studies),
@@ -55,8 +57,8 @@ def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
     }
 
 
-def _bucket(store: StoreCensus) -> dict[str, dict[str, int]]:
-    return {name: {"objects": len(held), "bytes": sum(held.values())} for name, held in store.by_kind().items()}
+def _sizes(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {name: {"objects": len(sizes), "bytes": sum(sizes.values())} for name, sizes in held.items()}
 
 
 def unreferenced(found: Survey) -> dict[str, int]:
@@ -65,6 +67,7 @@ def unreferenced(found: Survey) -> dict[str, int]:
         "originals": len(found.store.originals.keys() - found.log.original_keys),
         "derived": len(found.store.derived.keys() - found.log.derived_keys),
         "protected": len(found.store.protected.keys() - found.log.protected_keys),
+        "copies": len({copy for copy in found.store.held() if copy[0] != HOT} - found.log.verified_copies().keys()),
     }
 
 
@@ -74,8 +77,12 @@ def _print(stack: StackState | None, found: Survey) -> None:
         print_table(f"Local stack in {stack.home}", ("part", "state", "pid"), rows, numbers=("pid",))
     equations = [("yes" if equation.agrees else "NO", equation.name, str(equation)) for equation in found.equations]
     print_table("Accounts", ("agree", "of", "equation"), equations)
-    bucket = [(name, counted["objects"], counted["bytes"]) for name, counted in _bucket(found.store).items()]
-    print_table("Bucket", ("kind", "objects", "bytes"), bucket, numbers=("objects", "bytes"))
+    for title, what, sizes in (
+        ("Objects", "kind", _sizes(found.store.by_kind())),
+        ("Originals", "store", _sizes(found.store.copies)),
+    ):
+        counted = [(name, size["objects"], size["bytes"]) for name, size in sizes.items()]
+        print_table(title, (what, "objects", "bytes"), counted, numbers=("objects", "bytes"))
     for title, reasons in (("Quarantined", found.log.quarantine_codes()), ("Refused", dict(found.log.refused))):
         if reasons:
             print_table(title, ("reason", "count"), sorted(reasons.items()), numbers=("count",))

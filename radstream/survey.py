@@ -12,7 +12,7 @@ from consumers.catalog.database import snapshot
 from radstream.accounts import Equation, of_catalog, of_log, of_store
 from radstream.errors import Failure
 from radstream.log_census import LogCensus
-from radstream.log_scan import scan
+from radstream.log_scan import moved_since, scan
 from radstream.options import open_log
 from radstream.store_census import StoreCensus, census_of
 from streams.config import Config, Site, Store
@@ -44,11 +44,14 @@ def survey(config: Config) -> Survey:
         with snapshot(config.section("catalog", Catalog).dsn) as cursor:
             rows = counts(cursor)
             read = {partition: place.next_offset for partition, place in ledger.read(cursor).items()}
-        log = scan(open_log(config), read)
-        store = census_of(S3Store(config.section("store", Store)), config.section("site", Site).tenant)
+        reader = open_log(config)
+        log = scan(reader, read)
+        stores = config.section("store", Store)
+        store = census_of(S3Store(stores), config.section("site", Site).tenant, stores.buckets)
+        moving = moved_since(reader, log)
     except (Away, LogAway, LogRefused, StoreAway) as error:
         raise Failure(f"{_part(error)} does not answer; see what runs, and start it: radstream up") from None
-    return Survey(log, store, rows, (*of_log(log), *of_store(log, store), *of_catalog(log, rows)))
+    return Survey(log, store, rows, (*of_log(log), *of_store(log, store, moving), *of_catalog(log, rows)))
 
 
 def _part(error: Exception) -> str:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from msgspec import structs
 
 from radstream.accounts import Equation, of_catalog, of_log, of_store
 from radstream.flow import Gauge
 from radstream.log_census import LogCensus
-from radstream.log_scan import scan
+from radstream.log_scan import moved_since, scan
 from radstream.store_census import census_of
 from schemas import load_topics
 from streams.events import (
@@ -22,9 +23,13 @@ from streams.events import (
     InstanceValidated,
     Meta,
     ObjectRef,
+    Phase,
     Provenance,
     Source,
     Technical,
+    TierCopy,
+    TierItem,
+    TierMoved,
 )
 from streams.identity import event_id
 from streams.log import TopicPartition
@@ -255,3 +260,83 @@ def test_lag_is_what_is_not_committed(site: Site):
     assert not gauge.read().is_still
     site.all_read("catalog")
     assert gauge.read().is_still
+
+
+# Tiers.
+
+
+STORES = ("hot", "warm", "backup")
+
+
+def moved(site: Site, name: str, seq: int, phase: Phase, stores: tuple[str, ...], source: str | None = None) -> None:
+    digest = digest_of(name)
+    copies = tuple(TierCopy(store=store, verified=True) for store in stores)
+    item = TierItem(series_uid="1.2.3", sop_instance_uid=name, digest=digest, size=1, copies=copies)
+    fields = about(f"1.2/{seq}", "tiering", 0)
+    del fields["instance"]
+    site.write(
+        TierMoved(
+            **fields | {"meta": structs.replace(fields["meta"], subject=f"1.2/{seq}")},
+            study_uid="1.2",
+            seq=seq,
+            move=seq,
+            phase=phase,
+            why="age" if source else "backup",
+            source=source,
+            target="warm" if source else "backup",
+            serving="hot",
+            items=(item,),
+            covers={},
+            decided_for=NOW,
+        )
+    )
+
+
+def key_of(name: str) -> str:
+    return f"t/studies/1.2/1.2.3/{name}/{digest_of(name)}.dcm"
+
+
+def copies_of(site: Site) -> Equation:
+    census = scan(site.log, {})
+    held = census_of(site.store, "t", STORES)
+    return {one.name: one for one in of_store(census, held, moved_since(site.log, census))}["verified copies"]
+
+
+def test_an_original_is_counted_once_in_whatever_stores_it_is(site: Site):
+    site.received("4")
+    for store in ("warm", "backup"):
+        site.store.create(NewObject("t", store, key_of("4"), b"x"))
+    census = census_of(site.store, "t", STORES)
+    assert list(census.originals) == [key_of("4")]
+    assert {name: len(keys) for name, keys in census.copies.items()} == {"hot": 1, "warm": 1, "backup": 1}
+    assert of_store(scan(site.log, {}), census)[0].agrees
+
+
+def test_a_verified_copy_that_is_gone_is_seen(site: Site):
+    site.received("4")
+    moved(site, "4", 1, "verified", ("hot", "backup"))
+    assert not copies_of(site).agrees
+    site.store.create(NewObject("t", "backup", key_of("4"), b"x"))
+    assert copies_of(site).agrees
+
+
+def test_a_source_that_is_being_released_is_in_flight_until_it_is_released(site: Site):
+    for store in ("warm", "backup"):
+        site.store.create(NewObject("t", store, key_of("4"), b"x"))
+    moved(site, "4", 1, "switched", ("hot", "warm", "backup"), "hot")
+    equation = copies_of(site)
+    assert equation.agrees
+    assert right(equation) == {"of them in their stores": 2, "in flight": 1}
+    moved(site, "4", 2, "released", ("warm", "backup"), "hot")
+    equation = copies_of(site)
+    assert equation.agrees
+    assert right(equation) == {"of them in their stores": 2, "in flight": 0}
+
+
+def test_a_study_that_moves_while_the_stores_are_listed_is_in_flight(site: Site):
+    moved(site, "4", 1, "verified", ("hot",))
+    census = scan(site.log, {})
+    moved(site, "4", 2, "planned", ("hot",), "hot")
+    assert moved_since(site.log, census) == {"1.2"}
+    assert of_store(census, census_of(site.store, "t", STORES), {"1.2"})[-1].agrees
+    assert not of_store(census, census_of(site.store, "t", STORES))[-1].agrees
