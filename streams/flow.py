@@ -16,10 +16,14 @@ from streams.wire import Record
 
 @dataclass(eq=False)
 class Item:
-    """A record on its way. `record` is as it was first read; `offset` is where this reading of it stands."""
+    """A record on its way. `record` is as it was first read; `offset` is where this reading of it stands.
+
+    `rank` is the urgency of its lane, 0 first.
+    """
 
     record: Record
     offset: int
+    rank: int = 0
     attempt: int = 0
     due_s: float = 0.0
     tries: int = 0
@@ -36,6 +40,9 @@ class Item:
 class Flow:
     """`ordered` flows send what their records became in the order of the records; a retry topic's need not.
 
+    A `mixed` flow holds records of several lanes: the most urgent that waits is begun first, so what `ordered` says is
+    kept for each key alone, which is all that anybody relies on (one study, one key; docs/decisions/0015).
+
     `rank` is the urgency of its lane, 0 first. `hold_s` is a monotonic time before which nothing new is begun: the
     world is waited for. `failed` says that the log did not acknowledge, `alive` that nobody has given it up.
     """
@@ -43,6 +50,7 @@ class Flow:
     name: TopicPartition
     rank: int = 0
     ordered: bool = True
+    mixed: bool = False
     hold_s: float = 0.0
     waits: int = 0
     paused: bool = False
@@ -69,11 +77,16 @@ class Flow:
     def __len__(self) -> int:
         return len(self.unsent) + len(self.unacknowledged)
 
+    def urgency(self, now_s: float) -> int:
+        """The rank of what would be begun now."""
+        return next((item.rank for item in self.startable(now_s)), self.rank) if self.mixed else self.rank
+
     def startable(self, now_s: float) -> Iterator[Item]:
-        if now_s >= self.hold_s:
-            for item in self.unsent:
-                if not item.running and item.result is None and item.due_s <= now_s:
-                    yield item
+        """In the order of the records; of a mixed flow the most urgent ones alone."""
+        if now_s < self.hold_s:
+            return iter(())
+        found = (item for item in self.unsent if not item.running and item.result is None and item.due_s <= now_s)
+        return _most_urgent(list(found)) if self.mixed else found
 
     def running(self) -> bool:
         return any(item.running for item in self.unsent)
@@ -81,11 +94,14 @@ class Flow:
     def sendable(self) -> list[Item]:
         """Items with a result, whose turn it is."""
         ready = []
+        waiting: set[bytes | None] = set()
         for item in self.unsent:
-            if item.result is not None:
+            if item.result is not None and item.record.key not in waiting:
                 ready.append(item)
-            elif self.ordered:
+            elif self.ordered and not self.mixed:
                 break
+            elif self.ordered:
+                waiting.add(item.record.key)
         return ready
 
     def sent(self, item: Item) -> None:
@@ -94,7 +110,7 @@ class Flow:
 
     def settle(self) -> None:
         """Lets go of what is acknowledged. Raises LogAway, LogRefused."""
-        if self.ordered:
+        if self.ordered and not self.mixed:
             while self.unacknowledged and self.unacknowledged[0].acknowledged():
                 self.unacknowledged.popleft()
         else:
@@ -121,3 +137,8 @@ class Flow:
                 break
             kept.append(item)
         self.unsent = kept
+
+
+def _most_urgent(items: list[Item]) -> Iterator[Item]:
+    first = min((item.rank for item in items), default=0)
+    return (item for item in items if item.rank == first)

@@ -18,17 +18,21 @@ class Emit:
 
 @dataclass(frozen=True)
 class Dead:
-    """A dead letter. `reason` is without patient data."""
+    """A dead letter. `reason` is without patient data; `beside` are records that are written with it."""
 
     reason: str
+    beside: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
 class Wait:
-    """The world is at fault, for everybody or for this subject."""
+    """The world is at fault, for everybody or for this subject. The rest is as in `streams.step.RetryLater`."""
 
     reason: str
     scope: Literal["subject", "world"]
+    attempts_max: int | None = None
+    meanwhile: tuple[Message, ...] = ()
+    given_up: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)

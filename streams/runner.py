@@ -131,8 +131,10 @@ class Runner:
 
     def _hand_out(self) -> None:
         """Gives idle threads work: the most urgent lane first, within a lane the partition with the least in hand."""
+        if self._chunks >= self._settings.threads:
+            return
         now_s = self._context.clock.monotonic()
-        for flow in sorted(self._flows.values(), key=lambda flow: (flow.rank, len(flow.unacknowledged))):
+        for flow in sorted(self._flows.values(), key=lambda flow: (flow.urgency(now_s), len(flow.unacknowledged))):
             if (idle := self._settings.threads - self._chunks) <= 0:
                 return
             items = list(islice(flow.startable(now_s), idle * self._settings.batch_max))
@@ -185,7 +187,7 @@ class Runner:
         for flow in [flow for flow in self._flows.values() if flow.failed]:
             start = flow.finished()
             flow.alive = False
-            fresh = Flow(flow.name, flow.rank, flow.ordered, waits=flow.waits, paused=flow.paused)
+            fresh = Flow(flow.name, flow.rank, flow.ordered, flow.mixed, waits=flow.waits, paused=flow.paused)
             fresh.committed, fresh.next_offset = flow.committed, start
             self._flows[flow.name] = fresh
             self._outcomes.hold(fresh, "the log did not acknowledge in time")

@@ -42,7 +42,7 @@ class Outcomes:
             if not isinstance(result, Wait):
                 item.result = result
             elif result.scope == "subject":
-                self._subject_waits(item, result.reason, now_s)
+                self._subject_waits(item, result, now_s)
         world = [result.reason for result in results if isinstance(result, Wait) and result.scope == "world"]
         if not world:
             flow.waits = 0
@@ -58,27 +58,33 @@ class Outcomes:
             "partition_waits", **_place(flow), reason=reason, again_s=round(wait_s, 3), times=flow.waits
         )
 
-    def _subject_waits(self, item: Item, reason: str, now_s: float) -> None:
+    def _subject_waits(self, item: Item, wait: Wait, now_s: float) -> None:
         item.tries += 1
         attempt = item.attempt + 1
-        if item.tries <= _QUICK_TRIES:
+        attempts_max = self._settings.attempts_max if wait.attempts_max is None else wait.attempts_max
+        if wait.attempts_max is None and item.tries <= _QUICK_TRIES:
             item.due_s = now_s + _QUICK.delay_s(item.tries)
-        elif attempt > self._settings.attempts_max:
-            item.result = Dead(f"no success in {self._settings.attempts_max} attempts: {reason}")
+        elif attempt > attempts_max:
+            reason = f"no success in {attempts_max} attempts: {wait.reason}"
+            item.result = Dead(reason, (*wait.meanwhile, *wait.given_up))
         else:
-            wait_s = self._settings.park_backoff.delay_s(attempt)
-            now = self._context.clock.now()
-            message = parked(item.record, self._group, reason, now, attempt=attempt, wait_s=wait_s)
-            fits = size_of(message) <= RECORD_BYTES_MAX
-            item.result = Emit((message,), "parked") if fits else Dead(f"too large to be parked: {reason}")
+            item.result = self._parked(item, wait, attempt)
+
+    def _parked(self, item: Item, wait: Wait, attempt: int) -> Result:
+        wait_s = self._settings.park_backoff.delay_s(attempt)
+        now = self._context.clock.now()
+        message = parked(item.record, self._group, wait.reason, now, attempt=attempt, wait_s=wait_s)
+        if size_of(message) > RECORD_BYTES_MAX:
+            return Dead(f"too large to be parked: {wait.reason}", (*wait.meanwhile, *wait.given_up))
+        return Emit((*wait.meanwhile, message), "parked")
 
     def write(self, flow: Flow, item: Item) -> None:
         """Writes what became of an item. Raises Stop; the item is then neither written nor committed."""
         match item.result:
             case Halt(reason):
                 raise Stop(f"{self._said(item)}: {reason}")
-            case Dead(reason):
-                messages, outcome = (self._dead_letter(item, reason),), "deadletter"
+            case Dead(reason, beside):
+                messages, outcome = (*beside, self._dead_letter(item, reason)), "deadletter"
             case Emit(messages, outcome):
                 pass
         item.sent = tuple(self._producer.send(message) for message in messages)

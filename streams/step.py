@@ -96,10 +96,17 @@ class RetryLater:
 
     'subject': this one must wait; it is parked in the group's retry topic and the rest go on.
     'world': everybody must wait (the store is away); the partition waits in place, nothing is parked.
+
+    Of a subject: `attempts_max` bounds how often it is parked, where the runner's own bound is not right for it, and
+    spares it the quick tries before that. `meanwhile` is what can be said of it already; `given_up` is said beside
+    its dead letter.
     """
 
     reason: str
     scope: Literal["subject", "world"] = "world"
+    attempts_max: int | None = None
+    meanwhile: Done = Done()
+    given_up: Done = Done()
 
 
 Outcome = Done | Quarantine | DeadLetter | RetryLater

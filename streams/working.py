@@ -7,7 +7,7 @@ from typing import Any
 
 from streams import metrics
 from streams.deadletters import reason_of
-from streams.events import InstanceQuarantined, InstanceReceived, InstanceValidated, Meta
+from streams.events import Event, InstanceQuarantined, InstanceReceived, InstanceValidated, Meta
 from streams.generation import StepIdentity
 from streams.objects import Absent, StoreAway
 from streams.result import Dead, Emit, Halt, Result, Wait
@@ -15,10 +15,14 @@ from streams.service import Context
 from streams.sizes import EVENT_BYTES_MAX, size_of
 from streams.step import DeadLetter, Done, Input, NewObject, Outcome, Quarantine, RetryLater, Step, Stored
 from streams.tracing import child_of
-from streams.wire import Record, Undecodable, UnknownSchema, decode, encode
+from streams.wire import Message, Record, Undecodable, UnknownSchema, decode, encode
 
 # Of the events that a step makes of an instance, the quarantine is the second: the verdict itself is 0.
 QUARANTINE_ORDINAL = 1
+
+
+class _TooLarge(Exception):
+    """An event that the log would not take."""
 
 
 class Worker:
@@ -62,26 +66,37 @@ class Worker:
         return [self._result(item, outcome) for item, outcome in zip(inputs, outcomes, strict=True)]
 
     def _result(self, item: Input[Any], outcome: Outcome) -> Result:
+        try:
+            return self._settle(item, outcome)
+        except _TooLarge as error:
+            return Dead(str(error))
+        except Exception as error:  # noqa: BLE001 - as above
+            return _of_exception(error)
+
+    def _settle(self, item: Input[Any], outcome: Outcome) -> Result:
         match outcome:
             case DeadLetter(reason):
                 return Dead(reason)
-            case RetryLater(reason, scope):
-                return Wait(reason, scope)
-        try:
-            events = [self._quarantined(item, outcome)] if isinstance(outcome, Quarantine) else self._done(outcome)
-            messages = tuple(
-                encode(event, self._context.ids, source=self._context.source, extra=child_of(item.record.headers))
-                for event in events
-            )
-        except Exception as error:  # noqa: BLE001 - as above
-            return _of_exception(error)
+            case RetryLater(reason, scope, attempts_max, meanwhile, given_up):
+                return Wait(
+                    reason, scope, attempts_max, self._messages(item, meanwhile), self._messages(item, given_up)
+                )
+            case Quarantine():
+                return Emit(self._encoded(item, [self._quarantined(item, outcome)]), "quarantine")
+            case Done():
+                return Emit(self._messages(item, outcome), "done")
+
+    def _messages(self, item: Input[Any], done: Done) -> tuple[Message, ...]:
+        return self._encoded(item, done.events(tuple(self._created(new) for new in done.objects)))
+
+    def _encoded(self, item: Input[Any], events: Sequence[Event]) -> tuple[Message, ...]:
+        """Raises _TooLarge."""
+        extra = child_of(item.record.headers)
+        messages = tuple(encode(one, self._context.ids, source=self._context.source, extra=extra) for one in events)
         for message in messages:
             if (size := size_of(message)) > EVENT_BYTES_MAX:
-                return Dead(f"its record for {message.topic} has {size} bytes; {EVENT_BYTES_MAX} is the most")
-        return Emit(messages, "quarantine" if isinstance(outcome, Quarantine) else "done")
-
-    def _done(self, outcome: Done) -> Sequence[Any]:
-        return outcome.events(tuple(self._created(new) for new in outcome.objects))
+                raise _TooLarge(f"its record for {message.topic} has {size} bytes; {EVENT_BYTES_MAX} is the most")
+        return messages
 
     def _created(self, new: NewObject) -> Stored:
         stored = self._context.store.create(new)

@@ -54,10 +54,10 @@ class Verdict:
         self._decide = decide
 
     def __call__(self, batch: Sequence[Input[InstanceReceived]], clock: Clock) -> Sequence[Outcome]:
-        return [self._decide(item) or _done(item) for item in batch]
+        return [self._decide(item) or done(item) for item in batch]
 
 
-def _done(item: Input[InstanceReceived]) -> Done:
+def done(item: Input[InstanceReceived]) -> Done:
     event, made = item.event, verdict_id(item.event)
 
     def events(stored: tuple[Stored, ...]) -> list[InstanceValidated]:
@@ -155,7 +155,12 @@ class Member:
 
 
 class Bench(ABC):
-    """Topics of one test on a log, and an object store. The conformance suite runs on two."""
+    """Topics of one test on a log, and an object store. The conformance suite runs on two.
+
+    `ids` are what a registry gave, as services read them from a file.
+    """
+
+    ids = SchemaIds()
 
     def __init__(self) -> None:
         self.prefix = f"test-{uuid.uuid4().hex[:8]}."
@@ -187,6 +192,10 @@ class Bench(ABC):
     def away(self) -> AbstractContextManager[None]:
         """The log does not answer, for long enough that records are not acknowledged in time."""
 
+    @abstractmethod
+    def registry_down(self) -> AbstractContextManager[None]:
+        """Nobody answers for the schema registry. On a log that has none: nobody answers at all, by any socket."""
+
     def impatient(self) -> None:
         """Members started from now on give up soon on an acknowledgement."""
         return
@@ -216,13 +225,13 @@ class Bench(ABC):
         """Starts one."""
         log = HookedLog(self.inner(), self.prefix, hooks or Hooks())
         site = Site(tenant=TENANT, site="north")
-        context = Context(GROUP, Config(Path(), "", {}), site, log, store or self.store, SchemaIds())
+        context = Context(GROUP, Config(Path(), "", {}), site, log, store or self.store, self.ids)
         member = Member(context, log, Runner(context, Verdict(decide), IDENTITY, settings))
         self.members.append(member)
         return member
 
     def send(self, events: Iterable[InstanceReceived]) -> list[Delivery]:
-        return self.write(encode(event, SchemaIds(), source="test") for event in events)
+        return self.write(encode(event, self.ids, source="test") for event in events)
 
     def write(self, messages: Iterable[Message]) -> list[Delivery]:
         return [future.result(30.0) for future in [self._producer.send(message) for message in messages]]

@@ -12,17 +12,33 @@ from dataclasses import replace
 import pytest
 from msgspec import structs
 
+from schemas import load_subjects
+from streams.events import InstanceValidated
 from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
 from streams.memory_store import MemoryStore
 from streams.objects import Absent, StoreAway
 from streams.origin import original
 from streams.runner_settings import RunnerSettings
-from streams.step import DeadLetter, NewObject, Quarantine, RetryLater, Stored, TopicChanged
+from streams.step import DeadLetter, Done, NewObject, Quarantine, RetryLater, Stored, TopicChanged
 from streams.stop import Stop
-from streams.wire import SchemaIds, decode, encode
+from streams.wire import PREFIX, SchemaIds, decode, encode
 from tests.hooked_log import Crash, Hooks, everything
-from tests.runner_bench import DEAD_LETTERS, GROUP, QUARANTINED, QUICK, RECEIVED, RETRY, VALIDATED, Bench, arrivals
+from tests.runner_bench import (
+    DEAD_LETTERS,
+    GROUP,
+    QUARANTINED,
+    QUICK,
+    RECEIVED,
+    RETRY,
+    VALIDATED,
+    Bench,
+    arrivals,
+    done,
+    verdict_id,
+)
 from tests.waiting import wait_until
+
+GIVEN_UP = "00000000-0000-5000-8000-000000000001"
 
 
 class Fuse:
@@ -348,6 +364,40 @@ class RunnerSuite:
         assert (original(dead).topic, decode(original(dead))) == (RECEIVED, events[0])
         bench.check(events[1:])
 
+    def test_a_subject_with_a_bound_of_its_own_is_parked_so_often_and_ends_with_what_can_be_said(
+        self, bench: Bench
+    ) -> None:
+        events = arrivals(2, 3)
+        slow, tries = events[0].meta.subject, Counter[str]()
+
+        def decide(item: object) -> RetryLater | None:
+            subject = item.event.meta.subject  # type: ignore[attr-defined]
+            tries[subject] += 1
+            if subject != slow:
+                return None
+            last = structs.replace(events[0].meta, event_id=GIVEN_UP)
+            verdict = InstanceValidated(
+                meta=last,
+                provenance=events[0].provenance,
+                instance=events[0].instance,
+                object=events[0].object,
+                technical=events[0].technical,
+            )
+            return RetryLater("slow", "subject", 2, meanwhile=done(item), given_up=Done.emit(verdict))  # type: ignore[arg-type]
+
+        bench.send(events)
+        bench.member(decide)  # type: ignore[arg-type]
+        bench.until_done()
+        assert tries == {event.meta.subject: 3 if event.meta.subject == slow else 1 for event in events}
+        assert len(everything(bench.log, RETRY)) == 2
+        (dead,) = everything(bench.log, DEAD_LETTERS)
+        assert dead.header("reason") == "no success in 2 attempts: slow"
+        said = Counter(event.meta.event_id for event in bench.verdicts())
+        assert said.pop(GIVEN_UP) == 1
+        assert said.pop(verdict_id(events[0])) == 3
+        assert set(said.values()) == {1}
+        assert len(said) == 5
+
     def test_while_the_store_is_away_everybody_waits_and_nothing_is_parked(self, bench: Bench) -> None:
         events = arrivals()
         store = StoreThatIsAway(kept(bench))
@@ -376,6 +426,24 @@ class RunnerSuite:
         bench.until_done(90)
         member.stop()
         bench.check(events)
+
+    def test_with_the_registry_down_records_flow_and_a_service_that_starts_joins_in(self, bench: Bench) -> None:
+        events = arrivals()
+        bench.member(slowly(0.01))
+        bench.send(events[:20])
+        wait_until(lambda: bench.verdicts(), "the first verdicts")
+        with bench.registry_down():
+            bench.send(events[20:40])
+            bench.member()
+            bench.until_done()
+            bench.check(events[:40])
+        bench.send(events[40:])
+        bench.until_done()
+        bench.check(events)
+        for topic in (RECEIVED, VALIDATED):
+            numbers = {PREFIX.unpack_from(record.value or b"")[1] for record in everything(bench.log, topic)}
+            assert numbers == {bench.ids.of(load_subjects()[topic].latest)}, "everybody else reads by these ids"
+        assert everything(bench.log, DEAD_LETTERS) == []
 
     # The log is not what it was.
 
