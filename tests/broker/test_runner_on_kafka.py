@@ -14,11 +14,15 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from schemas import load_subjects
 from streams.config import Kafka
+from streams.config import Registry as Settings
 from streams.kafka_consumer import KafkaConsumer
 from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, TopicPartition
-from tests.runner_bench import GROUP, Bench, Member
+from streams.registry import Registry, RegistryAway
+from streams.schema_ids import read_ids
+from tests.runner_bench import GROUP, RECEIVED, VALIDATED, Bench, Member
 from tests.runner_suite import RunnerSuite
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
@@ -29,9 +33,13 @@ pytestmark = pytest.mark.stack
 class KafkaBench(Bench):
     """`impatient` makes clients give up on an acknowledgement within seconds."""
 
-    def __init__(self, config: Kafka, broker: int) -> None:
+    def __init__(self, stack: RunningStack) -> None:
+        config = stack.config.section("kafka", Kafka)
+        assert config.schema_ids is not None
+        self.ids = read_ids(config.schema_ids)
+        self._stack = stack
         self._config = config
-        self._broker = broker
+        self._broker = stack.pid("kafka")
         self._admin = AdminClient({"bootstrap.servers": config.bootstrap})
         self._topics: list[str] = []
         self._properties: dict[str, str] = {}
@@ -89,6 +97,25 @@ class KafkaBench(Bench):
         finally:
             os.kill(self._broker, signal.SIGCONT)
 
+    @contextmanager
+    def registry_down(self) -> Iterator[None]:
+        """Killed; and when it is back, it has the ids that were written meanwhile."""
+        subjects = [load_subjects()[name] for name in (RECEIVED, VALIDATED)]
+        self._stack.kill("registry")
+        with Registry(self._stack.config.section("registry", Settings).url) as registry:
+            try:
+                with pytest.raises(RegistryAway):
+                    registry.compatibility()
+                yield
+                with pytest.raises(RegistryAway):
+                    registry.compatibility()
+            finally:
+                self._stack.up(("registry",))
+            for subject in subjects:
+                found = registry.find(subject.latest)
+                assert found is not None
+                assert found.id == self.ids.of(subject.latest)
+
     def close(self) -> None:
         super().close()
         self._delete(self._topics)
@@ -120,7 +147,7 @@ def leave_group(bootstrap: str, group: str, member: str) -> None:
 
 @pytest.fixture
 def bench(stack: RunningStack) -> Iterator[Bench]:
-    made = KafkaBench(stack.config.section("kafka", Kafka), stack.pid("kafka"))
+    made = KafkaBench(stack)
     yield made
     made.close()
 

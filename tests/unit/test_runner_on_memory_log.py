@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +11,15 @@ import pytest
 from streams.log import Delivery, Log, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.stop import Stop
-from tests.runner_bench import GROUP, RECEIVED, Bench, Member, arrivals
+from streams.wire import SchemaIds
+from tests.runner_bench import GROUP, RECEIVED, VALIDATED, Bench, Member, arrivals
 from tests.runner_suite import RunnerSuite
 from tests.waiting import wait_until
 
 
 class MemoryBench(Bench):
+    ids = SchemaIds({(name, 1): number for number, name in enumerate((RECEIVED, VALIDATED), start=1)})
+
     def __init__(self) -> None:
         self._log = MemoryLog()
         super().__init__()
@@ -50,6 +54,17 @@ class MemoryBench(Bench):
             yield
         finally:
             self._log.away = False
+
+    @contextmanager
+    def registry_down(self) -> Iterator[None]:
+        """The fake log is of one process and has no registry: what it can show is that nobody asks for one."""
+        with pytest.MonkeyPatch.context() as cut:
+            cut.setattr(socket, "socket", _no_socket)
+            yield
+
+
+def _no_socket(*_: object, **__: object) -> socket.socket:
+    raise AssertionError("a connection was wanted while records flowed")
 
 
 @pytest.fixture
