@@ -196,10 +196,6 @@ class Bench(ABC):
     def registry_down(self) -> AbstractContextManager[None]:
         """Nobody answers for the schema registry. On a log that has none: nobody answers at all, by any socket."""
 
-    @abstractmethod
-    def registry_down(self) -> AbstractContextManager[None]:
-        """Nobody answers for the schema registry. On a log that has none: nobody answers at all, by any socket."""
-
     def impatient(self) -> None:
         """Members started from now on give up soon on an acknowledgement."""
         return

@@ -14,7 +14,6 @@ from msgspec import structs
 
 from schemas import load_subjects
 from streams.events import InstanceValidated
-from schemas import load_subjects
 from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
 from streams.memory_store import MemoryStore
 from streams.objects import Absent, StoreAway
@@ -427,24 +426,6 @@ class RunnerSuite:
         bench.until_done(90)
         member.stop()
         bench.check(events)
-
-    def test_with_the_registry_down_records_flow_and_a_service_that_starts_joins_in(self, bench: Bench) -> None:
-        events = arrivals()
-        bench.member(slowly(0.01))
-        bench.send(events[:20])
-        wait_until(lambda: bench.verdicts(), "the first verdicts")
-        with bench.registry_down():
-            bench.send(events[20:40])
-            bench.member()
-            bench.until_done()
-            bench.check(events[:40])
-        bench.send(events[40:])
-        bench.until_done()
-        bench.check(events)
-        for topic in (RECEIVED, VALIDATED):
-            numbers = {PREFIX.unpack_from(record.value or b"")[1] for record in everything(bench.log, topic)}
-            assert numbers == {bench.ids.of(load_subjects()[topic].latest)}, "everybody else reads by these ids"
-        assert everything(bench.log, DEAD_LETTERS) == []
 
     def test_with_the_registry_down_records_flow_and_a_service_that_starts_joins_in(self, bench: Bench) -> None:
         events = arrivals()
