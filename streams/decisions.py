@@ -2,7 +2,8 @@
 
 A decision is `(entity, seq, covers)` in a topic that is partitioned like the inputs. It counts when it is read back,
 and the first `(entity, seq)` of a partition wins, so that a zombie's decision and a second try after a crash are
-harmless. Here is the bookkeeping of one partition number, without a log; `streams.deciding` is the runner.
+harmless. Here is the bookkeeping of one partition number, without a log; `streams.deciding` is the runner. It runs any
+kind of step that has a `State`, a `Reading` and an `Acting`; `DecisionStep` is the kind that waits for quiet.
 
 Memory: about 250 bytes for each entity ever decided, and about 500 for each input that waits for a decision, plus 1 kB
 for its entity; a test measures it. A study of 2,000 images that waits takes 1 MB.
@@ -11,7 +12,7 @@ for its entity; a test measures it. A study of 2,000 images that waits takes 1 M
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -19,7 +20,7 @@ from streams.clock import Clock
 from streams.events import Event, InputRef
 from streams.log import TopicPartition
 from streams.step import Done, Input
-from streams.wire import Headers
+from streams.wire import Headers, Record
 
 I = TypeVar("I", bound=Event, contravariant=True)  # noqa: E741
 D = TypeVar("D", bound=Event, contravariant=True)
@@ -58,8 +59,74 @@ class Waiting(Generic[N]):
     headers: Headers = ()
 
 
+class State(Protocol):
+    """What a decision step knows of one partition number. `position` is the next offset of the output to fold in."""
+
+    position: int
+
+    @property
+    def known(self) -> int:
+        """Of how many entities something is known."""
+
+    @property
+    def waiting_inputs(self) -> int:
+        """How many inputs are kept until a decision covers them."""
+
+    def starts(self, committed: Mapping[TopicPartition, int | None]) -> Mapping[TopicPartition, int | None]:
+        """Where each input is to be read from; None is its beginning."""
+
+    def skip(self, partition: TopicPartition, offset: int) -> None:
+        """Takes an input that needs no decision: it concerns no entity, or is a dead letter by now."""
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """How far each input's partition may be committed."""
+
+
+S = TypeVar("S", bound=State)
+A = TypeVar("A", bound=State, contravariant=True)
+
+
+class Reading(Protocol[S]):
+    """How a kind of decision step comes to know. `topic` is the physical topic of its output."""
+
+    topic: str
+
+    def partition(self, number: int) -> TopicPartition: ...
+
+    def load(self, number: int) -> S:
+        """The state at the end of the output. Raises Stop, OffsetOutOfRange, UnknownSchema, LogAway, StoreAway."""
+
+    def fold(self, state: S, record: Record) -> bool:
+        """Takes one record of the output; whether it counts. Raises Stop, UnknownSchema."""
+
+    def read(self, state: S, record: Record) -> None:
+        """Takes one input. Raises UnknownSchema; whatever else it raises makes the record a dead letter."""
+
+    def save(self, number: int, state: S) -> None:
+        """Saves a checkpoint when enough was folded since the last one."""
+
+
+class Acting(Protocol[A]):
+    """How a kind of decision step decides. Nothing in it may take long: the group is to be served."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way of whose end no record tells."""
+
+    def decide(self, states: Mapping[int, A]) -> None:
+        """Makes the decisions that are due, or sees to it that they are made. Raises Stop, UnknownSchema."""
+
+    def collect(self) -> None:
+        """Looks after what was sent. Raises Stop, LogRefused."""
+
+    def hold(self, part: str, error: Exception) -> None:
+        """Decides nothing for a while: a part is away."""
+
+    def close(self) -> None: ...
+
+
 class DecisionStep(Protocol[I, D, N]):
-    """A step over entities. `reads` and `writes` are logical topics with the same partitions."""
+    """A step over entities that decides when they are quiet. `reads` and `writes` are logical topics."""
 
     name: str
     reads: str
@@ -122,6 +189,18 @@ class Entities(Generic[N]):
         self.in_flight: set[str] = set()
         self._settling: dict[TopicPartition, Settling] = {}
 
+    @property
+    def known(self) -> int:
+        return len(self.decided)
+
+    @property
+    def waiting_inputs(self) -> int:
+        return sum(len(waiting.inputs) for waiting in self.waiting.values())
+
+    def starts(self, committed: Mapping[TopicPartition, int | None]) -> Mapping[TopicPartition, int | None]:
+        """Inputs go back to where the group committed them: what was read since is not in the state."""
+        return committed
+
     def fold(self, decided: Decided, offset: int) -> bool:
         """Takes one record of the output, in order. True where it counts, False for a later one of the same number.
 
@@ -147,7 +226,6 @@ class Entities(Generic[N]):
         waiting.newest[noted.partition.topic] = ref
 
     def skip(self, partition: TopicPartition, offset: int) -> None:
-        """Takes an input that needs no decision: it concerns no entity, or is a dead letter by now."""
         settling = self._settling_of(partition)
         settling.read(offset)
         settling.settle(offset)
@@ -183,10 +261,5 @@ class Entities(Generic[N]):
             self._settling[noted.partition].settle(noted.offset)
 
     def committable(self) -> dict[TopicPartition, int]:
-        """How far each input's partition may be committed."""
         ends = ((name, settling.committable) for name, settling in self._settling.items())
         return {name: end for name, end in ends if end is not None}
-
-
-def inputs_waiting(partitions: Iterable[Entities[N]]) -> int:
-    return sum(len(waiting.inputs) for entities in partitions for waiting in entities.waiting.values())

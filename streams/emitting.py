@@ -1,41 +1,30 @@
-"""What a decision step decides: when it is due, it is made, written, and then waited for in the output."""
+"""What a decision step that waits for quiet decides: when it is due, it is made, written, and awaited in the output."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from streams import metrics
-from streams.backoff import Backoff
+from streams.deciding import Deciding
 from streams.decisions import DecisionStep, Entities
 from streams.events import Event
 from streams.folding import Folding
-from streams.log import Delivery, LogAway, Producer
+from streams.log import LogAway, Producer
 from streams.objects import Absent, Damaged, StoreAway
+from streams.outbox import Outbox
 from streams.service import Context
 from streams.step import NewObject, Stored
 from streams.stop import Stop
-from streams.tracing import child_of
-from streams.wire import encode
 
 # Between two polls, so that a crowd of studies that fall quiet together does not keep the member from its group.
 DECISIONS_MAX = 100
-_AGAIN = Backoff(first_s=0.25, max_s=10.0)
+CHECKPOINT_EVERY = 5000
 
 D = TypeVar("D", bound=Event)
 N = TypeVar("N")
-
-
-@dataclass(frozen=True)
-class _Sent(Generic[N]):
-    number: int
-    entity: str
-    entities: Entities[N]
-    future: Future[Delivery]
 
 
 class Emitting(Generic[D, N]):
@@ -44,20 +33,19 @@ class Emitting(Generic[D, N]):
     def __init__(
         self, context: Context, step: DecisionStep[Any, D, N], folding: Folding[D, N], producer: Producer
     ) -> None:
-        self._context, self._step, self._folding, self._producer = context, step, folding, producer
+        self._context, self._step, self._folding = context, step, folding
+        self._outbox = Outbox(context, producer, step.name, folding.topic, step.reads)
         self._log = structlog.get_logger().bind(step=step.name)
-        self._sent: list[_Sent[N]] = []
-        self._hold_until_s = float("-inf")
-        self._failures = 0
 
-    def decide(self, by_number: Mapping[int, Entities[N]]) -> None:
+    def decide(self, states: Mapping[int, Entities[N]]) -> None:
         """Makes the decisions that are due. Raises Stop, OffsetOutOfRange, UnknownSchema."""
-        now_s = self._context.clock.monotonic()
-        if now_s < self._hold_until_s:
+        metrics.ENTITIES_WAITING.labels(self._step.name).set(sum(len(state.waiting) for state in states.values()))
+        if self._outbox.is_held:
             return
+        now_s = self._context.clock.monotonic()
         due = [
             (number, entities, entity)
-            for number, entities in by_number.items()
+            for number, entities in states.items()
             for entity in entities.due(now_s, self._step.quiet_s)
         ]
         for number, entities, entity in due[:DECISIONS_MAX]:
@@ -72,8 +60,7 @@ class Emitting(Generic[D, N]):
                 return
             except Damaged as error:
                 raise Stop(f"the object of a decision is damaged: {error}; restore it") from None
-        self._failures = 0
-        self._context.health.ready("store", True)
+        self._outbox.goes_on()
 
     def _decide_one(self, number: int, entities: Entities[N], entity: str) -> None:
         last = self._folding.last(number, entities, entity)
@@ -86,9 +73,7 @@ class Emitting(Generic[D, N]):
             entities.settle_all(entity)
             return
         (event,) = done.events(tuple(self._created(new) for new in done.objects))
-        message = encode(event, self._context.ids, source=self._context.source, extra=child_of(waiting.headers))
-        entities.in_flight.add(entity)
-        self._sent.append(_Sent(number, entity, entities, self._producer.send(message)))
+        self._outbox.send(number, entity, entities, self._outbox.encoded(event, waiting.headers))
 
     def _created(self, new: NewObject) -> Stored:
         stored = self._context.store.create(new)
@@ -97,32 +82,23 @@ class Emitting(Generic[D, N]):
             metrics.OBJECT_BYTES.labels(new.store).inc(len(new.data))
         return stored
 
-    def collect(self) -> None:
-        """What was not acknowledged is decided again; if it is in the log after all, the first one counts.
+    @property
+    def busy(self) -> bool:
+        return False
 
-        Raises Stop, LogRefused.
-        """
-        # Asked once: a future that ends between two questions would be in neither list.
-        ended = [(sent, sent.future.done()) for sent in self._sent]
-        self._sent = [sent for sent, done in ended if not done]
-        for sent in (sent for sent, done in ended if done):
-            error = sent.future.exception()
-            if isinstance(error, LogAway):
-                sent.entities.in_flight.discard(sent.entity)
-                metrics.PRODUCE_FAILURES.labels(self._folding.topic, "away").inc()
-                self.hold("log", error)
-            elif (there := sent.future.result().partition) != sent.number:
-                topic = self._folding.topic
-                raise Stop(
-                    f"{topic}: a decision on records of partition {sent.number} went to partition {there}; "
-                    f"{topic} must have as many partitions as {self._step.reads}"
-                )
+    def collect(self) -> None:
+        self._outbox.collect()
 
     def hold(self, part: str, error: Exception) -> None:
-        """Decides nothing for a while, longer each time: a part is away."""
-        self._failures += 1
-        delay_s = _AGAIN.delay_s(self._failures)
-        self._hold_until_s = self._context.clock.monotonic() + delay_s
-        self._context.health.ready(part, False, f"the {part} does not answer; waiting for it")
-        # Our own text: topics, groups, offsets, never a value of a record.
-        self._log.warning("waiting", part=part, reason=str(error), again_s=round(delay_s, 2))
+        self._outbox.hold(part, error)
+
+    def close(self) -> None:
+        """Nothing is under way outside of `decide`."""
+
+
+def when_quiet(
+    context: Context, step: DecisionStep[Any, D, N], *, checkpoint_every: int = CHECKPOINT_EVERY
+) -> Deciding[Entities[N]]:
+    """The runner of a step that decides when its entities are quiet."""
+    folding = Folding(context, step, checkpoint_every)
+    return Deciding(context, step.name, folding, lambda producer: Emitting(context, step, folding, producer))

@@ -9,7 +9,7 @@ import structlog
 from schemas import load_topics
 from streams import checkpoints
 from streams.checkpoints import Checkpoint
-from streams.decisions import DecisionStep, Entities, Gap
+from streams.decisions import DecisionStep, Entities, Gap, Noted
 from streams.events import Event
 from streams.log import OffsetOutOfRange, TopicPartition
 from streams.objects import StoreAway
@@ -52,6 +52,17 @@ class Folding(Generic[D, N]):
             return entities.fold(self._step.decided(self._decision(record).event), record.offset)
         except Gap as gap:
             raise Stop(f"{record.topic}/{record.partition}: {gap}; find out who else writes to this topic") from None
+
+    def read(self, entities: Entities[N], record: Record) -> None:
+        """Takes one input. Raises UnknownSchema; whatever else it raises makes the record a dead letter."""
+        event: Any = decode(record)
+        name = TopicPartition(record.topic, record.partition)
+        entity = self._step.entity(event)
+        if entity is None:
+            entities.skip(name, record.offset)
+            return
+        noted = Noted(name, record.topic_id, record.offset, self._step.note(event))
+        entities.read(entity, noted, Input(event, record).ref, record.headers, self._context.clock.monotonic())
 
     def last(self, number: int, entities: Entities[N], entity: str) -> Input[D] | None:
         """The decision that counts now, read again from the log: in memory is only where it is. Raises LogAway."""

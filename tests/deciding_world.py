@@ -14,6 +14,8 @@ from schemas import Lane, load_topics
 from streams.clock import SystemClock
 from streams.config import Site
 from streams.deciding import Deciding
+from streams.decisions import Entities
+from streams.emitting import when_quiet
 from streams.events import Instance, InstanceValidated, Meta, ObjectRef, Provenance, StudyRevision, Technical
 from streams.health import Health
 from streams.identity import event_id
@@ -76,7 +78,7 @@ def study_uid(study: int) -> str:
 class Member:
     """One process of the service."""
 
-    deciding: Deciding[StudyRevision, Seen]
+    deciding: Deciding[Entities[Seen]]
     log: HookedLog
     health: Health
 
@@ -114,7 +116,7 @@ class World:
             health=health,
         )
         step = Revisions(self.store, self.quiet_s)
-        return Member(Deciding(context, step, checkpoint_every=checkpoint_every), log, health)
+        return Member(when_quiet(context, step, checkpoint_every=checkpoint_every), log, health)
 
     def say(self, study: int, *images: int, lane: Lane = "routine", generation: int = 1) -> None:
         events = [self.validated(study, image, lane, generation) for image in images]

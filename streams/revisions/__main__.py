@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.deciding import Deciding
+from streams.emitting import when_quiet
 from streams.revisions.config import Settings
 from streams.revisions.step import Revisions
 from streams.service import Context, run
@@ -10,7 +10,7 @@ from streams.service import Context, run
 
 def main(context: Context, settings: Settings) -> None:
     step = Revisions(context.store, settings.quiet_s)
-    Deciding(context, step, checkpoint_every=settings.checkpoint_every).run()
+    when_quiet(context, step, checkpoint_every=settings.checkpoint_every).run()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from streams.config import Service
-from streams.deciding import CHECKPOINT_EVERY
+from streams.emitting import CHECKPOINT_EVERY
 
 
 class Settings(Service, frozen=True, kw_only=True):

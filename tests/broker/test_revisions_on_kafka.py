@@ -123,7 +123,7 @@ def test_a_second_member_takes_over_what_waits_and_one_that_crashes_is_made_up_f
         for number in numbers[:6]:
             world.say(number, 0)
         with running(world) as second:
-            wait_until(lambda: first.deciding._entities and second.deciding._entities, "both having work", DEADLINE_S)
+            wait_until(lambda: first.deciding._states and second.deciding._states, "both having work", DEADLINE_S)
             for number in numbers:
                 world.say(number, 1, 2)
             decided(world, *numbers)

@@ -74,7 +74,7 @@ def test_one_decision_of_a_study_is_under_way_at_a_time(world: World) -> None:
     member.turn(3)
     world.clock.seconds += QUIET_S
     for _ in range(3):  # without a poll: nothing is read back
-        member.deciding._emitting.decide(member.deciding._entities)
+        member.deciding._acting.decide(member.deciding._states)
     assert len(world.records()) == 1
 
 
@@ -167,7 +167,7 @@ def test_a_zombies_stale_decision_is_ignored(world: World) -> None:
     world.quiet(heir)
     world.say(1, 2)
     world.quiet(heir)
-    zombie.deciding._emitting.decide(zombie.deciding._entities)  # its study fell quiet long ago
+    zombie.deciding._acting.decide(zombie.deciding._states)  # its study fell quiet long ago
     assert [event.revision for event in world.records()] == [1, 2, 1]
     world.say(1, 3)
     world.quiet(heir)
@@ -184,7 +184,7 @@ def test_a_zombie_that_is_first_counts_and_the_heir_goes_on_from_it(world: World
     world.say(1, 1)
     heir.turn(3)
     world.clock.seconds += QUIET_S
-    zombie.deciding._emitting.decide(zombie.deciding._entities)
+    zombie.deciding._acting.decide(zombie.deciding._states)
     world.quiet(heir)
     assert [event.instance_count for event in world.revisions(1)] == [1, 2]
     world.check()

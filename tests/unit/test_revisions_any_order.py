@@ -74,7 +74,7 @@ class Night:
         if self.members:
             deciding = self.members[a % len(self.members)].deciding
             with contextlib.suppress(Crash):
-                deciding._emitting.decide(deciding._entities)
+                deciding._acting.decide(deciding._states)
 
     def crash_after_put(self, _: int, __: int) -> None:
         cast(CrashingStore, self.world.store).crash = True
