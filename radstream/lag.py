@@ -2,119 +2,60 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import click
 
 from radstream.errors import Failure
+from radstream.lag_look import Watch
+from radstream.lag_watch import watch_json, watch_table
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.output import print_table, show
 from schemas import load_topics
-from streams.log import Log, TopicPartition
+from streams.clock import SystemClock
+from streams.lagging.figures import GroupLag, Lag
+from streams.lagging.meter import Meter
+from streams.log import Log
 
-_READERS = 8
-
-
-@dataclass(frozen=True)
-class Behind:
-    """One partition as a group has read it. `committed` is None where the group never committed."""
-
-    topic: str
-    lane: str
-    partition: int
-    committed: int | None
-    end: int
-    lag: int
-    oldest_age_s: float | None
-
-
-@dataclass(frozen=True)
-class GroupLag:
-    group: str
-    lag: int
-    oldest_age_s: float | None
-    partitions: Sequence[Behind]
-
-
-@dataclass(frozen=True)
-class Lag:
-    lag: int
-    oldest_age_s: float | None
-    groups: Sequence[GroupLag]
+INTERVAL_S = 2.0
 
 
 @click.command()
 @click.argument("groups", nargs=-1, metavar="[GROUP]...")
 @config_option
 @json_option
-def lag(groups: tuple[str, ...], config_path: Path, as_json: bool) -> None:
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C, with rates and the time to catch up.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=0.1),
+    default=INTERVAL_S,
+    show_default=True,
+    help="With --watch: seconds between two measurements.",
+)
+def lag(groups: tuple[str, ...], config_path: Path, as_json: bool, watch: bool, interval_s: float) -> None:
     """How far consumer groups are behind: records that wait, and the age of the oldest.
 
-    Without GROUP, all of them. Study revisions count an image as waiting until its study was quiet.
+    Without GROUP, all of them. Study revisions count an image as waiting until its study was quiet. With --watch and
+    --json, a line for each measurement.
     """
     known = load_topics().groups
     if unknown := [name for name in groups if name not in known]:
         raise Failure(f"no group {', '.join(unknown)}; there are: {', '.join(known)}")
+    config = open_config(config_path)
+    if watch:
+        watching = Watch.of(config, groups or tuple(known), interval_s)
+        (watch_json if as_json else watch_table)(watching)
+        return
     with log_answers():
-        found = measure(open_log(open_config(config_path)), groups or tuple(known))
+        found = measure(open_log(config), groups or tuple(known))
     show(as_json, found, lambda: print_lag(found))
 
 
 def measure(log: Log, groups: Collection[str]) -> Lag:
-    """What each group has yet to read. Raises LogAway, LogRefused."""
-    measured = [_group(log, name) for name in groups]
-    return Lag(sum(group.lag for group in measured), _oldest(measured), measured)
-
-
-def _group(log: Log, group: str) -> GroupLag:
-    topics = load_topics()
-    names = [
-        TopicPartition(topic, number) for topic in topics.read_by(group) for number in range(log.partitions(topic))
-    ]
-    committed = log.committed(group, names)
-    bounds = log.bounds(names)
-    # A group that never committed begins at the first record held.
-    positions = {name: bounds[name][0] if committed[name] is None else committed[name] or 0 for name in names}
-    waiting = [name for name in names if positions[name] < bounds[name][1]]
-    with ThreadPoolExecutor(_READERS) as pool:
-        ages = dict(zip(waiting, pool.map(lambda name: _age_s(log, name, positions[name]), waiting), strict=True))
-    partitions = [
-        Behind(
-            topic=name.topic,
-            lane=_lane(name.topic),
-            partition=name.partition,
-            committed=committed[name],
-            end=bounds[name][1],
-            lag=max(bounds[name][1] - positions[name], 0),
-            oldest_age_s=ages.get(name),
-        )
-        for name in names
-    ]
-    return GroupLag(group, sum(one.lag for one in partitions), _oldest(partitions), partitions)
-
-
-def _age_s(log: Log, name: TopicPartition, offset: int) -> float | None:
-    """Seconds since the record was written, or None where it is gone by now."""
-    for record in log.read(name, offset, offset + 1):
-        return round(max(time.time() - record.timestamp_ms / 1000, 0.0), 3)
-    return None
-
-
-def _lane(physical: str) -> str:
-    """The lane of an instance topic; other topics have none."""
-    topics = load_topics()
-    logical = topics.logical(physical)
-    if topics.topics[logical].kind != "instance":
-        return "-"
-    return next(lane for lane in topics.lanes if topics.in_lane(logical, lane) == physical)
-
-
-def _oldest(parts: Sequence[Behind] | Sequence[GroupLag]) -> float | None:
-    return max((one.oldest_age_s for one in parts if one.oldest_age_s is not None), default=None)
+    """What each group has yet to read, without rates. Raises LogAway, LogRefused."""
+    return Meter(log, groups, SystemClock()).read()
 
 
 def print_lag(found: Lag) -> None:

@@ -13,6 +13,7 @@ from streams.config import ConfigError, Kafka
 from streams.gaps import no_gap
 from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
 from streams.kafka_errors import StaleLeader, of_exception, translated
+from streams.kafka_heads import heads
 from streams.kafka_producer import KafkaProducer
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.wire import Record
@@ -82,6 +83,10 @@ class KafkaLog:
         finally:
             consumer.close()
 
+    def heads(self, positions: Mapping[TopicPartition, int], records_max: int) -> Mapping[TopicPartition, list[Record]]:
+        topic_ids = self.topic_ids({name.topic for name in positions}) if positions else {}
+        return heads(self._settings, positions, topic_ids, records_max)
+
     def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         first = self._offsets(partitions, _OFFSET_SPEC.earliest())
         end = self._offsets(partitions, _OFFSET_SPEC.latest())
@@ -109,7 +114,10 @@ class KafkaLog:
         return {ours(name): name.offset if name.offset >= 0 else None for name in found}
 
     def partitions(self, topic: str) -> int:
-        return len(self._described([topic])[topic].partitions)
+        return self.partitions_of([topic])[topic]
+
+    def partitions_of(self, topics: Collection[str]) -> dict[str, int]:
+        return {name: len(found.partitions) for name, found in self._described(topics).items()}
 
     def topic_id(self, topic: str) -> str:
         return self.topic_ids([topic])[topic]

@@ -102,6 +102,12 @@ class Log(Protocol):
         had more when somebody asked for its end.
         """
 
+    def heads(self, positions: Mapping[TopicPartition, int], records_max: int) -> Mapping[TopicPartition, list[Record]]:
+        """A look at the first records from each position on, at most so many of each partition, in a request or two.
+
+        Only a look: what is not there, or does not come within two seconds, is left out. Raises LogAway, LogRefused.
+        """
+
     def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """First offset held and next offset to be written, for each partition. Raises LogAway."""
 
@@ -110,6 +116,9 @@ class Log(Protocol):
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises LogRefused for an unknown topic, LogAway."""
+
+    def partitions_of(self, topics: Collection[str]) -> Mapping[str, int]:
+        """How many partitions each topic has, in one request. Raises as `partitions`."""
 
     def topic_id(self, topic: str) -> str:
         """The topic's id (KIP-516): a recreated topic has another. Raises LogRefused, LogAway."""

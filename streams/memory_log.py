@@ -168,6 +168,10 @@ class MemoryLog:
                 raise LogAway(f"{partition.topic}/{partition.partition}: ends at {held}, before {end}")
         yield from records
 
+    def heads(self, positions: Mapping[TopicPartition, int], records_max: int) -> Mapping[TopicPartition, list[Record]]:
+        with self.changed:
+            return {name: list(self.slice(name, start, records_max)) for name, start in positions.items()}
+
     def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         with self.changed:
             self.reach()
@@ -182,6 +186,9 @@ class MemoryLog:
     def partitions(self, topic: str) -> int:
         with self.changed:
             return len(self.topic(topic).partitions)
+
+    def partitions_of(self, topics: Collection[str]) -> Mapping[str, int]:
+        return {topic: self.partitions(topic) for topic in topics}
 
     def topic_id(self, topic: str) -> str:
         with self.changed:

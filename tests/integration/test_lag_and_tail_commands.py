@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from schemas import load_topics
 from streams.clock import SystemClock
 from streams.config import Kafka, Site
 from streams.events import Meta, StepGeneration
 from streams.kafka_log import KafkaLog
+from streams.lagging.meter import lane_of
 from streams.wire import SchemaIds, encode
 from tests.running_stack import RunningStack
 
@@ -60,11 +62,13 @@ def say(stack: RunningStack, count: int) -> list[str]:
 
 def test_lag_names_every_group_and_sums_up(stack: RunningStack) -> None:
     found = facts(stack, "lag")
-    assert [group["group"] for group in found["groups"]] == ["validate", "derive", "revisions", "catalog"]
+    assert [group["group"] for group in found["groups"]] == list(load_topics().groups)
     assert found["lag"] == sum(group["lag"] for group in found["groups"])
     for group in found["groups"]:
         assert group["lag"] == sum(one["lag"] for one in group["partitions"])
-        assert {one["lane"] for one in group["partitions"]} >= {"stat", "routine", "bulk"}
+        lanes = {lane for topic in load_topics().read_by(group["group"]) if (lane := lane_of(topic))}
+        assert {one["lane"] for one in group["partitions"]} == lanes == {one["lane"] for one in group["lanes"]}
+        assert group["lag"] == sum(one["lag"] for one in group["lanes"])
 
 
 def test_lag_of_one_group_as_a_table(stack: RunningStack) -> None:
@@ -77,10 +81,10 @@ def test_lag_of_one_group_as_a_table(stack: RunningStack) -> None:
 def test_an_unknown_group_or_topic_is_one_message(stack: RunningStack) -> None:
     ended = radstream(stack, "lag", "nobody")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "radstream: no group nobody; there are: validate, derive, revisions, catalog\n"
+    assert ended.stderr == f"radstream: no group nobody; there are: {', '.join(load_topics().groups)}\n"
     ended = radstream(stack, "tail", "nothing")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("radstream: no topic nothing; there are:\n  imaging.audit.event\n")
+    assert ended.stderr.startswith("radstream: no topic nothing; there are:\n  imaging.access.read\n")
 
 
 def test_tail_prints_decoded_events_a_line_each(stack: RunningStack) -> None:

@@ -83,7 +83,7 @@ def test_tail_shows_what_it_cannot_decode_and_says_why(world: World) -> None:
 
 
 def test_an_unknown_topic_names_those_that_are_there(world: World) -> None:
-    with pytest.raises(Failure, match=r"no topic nothing; there are:\n  imaging\.audit\.event\n"):
+    with pytest.raises(Failure, match=r"no topic nothing; there are:\n  imaging\.access\.read\n"):
         partitions_of(world.log, "nothing")
 
 
