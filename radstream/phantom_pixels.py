@@ -42,12 +42,12 @@ def level_of(index: int, images: int) -> float:
 
 
 class Pixels:
-    """Sections and localisers of one chest of `matrix` rows and columns."""
+    """Sections and localisers of one chest of `matrix` rows and columns: the seed's, or the one that is given."""
 
-    def __init__(self, seed: int, matrix: int) -> None:
+    def __init__(self, seed: int, matrix: int, chest: Chest | None = None) -> None:
         self._seed = seed
         self._matrix = matrix
-        self._chest = Chest(seed, matrix)
+        self._chest = chest or Chest(seed, matrix)
         self._anatomy: dict[int, Stored] = {}
         self._noise = {name: _noise_field(seed, matrix, kernel) for name, kernel in KERNELS.items()}
 
@@ -64,6 +64,10 @@ class Pixels:
         part = (rows - below)[:, np.newaxis]
         dense = lines[below] * (1 - part) + lines[below + 1] * part
         return self._with_noise((dense * 1.5 + AIR - INTERCEPT).astype(np.int16), "LOC", index)
+
+    def nodules(self, index: int, images: int) -> Image:
+        """How much of each pixel of the `index`-th of `images` sections is nodule, from 0 to 1."""
+        return self._chest.nodules(round(level_of(index, images) * LEVELS_MAX) / LEVELS_MAX)
 
     def _at(self, level: float) -> Stored:
         step = round(level * LEVELS_MAX)

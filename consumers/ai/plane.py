@@ -132,8 +132,8 @@ def _placed(file: Part10, image: Image) -> Plane | OutOfScope:
 
 
 def _are_axes(row: Vector, column: Vector) -> bool:
-    off = np.abs([np.linalg.norm(row) - 1, np.linalg.norm(column) - 1, row @ column])
-    return bool(off.max() < _UNIT_TOLERANCE)
+    off = (abs(float(row @ row) - 1), abs(float(column @ column) - 1), abs(float(row @ column)))
+    return max(off) < _UNIT_TOLERANCE
 
 
 def _numbers(file: Part10, tag: int, count: int) -> Vector | None:

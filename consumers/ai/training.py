@@ -1,0 +1,92 @@
+"""Trains the demonstration network. Needs the torch extra. Everything follows from the seed, on one kind of machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from consumers.ai.network import UNet
+from consumers.ai.sampling import Floats
+
+CROP, BATCH, RATE_MAX = 96, 16, 6e-3
+# Of the crops, those with a nodule in their middle; the others have a vessel or the edge of a lung there.
+WITH_NODULE = 0.4
+# On the network's scale: soft tissue, and what is around it, in squares of so many pixels.
+_TISSUE, _AROUND, _AROUND_PX = 0.5, 0.55, 15
+THREADS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A volume on the network's grid: `images` (slices, channels, rows, columns), `masks` (slices, rows, columns) of 0
+    and 1."""
+
+    images: Floats
+    masks: Floats
+
+
+def train(examples: Sequence[Example], steps: int, seed: int, progress: Callable[[int, float], None]) -> UNet:
+    """The trained network; `progress` is told the step and its loss."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(THREADS)
+    random = np.random.default_rng(seed)
+    network = UNet(examples[0].images.shape[1])
+    optimizer = torch.optim.Adam(network.parameters(), lr=RATE_MAX)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE_MAX, total_steps=steps)
+    crops = [Crops(example) for example in examples]
+    for step in range(steps):
+        images, masks = _batch(crops, random)
+        loss = _loss(network.logits(images), masks)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        progress(step + 1, float(loss.detach()))
+    return network.eval()
+
+
+def _loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Cross entropy, and the Dice coefficient's complement over the batch: most pixels are no nodule."""
+    found = torch.sigmoid(logits)
+    dice = (2 * (found * masks).sum() + 1) / (found.sum() + masks.sum() + 1)
+    return functional.binary_cross_entropy_with_logits(logits, masks) + 1 - dice
+
+
+class Crops:
+    """Squares of an example, some with a nodule and some with what could be taken for one."""
+
+    def __init__(self, example: Example) -> None:
+        self._example = example
+        middle = example.images[:, example.images.shape[1] // 2]
+        around = ndimage.uniform_filter(middle, (0, _AROUND_PX, _AROUND_PX))
+        self._nodules = np.argwhere(example.masks > 0)
+        self._others = np.argwhere((example.masks == 0) & (middle > _TISSUE) & (around < _AROUND))
+
+    def one(self, random: np.random.Generator) -> tuple[Floats, Floats]:
+        """A crop (channels, rows, columns) and its mask (1, rows, columns), mirrored as often as not."""
+        places = self._nodules if len(self._nodules) and random.random() < WITH_NODULE else self._others
+        index, *middle = (int(value) for value in places[random.integers(len(places))])
+        limits = self._example.masks.shape[1:]
+        corner = (value - int(random.integers(CROP // 4, 3 * CROP // 4)) for value in middle)
+        rows, columns = (_span(at, limit) for at, limit in zip(corner, limits, strict=True))
+        turn = slice(None, None, -1 if random.integers(2) else 1)
+        image, mask = self._example.images[index, :, rows, columns], self._example.masks[index, rows, columns]
+        return image[:, :, turn].copy(), mask[np.newaxis, :, turn].copy()
+
+
+def _span(at: int, limit: int) -> slice:
+    start = min(max(at, 0), limit - CROP)
+    return slice(start, start + CROP)
+
+
+def _batch(crops: Sequence[Crops], random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    chosen = [crops[int(random.integers(len(crops)))].one(random) for _ in range(BATCH)]
+    images, masks = zip(*chosen, strict=True)
+    return torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
