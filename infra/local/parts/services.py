@@ -17,6 +17,7 @@ MODULES = {
     "derive": "consumers.derive",
     "revisions": "streams.revisions",
     "catalog": "consumers.catalog",
+    "lag": "streams.lagging",
     "router": "producers.dicom_router",
 }
 
