@@ -27,6 +27,9 @@ COMMANDS = {
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, times."),
+    "hold": Lazy(
+        "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
+    ),
     "lag": Lazy(
         "radstream.lag:lag", "How far consumer groups are behind: records that wait, and the age of the oldest."
     ),

@@ -48,3 +48,8 @@ def console() -> Console:
     """A console on stdout as it is now; markup is off, so that nothing printed is taken for a command to it."""
     # A file or a pipe has no width; rich would take 80 and break topic names.
     return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+
+
+def plain(value: object) -> str:
+    """For a terminal: what a sender or another person wrote must not move its cursor or change its title."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value))

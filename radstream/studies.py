@@ -10,8 +10,9 @@ from consumers.catalog.studies import LIMIT_MAX, BadToken, Page, StudyLine, page
 from consumers.catalog.study import Study
 from consumers.catalog.study import study as read_study
 from radstream.errors import Failure
+from radstream.hold_lines import hold_line
 from radstream.options import config_option, json_option, open_config, open_log
-from radstream.output import console, print_table, show
+from radstream.output import console, plain, print_table, show
 from radstream.reading import audited, catalog_snapshot
 from streams.config import Site
 
@@ -51,12 +52,7 @@ def _print_page(found: Page) -> None:
 def _patient(line: StudyLine) -> str:
     if line.block_state != "open":
         return f"(patient attributes {line.block_state or 'absent'})"
-    return "  ".join(_plain(value) for value in (line.patient_id, line.patient_name) if value) or "(no patient)"
-
-
-def _plain(value: object) -> str:
-    """For a terminal: what a sender wrote must not move its cursor or change its title."""
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value))
+    return "  ".join(plain(value) for value in (line.patient_id, line.patient_name) if value) or "(no patient)"
 
 
 @click.command()
@@ -83,7 +79,7 @@ def _print_study(found: Study) -> None:
     if found.block_state != "open":
         out.print(f"patient: attributes are {found.block_state or 'absent'}")
     for keyword, value in found.patient.items():
-        out.print(f"  {keyword}: {_plain(value)}")
+        out.print(f"  {keyword}: {plain(value)}")
     out.print(
         f"{counts.instances} instances ({counts.bytes_original / _MEBI:.1f} MiB): {counts.served} served, "
         f"{counts.quarantined} quarantined, {counts.duplicates} duplicates"
@@ -94,11 +90,24 @@ def _print_study(found: Study) -> None:
     out.print(f"received from {first} to {last}")
     if found.p50_s is not None and found.p99_s is not None:
         out.print(f"from C-STORE to catalog row: p50 {found.p50_s:.3f} s, p99 {found.p99_s:.3f} s")
+    out.print(_kept(found), soft_wrap=True)
+    for hold in found.holds:
+        out.print(hold_line(hold), soft_wrap=True)
     _print_rows("Series", found.series)
     _print_rows("Quarantined", found.quarantined)
     _print_rows("Findings", found.findings)
     _print_rows("Copies", found.copies)
     _print_rows("Revisions", found.revisions)
+
+
+def _kept(found: Study) -> str:
+    """Where the originals are, and what moves them."""
+    stores = ", ".join(f"{kept.copies} in {kept.store} ({kept.verified} verified)" for kept in found.kept)
+    last = f"; last read {found.reads.last_at:%Y-%m-%d %H:%M}" if found.reads.last_at else ""
+    tier = (
+        f"{found.tier.why} to {found.tier.target}: {found.tier.phase}" if found.tier else "not moved or backed up yet"
+    )
+    return f"originals: {stores}; {tier}{last}"
 
 
 def _print_rows(title: str, rows: list[dict[str, object]]) -> None:
@@ -107,4 +116,4 @@ def _print_rows(title: str, rows: list[dict[str, object]]) -> None:
 
 
 def _cell(value: object) -> str | None:
-    return None if value is None else _plain(value)
+    return None if value is None else plain(value)

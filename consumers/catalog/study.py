@@ -9,6 +9,8 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.holds import Hold, holds
+from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
 
 # What is wrong with ten thousand images is wrong with the first few hundred as well.
 QUARANTINED_MAX = 200
@@ -89,7 +91,10 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Study(msgspec.Struct, frozen=True):
-    """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'."""
+    """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'.
+
+    `copies` are made from the originals; `kept` is where the originals are.
+    """
 
     study_uid: str
     block_state: str | None
@@ -100,6 +105,10 @@ class Study(msgspec.Struct, frozen=True):
     findings: list[dict[str, Any]]
     copies: list[dict[str, Any]]
     revisions: list[dict[str, Any]]
+    tier: StudyTier | None
+    kept: list[Kept]
+    holds: list[Hold]
+    reads: Reads
     first_received_at: datetime
     last_received_at: datetime
     p50_s: float | None
@@ -127,6 +136,10 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         findings=_rows(cursor, _FINDINGS, asked),
         copies=_rows(cursor, _COPIES, asked),
         revisions=_rows(cursor, _REVISIONS, asked),
+        tier=tier(cursor, tenant, study_uid),
+        kept=kept(cursor, tenant, study_uid),
+        holds=holds(cursor, tenant, study_uid=study_uid),
+        reads=reads(cursor, tenant, study_uid),
         first_received_at=first,
         last_received_at=last,
         p50_s=p50_s,
