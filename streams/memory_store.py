@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged
+from streams.objects import Absent, Damaged, Listed
 from streams.step import NewObject, Stored
 
 
@@ -19,10 +19,12 @@ class _Held:
 
 
 class MemoryStore:
-    """Implements `streams.objects.ObjectStore`. Safe for many threads."""
+    """Implements `streams.objects.ObjectStore`. `locked` holds (store, key) under an object lock."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], _Held] = {}
+        self._created = 0
+        self.locked: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def create(self, new: NewObject) -> Stored:
@@ -30,7 +32,8 @@ class MemoryStore:
         with self._lock:
             created = (new.store, new.key) not in self._held
             if created:
-                self._held[new.store, new.key] = _Held(data, f"v{len(self._held) + 1}")
+                self._created += 1
+                self._held[new.store, new.key] = _Held(data, f"v{self._created}")
             held = self._held[new.store, new.key]
         return Stored(_ref(new.tenant, new.store, new.key, held), held.data, created)
 
@@ -55,6 +58,26 @@ class MemoryStore:
         with self._lock:
             found = [(key, len(held.data)) for (name, key), held in self._held.items() if name == store]
         yield from sorted((key, size) for key, size in found if key.startswith(prefix))
+
+    def listed(self, store: str, prefix: str) -> Iterator[Listed]:
+        with self._lock:
+            held = [(key, one) for (name, key), one in sorted(self._held.items()) if name == store]
+        yield from (Listed(key, len(one.data), one.version_id) for key, one in held if key.startswith(prefix))
+
+    def delete(self, ref: ObjectRef) -> bool:
+        if ref.version_id is None:
+            raise ValueError(f"{ref.store}/{ref.key}: only an exact version is ever deleted")
+        with self._lock:
+            held = self._held.get((ref.store, ref.key))
+            if held is not None and held.version_id == ref.version_id:
+                if (ref.store, ref.key) in self.locked:
+                    return False
+                del self._held[ref.store, ref.key]
+        return True
+
+    @property
+    def names(self) -> Collection[str]:
+        return ("hot", "warm", "cold", "backup")
 
     def _find(self, ref: ObjectRef) -> _Held | None:
         with self._lock:

@@ -6,7 +6,8 @@ SHA-256 that the store checks; nothing is ever overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from streams.events import ObjectRef
@@ -25,7 +26,20 @@ class StoreAway(Exception):
     """The store cannot be reached or does not answer as it should. Wait and try again."""
 
 
+@dataclass(frozen=True)
+class Listed:
+    """The latest version of a key. `version_id` is None where the store keeps no versions; `size` is in bytes."""
+
+    key: str
+    size: int
+    version_id: str | None
+
+
 class ObjectStore(Protocol):
+    @property
+    def names(self) -> Collection[str]:
+        """The stores that there are, as the configuration names them."""
+
     def create(self, new: NewObject) -> Stored:
         """Creates the object, or reads back what has its key already. Durable when it returns. Raises StoreAway."""
 
@@ -40,3 +54,12 @@ class ObjectStore(Protocol):
 
     def keys(self, store: str, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Key and size (bytes) of each object under a prefix, in key order. Raises StoreAway."""
+
+    def listed(self, store: str, prefix: str) -> Iterator[Listed]:
+        """The latest version of each key under a prefix that is not deleted, in key order. Raises StoreAway."""
+
+    def delete(self, ref: ObjectRef) -> bool:
+        """Deletes the version that the reference names, and no other; False where an object lock forbids it.
+
+        One that is gone already is deleted. Raises ValueError for a reference without a version, StoreAway.
+        """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from streams import s3_control
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, StoreAway
+from streams.objects import Absent, Damaged, Listed, StoreAway
 from streams.step import NewObject, Stored
 
 if TYPE_CHECKING:
@@ -99,6 +99,21 @@ class S3Store:
     def keys(self, store: str, prefix: str = "") -> Iterator[tuple[str, int]]:
         self._store(store)
         return s3_control.list_keys(self._control, self._config, self._config.buckets[store], prefix)
+
+    def listed(self, store: str, prefix: str) -> Iterator[Listed]:
+        self._store(store)
+        return s3_control.list_versions(self._control, self._config, self._config.buckets[store], prefix)
+
+    def delete(self, ref: ObjectRef) -> bool:
+        if ref.version_id is None:
+            raise ValueError(f"{ref.store}/{ref.key}: only an exact version is ever deleted")
+        self._store(ref.store)
+        bucket = self._config.buckets[ref.store]
+        return s3_control.delete_version(self._control, self._config, bucket, ref.key, ref.version_id)
+
+    @property
+    def names(self) -> Collection[str]:
+        return tuple(self._config.buckets)
 
     @cached_property
     def _control(self) -> S3Client:

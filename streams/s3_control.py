@@ -12,7 +12,7 @@ from botocore.config import Config as Tuning
 from botocore.exceptions import BotoCoreError, ClientError
 
 from streams.config import Store
-from streams.objects import StoreAway
+from streams.objects import Listed, StoreAway
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,6 +31,10 @@ KEY_REFUSED = {
     "XAdminUserNotFound",  # versitygw's word, with status 404
 }
 FULL = {"InsufficientStorage", "QuotaExceeded"}
+# What S3 and versitygw answer to the deletion of a version that an object lock protects.
+LOCKED = {"AccessDenied", "ObjectLocked"}
+# What is gone already. S3 answers 204 to that; versitygw too, unless the key has another version.
+GONE = {"NoSuchVersion", "NoSuchKey"}
 
 
 def client(config: Store) -> S3Client:
@@ -86,3 +90,31 @@ def list_keys(control: S3Client, config: Store, bucket: str, prefix: str) -> Ite
         for page in control.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
                 yield entry["Key"], entry["Size"]
+
+
+def list_versions(control: S3Client, config: Store, bucket: str, prefix: str) -> Iterator[Listed]:
+    """The latest version of each key under a prefix, in key order; keys whose latest is a delete marker are left out.
+
+    Raises StoreAway.
+    """
+    with answering(config):
+        for page in control.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Versions", ()):
+                if entry["IsLatest"]:
+                    version_id = entry["VersionId"]
+                    yield Listed(entry["Key"], entry["Size"], None if version_id == "null" else version_id)
+
+
+def delete_version(control: S3Client, config: Store, bucket: str, key: str, version_id: str) -> bool:
+    """Deletes one version; False where an object lock forbids it. Raises StoreAway."""
+    try:
+        control.delete_object(Bucket=bucket, Key=key, VersionId=version_id)
+    except ClientError as error:
+        code = error.response["Error"].get("Code")
+        if code in LOCKED:
+            return False
+        if code not in GONE:
+            raise away(config, code) from error
+    except BotoCoreError as error:
+        raise away(config, None) from error
+    return True

@@ -1,7 +1,7 @@
 """What every object store must do: one suite, run on the fake and on the real one.
 
-A module that runs it defines two fixtures: `store`, and `overwrite`, which puts bytes under a key behind the store's
-back, as a failing disk does.
+A module that runs it defines three fixtures: `store`, `overwrite`, which puts bytes under a key behind the store's
+back, as a failing disk does, and `lock`, which puts an object lock on a version.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from streams.objects import Absent, Damaged, ObjectStore
 from streams.step import NewObject
 
 Overwrite = Callable[[ObjectRef, bytes], None]
+Lock = Callable[[ObjectRef], None]
 HOT = "hot"
 
 
@@ -163,3 +164,37 @@ class StoreSuite:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda number: store.create(new(f"many/{number:05}", b".")), range(1100)))
         assert [key for key, _ in store.keys(HOT, "general/many/")] == [f"general/many/{n:05}" for n in range(1100)]
+
+    def test_versions_are_listed_in_order_and_with_their_names(self, store: ObjectStore) -> None:
+        refs = [store.create(new(f"versions-of/{name}", name.encode())).ref for name in ("b", "a/x", "c")]
+        expected = sorted((ref.key, ref.size, ref.version_id) for ref in refs)
+        listed = list(store.listed(HOT, "general/versions-of/"))
+        assert [(one.key, one.size, one.version_id) for one in listed] == expected
+        assert list(store.listed(HOT, "general/versions-of/none")) == []
+
+    def test_a_deleted_version_is_absent_and_its_key_is_free(self, store: ObjectStore) -> None:
+        ref = store.create(new("deleted/x", b"x")).ref
+        beside = store.create(new("deleted/y", b"y")).ref
+        assert store.delete(ref)
+        assert not store.exists(ref)
+        with pytest.raises(Absent):
+            store.read(msgspec.structs.replace(ref, version_id=None))
+        assert [key for key, _ in store.keys(HOT, "general/deleted/")] == [beside.key]
+        assert [one.key for one in store.listed(HOT, "general/deleted/")] == [beside.key]
+        assert store.delete(ref), "a second time"
+        again = store.create(new("deleted/x", b"again"))
+        assert again.created
+        assert store.delete(ref), "the old version"
+        assert store.read(again.ref) == b"again"
+
+    def test_only_an_exact_version_is_deleted(self, store: ObjectStore) -> None:
+        ref = store.create(new("exact", b"x")).ref
+        with pytest.raises(ValueError, match="exact version"):
+            store.delete(msgspec.structs.replace(ref, version_id=None))
+        assert store.read(ref) == b"x"
+
+    def test_a_version_under_an_object_lock_stays(self, store: ObjectStore, lock: Lock) -> None:
+        ref = store.create(new("locked", b"x")).ref
+        lock(ref)
+        assert not store.delete(ref)
+        assert store.read(ref) == b"x"

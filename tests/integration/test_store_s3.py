@@ -20,7 +20,7 @@ from streams.objects import ObjectStore, StoreAway
 from streams.s3 import S3Store
 from streams.step import NewObject
 from tests.gateway import Gateway, free_port, run_gateway
-from tests.store_suite import HOT, Overwrite, StoreSuite, new
+from tests.store_suite import HOT, Lock, Overwrite, StoreSuite, new
 
 pytestmark = pytest.mark.stack
 
@@ -43,6 +43,19 @@ def overwrite(gateway: Gateway) -> Overwrite:
         gateway.file(ref.store, ref.key).write_bytes(data)
 
     return replace
+
+
+@pytest.fixture
+def lock(gateway: Gateway) -> Lock:
+    def hold(ref: ObjectRef) -> None:
+        s3_control.client(gateway.config).put_object_legal_hold(
+            Bucket=gateway.config.buckets[ref.store],
+            Key=ref.key,
+            VersionId=ref.version_id or "",
+            LegalHold={"Status": "ON"},
+        )
+
+    return hold
 
 
 class TestS3Store(StoreSuite):

@@ -8,7 +8,7 @@ import pytest
 
 from streams.events import ObjectRef
 from streams.memory_store import MemoryStore
-from tests.store_suite import Overwrite, StoreSuite
+from tests.store_suite import Lock, Overwrite, StoreSuite
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,11 @@ def overwrite(store: MemoryStore) -> Overwrite:
         store._held[ref.store, ref.key] = dataclasses.replace(held, data=data)
 
     return replace
+
+
+@pytest.fixture
+def lock(store: MemoryStore) -> Lock:
+    return lambda ref: store.locked.add((ref.store, ref.key))
 
 
 class TestMemoryStore(StoreSuite):
