@@ -20,6 +20,7 @@ from streams.decisions import Acting, Reading, S
 from streams.log import Fenced, LogAway, Producer, TopicPartition
 from streams.objects import StoreAway
 from streams.service import Context
+from streams.sizes import CLIENT_BYTES_MAX
 from streams.stop import Stop
 from streams.wire import Record, Undecodable, UnknownSchema
 
@@ -37,7 +38,13 @@ class Deciding(Generic[S]):
     """`name` is the step's and its group's. Used from one thread."""
 
     def __init__(
-        self, context: Context, name: str, reading: Reading[S], acting: Callable[[Producer], Acting[S]]
+        self,
+        context: Context,
+        name: str,
+        reading: Reading[S],
+        acting: Callable[[Producer], Acting[S]],
+        *,
+        record_bytes_max: int = CLIENT_BYTES_MAX,
     ) -> None:
         self._context, self._name, self._reading = context, name, reading
         self._log = structlog.get_logger().bind(step=name)
@@ -47,7 +54,7 @@ class Deciding(Generic[S]):
         self._committed_at_s = float("-inf")
         self._full = False
         self._limit = DeadLetterLimit(context, name, DEAD_LETTERS_MAX, DEAD_LETTERS_S)
-        self._producer = context.log.producer()
+        self._producer = context.log.producer(record_bytes_max=record_bytes_max)
         self._acting = acting(self._producer)
         self._consumer = context.log.consumer(
             name, load_topics().read_by(name), self._assigned, self._revoked, co_partitioned=True

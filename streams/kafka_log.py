@@ -16,6 +16,7 @@ from streams.kafka_errors import StaleLeader, of_exception, translated
 from streams.kafka_heads import heads
 from streams.kafka_producer import KafkaProducer
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
+from streams.sizes import CLIENT_BYTES_MAX
 from streams.wire import Record
 
 # Its constructors are not typed.
@@ -54,8 +55,8 @@ class KafkaLog:
         except KafkaException as error:
             raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None
 
-    def producer(self, *, linger_ms: int = 5) -> KafkaProducer:
-        return KafkaProducer({"linger.ms": linger_ms, **self._settings})
+    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> KafkaProducer:
+        return KafkaProducer({"linger.ms": linger_ms, "message.max.bytes": record_bytes_max, **self._settings})
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool
@@ -92,6 +93,11 @@ class KafkaLog:
         end = self._offsets(partitions, _OFFSET_SPEC.latest())
         return {name: (first[name], end[name]) for name in partitions}
 
+    def since(self, partitions: Collection[TopicPartition], at_ms: int) -> Mapping[TopicPartition, int]:
+        found = self._offsets(partitions, _OFFSET_SPEC.for_timestamp(at_ms))
+        end = self._offsets(partitions, _OFFSET_SPEC.latest())
+        return {name: offset if offset >= 0 else end[name] for name, offset in found.items()}
+
     def _offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
         asked = self._admin.list_offsets({theirs(name): spec for name in partitions}, request_timeout=_CALL_S)
         try:
@@ -108,10 +114,19 @@ class KafkaLog:
             (future,) = self._admin.list_consumer_group_offsets([wanted], request_timeout=_CALL_S).values()
             found = _answer(future, what).topic_partitions
         except LogRefused as error:
-            if KafkaError(KafkaError.GROUP_ID_NOT_FOUND).name() in str(error):
+            if _is_no_group(error):
                 return dict.fromkeys(partitions)
             raise
         return {ours(name): name.offset if name.offset >= 0 else None for name in found}
+
+    def members(self, group: str) -> int:
+        (future,) = self._admin.describe_consumer_groups([group], request_timeout=_CALL_S).values()
+        try:
+            return len(_answer(future, f"members of group {group}").members)
+        except LogRefused as error:
+            if _is_no_group(error):
+                return 0
+            raise
 
     def partitions(self, topic: str) -> int:
         return self.partitions_of([topic])[topic]
@@ -128,6 +143,10 @@ class KafkaLog:
     def _described(self, topics: Collection[str]) -> dict[str, Any]:
         asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_CALL_S)
         return {name: _answer(future, f"topic {name}") for name, future in asked.items()}
+
+
+def _is_no_group(error: LogRefused) -> bool:
+    return KafkaError(KafkaError.GROUP_ID_NOT_FOUND).name() in str(error)
 
 
 def _answer(future: Any, what: str) -> Any:

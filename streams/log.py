@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from streams.sizes import CLIENT_BYTES_MAX
 from streams.wire import Message, Record
 
 
@@ -84,8 +85,9 @@ OnRevoke = Callable[[Sequence[TopicPartition], bool], None]
 
 
 class Log(Protocol):
-    def producer(self, *, linger_ms: int = 5) -> Producer:
-        """`linger_ms`: how long a record may wait for others to go with it."""
+    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> Producer:
+        """`linger_ms`: how long a record may wait for others to go with it. `record_bytes_max`: what the client takes;
+        a topic may take less."""
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool
@@ -111,8 +113,14 @@ class Log(Protocol):
     def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
         """First offset held and next offset to be written, for each partition. Raises LogAway."""
 
+    def since(self, partitions: Collection[TopicPartition], at_ms: int) -> Mapping[TopicPartition, int]:
+        """Offset of the first record written at that Unix time or later, or the partition's end. Raises LogAway."""
+
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         """The group's committed next offset, or None. Raises LogAway."""
+
+    def members(self, group: str) -> int:
+        """How many members a consumer group has now. Raises LogAway."""
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises LogRefused for an unknown topic, LogAway."""

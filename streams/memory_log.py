@@ -17,11 +17,8 @@ from confluent_kafka import murmur2
 
 from streams.log import Delivery, LogAway, LogRefused, OffsetOutOfRange, OnAssign, OnRevoke, TopicPartition
 from streams.memory_group import Group, MemoryConsumer
-from streams.sizes import size_of
+from streams.sizes import CLIENT_BYTES_MAX, size_of
 from streams.wire import Message, Record
-
-# librdkafka's own (`message.max.bytes`).
-_MESSAGE_BYTES_MAX = 1_000_000
 
 
 @dataclass
@@ -153,8 +150,8 @@ class MemoryLog:
 
     # The protocol of `streams.log.Log`.
 
-    def producer(self, *, linger_ms: int = 5) -> MemoryProducer:
-        return MemoryProducer(self)
+    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> MemoryProducer:
+        return MemoryProducer(self, record_bytes_max)
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool
@@ -177,6 +174,20 @@ class MemoryLog:
             self.reach()
             return {name: (self.partition(name).first, self.partition(name).end) for name in partitions}
 
+    def since(self, partitions: Collection[TopicPartition], at_ms: int) -> Mapping[TopicPartition, int]:
+        with self.changed:
+            self.reach()
+            held = {name: self.partition(name) for name in partitions}
+            return {
+                name: next((r.offset for r in one.records if r.timestamp_ms >= at_ms), one.end)
+                for name, one in held.items()
+            }
+
+    def members(self, group: str) -> int:
+        with self.changed:
+            self.reach()
+            return len(self._groups[group].members) if group in self._groups else 0
+
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         with self.changed:
             self.reach()
@@ -198,13 +209,13 @@ class MemoryLog:
 class MemoryProducer:
     """Appends at once. While the log is away, a record fails as it does when its delivery timeout is over."""
 
-    def __init__(self, log: MemoryLog) -> None:
-        self._log = log
+    def __init__(self, log: MemoryLog, record_bytes_max: int) -> None:
+        self._log, self._record_bytes_max = log, record_bytes_max
 
     def send(self, message: Message) -> Future[Delivery]:
         future: Future[Delivery] = Future()
         try:
-            if size_of(message) > _MESSAGE_BYTES_MAX:
+            if size_of(message) > self._record_bytes_max:
                 raise LogRefused(f"write to {message.topic}: the record is too large")
             future.set_result(self._log.append(message))
         except (LogAway, LogRefused) as error:

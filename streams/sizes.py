@@ -12,6 +12,11 @@ from streams.wire import Message
 
 EVENT_BYTES_MAX: Final = 900_000
 RECORD_BYTES_MAX: Final = 990_000
+# What the client takes where nobody asks for more.
+CLIENT_BYTES_MAX: Final = 1_000_000
+# A decision that lists a study: 8,000 instances of the longest names. Its topic takes 4 MiB (topics.yaml), and it is
+# never put aside: what a step wrote itself and cannot read stops it.
+DECISION_BYTES_MAX: Final = 4_000_000
 # Of each header: the lengths of its name and its value. Each takes five bytes at most.
 _HEADER_BYTES: Final = 10
 

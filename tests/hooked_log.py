@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from streams.log import Consumer, Delivery, Log, OnAssign, OnRevoke, Producer, TopicPartition
+from streams.sizes import CLIENT_BYTES_MAX
 from streams.wire import Message, Record
 
 
@@ -45,8 +46,8 @@ class HookedLog:
         for producer in self.producers:
             producer.inner.close(0.0)
 
-    def producer(self, *, linger_ms: int = 5) -> HookedProducer:
-        self.producers.append(HookedProducer(self, self.inner.producer()))
+    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> HookedProducer:
+        self.producers.append(HookedProducer(self, self.inner.producer(record_bytes_max=record_bytes_max)))
         return self.producers[-1]
 
     def consumer(
@@ -72,6 +73,13 @@ class HookedLog:
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         found = self.inner.committed(self.prefix + group, [self.real(name) for name in partitions])
         return {self.known(name): offset for name, offset in found.items()}
+
+    def since(self, partitions: Collection[TopicPartition], at_ms: int) -> Mapping[TopicPartition, int]:
+        found = self.inner.since([self.real(name) for name in partitions], at_ms)
+        return {self.known(name): offset for name, offset in found.items()}
+
+    def members(self, group: str) -> int:
+        return self.inner.members(self.prefix + group)
 
     def partitions(self, topic: str) -> int:
         return self.inner.partitions(self.prefix + topic)

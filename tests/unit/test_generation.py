@@ -16,6 +16,7 @@ from streams.log import Delivery, LogAway, TopicPartition
 from streams.memory_log import MemoryLog, MemoryProducer
 from streams.memory_store import MemoryStore
 from streams.service import Context
+from streams.sizes import CLIENT_BYTES_MAX
 from streams.wire import Message, Record, SchemaIds
 from tests.waiting import wait_until
 
@@ -127,8 +128,8 @@ def test_a_service_that_is_to_stop_waits_no_longer() -> None:
 class Unanswered(MemoryLog):
     """Takes a record and loses its answer."""
 
-    def producer(self, *, linger_ms: int = 5) -> MemoryProducer:
-        return Mute(self)
+    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> MemoryProducer:
+        return Mute(self, record_bytes_max)
 
 
 class Mute(MemoryProducer):
