@@ -27,6 +27,7 @@ COMMANDS = {
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, times."),
+    "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
     ),
