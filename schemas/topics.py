@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 Lane = Literal["stat", "routine", "bulk"]
-Kind = Literal["instance", "decision", "command", "single", "group", "private"]
+Kind = Literal["instance", "decision", "command", "replay", "single", "group", "private"]
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,7 +23,7 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def co_partitioned(self) -> bool:
         """Whether it has `Topics.partitions` partitions, one for the same studies in every such topic."""
-        return self.kind in ("instance", "decision", "command", "private")
+        return self.kind in ("instance", "decision", "command", "replay", "private")
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

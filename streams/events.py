@@ -181,13 +181,27 @@ class AuditEvent(Derived, frozen=True, kw_only=True):
     attributes: dict[str, str] = {}
 
 
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay reads. `starts` and `ends` are offsets by 'topic/partition'."""
+
+    name: str
+    since: datetime | None = None
+    study_uid: str | None = None
+    starts: dict[str, int] = {}
+    ends: dict[str, int] = {}
+
+
 class StepGeneration(Event, frozen=True, kw_only=True):
+    """A claim of a number; or, of a replay, that it came to a phase. With a `replay` it is a candidate."""
+
     step: str
     digest: str
     number: int
     build: str
     config_digest: str
     models: tuple[str, ...] = ()
+    replay: Replay | None = None
+    phase: Literal["claimed", "completed", "switched", "published", "other"] = "claimed"
 
 
 class ProtectedNote(msgspec.Struct, frozen=True, kw_only=True):

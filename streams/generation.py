@@ -7,7 +7,7 @@ archive. The package's version is the `build`, which is recorded for people and 
 
 Numbers are claimed by writing them: propose the next free one, read back, and the first record with a number has it.
 That needs every record in its place for ever, so the topic is not compacted; it grows by a record for each change of a
-step.
+step, and by a few for each replay (`streams.replays`), whose name is part of its digest.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from importlib.metadata import version
 from schemas import load_topics
 from streams.clock import Clock
 from streams.config import Site
-from streams.events import SUBJECTS, Event, InputRef, Meta, Provenance, StepGeneration
+from streams.events import SUBJECTS, Event, InputRef, Meta, Provenance, Replay, StepGeneration
 from streams.identity import event_id
-from streams.log import Log, LogAway, Producer, TopicPartition
+from streams.log import Log, LogAway, TopicPartition
 from streams.step import Input
 from streams.wire import SchemaIds, decode, encode
 
@@ -70,9 +70,13 @@ def of_facts(name: str, config_digest: str = "") -> StepIdentity:
     return StepIdentity(name, build(), 0, config_digest)
 
 
-def digest_of(step: str, code_version: int, config_digest: str, models: tuple[str, ...] = ()) -> str:
-    """SHA-256 (hex) of what makes a step's output."""
-    return hashlib.sha256(json.dumps([step, code_version, config_digest, sorted(models)]).encode()).hexdigest()
+def digest_of(
+    step: str, code_version: int, config_digest: str, models: tuple[str, ...] = (), replay: Replay | None = None
+) -> str:
+    """SHA-256 (hex) of what makes a step's output; of a replay also its name, so that equal ones can be made again."""
+    named = [] if replay is None else [replay.name]
+    made_by = [step, code_version, config_digest, sorted(models), *named]
+    return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
 
 
 def claim(
@@ -85,28 +89,35 @@ def claim(
     code_version: int,
     config_digest: str,
     models: tuple[str, ...] = (),
+    replay: Replay | None = None,
 ) -> StepIdentity:
     """The step's identity, with the number that the log has for it, or a new one.
 
     Several processes may claim at once: those of one digest get one number, those of different digests different ones.
     Raises LogAway, LogRefused, and UnknownSchema or Undecodable where the topic holds what this build cannot read.
     """
-    digest = digest_of(step, code_version, config_digest, models)
-    producer = log.producer()
-    try:
-        for _ in range(_TRIES_MAX):
-            holders = _holders(_read(log), site.tenant, step)
-            for number, holder in holders.items():
-                if holder == digest:
-                    return StepIdentity(step, build(), number, config_digest, models)
-            claimed = _claimed(site, clock, step, digest, max(holders, default=0) + 1, config_digest, models)
-            _propose(producer, claimed, ids, site)
-    finally:
-        producer.close(_ACKNOWLEDGED_S_MAX)
+    digest = digest_of(step, code_version, config_digest, models, replay)
+    for _ in range(_TRIES_MAX):
+        holders = holders_of(generations(log), site.tenant, step)
+        for number, holder in holders.items():
+            if holder == digest:
+                return StepIdentity(step, build(), number, config_digest, models)
+        claimed = StepGeneration(
+            meta=meta_of(site, clock, f"{step}/{digest}", 0, max(holders, default=0) + 1),
+            step=step,
+            digest=digest,
+            number=max(holders, default=0) + 1,
+            build=build(),
+            config_digest=config_digest,
+            models=models,
+            replay=replay,
+        )
+        write(log, ids, site, claimed)
     raise RuntimeError(f"{TOPIC}: no number for {step} after {_TRIES_MAX} tries")
 
 
-def _read(log: Log) -> Iterable[StepGeneration]:
+def generations(log: Log) -> Iterable[StepGeneration]:
+    """What the topic holds, in its order. Raises LogAway, LogRefused, UnknownSchema, Undecodable."""
     (topic,) = load_topics().physical(TOPIC)
     partition = TopicPartition(topic, 0)
     start, end = log.bounds([partition])[partition]
@@ -116,7 +127,7 @@ def _read(log: Log) -> Iterable[StepGeneration]:
             yield event
 
 
-def _holders(claims: Iterable[StepGeneration], tenant: str, step: str) -> dict[int, str]:
+def holders_of(claims: Iterable[StepGeneration], tenant: str, step: str) -> dict[int, str]:
     """Which digest has each number. A digest that has one gets no second."""
     holders: dict[int, str] = {}
     for claimed in claims:
@@ -125,32 +136,23 @@ def _holders(claims: Iterable[StepGeneration], tenant: str, step: str) -> dict[i
     return holders
 
 
-def _claimed(
-    site: Site, clock: Clock, step: str, digest: str, number: int, config_digest: str, models: tuple[str, ...]
-) -> StepGeneration:
-    subject = f"{step}/{digest}"
-    meta = Meta(
-        event_id=event_id(site.tenant, "generation", subject, 0, number),
+def meta_of(site: Site, clock: Clock, subject: str, ordinal: int, number: int) -> Meta:
+    return Meta(
+        event_id=event_id(site.tenant, "generation", subject, ordinal, number),
         tenant=site.tenant,
         site=site.site,
         lane="routine",
         subject=subject,
         occurred_at=clock.now(),
     )
-    return StepGeneration(
-        meta=meta,
-        step=step,
-        digest=digest,
-        number=number,
-        build=build(),
-        config_digest=config_digest,
-        models=models,
-    )
 
 
-def _propose(producer: Producer, claimed: StepGeneration, ids: SchemaIds, site: Site) -> None:
-    message = encode(claimed, ids, source=f"radstream/{site.site}/generation")
+def write(log: Log, ids: SchemaIds, site: Site, event: StepGeneration) -> None:
+    """Raises LogAway, LogRefused."""
+    producer = log.producer()
     try:
-        producer.send(message).result(timeout=_ACKNOWLEDGED_S_MAX)
+        producer.send(encode(event, ids, source=f"radstream/{site.site}/generation")).result(_ACKNOWLEDGED_S_MAX)
     except TimeoutError:
         raise LogAway(f"{TOPIC}: no acknowledgement in {_ACKNOWLEDGED_S_MAX:g} s") from None
+    finally:
+        producer.close(_ACKNOWLEDGED_S_MAX)

@@ -31,7 +31,10 @@ IN_ORDER = (
     "imaging.tier.command",
     "imaging.tier.moved",
 )
-IDS = SchemaIds({(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)})
+FIRST = {(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)}
+# And so does a version that is added.
+LATER = {("imaging.step.generation", 2): 14}
+IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
 
 EXAMPLES = [

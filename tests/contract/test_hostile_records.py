@@ -18,7 +18,9 @@ def record(value: bytes | None, headers: Headers) -> Record:
     return Record("any", "a-topic-id", 0, 0, 0, None, value, headers)
 
 
-def named(subject: str, version: str = "1") -> Headers:
+def named(subject: str, version: str | None = None) -> Headers:
+    """Of the version that is written today, unless another is named."""
+    version = str(load_subjects()[subject].latest.version) if version is None else version
     return (("schema_subject", subject.encode()), ("schema_version", version.encode()))
 
 

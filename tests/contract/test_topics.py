@@ -15,7 +15,7 @@ TOPICS = load_topics()
 @pytest.mark.parametrize("name", TOPICS.topics)
 def test_a_topic_carries_a_subject_of_its_name_or_the_bytes_of_another(name: str) -> None:
     topic = TOPICS.topics[name]
-    assert (topic.kind in ("group", "private")) == (topic.subject is None)
+    assert (topic.kind in ("group", "replay", "private")) == (topic.subject is None)
     assert topic.subject in (None, name)
 
 
