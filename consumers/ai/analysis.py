@@ -9,9 +9,25 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from consumers.ai.failures import ModelAway, ModelFailed, ModelSlow, OutOfMemory, WrongShape
 from consumers.ai.selection import Selection
 from consumers.ai.volume import OutOfScope, Volume
 from streams.events import Code, Geometry, Measurement, ModelRef, ResultFinding
+
+__all__ = [
+    "Analysed",
+    "Analysis",
+    "Draft",
+    "ModelAway",
+    "ModelFailed",
+    "ModelSlow",
+    "NotAnalysed",
+    "OutOfMemory",
+    "OutOfScope",
+    "Segment",
+    "Times",
+    "WrongShape",
+]
 
 Category = Literal["detection", "segmentation", "measurement", "classification", "other"]
 Severity = Literal["none", "low", "moderate", "high", "critical"]
@@ -76,36 +92,6 @@ class NotAnalysed:
 
     code: str
     detail: str
-
-
-class ModelFailed(Exception):
-    """The model, not the images, is at fault: the same again may go well. The text has no patient data."""
-
-    code = "model_failed"
-
-
-class ModelAway(ModelFailed):
-    """The server of the model does not answer."""
-
-    code = "model_away"
-
-
-class ModelSlow(ModelFailed):
-    """It gave no answer in its time."""
-
-    code = "model_slow"
-
-
-class OutOfMemory(ModelFailed):
-    """The backend had no memory for this request."""
-
-    code = "out_of_memory"
-
-
-class WrongShape(ModelFailed):
-    """The model takes, or gives, another shape or type than its card says."""
-
-    code = "wrong_shape"
 
 
 class Analysis(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
@@ -15,11 +16,17 @@ from consumers.ai.network import UNet
 from consumers.ai.sampling import Floats
 
 CROP, BATCH, RATE_MAX = 96, 16, 6e-3
-# Of the crops, those with a nodule in their middle; the others have a vessel or the edge of a lung there.
-WITH_NODULE = 0.4
+# Of the crops: those with a nodule in their middle, with what the network took for one, and, the rest, with a vessel
+# or an edge.
+NODULES, MISTAKES = 0.35, 0.45
+# When its mistakes are looked for, as parts of the whole.
+LOOK_AT = (0.35, 0.7)
 # On the network's scale: soft tissue, and what is around it, in squares of so many pixels.
 _TISSUE, _AROUND, _AROUND_PX = 0.5, 0.55, 15
 THREADS = 2
+
+
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +49,9 @@ def train(examples: Sequence[Example], steps: int, seed: int, progress: Callable
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE_MAX, total_steps=steps)
     crops = [Crops(example) for example in examples]
     for step in range(steps):
+        if step in {round(part * steps) for part in LOOK_AT}:
+            for one in crops:
+                one.look(network)
         images, masks = _batch(crops, random)
         loss = _loss(network.logits(images), masks)
         optimizer.zero_grad()
@@ -50,6 +60,15 @@ def train(examples: Sequence[Example], steps: int, seed: int, progress: Callable
         schedule.step()
         progress(step + 1, float(loss.detach()))
     return network.eval()
+
+
+def probabilities(network: UNet, images: Floats) -> Floats:
+    """What the network says of (slices, channels, rows, columns): (slices, rows, columns)."""
+    with torch.inference_mode():
+        found = [
+            network(torch.from_numpy(images[at : at + BATCH]))[:, 0].numpy() for at in range(0, len(images), BATCH)
+        ]
+    return np.concatenate(found)
 
 
 def _loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -68,10 +87,16 @@ class Crops:
         around = ndimage.uniform_filter(middle, (0, _AROUND_PX, _AROUND_PX))
         self._nodules = np.argwhere(example.masks > 0)
         self._others = np.argwhere((example.masks == 0) & (middle > _TISSUE) & (around < _AROUND))
+        self._mistakes = self._others[:0]
+
+    def look(self, network: UNet) -> None:
+        """Where the network sees a nodule and none is."""
+        found = probabilities(network, self._example.images)
+        self._mistakes = np.argwhere((found > 0.5) & (self._example.masks == 0))
 
     def one(self, random: np.random.Generator) -> tuple[Floats, Floats]:
         """A crop (channels, rows, columns) and its mask (1, rows, columns), mirrored as often as not."""
-        places = self._nodules if len(self._nodules) and random.random() < WITH_NODULE else self._others
+        places = self._places(float(random.random()))
         index, *middle = (int(value) for value in places[random.integers(len(places))])
         limits = self._example.masks.shape[1:]
         corner = (value - int(random.integers(CROP // 4, 3 * CROP // 4)) for value in middle)
@@ -79,6 +104,11 @@ class Crops:
         turn = slice(None, None, -1 if random.integers(2) else 1)
         image, mask = self._example.images[index, :, rows, columns], self._example.masks[index, rows, columns]
         return image[:, :, turn].copy(), mask[np.newaxis, :, turn].copy()
+
+    def _places(self, drawn: float) -> Places:
+        if drawn < NODULES and len(self._nodules):
+            return self._nodules
+        return self._mistakes if drawn < NODULES + MISTAKES and len(self._mistakes) else self._others
 
 
 def _span(at: int, limit: int) -> slice:
