@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,19 @@ from streams.log import Log, LogAway, LogRefused
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_NAME = "radstream.toml"
+
+
+class Moment(click.ParamType):
+    """A date or a time; UTC where it does not say."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            at = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value} is no time; write 2026-11-23, 2026-11-23T08:15, or with Z or +01:00", param, ctx)
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def config_option(command: F) -> F:

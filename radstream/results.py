@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from radstream.options import config_option, json_option, open_config, open_log
+from radstream.options import Moment, config_option, json_option, open_config, open_log
 from radstream.output import print_json_line
 from radstream.reading import parts_answer
 from radstream.results_reading import ResultReader
@@ -28,17 +28,6 @@ class Line(msgspec.Struct, frozen=True):
 
     type: str
     event: InferenceResult | ReviewEvent
-
-
-class Moment(click.ParamType):
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            at = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value} is no time; write 2026-11-23, 2026-11-23T08:15, or with Z or +01:00", param, ctx)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 @click.command()
