@@ -153,7 +153,9 @@ def wait_for_parts(context: Context) -> bool:
     return _wait(context, "store", lambda: list(islice(context.store.keys("hot", probe), 1)), StoreAway) is not None
 
 
-def claimed(context: Context, *, step: str, code_version: int, config_digest: str) -> StepIdentity | None:
+def claimed(
+    context: Context, *, step: str, code_version: int, config_digest: str, models: tuple[str, ...] = ()
+) -> StepIdentity | None:
     """The step's identity (`streams.generation.claim`), waiting for the log; None where the service is to stop first.
 
     A log that has just answered may be away again: a broker that starts has no leaders for a moment.
@@ -168,6 +170,7 @@ def claimed(context: Context, *, step: str, code_version: int, config_digest: st
             step=step,
             code_version=code_version,
             config_digest=config_digest,
+            models=models,
         )
 
     return _wait(context, "log", ask, LogAway)
