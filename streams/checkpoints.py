@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -34,14 +35,24 @@ def prefix(tenant: str, step: str, partition: int, topic_id: str) -> str:
     return f"{tenant}/checkpoints/{step}/{partition}/{topic_id.translate(_BASE64_URL)}/v1/"
 
 
-def save(store: ObjectStore, tenant: str, under: str, checkpoint: Checkpoint) -> None:
+class Covering(Protocol):
+    """What can be a checkpoint: a Struct with the next offset of the output to fold."""
+
+    @property
+    def position(self) -> int: ...
+
+
+C = TypeVar("C", bound=Covering)
+
+
+def save(store: ObjectStore, tenant: str, under: str, checkpoint: Covering) -> None:
     """Raises StoreAway."""
     data = msgspec.msgpack.encode(checkpoint)
     name = f"{checkpoint.position:020d}-{hashlib.sha256(data).hexdigest()}"
     store.create(NewObject(tenant, STORE, under + name, data))
 
 
-def newest(store: ObjectStore, tenant: str, under: str, end: int) -> Checkpoint | None:
+def newest(store: ObjectStore, tenant: str, under: str, end: int, kind: type[C]) -> C | None:
     """The newest checkpoint that can be read and covers no more than the log holds. Raises StoreAway."""
     for key, size in reversed(list(store.keys(STORE, under))):
         match = _NAME.search(key)
@@ -49,7 +60,7 @@ def newest(store: ObjectStore, tenant: str, under: str, end: int) -> Checkpoint 
             continue
         ref = ObjectRef(tenant=tenant, store=STORE, key=key, length=size, size=size, sha256=match[2])
         try:
-            return msgspec.msgpack.decode(store.read(ref), type=Checkpoint)
+            return msgspec.msgpack.decode(store.read(ref), type=kind)
         except (Absent, Damaged, msgspec.DecodeError) as error:
             structlog.get_logger().warning("checkpoint_unusable", key=key, error=error)
     return None

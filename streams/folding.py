@@ -37,7 +37,7 @@ class Folding(Generic[D, N]):
         """The state at the end of the output. Raises Stop, OffsetOutOfRange, UnknownSchema, LogAway, StoreAway."""
         context, output = self._context, self.partition(number)
         first, end = context.log.bounds([output])[output]
-        found = checkpoints.newest(context.store, context.site.tenant, self._prefix(number), end)
+        found = checkpoints.newest(context.store, context.site.tenant, self._prefix(number), end, Checkpoint)
         entities: Entities[N] = Entities(found.decided, found.position) if found else Entities()
         if first > entities.position:
             raise OffsetOutOfRange(f"{self.topic}/{number}: begins at {first}, {entities.position} is needed")
