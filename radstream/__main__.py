@@ -28,6 +28,7 @@ COMMANDS = {
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, times."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
+    "tier": Lazy("radstream.tier:tier", "Where studies are kept, why, and what the policy wants next."),
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
     ),

@@ -16,7 +16,7 @@ from consumers.catalog.study import study as read_study
 from radstream.audit import account
 from radstream.commanding import message_of, meta_of, notes_of, write
 from radstream.errors import Failure
-from radstream.hold_lines import hold_line
+from radstream.hold_lines import history, hold_line
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.output import console, show
 from radstream.reading import audited, catalog_snapshot, parts_answer
@@ -55,7 +55,7 @@ def add(study_uid: str, why: str, hold_id: str | None, config_path: Path, as_jso
         if read_study(cursor, tenant, study_uid) is None:
             raise Failure("the catalog has no study with this UID, so nothing was held; see: radstream studies")
         if taken := holds(cursor, tenant, hold_id=name):
-            raise Failure(f"the name {name} is taken ({hold_line(taken[0])}); choose another one")
+            raise Failure(f"the name {name} is taken ({history(taken[0])}); choose another one")
     _say(config, study_uid, name, "placed", why)
     _print_one(_shown(config, study_uid, name, in_force=True), as_json)
 
@@ -74,7 +74,7 @@ def release(hold_id: str, why: str, config_path: Path, as_json: bool) -> None:
         raise Failure("the catalog has no hold of this name; see: radstream hold list")
     for held in found:
         if not held.in_force:
-            raise Failure(f"nothing was done: {hold_line(held)}")
+            raise Failure(f"nothing was done: {history(held)}")
     # Two who placed a hold of one name at the same moment have both held their study.
     for held in found:
         _say(config, held.study_uid, hold_id, "released", why)
