@@ -50,6 +50,8 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
     services["router"]["port"] = state.ports["router"]
     services["catalog"]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
+    if "windows" in services:
+        services["windows"]["folder"] = str(site.data("windows"))
     return {
         "site": {"tenant": "local", "site": "local"},
         "kafka": {

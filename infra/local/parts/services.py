@@ -5,19 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from infra.local import ports
 from infra.local.parts.part import Site, get_status
 from infra.local.process import Launch
 from streams import config
 
-# By part, what is run. The router comes last: when it takes associations, everything behind it is there.
+# By part, what is run. Windows need the extra of that name, which not everybody has.
+# The router comes last: when it takes associations, everything behind it is there.
 MODULES = {
     "validate": "consumers.validate",
     "derive": "consumers.derive",
     "revisions": "streams.revisions",
     "catalog": "consumers.catalog",
     "lag": "streams.lagging",
+    **({"windows": "streams.windows"} if find_spec("faust") else {}),
     "router": "producers.dicom_router",
 }
 
