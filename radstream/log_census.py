@@ -132,6 +132,13 @@ class LogCensus:
             case AuditEvent(action=action) if action == REFUSED:
                 self.refused[event.reason] += 1
 
+    def add_candidate(self, event: Event) -> None:
+        """Counts what a replay made: its events are rows of the catalog, its objects are in the store, and it decides
+        nothing before it is switched to."""
+        self.events[SUBJECTS[type(event)]].add(event.meta.event_id)
+        if isinstance(event, InstanceDerived):
+            self.derived_keys.update(copy.object.key for copy in event.representations)
+
     def _decided(self, event: StudyRevision | TierMoved) -> None:
         """The highest number of a study is how it stands; within one, the first record wins."""
         if isinstance(event, TierMoved):

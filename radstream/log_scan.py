@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from radstream.log_census import LogCensus
 from schemas import load_topics
+from streams.events import SUBJECTS
 from streams.log import Log, TopicPartition
+from streams.replays import TOPIC as REPLAYS
 from streams.wire import Record, Undecodable, decode
 
 _MOVED = "imaging.tier.moved"
@@ -39,11 +41,15 @@ def scan(log: Log, ledger: Offsets) -> LogCensus:
     committed = {group: _committed(log, group) for group in _retrying()}
     for group, offsets in committed.items():
         _parked(log, census, group, offsets)
+    made_again = _bounds(log, REPLAYS)
     ends = {topic: _bounds(log, topic) for topic in _LAST_WRITTEN_FIRST}
     census.moves_read = {partition: end for partition, (_, end) in ends[_MOVED].items()}
     for topic, bounds in ends.items():
         for record in _records(log, bounds):
             _count(census, topic, record, committed, ledger)
+    # After the topics of the events: what was published there is no candidate any more.
+    for record in _records(log, made_again):
+        _count_candidate(census, record, ledger)
     return census
 
 
@@ -105,3 +111,14 @@ def _count(census: LogCensus, topic: str, record: Record, committed: Mapping[str
             census.unread[group].add(event.meta.subject)
     if record.offset < ledger.get(where, 0):
         census.read_by_catalog[topic].add(event.meta.event_id)
+
+
+def _count_candidate(census: LogCensus, record: Record, ledger: Offsets) -> None:
+    try:
+        event = decode(record)
+    except Undecodable:
+        census.undecodable[REPLAYS] += 1
+        return
+    census.add_candidate(event)
+    if record.offset < ledger.get(TopicPartition(record.topic, record.partition), 0):
+        census.read_by_catalog[SUBJECTS[type(event)]].add(event.meta.event_id)

@@ -10,7 +10,7 @@ import hashlib
 import random
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -31,8 +31,10 @@ from streams.events import (
     ObjectRef,
     OfInstance,
     Provenance,
+    Replay,
     Representation,
     Source,
+    StepGeneration,
     StudyRevision,
     Technical,
 )
@@ -41,6 +43,7 @@ from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.protected import ProtectedBlocks
+from streams.replays import TOPIC as REPLAYS
 from streams.revisions.step import set_digest
 from streams.step import Input
 from streams.wire import SchemaIds, decode, encode
@@ -227,6 +230,24 @@ class Hospital:
             attributes={"status": "A700"},
         )
 
+    def replay(self, step: str, number: int) -> StepGeneration:
+        """The claim of a replay's number."""
+        digest = hashlib.sha256(f"{step}/{number}".encode()).hexdigest()
+        return StepGeneration(
+            meta=self.meta("generation", f"{step}/{digest}", number),
+            step=step,
+            digest=digest,
+            number=number,
+            build="0.1.0",
+            config_digest="c" * 64,
+            replay=Replay(name=f"test-{number}", ends={"imaging.instance.validated/0": 1}),
+        )
+
+    def came_to(self, claim: StepGeneration, phase: Literal["completed", "switched", "published"]) -> StepGeneration:
+        ordinal = ("claimed", "completed", "switched", "published").index(phase)
+        meta = self.meta("generation", claim.meta.subject, claim.number, ordinal)
+        return structs.replace(claim, meta=meta, phase=phase)
+
     def again(self, event: InstanceReceived, lane: Lane | None = None) -> InstanceReceived:
         """The same instance received once more, later, perhaps in another lane: the same event id."""
         meta = structs.replace(event.meta, occurred_at=self.now(), lane=lane or event.meta.lane)
@@ -250,7 +271,14 @@ class Hospital:
         return ObjectRef(tenant=TENANT, store="hot", key=key, version_id="v1", length=size, size=size, sha256=sha256)
 
 
-def night(hospital: Hospital) -> Iterator[Event]:
+@dataclass(frozen=True)
+class Candidate:
+    """An event that a replay made: it stands in the topic of replays."""
+
+    event: Event
+
+
+def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     """A night with everything in it that ought to change nothing."""
     # Made of what this file makes.
     from tests.tiering_events import archived
@@ -267,6 +295,7 @@ def night(hospital: Hospital) -> Iterator[Event]:
         yield structs.replace(verdict, meta=structs.replace(verdict.meta, lane="bulk"))
     yield from conflicts(hospital)
     yield from reprocessed(hospital)
+    yield from replayed(hospital)
     yield from archived(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
 
@@ -324,6 +353,20 @@ def reprocessed(hospital: Hospital) -> Iterator[Event]:
     yield from (hospital.validated(bad, 2), hospital.quarantined(good, 2))
 
 
+def replayed(hospital: Hospital) -> Iterator[Event | Candidate]:
+    """A replay of derive that was switched to and is half published, and one of validate that nobody switched to."""
+    images = hospital.study("P11", "MADE^AGAIN", series=1, images=3)
+    for image in images:
+        yield from (image, hospital.validated(image), hospital.derived(image))
+    derive, validate = hospital.replay("derive", 2), hospital.replay("validate", 2)
+    yield from (derive, validate)
+    for image in images:
+        yield Candidate(made := hospital.derived(image, 2))
+        yield Candidate(hospital.quarantined(image, 2))
+    yield from (hospital.came_to(derive, phase) for phase in ("completed", "switched"))
+    yield structs.replace(made, meta=structs.replace(made.meta, lane="bulk"))
+
+
 def new_log(partitions: int = 6) -> MemoryLog:
     """An empty log with every topic."""
     log, topics = MemoryLog(), load_topics()
@@ -333,10 +376,14 @@ def new_log(partitions: int = 6) -> MemoryLog:
     return log
 
 
-def write(log: MemoryLog, events: Iterable[Event]) -> None:
+def write(log: MemoryLog, events: Iterable[Event | Candidate]) -> None:
     producer = log.producer()
     for event in events:
-        producer.send(encode(event, SchemaIds(), source="test")).result()
+        if isinstance(event, Candidate):
+            message = replace(encode(event.event, SchemaIds(), source="test"), topic=REPLAYS)
+        else:
+            message = encode(event, SchemaIds(), source="test")
+        producer.send(message).result()
 
 
 def partitions_of(log: MemoryLog, group: str = "catalog") -> list[TopicPartition]:

@@ -14,6 +14,7 @@ rebuild, a disturbed run and another site with the same images have the same che
 - how many revisions a study took, and how many moves: that depends on pauses. The latest revision's instances are in,
   and so is where every copy is now;
 - accesses' ids, which are drawn by chance. How often who read what is in;
+- generations, but for the replays that were switched to: what a number stands for, the log says;
 - audit: it records commands, and those differ from run to run.
 """
 
@@ -37,13 +38,18 @@ CONTENT = {
         "bits_allocated, bits_stored, pixel_representation, photometric FROM instances"
     ),
     "copies": "SELECT tenant, digest, store, object_key, first_byte, length, size, sha256 FROM copies",
-    "verdicts": "SELECT event_id, tenant, digest, study_uid, verdict, step, generation, code, detail FROM verdicts",
+    "verdicts": (
+        "SELECT event_id, tenant, digest, study_uid, verdict, step, generation, candidate, code, detail FROM verdicts"
+    ),
     "findings": "SELECT event_id, ordinal, tenant, digest, rule, severity, tag, section, text FROM findings",
-    "derivations": "SELECT event_id, tenant, digest, study_uid, generation, source_size, notes FROM derivations",
+    "derivations": (
+        "SELECT event_id, tenant, digest, study_uid, generation, candidate, source_size, notes FROM derivations"
+    ),
     "derivatives": (
         "SELECT event_id, ordinal, tenant, digest, kind, media_type, transfer_syntax_uid, rows, columns, store, "
         "object_key, first_byte, length, size, sha256, frames FROM derivatives"
     ),
+    "generations": "SELECT tenant, step, number FROM generations WHERE phase = 'switched'",
     "study_revisions": "SELECT tenant, study_uid, instance_count, set_digest FROM current_revisions",
     "study_tiers": "SELECT tenant, study_uid, serving, objects, size FROM study_tiers",
     "current_copies": (

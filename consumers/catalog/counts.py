@@ -11,6 +11,7 @@ _EVENTS = {
     "imaging.instance.derived": "SELECT count(*) FROM derivations",
     "imaging.study.revision": "SELECT count(*) FROM study_revisions",
     "imaging.audit.event": "SELECT count(*) FROM audit",
+    "imaging.step.generation": "SELECT count(*) FROM generations",
     "imaging.tier.moved": "SELECT count(*) FROM tier_moves",
     "imaging.hold.command": "SELECT count(*) FROM hold_commands",
     "imaging.access.read": "SELECT count(*) FROM accesses",
@@ -20,14 +21,14 @@ _EVENTS = {
 _OPEN = {
     "without a verdict": (
         "SELECT count(*) FROM instances i WHERE NOT EXISTS "
-        "(SELECT FROM verdicts v WHERE v.tenant = i.tenant AND v.digest = i.digest)"
+        "(SELECT FROM effective_verdicts v WHERE v.tenant = i.tenant AND v.digest = i.digest)"
     ),
     "without copies": (
         "SELECT count(*) FROM valid_instances i WHERE NOT EXISTS "
-        "(SELECT FROM derivations d WHERE d.tenant = i.tenant AND d.digest = i.digest)"
+        "(SELECT FROM effective_derivations d WHERE d.tenant = i.tenant AND d.digest = i.digest)"
     ),
     "studies without a current revision": (
-        "SELECT count(*) FROM (SELECT tenant, study_uid, count(DISTINCT digest) AS images FROM verdicts "
+        "SELECT count(*) FROM (SELECT tenant, study_uid, count(DISTINCT digest) AS images FROM effective_verdicts "
         "WHERE verdict = 'validated' AND study_uid <> '' GROUP BY 1, 2) AS s "
         "WHERE NOT EXISTS (SELECT FROM current_revisions r "
         "WHERE r.tenant = s.tenant AND r.study_uid = s.study_uid AND r.instance_count = s.images)"

@@ -16,6 +16,7 @@ from consumers.catalog.tables import (
     DERIVATIONS,
     DERIVATIVES,
     FINDINGS,
+    GENERATIONS,
     INSTANCES,
     REVISIONS,
     VERDICTS,
@@ -34,9 +35,11 @@ from streams.events import (
     InstanceValidated,
     ObjectRef,
     OfInstance,
+    StepGeneration,
     StudyRevision,
     TierMoved,
 )
+from streams.replays import TOPIC as REPLAYS
 from streams.step import Input
 
 _LANES = load_topics().lanes
@@ -48,18 +51,14 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
         case InstanceReceived() as event:
             _received(event, item, reader, rows)
         case InstanceValidated() as event:
-            rows.add(VERDICTS, {**_verdict(event), "verdict": "validated", "code": None, "detail": None})
+            _judged(event, item, rows, verdict="validated", code=None, detail=None)
             _findings(event, rows)
         case InstanceQuarantined() as event:
-            rows.add(
-                VERDICTS, {**_verdict(event), "verdict": "quarantined", "code": event.code, "detail": event.detail}
-            )
+            _judged(event, item, rows, verdict="quarantined", code=event.code, detail=event.detail)
         case InstanceDerived() as event:
-            _derived(event, rows)
-        case StudyRevision() as event:
-            rows.add(REVISIONS, _revision(event))
-        case AuditEvent() as event:
-            rows.add(AUDIT, _audit(event))
+            _derived(event, item, rows)
+        case StudyRevision() | AuditEvent() | StepGeneration() as event:
+            _one_row(event, rows)
         case TierMoved() as event:
             add_move(event, rows)
         case HoldCommand() as event:
@@ -120,8 +119,8 @@ def _arrival(row: Row) -> tuple[Any, int]:
     return row["received_at"], _LANES.index(row["lane"])
 
 
-def _verdict(event: OfInstance) -> dict[str, Any]:
-    return {
+def _judged(event: OfInstance, item: Input[Event], rows: Rows, **verdict: str | None) -> None:
+    row = {
         "event_id": event.meta.event_id,
         "tenant": event.meta.tenant,
         "digest": event.instance.digest,
@@ -130,7 +129,14 @@ def _verdict(event: OfInstance) -> dict[str, Any]:
         "generation": event.provenance.generation,
         "decided_at": event.meta.occurred_at,
         "provenance": event.provenance,
+        "candidate": item.record.topic == REPLAYS,
+        **verdict,
     }
+    rows.prefer(VERDICTS, row, _is_candidate, min)
+
+
+def _is_candidate(row: Row) -> bool:
+    return bool(row["candidate"])
 
 
 def _findings(event: InstanceValidated, rows: Rows) -> None:
@@ -147,20 +153,19 @@ def _findings(event: InstanceValidated, rows: Rows) -> None:
         )
 
 
-def _derived(event: InstanceDerived, rows: Rows) -> None:
+def _derived(event: InstanceDerived, item: Input[Event], rows: Rows) -> None:
     of_event = {"event_id": event.meta.event_id, "tenant": event.meta.tenant, "digest": event.instance.digest}
-    rows.add(
-        DERIVATIONS,
-        {
-            **of_event,
-            "study_uid": event.instance.study_uid,
-            "generation": event.provenance.generation,
-            "source_size": event.source_size,
-            "notes": event.notes,
-            "derived_at": event.meta.occurred_at,
-            "provenance": event.provenance,
-        },
-    )
+    row = {
+        **of_event,
+        "study_uid": event.instance.study_uid,
+        "generation": event.provenance.generation,
+        "source_size": event.source_size,
+        "notes": event.notes,
+        "derived_at": event.meta.occurred_at,
+        "provenance": event.provenance,
+        "candidate": item.record.topic == REPLAYS,
+    }
+    rows.prefer(DERIVATIONS, row, _is_candidate, min)
     for ordinal, made in enumerate(event.representations):
         rows.add(
             DERIVATIVES,
@@ -189,6 +194,16 @@ def _place(ref: ObjectRef) -> dict[str, Any]:
         "sha256": ref.sha256,
         "encryption": ref.encryption,
     }
+
+
+def _one_row(event: StudyRevision | AuditEvent | StepGeneration, rows: Rows) -> None:
+    match event:
+        case StudyRevision():
+            rows.add(REVISIONS, _revision(event))
+        case AuditEvent():
+            rows.add(AUDIT, _audit(event))
+        case StepGeneration():
+            rows.add(GENERATIONS, _generation(event))
 
 
 def _revision(event: StudyRevision) -> Row:
@@ -220,4 +235,20 @@ def _audit(event: AuditEvent) -> Row:
         "reason": event.reason,
         "attributes": event.attributes,
         "occurred_at": event.meta.occurred_at,
+    }
+
+
+def _generation(event: StepGeneration) -> Row:
+    return {
+        "event_id": event.meta.event_id,
+        "tenant": event.meta.tenant,
+        "step": event.step,
+        "number": event.number,
+        "phase": event.phase,
+        "digest": event.digest,
+        "build": event.build,
+        "config_digest": event.config_digest,
+        "models": event.models,
+        "replay": event.replay,
+        "said_at": event.meta.occurred_at,
     }

@@ -106,10 +106,13 @@ SERIES = Table(
     _speaking(_SERIES),
 )
 COPIES = Table("copies", ("tenant", "digest", "store", "object_key"), ("tenant", "digest", *_PLACE))
+# What a replay made is the same event once it is published: a candidate no longer.
+_PUBLISHED = "DO UPDATE SET candidate = false WHERE held.candidate AND NOT excluded.candidate"
 VERDICTS = Table(
     "verdicts",
     ("event_id",),
-    _columns("event_id tenant digest study_uid verdict step generation code detail decided_at provenance"),
+    _columns("event_id tenant digest study_uid verdict step generation code detail decided_at provenance candidate"),
+    _PUBLISHED,
 )
 FINDINGS = Table(
     "findings", ("event_id", "ordinal"), _columns("event_id ordinal tenant digest rule severity tag section text")
@@ -117,7 +120,8 @@ FINDINGS = Table(
 DERIVATIONS = Table(
     "derivations",
     ("event_id",),
-    _columns("event_id tenant digest study_uid generation source_size notes derived_at provenance"),
+    _columns("event_id tenant digest study_uid generation source_size notes derived_at provenance candidate"),
+    _PUBLISHED,
 )
 DERIVATIVES = Table(
     "derivatives",
@@ -166,6 +170,11 @@ HOLD_COMMANDS = Table(
     _columns("tenant study_uid hold_id action event_id actor why_block_id why_state why commanded_at"),
 )
 ACCESSES = Table("accesses", ("event_id",), _columns("event_id tenant study_uid reader reads first_at last_at"))
+GENERATIONS = Table(
+    "generations",
+    ("event_id",),
+    _columns("event_id tenant step number phase digest build config_digest models replay said_at"),
+)
 # Of several arrivals of one content the earliest fills the row.
 INSTANCES = Table(
     "instances",
@@ -190,6 +199,7 @@ TABLES = (
     DERIVATIVES,
     REVISIONS,
     AUDIT,
+    GENERATIONS,
     TIER_MOVES,
     TIER_ITEMS,
     STUDY_TIERS,
