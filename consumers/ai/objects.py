@@ -31,14 +31,14 @@ def objects_of(
     Where another member kept its result first, these are objects that no event speaks of. Raises StoreAway, Damaged.
     """
     # Here, not above: half a second and 60 MB that a service which waits for its first image does without.
-    from consumers.ai.describing.origin import Origin
+    from consumers.ai.describing.origin import Origin, in_unicode
     from consumers.ai.describing.report import Shown, report
     from consumers.ai.describing.segmentation import segmentation
     from consumers.ai.describing.segments import segments
     from consumers.ai.describing.stored import made
 
     build = request.deployed.identity.build
-    origin = Origin(request.event_id(0), request.model, build, at, volume.headers)
+    origin = Origin(request.event_id(0), request.model, build, at, in_unicode(volume.headers))
     shown = None
     written: list[tuple[ResultObject, InstanceReceived]] = []
     if segment is not None and segment.mask.any():

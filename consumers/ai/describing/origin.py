@@ -40,6 +40,20 @@ def concept(code: Code) -> Concept:
     return Concept(code.value, code.scheme, code.meaning)
 
 
+def in_unicode(headers: Sequence[Dataset]) -> list[Dataset]:
+    """The headers with their texts decoded and said to be in UTF-8, which every name of a patient fits into.
+
+    highdicom takes over the first image's character sets, and not every one that PS3.3 section C.12.1.1.2 allows.
+    """
+    copies = []
+    for header in headers:
+        copy = Dataset(header)
+        copy.decode()
+        copy.SpecificCharacterSet = "ISO_IR 192"
+        copies.append(copy)
+    return copies
+
+
 def stamp(dataset: Dataset, made_at: datetime) -> None:
     """Content date and time are the result's: highdicom takes the clock's. The offset says that they are in UTC."""
     date, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S.%f")
