@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from bench.machine import Machine
 from bench.pipeline import Report
 from radstream.quantiles import Latency
 
 
 def figures(report: Report) -> str:
-    on = report.machine
     return "\n".join(
         (
-            f"{report.at:%Y-%m-%d}: {on.cores} cores ({on.processor}), {on.memory_bytes / (1 << 30):.0f} GiB, "
-            f"{on.kernel}, {on.filesystem}, Python {on.python}. {report.instances} CT images of 512×512, 16-bit, "
+            f"{report.at:%Y-%m-%d}: {on_machine(report.machine)}. {report.instances} CT images of 512×512, 16-bit, "
             f"{report.sent_bytes / 1e6:.0f} MB, over {report.associations} associations.",
             "",
-            *_table(("What", "Figure"), _results(report)),
+            *table(("What", "Figure"), _results(report)),
             "",
-            *_table(("Process", "CPU, ms for each image", "Memory (PSS), highest, MiB"), _processes(report)),
+            *table(("Process", "CPU, ms for each image", "Memory (PSS), highest, MiB"), _processes(report)),
         )
+    )
+
+
+def on_machine(on: Machine) -> str:
+    return (
+        f"{on.cores} cores ({on.processor}), {on.memory_bytes / (1 << 30):.0f} GiB, {on.kernel}, {on.filesystem}, "
+        f"Python {on.python}"
     )
 
 
@@ -42,6 +48,6 @@ def _times(found: Latency) -> str:
     return f"{found.p50:.1f} ms, {found.p99:.1f} ms"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     rule = ("---", *("---:" for _ in head[1:]))
     return [f"| {' | '.join(row)} |" for row in (head, rule, *rows)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,10 +11,13 @@ from rich.console import Console
 
 from bench.figures import figures
 from bench.pipeline import measure
+from bench.tiering import measure as measure_tiering
+from bench.tiering_figures import figures as figures_of_tiering
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config
 from radstream.output import show
 from radstream.stack_state import NOT_DURABLE, stack_state
+from streams.config import Config
 
 
 @click.group()
@@ -31,6 +35,34 @@ def pipeline(instances: int, associations: int, config_path: Path, as_json: bool
 
     The study stays in the archive: every run makes a new one. Measure on a machine that does nothing else.
     """
+    config, roots = _running(config_path)
+    with Console(stderr=True).status("warming up") as line:
+        report = measure(
+            config, roots, instances, associations, lambda stage, count: line.update(f"{stage}: {count} of {instances}")
+        )
+    show(as_json, report, lambda: click.echo(figures(report), file=sys.stdout))
+
+
+@bench.command()
+@click.option("--objects", type=click.IntRange(10, 100_000), default=5000, show_default=True, help="Images to move.")
+@config_option
+@json_option
+def tiering(objects: int, config_path: Path, as_json: bool) -> None:
+    """Send generated CT studies, and move them from hot to warm to cold by a simulated clock, as fast as can be.
+
+    Objects per second and CPU by process, beside a bare loop that reads, writes, reads back and deletes. Only the
+    studies that it sends are moved; they stay in the archive.
+    """
+    config, roots = _running(config_path)
+    with Console(stderr=True).status("making images") as line:
+        report = measure_tiering(
+            config, roots, objects, lambda stage, count: line.update(f"{stage}: {count} of {objects}")
+        )
+    show(as_json, report, lambda: click.echo(figures_of_tiering(report), file=sys.stdout))
+
+
+def _running(config_path: Path) -> tuple[Config, Mapping[str, int]]:
+    """The configuration, and the process of each part. Raises Failure where one does not run."""
     config = open_config(config_path)
     stack = stack_state(config_path.absolute().parent)
     if stack is None:
@@ -41,9 +73,4 @@ def pipeline(instances: int, associations: int, config_path: Path, as_json: bool
         raise Failure(f"not running: {', '.join(stack.missing)}; start it: radstream up")
     if stack.durable is False:
         click.echo(NOT_DURABLE, err=True)
-    roots = {part.name: part.pid for part in stack.parts if part.pid is not None}
-    with Console(stderr=True).status("warming up") as line:
-        report = measure(
-            config, roots, instances, associations, lambda stage, count: line.update(f"{stage}: {count} of {instances}")
-        )
-    show(as_json, report, lambda: click.echo(figures(report), file=sys.stdout))
+    return config, {part.name: part.pid for part in stack.parts if part.pid is not None}

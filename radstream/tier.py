@@ -9,17 +9,17 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from consumers.tiering.config import Settings
 from rich.console import Console
 
 from consumers.catalog.tiers import LIMIT_MAX, TierPage, page
+from consumers.tiering.config import Settings
 from consumers.tiering.explain import Explanation, explain, read_study
 from consumers.tiering.policy import Policy, load_policy
 from radstream.errors import Failure
 from radstream.options import Moment, config_option, json_option, open_config, open_log
 from radstream.output import console, print_table, show
 from radstream.reading import audited, catalog_snapshot, parts_answer
-from radstream.tier_command import Following, Progress, Ran, command
+from radstream.tier_command import Following, Progress, Ran, command, ran
 from radstream.tier_planning import explained
 from streams.clock import SystemClock
 from streams.config import Config, Site
@@ -79,8 +79,10 @@ def run(at: datetime | None, study_uid: str | None, dry_run: bool, yes: bool, co
     attributes = {"now": now.isoformat(), "simulated": str(at is not None).lower(), "command": event.meta.event_id}
     audited(config, log, "tier_run", study_uid or "studies", attributes)
     with _progress(shown=not as_json and sys.stderr.isatty()) as told, parts_answer():
-        ran = Following(log).run(config, event, told)
-    show(as_json, ran, lambda: _print_ran(ran))
+        following = Following(log)
+        seconds = following.run(config, [event], told)
+    found = ran(event, following.progress, seconds)
+    show(as_json, found, lambda: _print_ran(found))
 
 
 @tier.command("list")
@@ -167,16 +169,16 @@ def _progress(*, shown: bool) -> Iterator[Callable[[Progress], None]]:
         )
 
 
-def _print_ran(ran: Ran) -> None:
+def _print_ran(found: Ran) -> None:
     out = console()
-    for move in ran.moves:
+    for move in found.moves:
         way = f"{move.source} to {move.target}" if move.source else f"to {move.target}"
         out.print(f"{move.study_uid}", soft_wrap=True)
         out.print(f"  {move.why}, {way}: {move.phase}, {move.objects} objects, {move.verified} copies verified")
-    abandoned = f", {ran.abandoned} moves abandoned: radstream tier explain UID says why" if ran.abandoned else ""
+    abandoned = f", {found.abandoned} moves abandoned: radstream tier explain UID says why" if found.abandoned else ""
     out.print(
-        f"{ran.studies} studies moved or backed up as of {ran.now:%Y-%m-%d}: {ran.objects} objects, "
-        f"{ran.bytes / 1e6:.1f} MB, {ran.verified} copies verified in {ran.seconds:.1f} s{abandoned}",
+        f"{found.studies} studies moved or backed up as of {found.now:%Y-%m-%d}: {found.objects} objects, "
+        f"{found.bytes / 1e6:.1f} MB, {found.verified} copies verified in {found.seconds:.1f} s{abandoned}",
         soft_wrap=True,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -128,7 +128,7 @@ def messages(config: Config, event: TierCommand, partitions: int) -> dict[int, M
 
 
 class Following:
-    """What tiering writes from now on, and how far it is with a command."""
+    """What tiering writes from now on, and how far it is with commands."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -138,18 +138,25 @@ class Following:
         self._seqs: dict[str, int] = {}
 
     def run(
-        self, config: Config, event: TierCommand, told: Callable[[Progress], None], stalled_s_max: float = STALLED_S_MAX
-    ) -> Ran:
-        """Writes the command and waits until tiering has done it. Raises Failure where nothing moves, LogAway."""
+        self,
+        config: Config,
+        events: Sequence[TierCommand],
+        told: Callable[[Progress], None],
+        stalled_s_max: float = STALLED_S_MAX,
+    ) -> float:
+        """Writes commands and waits until tiering has done them; seconds that took.
+
+        Raises Failure where nothing moves, LogAway.
+        """
         started_s = time.monotonic()
-        wanted = self._write(config, event)
+        wanted = self._write(config, events)
         before, moved_s = -1, started_s
         while True:
             open_ = self._behind(wanted)
             fresh = self._round()
             told(self.progress)
             if not open_:
-                return self._ran(event, time.monotonic() - started_s)
+                return time.monotonic() - started_s
             if fresh or open_ != before:
                 before, moved_s = open_, time.monotonic()
             if time.monotonic() - moved_s > stalled_s_max:
@@ -159,11 +166,12 @@ class Following:
                 )
             time.sleep(_POLL_S)
 
-    def _write(self, config: Config, event: TierCommand) -> Mapping[TopicPartition, int]:
-        """The offset of the command in each partition."""
-        by_partition = messages(config, event, self._log.partitions(COMMANDS))
-        deliveries = write(self._log, list(by_partition.values()), "the tier command")
-        for number, delivery in zip(by_partition, deliveries, strict=True):
+    def _write(self, config: Config, events: Sequence[TierCommand]) -> Mapping[TopicPartition, int]:
+        """The offset of the last command in each partition."""
+        partitions = self._log.partitions(COMMANDS)
+        aimed = [aim for event in events for aim in messages(config, event, partitions).items()]
+        deliveries = write(self._log, [message for _, message in aimed], "the tier command")
+        for (number, _), delivery in zip(aimed, deliveries, strict=True):
             if delivery.partition != number:
                 raise Failure(f"{COMMANDS}: a record for partition {number} went to {delivery.partition}")
         return {TopicPartition(COMMANDS, one.partition): one.offset for one in deliveries}
@@ -193,18 +201,18 @@ class Following:
             self._seqs[event.study_uid] = event.seq
             self.progress.add(event)
 
-    def _ran(self, event: TierCommand, seconds: float) -> Ran:
-        found = self.progress
-        return Ran(
-            event_id=event.meta.event_id,
-            now=event.now,
-            simulated=event.simulated,
-            study_uid=event.study_uid,
-            studies=len({move.study_uid for move in found.done}),
-            objects=found.objects,
-            bytes=found.bytes,
-            verified=found.verified,
-            abandoned=len(found.moves) - len(found.done),
-            seconds=round(seconds, 3),
-            moves=found.moves,
-        )
+
+def ran(event: TierCommand, found: Progress, seconds: float) -> Ran:
+    return Ran(
+        event_id=event.meta.event_id,
+        now=event.now,
+        simulated=event.simulated,
+        study_uid=event.study_uid,
+        studies=len({move.study_uid for move in found.done}),
+        objects=found.objects,
+        bytes=found.bytes,
+        verified=found.verified,
+        abandoned=len(found.moves) - len(found.done),
+        seconds=round(seconds, 3),
+        moves=found.moves,
+    )
