@@ -45,6 +45,7 @@ COMMANDS = {
     ),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "catalog": Lazy("radstream.catalog:catalog", "Compare, rebuild and migrate the catalog."),
+    "models": Lazy("radstream.models:models", "The models that can be deployed, and their cards."),
     "bench": Lazy("radstream.bench:bench", "Measure the running stack."),
 }
 

@@ -14,6 +14,8 @@ AIR_HU_MAX = -400
 LUNG_ML_MIN = 150.0
 # Vessels and the walls of small airways within a lung belong to it.
 _CLOSED_MM = 4.0
+# Its own edge counts too, so an airway is not quite as dark as air.
+_AIRWAY_MM2_MAX, _AIRWAY_HU_MAX = 900.0, -920.0
 
 Mask = NDArray[np.bool_]
 
@@ -22,7 +24,7 @@ def lungs_of(volume: Volume) -> Mask:
     """A mask shaped like the volume, (slices, rows, columns); empty where there are no lungs.
 
     Air that touches the edge of an image is outside the body. The trachea and bowel gas are left out where they are
-    apart from the lungs and smaller than one.
+    apart from the lungs and smaller than one; where airways are open to them, image by image.
     """
     air = volume.voxels < AIR_HU_MAX
     labels, _ = ndimage.label(air)
@@ -35,12 +37,27 @@ def lungs_of(volume: Volume) -> Mask:
 
 
 def _closed(mask: Mask, volume: Volume) -> Mask:
-    """Image by image: the holes that are left are vessels."""
+    """Image by image: without airways, and with the vessels within."""
     _, down, along = volume.spacing_mm
-    reach = [max(1, round(_CLOSED_MM / spacing)) for spacing in (down, along)]
-    rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
-    disc = (rows / reach[0]) ** 2 + (columns / reach[1]) ** 2 <= 1
+    reach = max(1, round(_CLOSED_MM / ((down + along) / 2)))
     closed = np.zeros_like(mask)
     for index in np.flatnonzero(mask.any(axis=(1, 2))):
-        closed[index] = ndimage.binary_fill_holes(ndimage.binary_closing(mask[index], disc))
+        lungs = mask[index] & ~_airways(mask[index], volume, int(index))
+        if not lungs.any():
+            continue
+        rows, columns = ndimage.find_objects(lungs.astype(np.int8))[0]
+        part = np.pad(lungs[rows, columns], reach)
+        whole = ndimage.binary_fill_holes(ndimage.binary_closing(part, iterations=reach))
+        closed[index, rows, columns] = whole[reach:-reach, reach:-reach]
     return closed
+
+
+def _airways(image: Mask, volume: Volume, index: int) -> Mask:
+    """Parts of an image that hold nothing but air, and are no larger than a trachea."""
+    _, down, along = volume.spacing_mm
+    labels, count = ndimage.label(image)
+    parts = np.arange(1, count + 1)
+    areas_mm2 = np.bincount(labels.ravel(), minlength=count + 1)[1:] * down * along
+    means_hu = ndimage.mean(volume.voxels[index], labels, parts)
+    airways = np.flatnonzero((areas_mm2 <= _AIRWAY_MM2_MAX) & (np.asarray(means_hu) <= _AIRWAY_HU_MAX)) + 1
+    return np.isin(labels, airways)
