@@ -91,3 +91,14 @@ WINDOW_LATENCY_MAX_SECONDS = Gauge(
 )
 WINDOW_START = Gauge("radstream_window_start_timestamp_seconds", "Start of the last whole window (Unix time)")
 WINDOW_LENGTH_SECONDS = Gauge("radstream_window_length_seconds", "Length of a window")
+
+# Phases of moves that were decided (imaging.tier.moved); `target` is the store copied to.
+TIER_MOVES = Counter("radstream_tier_moves", "Phases of moves, as they are decided", ["phase", "target"])
+# Objects copied to a store; `result` is created or already_there.
+TIER_COPIES = Counter("radstream_tier_copies", "Objects copied", ["target", "result"])
+# Bytes of the copies created.
+TIER_COPIED_BYTES = Counter("radstream_tier_copied_bytes", "Bytes of copies created", ["target"])
+# Objects deleted from a store after enough copies were verified elsewhere.
+TIER_RELEASED = Counter("radstream_tier_released", "Objects released from a store", ["source"])
+# Studies left where they are, each time they are looked at; `why` is too_large, no_manifest or nothing_to_move.
+TIER_LEFT = Counter("radstream_tier_left", "Studies that cannot be moved", ["why"])
