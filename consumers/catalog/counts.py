@@ -33,6 +33,15 @@ _OPEN = {
         "WHERE NOT EXISTS (SELECT FROM current_revisions r "
         "WHERE r.tenant = s.tenant AND r.study_uid = s.study_uid AND r.instance_count = s.images)"
     ),
+    "moves under way": (
+        "SELECT count(*) FROM study_tiers "
+        "WHERE phase NOT IN ('released', 'abandoned') AND NOT (source IS NULL AND phase = 'verified')"
+    ),
+    # Where a site backs up, it backs up every instance.
+    "studies that tiering has not seen whole": (
+        "SELECT count(*) FROM current_revisions r LEFT JOIN study_tiers t USING (tenant, study_uid) "
+        "WHERE coalesce(t.objects, 0) < r.instance_count AND EXISTS (SELECT FROM tier_moves WHERE why = 'backup')"
+    ),
 }
 
 

@@ -6,10 +6,14 @@ import psycopg
 import pytest
 from msgspec import structs
 
+from consumers.catalog.counts import open_work
+from consumers.catalog.database import snapshot
 from consumers.catalog.rebuild import Rebuild
+from consumers.catalog.study import study
+from consumers.catalog.tiers import page
 from streams.stop import Stop
 from tests.catalogs import catalog_of, checksum_of, ends_of, project, projected, rows
-from tests.event_streams import Hospital, inputs, new_log, partitions_of, write
+from tests.event_streams import TENANT, Hospital, inputs, new_log, partitions_of, write
 from tests.tiering_events import archived, backed_up, grown_cold, hold, read
 
 COPIES = "SELECT store, verified, count(*) FROM current_copies WHERE study_uid = '{}' GROUP BY 1, 2 ORDER BY 1, 2"
@@ -127,3 +131,64 @@ def test_the_checksum_sees_damage(dsn: str, damage: str, differing: list[str]) -
     with psycopg.connect(dsn) as connection:
         connection.execute(damage.encode())
     assert checksum_of(dsn).differing(before) == differing
+
+
+def open_tiering(dsn: str) -> tuple[int, int]:
+    with snapshot(dsn) as cursor:
+        found = open_work(cursor)
+    return found["moves under way"], found["studies that tiering has not seen whole"]
+
+
+def test_what_tiering_has_yet_to_do_is_open_work(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    images, others = hospital.study("P1", "DOE"), hospital.study("P2", "ROE")
+    with catalog_of(dsn, log, hospital) as catalog:
+        planned, copied, verified = backed_up(hospital, images)
+        for events, expected in (
+            ([hospital.revision(images)], (0, 0)),  # a site that keeps no backups
+            ([planned, copied], (1, 0)),
+            ([verified], (0, 0)),
+            ([hospital.revision(others)], (0, 1)),
+            (list(grown_cold(hospital, images))[:4], (1, 1)),
+        ):
+            write(log, events)
+            project(catalog, log)
+            assert open_tiering(dsn) == expected
+
+
+def test_studies_are_listed_by_the_store_that_serves_them_in_pages(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    studies = [hospital.study(f"P{number}", "DOE", series=1, images=2) for number in range(5)]
+    for number, images in enumerate(studies):
+        write(log, backed_up(hospital, images))
+        if number < 3:
+            write(log, grown_cold(hospital, images))
+    held = studies[0][0].instance.study_uid
+    write(log, [hold(hospital, held, "legal"), hold(hospital, held, "other"), read(hospital, held)])
+    write(log, [hold(hospital, held, "other", "released")])
+    projected(dsn, log, hospital)
+    with snapshot(dsn) as cursor:
+        first = page(cursor, TENANT, limit=2, serving="warm")
+        second = page(cursor, TENANT, limit=2, serving="warm", after=first.next)
+        every = page(cursor, TENANT, limit=50)
+    warm = sorted(images[0].instance.study_uid for images in studies[:3])
+    assert [line.study_uid for line in (*first.studies, *second.studies)] == warm
+    assert (len(every.studies), every.next, second.next) == (5, None, None)
+    assert [(one.serving, one.studies, one.objects) for one in every.sums] == [("hot", 2, 4), ("warm", 3, 6)]
+    (line,) = (line for line in every.studies if line.study_uid == held)
+    assert (line.holds, line.phase, line.last_read_at is not None) == (1, "released", True)
+
+
+def test_a_study_says_where_its_originals_are_what_holds_it_and_when_it_was_read(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    images = hospital.study("P1", "DOE")
+    write(log, [*images, *archived(hospital, images)])
+    projected(dsn, log, hospital)
+    with snapshot(dsn) as cursor:
+        found = study(cursor, TENANT, images[0].instance.study_uid)
+    assert found is not None
+    assert found.tier is not None
+    assert (found.tier.serving, found.tier.phase) == ("warm", "released")
+    assert [(one.store, one.copies, one.verified) for one in found.kept] == [("backup", 6, 6), ("warm", 6, 6)]
+    assert [(one.in_force, one.released_by) for one in found.holds] == [(False, "records.office"), (True, None)]
+    assert found.reads.reads == 413
