@@ -69,7 +69,7 @@ class Policy(Section, frozen=True, kw_only=True):
 class Move:
     """What is to be done. A backup leaves no source."""
 
-    why: Literal["backup", "age"]
+    why: Literal["backup", "age", "recall", "other"]
     source: str | None
     target: str
 

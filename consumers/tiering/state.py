@@ -42,8 +42,8 @@ class Asked:
 class Studies:
     """Implements `streams.decisions.State`. By topic: `topic_ids`, `read` (next offset), `ends` (as it was loaded).
 
-    `studies` is by tenant and study. `under_way` holds the last decision of those that move; `left` those that were
-    found to need nothing, with the revision that was looked at; `looks` those to look at next, in this order.
+    `studies` is by tenant and study. `under_way` holds the last decision of those that move; `left` those of which
+    nothing could be decided, with the revision that was looked at and until when; `looks` those to look at next.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Studies:
     looks: OrderedDict[str, None] = field(default_factory=OrderedDict)
     under_way: dict[str, Input[TierMoved]] = field(default_factory=dict)
     revisions: OrderedDict[str, Input[StudyRevision]] = field(default_factory=OrderedDict)
-    left: dict[str, int] = field(default_factory=dict)
+    left: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     _commands: Settling = field(default_factory=Settling)
 
     @property
@@ -75,6 +75,14 @@ class Studies:
     def touch(self, entity: str) -> None:
         """It is to be looked at: something about it has changed, or may have."""
         self.looks[entity] = None
+
+    def leave(self, entity: str, until: datetime) -> None:
+        """Nothing can be decided of it as it is: it is not looked into again before it changes or the time is over."""
+        self.left[entity] = (self.study(entity).revision_offset, until)
+
+    def is_left(self, entity: str, now: datetime) -> bool:
+        revision_offset, until = self.left.get(entity, (-1, now))
+        return now < until and self.study(entity).revision_offset == revision_offset
 
     def remember(self, entity: str, revision: Input[StudyRevision]) -> None:
         self.revisions[entity] = revision

@@ -95,7 +95,9 @@ def decide(study: Study, event: TierMoved, offset: int, revision_topic_id: str) 
     study.listed, study.held = len(event.items), held_by(event.items)
     study.covered = event.covers.get(revision_topic_id, -1)
     incomplete = not study.moving and study.verified_in(event.target) < len(event.items)
-    study.failed = not event.holds and (event.phase == "abandoned" or (event.source is None and incomplete))
+    # Under a hold, a move to another tier ends without a fault; the policy asks for none while it lasts.
+    called_off = event.source is not None and bool(event.holds)
+    study.failed = (event.phase == "abandoned" and not called_off) or (event.source is None and incomplete)
     study.decided_at = event.meta.occurred_at
 
 

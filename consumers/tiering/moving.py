@@ -1,0 +1,215 @@
+"""What tiering does: looks at studies, has phases of moves worked on by threads, and decides what came of them.
+
+A study is looked at when something about it has changed, when a command asks, and every `sweep_s` seconds. One phase of
+a study is under way at a time, and the next begins when its decision was read back. Before a release is begun, the
+holds of the partition are read to their end; one that comes while it is under way ends it between two pieces of work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
+
+import structlog
+from msgspec import structs
+
+from consumers.tiering.config import Settings
+from consumers.tiering.copies import Unwanted
+from consumers.tiering.deciding import decision
+from consumers.tiering.folding import NAME, Folding
+from consumers.tiering.looking import next_work
+from consumers.tiering.phases import Ended, Left, Phases, Task
+from consumers.tiering.policy import AGAIN, Policy
+from consumers.tiering.state import FACTS, HOLDS, MOVED, REVISIONS, Studies
+from streams import metrics
+from streams.generation import of_facts
+from streams.log import LogAway, Producer, TopicPartition
+from streams.objects import StoreAway
+from streams.outbox import Outbox
+from streams.pool import Pool
+from streams.service import Context
+from streams.sizes import DECISION_BYTES_MAX, size_of
+
+# Looked at between two polls: a sweep over many studies does not keep the member from its group.
+LOOKS_MAX = 2000
+
+Report = tuple[Task, Ended | Left | BaseException]
+
+
+class Moving:
+    """Implements `streams.decisions.Acting`. Used from one thread; `Phases` are worked on in others."""
+
+    def __init__(
+        self, context: Context, settings: Settings, policy: Policy, folding: Folding, producer: Producer
+    ) -> None:
+        self._context, self._settings, self._policy = context, settings, policy
+        self._log = structlog.get_logger().bind(step=NAME)
+        self._identity = of_facts(NAME, policy.digest)
+        self._outbox = Outbox(context, producer, NAME, MOVED, REVISIONS)
+        self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._phases = Phases(context.store, folding, policy, settings.threads)
+        self._pool: Pool[Task, Ended | Left] = Pool(
+            "tiering-study", settings.studies_at_once, self._phases, lambda *report: self._reports.put(report)
+        )
+        self._tasks: dict[tuple[int, str], Task] = {}
+        self._states: Mapping[int, Studies] = {}
+        self._holds_end: Mapping[TopicPartition, int] | None = None
+        self._swept_s = float("-inf")
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks) or any(state.looks for state in self._states.values())
+
+    def close(self) -> None:
+        for task in self._tasks.values():
+            task.unwanted.set()
+        self._pool.close()
+        self._phases.close()
+
+    def hold(self, part: str, error: Exception) -> None:
+        self._outbox.hold(part, error)
+
+    def collect(self) -> None:
+        for entity in self._outbox.collect():
+            for state in self._states.values():
+                if entity in state.studies:
+                    state.touch(entity)
+
+    def decide(self, states: Mapping[int, Studies]) -> None:
+        """Raises Stop, LogRefused, UnknownSchema, and whatever nobody planned for in a thread."""
+        self._states, self._holds_end = states, None
+        self._call_off()
+        self._take_reports()
+        metrics.ENTITIES_WAITING.labels(NAME).set(sum(len(state.looks) for state in states.values()))
+        if self._outbox.is_held:
+            return
+        self._sweep()
+        try:
+            for state in states.values():
+                self._look_around(state)
+        except LogAway as error:
+            self.hold("log", error)
+
+    # Threads.
+
+    def _call_off(self) -> None:
+        """Work on a study that somebody else has by now is not wanted, nor is a release under a hold."""
+        for task in self._tasks.values():
+            gone = self._states.get(task.state.number) is not task.state
+            if gone or (task.work == "release" and task.state.study(task.entity).holds):
+                task.unwanted.set()
+
+    def _take_reports(self) -> None:
+        while True:
+            try:
+                task, result = self._reports.get_nowait()
+            except Empty:
+                return
+            del self._tasks[id(task.state), task.entity]
+            task.state.working.discard(task.entity)
+            if self._states.get(task.state.number) is task.state:
+                task.state.touch(task.entity)
+                self._take(task, result)
+
+    def _take(self, task: Task, result: Ended | Left | BaseException) -> None:
+        match result:
+            case Ended() if task.state.study(task.entity).seq == task.study.seq:
+                self._decide(task, result)
+                self._outbox.goes_on()
+            case Left(why):
+                self._leave(task, why)
+            case StoreAway():
+                self.hold("store", result)
+            case LogAway():
+                self.hold("log", result)
+            case BaseException() if not isinstance(result, Unwanted):
+                raise result
+
+    def _decide(self, task: Task, ended: Ended) -> None:
+        now = self._context.clock.now()
+        event = decision(task, ended, self._identity, now)
+        message = self._outbox.encoded(event, ended.last.record.headers if ended.last else ())
+        if size_of(message) > DECISION_BYTES_MAX:
+            self._leave(task, "too_large")
+            return
+        self._outbox.send(task.state.number, task.entity, task.state, message)
+        metrics.TIER_MOVES.labels(event.phase, event.target).inc()
+        self._log.info(
+            "phase_decided",
+            decision=event.meta.event_id,
+            phase=event.phase,
+            why=event.why,
+            source=event.source,
+            target=event.target,
+            instances=len(event.items),
+        )
+
+    def _leave(self, task: Task, why: str) -> None:
+        task.state.leave(task.entity, self._context.clock.now() + AGAIN)
+        metrics.TIER_LEFT.labels(why).inc()
+        self._log.warning("study_left", why=why, instances=task.study.instances)
+
+    # Looking.
+
+    def _sweep(self) -> None:
+        now_s = self._context.clock.monotonic()
+        if now_s - self._swept_s >= self._settings.sweep_s:
+            self._swept_s = now_s
+            for state in self._states.values():
+                for entity in state.studies:
+                    state.touch(entity)
+
+    def _look_around(self, state: Studies) -> None:
+        """Raises LogAway."""
+        if not state.has_read(state.ends):
+            return  # What was said before the state was loaded counts: a hold, a read.
+        self._open_command(state)
+        for _ in range(min(LOOKS_MAX, len(state.looks))):
+            if len(self._tasks) >= self._settings.studies_at_once:
+                return
+            entity, _ = state.looks.popitem(last=False)
+            if entity not in state.in_flight and entity not in state.working:
+                self._look(state, entity)
+
+    def _open_command(self, state: Studies) -> None:
+        """A command is about everything that was written before it was read."""
+        if not state.asked or state.asked[0].open is not None:
+            return
+        if state.asked[0].ends is None:
+            names = [TopicPartition(topic, state.number) for topic in (*FACTS, MOVED)]
+            bounds = self._context.log.bounds(names)
+            state.asked[0].ends = {name.topic: end for name, (_, end) in bounds.items()}
+        if state.has_read(state.asked[0].ends):
+            state.open_command()
+
+    def _look(self, state: Studies, entity: str) -> None:
+        """Begins what is to be done next, if anything is. Raises LogAway."""
+        found = next_work(self._policy, state, entity, self._context.clock.now())
+        if found is None:
+            state.settle(entity)
+            return
+        work, plan = found
+        if work == "release" and not self._has_read_holds(state):
+            state.touch(entity)
+            return
+        task = Task(
+            state=state,
+            entity=entity,
+            study=structs.replace(state.study(entity)),
+            work=work,
+            plan=plan,
+            last=state.under_way.get(entity),
+            revision=state.revisions.get(entity),
+            unwanted=threading.Event(),
+        )
+        state.working.add(entity)
+        self._tasks[id(state), entity] = task
+        self._pool.submit(task)
+
+    def _has_read_holds(self, state: Studies) -> bool:
+        """Whether every hold that was placed before this look is in the state. Raises LogAway."""
+        if self._holds_end is None:
+            names = [TopicPartition(HOLDS, number) for number in self._states]
+            self._holds_end = {name: end for name, (_, end) in self._context.log.bounds(names).items()}
+        return state.has_read({HOLDS: self._holds_end[TopicPartition(HOLDS, state.number)]})
