@@ -23,8 +23,8 @@ SEEN_MAX = 200_000
 class ResultReader:
     """Each round reads what is new. Of records with one `ce_id` the first counts.
 
-    `since` is compared with the event's own time; `study` is a StudyInstanceUID of `tenant`, of which only its
-    partition is read. `skipped` is told of each record that is left out.
+    Only events of `tenant` are given. `since` is compared with the event's own time; of `study`, a StudyInstanceUID,
+    only its partition is read. `skipped` is told of each record that is left out.
     """
 
     log: Log
@@ -89,4 +89,8 @@ class ResultReader:
             del self._seen[next(iter(self._seen))]
 
     def _wanted(self, event: InferenceResult | ReviewEvent) -> bool:
-        return (self.since is None or event.meta.occurred_at >= self.since) and self.study in (None, event.study_uid)
+        return (
+            event.meta.tenant == self.tenant
+            and self.study in (None, event.study_uid)
+            and (self.since is None or event.meta.occurred_at >= self.since)
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,11 +23,12 @@ class RunningStack(Stack):
 
 
 @contextmanager
-def started(brokers: int | None = None) -> Iterator[RunningStack]:
-    """A stack of its own in an empty home; taken down and removed afterwards, also where it did not start."""
+def started(brokers: int | None = None, parts: Collection[str] = ()) -> Iterator[RunningStack]:
+    """A stack of its own, or some parts of one, in an empty home; taken down and removed afterwards, also where it
+    did not start."""
     stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
     try:
-        stack.up(brokers=brokers)
+        stack.up(parts, brokers=brokers)
         yield stack
     finally:
         stack.down()
