@@ -7,7 +7,7 @@ table is read by key. Its `on_window_close` is not used: it passes over every pa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ APP = "windows"  # also the consumer group
 CHANGELOG = "imaging.window.changelog"
 WINDOW_S = 10
 # A record may come a little after its window has ended.
-GRACE_S = 2
+GRACE_S = 3
+_WAIT_S = 1.0
 _EXPIRES_S = 120
 # RocksDB's own are for servers that do nothing else: 2 GiB of cache for each partition.
 _ROCKSDB = {"driver": "rocksdict", "block_cache_size": 1 << 20, "write_buffer_size": 1 << 20, "ttl": 3600}
@@ -47,16 +48,22 @@ class Windows:
             table_cleanup_interval=10.0,
         )
         topics = load_topics()
-        names = [
-            name
-            for entry, topic in topics.topics.items()
-            if topic.kind == "instance"
-            for name in topics.physical(entry)
-        ]
         self._receipts = Receipts()
-        self._table: Any = self.app.Table("counts", default=list, partitions=partitions, options=dict(_ROCKSDB))
+        changelog = self._changelog(partitions)
+        self._table: Any = self.app.Table(
+            "counts", default=list, partitions=partitions, changelog_topic=changelog, options=dict(_ROCKSDB)
+        )
         self._windows = self._table.tumbling(WINDOW_S, expires=_EXPIRES_S)
-        self._table.changelog_topic = self.app.topic(
+        # tumbling() forgets it, and would take a topic with a name of Faust's own.
+        self._table.changelog_topic = changelog
+        self._keys: dict[str, float] = {}
+        self._table.on_recover(self._recall)
+        for entry, topic in topics.topics.items():
+            if topic.kind == "instance":
+                self._read(entry, topics.physical(entry))
+
+    def _changelog(self, partitions: int) -> Any:
+        return self.app.topic(
             CHANGELOG,
             partitions=partitions,
             key_serializer="json",
@@ -65,10 +72,11 @@ class Windows:
             acks=False,
             allow_empty=True,
         )
-        self._keys: dict[str, float] = {}
-        source = self.app.topic(*names, key_type=bytes, value_type=bytes, allow_empty=True)
-        self.app.agent(source, name="count")(self._count)
-        self._table.on_recover(self._recall)
+
+    def _read(self, entry: str, names: Sequence[str]) -> None:
+        """An agent of its own for each logical topic: one may wait a moment for what another is about to read."""
+        source = self.app.topic(*names, key_serializer="raw", value_serializer="raw", allow_empty=True)
+        self.app.agent(source, name=f"count.{entry}")(self._count)
 
     async def _recall(self) -> None:
         """A restart within a window goes on with what was counted."""
@@ -76,15 +84,16 @@ class Windows:
 
     async def _count(self, stream: Any) -> None:
         async for event in stream.events():
-            self._take(event.message)
+            await self._take(event.message)
 
-    def _take(self, message: Any) -> None:
+    async def _take(self, message: Any) -> None:
         """Counts one record, in the window of its timestamp. Called while Faust has it as the current event."""
         try:
             event = decode(_record(message))
         except (Undecodable, UnknownSchema):
             return
-        receipt = self._receipts.of(event)
+        # By the record's own age: whoever is behind never waits.
+        receipt = await self._receipts.awaited(event, message.timestamp + _WAIT_S)
         latency_s = None if receipt is None else message.timestamp - receipt.at.timestamp()
         topic = load_topics().logical(message.topic)
         key = Key(message.partition, topic, event.meta.lane, modality_of(event, receipt)).text()

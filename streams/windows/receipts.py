@@ -6,6 +6,8 @@ event id. What is not known (a restart, an event far behind) is counted without 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import OrderedDict
 from datetime import datetime
 from typing import NamedTuple
@@ -15,6 +17,7 @@ from streams.lagging.sampling import UNKNOWN, term
 
 # About 15 MB; at 100 images a second, ten minutes of three events each.
 KEPT = 100_000
+_POLL_S = 0.05
 
 
 class Receipt(NamedTuple):
@@ -26,6 +29,15 @@ class Receipts:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._of: OrderedDict[str, Receipt] = OrderedDict()
+
+    async def awaited(self, event: Event, until_s: float) -> Receipt | None:
+        """As `of`, waiting for an input that another agent is about to read, until a moment (Unix time).
+
+        Topics are fetched side by side, so a result can be read a little before what it was made of.
+        """
+        while (receipt := self.of(event)) is None and time.time() < until_s:
+            await asyncio.sleep(_POLL_S)
+        return receipt
 
     def of(self, event: Event) -> Receipt | None:
         """The receipt of the event's instance; of several inputs, of the one that came last."""
