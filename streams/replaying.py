@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import structlog
 
 from streams.backoff import Backoff
 from streams.generation import StepIdentity
@@ -39,8 +40,9 @@ _BATCHES = 4
 _LINGER_MS = 25
 _CLOSE_S = 10.0
 _AGAIN = Backoff(0.25, 10.0)
-_SUBJECT_TRIES = 3
+_SUBJECT_TRIES = 2
 
+Settled = Emit | Dead | Halt
 Told = Callable[[int, int], None]
 """Told how many records of the replay are done, by whomever, and how many of them this process left behind."""
 Bury = Callable[[Record, str], None]
@@ -94,9 +96,11 @@ class Replaying:
                     try:
                         if self._as_member(pool, producer):
                             return True
-                    except (LogAway, Fenced):
+                    except (LogAway, Fenced) as error:
                         tries += 1
-                        self._context.stopping.wait(_AGAIN.delay_s(tries))
+                        wait_s = _AGAIN.delay_s(tries)
+                        structlog.get_logger().warning("waiting", part="log", reason=str(error), again_s=wait_s)
+                        self._context.stopping.wait(wait_s)
         finally:
             producer.close(_CLOSE_S)
         return False
@@ -167,12 +171,13 @@ class Replaying:
             reached[name] = record.offset + 1
             if self._key is None or record.key == self._key:
                 inside.append(record)
-        size = self._settings.batch_max
-        chunks = [inside[start : start + size] for start in range(0, len(inside), size)]
-        results = [result for chunk in pool.map(self._worker, chunks) for result in chunk]
-        sent = []
-        for record, result in zip(inside, results, strict=True):
-            sent += [producer.send(self._marked(one)) for one in self._written(consumer, record, result)]
+        if (results := self._settled(consumer, inside, pool)) is None:
+            return
+        sent = [
+            producer.send(self._marked(message))
+            for record, result in zip(inside, results, strict=True)
+            for message in self._written(record, result)
+        ]
         for future in sent:
             future.result()
         if reached:
@@ -180,21 +185,29 @@ class Replaying:
             self._done.update(reached)
             self._told(self._count(), self.left_behind)
 
+    def _settled(self, consumer: Consumer, records: Sequence[Record], pool: ThreadPoolExecutor) -> list[Settled] | None:
+        """What became of each record, once nothing waits any more; None where it was told to stop before."""
+        results, tries = self._worked(records, pool), 0
+        while waiting := [index for index, result in enumerate(results) if isinstance(result, Wait)]:
+            tries += 1
+            self._stay(consumer, _AGAIN.delay_s(tries))
+            if self._context.stopping.is_set():
+                return None
+            again = self._worked([records[index] for index in waiting], pool)
+            for index, result in zip(waiting, again, strict=True):
+                results[index] = _given_up(result, tries)
+        return [result for result in results if not isinstance(result, Wait)]
+
+    def _worked(self, records: Sequence[Record], pool: ThreadPoolExecutor) -> list[Result]:
+        size = self._settings.batch_max
+        chunks = [records[start : start + size] for start in range(0, len(records), size)]
+        return [result for chunk in pool.map(self._worker, chunks) for result in chunk]
+
     def _marked(self, message: Message) -> Message:
         return replace(message, topic=TOPIC, headers=(*message.headers, *self._marks))
 
-    def _written(self, consumer: Consumer, record: Record, result: Result) -> tuple[Message, ...]:
-        """What is to be written of a record, once it is settled. Raises Stop."""
-        tries = 0
-        while isinstance(result, Wait):
-            tries += 1
-            if self._context.stopping.is_set():
-                raise LogAway("told to stop while a record waited")
-            if result.scope == "subject" and tries >= _SUBJECT_TRIES:
-                result = Dead(f"no success in {tries} tries: {result.reason}", result.given_up)
-                break
-            self._stay(consumer, _AGAIN.delay_s(tries))
-            (result,) = self._worker([record])
+    def _written(self, record: Record, result: Settled) -> tuple[Message, ...]:
+        """What is to be written of a record. Raises Stop."""
         match result:
             case Emit(messages):
                 return messages
@@ -222,6 +235,13 @@ class Replaying:
             for record in consumer.poll(1, min(left_s, _POLL_S)):
                 consumer.seek(TopicPartition(record.topic, record.partition), record.offset)
         consumer.resume([name for name, end in self._ends.items() if self._done[name] < end])
+
+
+def _given_up(result: Result, tries: int) -> Result:
+    """A subject is waited for a few times only: nobody parks it."""
+    if isinstance(result, Wait) and result.scope == "subject" and tries >= _SUBJECT_TRIES:
+        return Dead(f"no success in {tries + 1} tries: {result.reason}", result.given_up)
+    return result
 
 
 def _said(record: Record) -> str:
