@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from consumers.ai import repository
-from consumers.ai.deployments import MODELS
+from consumers.ai.entries import MODELS
 from consumers.ai.repository import Model
 from radstream.errors import Failure
 from radstream.options import json_option

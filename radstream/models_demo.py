@@ -34,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 class Effort:
     """How much is trained and tested. `nodules` are those of each phantom that is learned from."""
 
-    steps: int = 600
+    steps: int = 700
     phantoms: int = 8
     held_out: int = 6
     nodules: int = 12
@@ -143,6 +143,6 @@ def _toml(card: Card) -> str:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, list) and any(isinstance(one, str) for one in value):
+    if isinstance(value, list | tuple) and any(isinstance(one, str) for one in value):
         return "[\n" + "".join(f"    {json.dumps(one, ensure_ascii=False)},\n" for one in value) + "]"
     return json.dumps(value, ensure_ascii=False)

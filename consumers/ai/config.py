@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from consumers.ai.backends.settings import Backends
-from consumers.ai.deployments import FILE, MODELS
+from consumers.ai.entries import FILE, MODELS
 from streams.config import Section, Service
 from streams.runner_settings import RunnerSettings
 

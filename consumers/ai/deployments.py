@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -14,26 +12,14 @@ from consumers.ai import emphysema, nodules, repository
 from consumers.ai.analysis import Analysis
 from consumers.ai.backends.backend import Backend
 from consumers.ai.backends.settings import Backends
+from consumers.ai.entries import FILE, MODELS, ON, Deployment, entries
 from consumers.ai.repository import Model
-from consumers.ai.selection import Selection
 from streams.config import ConfigError, Section
 from streams.events import ModelRef
 
-MODELS = Path(__file__).with_name("models")
-FILE = MODELS / "deployments.toml"
-ON = Literal["onnxruntime", "triton", "torch", "code"]
+__all__ = ["FILE", "MODELS", "deployments"]
 
 S = TypeVar("S", bound=Section)
-
-
-class Deployment(Section, frozen=True, kw_only=True):
-    """One entry. `settings` are the analysis's own."""
-
-    model: str
-    version: str
-    backend: ON
-    selection: Selection
-    settings: Mapping[str, Any] = {}
 
 
 def deployments(models: Path, file: Path, backends: Backends) -> tuple[Analysis, ...]:
@@ -47,20 +33,6 @@ def deployments(models: Path, file: Path, backends: Backends) -> tuple[Analysis,
         for name, one in entries(file).items()
         if one.backend != "triton" or backends.triton
     )
-
-
-def entries(file: Path) -> dict[str, Deployment]:
-    """The entries of a file by their names. Raises ConfigError."""
-    try:
-        found = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), dict[str, Deployment])
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror}); give [ai] deployments another file") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"{file}: not a list of deployments: {error}") from None
-    for name, one in found.items():
-        if one.selection.unit == "instance" and one.selection.images_min != 1:
-            raise ConfigError(f"{file}: [{name}] is for single instances, so its images_min is 1")
-    return found
 
 
 def _analysis(models: Path, file: Path, name: str, one: Deployment, backends: Backends) -> Analysis:

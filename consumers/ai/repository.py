@@ -22,6 +22,8 @@ import msgspec
 from streams.config import ConfigError, Section
 
 CARD, NETWORK = "card.toml", "model.onnx"
+# Of the configuration of a model on a Triton server: with it, the server says whose weights it runs.
+DIGEST = "radstream-digest-{version}"
 _NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*\Z")
 
 

@@ -20,7 +20,7 @@ CROP, BATCH, RATE_MAX = 96, 16, 6e-3
 # or an edge.
 NODULES, MISTAKES = 0.35, 0.45
 # When its mistakes are looked for, as parts of the whole.
-LOOK_AT = (0.35, 0.7)
+LOOK_AT = (0.3, 0.5, 0.75)
 # On the network's scale: soft tissue, and what is around it, in squares of so many pixels.
 _TISSUE, _AROUND, _AROUND_PX = 0.5, 0.55, 15
 THREADS = 2

@@ -20,6 +20,7 @@ from infra.local.tools import cache
 # Beside the usual ones, where other servers are.
 BROKER, CONTROLLER = 19092, 19093
 SERVERS = {"registry": 18081, "registry-management": 18082, "store": 17070, "postgres": 15432, "router": 11112}
+TRITON = {"triton-http": 18000, "triton-grpc": 18001, "triton-metrics": 18002}
 HTTP = {
     "router-http": 9101,
     "validate-http": 9102,
@@ -42,7 +43,7 @@ def found(home: Path, brokers: int | None) -> None:
             f"{home} was made with {known.brokers} broker(s), which stays; for {brokers} give another folder "
             f"in {homes.ENVIRONMENT}, or start anew: radstream down --wipe"
         )
-    elif missing := {name: port for name, port in {**SERVERS, **HTTP}.items() if name not in known.ports}:
+    elif missing := {name: port for name, port in {**SERVERS, **TRITON, **HTTP}.items() if name not in known.ports}:
         _add_ports(home, known, missing)
 
 
@@ -55,7 +56,7 @@ def _add_ports(home: Path, known: State, missing: Mapping[str, int]) -> None:
 def _make(home: Path, brokers: int) -> None:
     if brokers not in BROKERS:
         raise StackError(f"--brokers {brokers}: one or three")
-    preferred = {**SERVERS, **HTTP}
+    preferred = {**SERVERS, **TRITON, **HTTP}
     for number, name in enumerate(kafka.names(brokers)):
         preferred |= {name: BROKER + 2 * number, f"{name}-controller": CONTROLLER + 2 * number}
     # Other homes wait until this one's ports are written down.

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local import ports
-from infra.local.parts import database, kafka, registry
+from infra.local.parts import database, kafka, registry, triton
 from infra.local.parts.part import Site
 from infra.local.parts.services import MODULES
 from infra.local.parts.store import BUCKETS
 from infra.local.state import write_private
+from infra.local.tools import triton as triton_tool
 from streams import config
 
 SCHEMA_IDS = "schema_ids.json"
@@ -52,6 +53,8 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     services["catalog"]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
     if "windows" in services:
         services["windows"]["folder"] = str(site.data("windows"))
+    if "ai" in services and triton_tool.is_usable():
+        services["ai"]["backends"] = {"triton": triton.address(state.ports["triton-grpc"])}
     return {
         "site": {"tenant": "local", "site": "local"},
         "kafka": {

@@ -21,8 +21,10 @@ from infra.local.parts.part import Part, Site
 from infra.local.parts.registry import Registry
 from infra.local.parts.services import MODULES, Service
 from infra.local.parts.store import Store
+from infra.local.parts.triton import Triton
 from infra.local.process import Running
 from infra.local.state import State
+from infra.local.tools import triton
 
 POLL_S = 0.1
 SAY_AGAIN_S = 10.0
@@ -134,7 +136,7 @@ class Stack:
         site = self._site()
         brokers = (Broker(site, number) for number in range(1, site.state.brokers + 1))
         return (
-            (*brokers, Registry(site), Store(site), Database(site)),
+            (*brokers, Registry(site), Store(site), Database(site), *((Triton(site),) if triton.is_usable() else ())),
             tuple(Service(site, name) for name in MODULES),
         )
 

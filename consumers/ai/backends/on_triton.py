@@ -8,12 +8,10 @@ from tritonclient.utils import InferenceServerException
 from consumers.ai.backends.backend import checked
 from consumers.ai.backends.shared import NotShared, Regions
 from consumers.ai.failures import ModelAway, ModelFailed, ModelSlow, OutOfMemory, WrongShape
-from consumers.ai.repository import Model
+from consumers.ai.repository import DIGEST, Model
 from consumers.ai.sampling import Floats
 from streams.config import ConfigError
 
-# Of the server's model configuration: with it, the server says whose weights it runs.
-DIGEST = "radstream-digest-{version}"
 # gRPC would wait up to two minutes before it looks again for a server that was away.
 _CHANNEL = [
     ("grpc.max_reconnect_backoff_ms", 2000),

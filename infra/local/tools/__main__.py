@@ -9,7 +9,7 @@ import shutil
 import sys
 
 from infra.local.errors import StackError
-from infra.local.tools import checkers, debian, gateway, java, postgres, wheels
+from infra.local.tools import checkers, debian, gateway, java, postgres, triton, wheels
 
 CHECKERS = {"demo": ("dciodvfy",), "test": ("dciodvfy", "promtool")}
 
@@ -23,6 +23,7 @@ def main(goal: str) -> None:
         if not gateway.is_built() and gateway.go() is None:
             wheels.install("go", "Go 1.25 or newer builds the object store and this machine has none", _say)
         gateway.versitygw(_say)
+        triton.ensure(_say)
         for program in CHECKERS[goal]:
             checkers.ensure(program, _say)
         if goal == "test":
