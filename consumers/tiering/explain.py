@@ -19,6 +19,9 @@ REVISIONS, MOVED = SUBJECTS[StudyRevision], SUBJECTS[TierMoved]
 FACTS = (REVISIONS, SUBJECTS[AccessRead], SUBJECTS[HoldCommand])
 
 
+Wants = Literal["backup", "age", "recall", "other", "stay", "moving"]
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """One study, for people. `wants` is the next move, or `stay`; `moving` while one is under way.
 
@@ -41,7 +44,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None
     serving: str
     copies: tuple[Held, ...]
-    wants: Literal["backup", "age", "stay", "moving"]
+    wants: Wants
     source: str | None
     target: str | None
     due_at: datetime | None
@@ -52,7 +55,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def explain(tenant: str, study_uid: str, study: Study, policy: Policy, now: datetime) -> Explanation:
     """`now` is the time that the policy is asked about."""
     next_step = target(policy, study, now, retry=not study.failed or now >= again_at(study))
-    wants: Literal["backup", "age", "stay", "moving"] = "stay"
+    wants: Wants = "stay"
     source = goal = due_at = None
     if study.moving:
         wants, source, goal = "moving", study.source, study.target
