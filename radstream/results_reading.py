@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -40,11 +40,14 @@ class ResultReader:
 
         Raises LogAway, LogRefused, OffsetOutOfRange and Stop; the next round then reads the same again.
         """
-        names = [name for topic in TOPICS for name in self._partitions(topic)]
-        ends = dict(self._next)
+        counts = self.log.partitions_of(TOPICS)
+        names = [name for topic in TOPICS for name in self._partitions(topic, counts[topic])]
+        bounds = self.log.bounds(names)
+        starts = self._next or self._begin(bounds)
+        ends: dict[TopicPartition, int] = {}
         records: list[Record] = []
-        for name, (first, end) in self.log.bounds(names).items():
-            start = self._next.get(name, first)
+        for name, (_, end) in bounds.items():
+            start = starts[name]
             if end < start:
                 raise OffsetOutOfRange(f"{name.topic}/{name.partition} ends before {start}: the log was made anew")
             if end > start:
@@ -54,11 +57,16 @@ class ResultReader:
         self._next = ends
         return [event for record in records if (event := self._event(record)) is not None and self._wanted(event)]
 
-    def _partitions(self, topic: str) -> list[TopicPartition]:
-        count = self.log.partitions(topic)
+    def _partitions(self, topic: str, count: int) -> list[TopicPartition]:
         if self.study is None:
             return [TopicPartition(topic, number) for number in range(count)]
         return [TopicPartition(topic, murmur2(partition_key(self.tenant, self.study), count))]
+
+    def _begin(self, bounds: Mapping[TopicPartition, tuple[int, int]]) -> Mapping[TopicPartition, int]:
+        if self.since is None:
+            return {name: first for name, (first, _) in bounds.items()}
+        # An event happens before its record is written, so none of that time stands before these offsets.
+        return self.log.since(list(bounds), int(self.since.timestamp() * 1000))
 
     def _event(self, record: Record) -> InferenceResult | ReviewEvent | None:
         place = f"{record.topic}/{record.partition} offset {record.offset}"
