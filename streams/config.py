@@ -43,12 +43,15 @@ class Registry(Section, frozen=True, kw_only=True):
 
 
 class Store(Section, frozen=True, kw_only=True):
-    """An S3-compatible endpoint. `buckets` maps a store's name (hot, warm, cold, backup) to a bucket."""
+    """An S3-compatible endpoint. `buckets` maps a store's name (hot, warm, cold, backup) to a bucket.
+
+    Without keys, those of the role that the machine or the task has (AWS), which are new every few hours.
+    """
 
     endpoint: str
-    access_key: str
-    secret_key: str
     buckets: dict[str, str]
+    access_key: str = ""
+    secret_key: str = ""
     region: str = "us-east-1"
 
     def __repr__(self) -> str:

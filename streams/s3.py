@@ -17,7 +17,7 @@ import obstore
 import obstore.store
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from streams import s3_control
+from streams import s3_control, s3_keys
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
 from streams.objects import Absent, Damaged, Listed, StoreAway
@@ -165,8 +165,8 @@ def _open(config: Store, bucket: str) -> obstore.store.S3Store:
         bucket,
         endpoint=config.endpoint,
         region=config.region,
-        access_key_id=config.access_key,
-        secret_access_key=config.secret_key,
+        config=s3_keys.of_configuration(config),
+        credential_provider=s3_keys.of_role(config),
         virtual_hosted_style_request=False,
         checksum_algorithm="SHA256",
         client_options={

@@ -42,8 +42,9 @@ def client(config: Store) -> S3Client:
     return boto3.session.Session().client(
         "s3",
         endpoint_url=config.endpoint,
-        aws_access_key_id=config.access_key,
-        aws_secret_access_key=config.secret_key,
+        # None: the role's.
+        aws_access_key_id=config.access_key or None,
+        aws_secret_access_key=config.secret_key or None,
         region_name=config.region,
         config=Tuning(
             connect_timeout=CONNECT_TIMEOUT_S,
