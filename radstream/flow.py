@@ -12,7 +12,7 @@ from schemas import load_topics
 from streams.log import Log, LogAway, TopicPartition
 
 # In the order of the way: when one is at zero, the next can only still get what is written already.
-GROUPS = ("validate", "derive", "revisions", "catalog")
+GROUPS = ("validate", "derive", "revisions", "tiering", "catalog")
 POLL_S = 0.25
 
 RECEIVED, VALIDATED, QUARANTINED, DERIVED = (

@@ -63,8 +63,11 @@ class Folding:
         for record in log.read(output, state.position, bounds[output][1]):
             self.fold(state, record)
         self._covered[number] = _folded(state)
-        for entity in state.studies:
-            state.touch(entity)
+        for entity, study in state.studies.items():
+            if study.moving or not study.is_listed:
+                state.expect(entity)
+            else:
+                state.touch(entity)
         return state
 
     def _kept(self, number: int, topic_ids: Mapping[str, str], end: int) -> Studies:
@@ -102,6 +105,7 @@ class Folding:
         state.read[record.topic] = record.offset + 1
         if isinstance(event, StudyRevision) and state.study(entity).revision_offset == record.offset:
             state.remember(entity, Input(event, record))
+            state.expect(entity)
         state.touch(entity)
 
     def fold(self, state: Studies, record: Record) -> bool:

@@ -44,6 +44,8 @@ class Studies:
 
     `studies` is by tenant and study. `under_way` holds the last decision of those that move; `left` those of which
     nothing could be decided, with the revision that was looked at and until when; `looks` those to look at next.
+    `unsettled` are those whose new revision has not led to all that it was to lead to, with its offset: the group's
+    commit stays before it, so that lag says how far tiering is. What is read after a restart does not depend on it.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Studies:
     looks: OrderedDict[str, None] = field(default_factory=OrderedDict)
     under_way: dict[str, Input[TierMoved]] = field(default_factory=dict)
     revisions: OrderedDict[str, Input[StudyRevision]] = field(default_factory=OrderedDict)
+    unsettled: dict[str, int] = field(default_factory=dict)
     left: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     _commands: Settling = field(default_factory=Settling)
 
@@ -75,6 +78,11 @@ class Studies:
     def touch(self, entity: str) -> None:
         """It is to be looked at: something about it has changed, or may have."""
         self.looks[entity] = None
+
+    def expect(self, entity: str) -> None:
+        """A new revision is to lead to something, or a move is under way."""
+        self.unsettled.setdefault(entity, self.study(entity).revision_offset)
+        self.touch(entity)
 
     def leave(self, entity: str, until: datetime) -> None:
         """Nothing can be decided of it as it is: it is not looked into again before it changes or the time is over."""
@@ -115,6 +123,7 @@ class Studies:
 
     def settle(self, entity: str) -> None:
         """Nothing is to be done for a study, neither by the clock nor by the command."""
+        self.unsettled.pop(entity, None)
         if self.asked and self.asked[0].open is not None:
             self.asked[0].open.discard(entity)
             self._settle_commands()
@@ -137,6 +146,9 @@ class Studies:
 
     def committable(self) -> dict[TopicPartition, int]:
         ends = {TopicPartition(topic, self.number): offset for topic, offset in self.read.items()}
+        if self.unsettled:
+            revisions = TopicPartition(REVISIONS, self.number)
+            ends[revisions] = min(ends[revisions], *self.unsettled.values())
         if (command := self._commands.committable) is not None:
             ends[TopicPartition(COMMANDS, self.number)] = command
         return ends

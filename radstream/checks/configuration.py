@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from consumers.catalog.config import Settings as CatalogSettings
 from consumers.derive.config import Settings as DeriveSettings
+from consumers.tiering.config import Settings as TieringSettings
 from consumers.validate.config import Settings as ValidateSettings
 from producers.dicom_router.config import Settings as RouterSettings
 from radstream.checks.check import Check, broken, well
@@ -20,6 +21,7 @@ SERVICES: dict[str, type[Service]] = {
     "validate": ValidateSettings,
     "derive": DeriveSettings,
     "revisions": RevisionsSettings,
+    "tiering": TieringSettings,
     "catalog": CatalogSettings,
 }
 SECTIONS: dict[str, type[Section]] = {

@@ -38,6 +38,8 @@ http_port = 3
 http_port = 4
 [revisions]
 http_port = 5
+[tiering]
+http_port = 7
 [catalog]
 http_port = 6
 dsn = "postgresql://127.0.0.1:1/x"

@@ -18,6 +18,7 @@ MODULES = {
     "validate": "consumers.validate",
     "derive": "consumers.derive",
     "revisions": "streams.revisions",
+    "tiering": "consumers.tiering",
     "catalog": "consumers.catalog",
     "lag": "streams.lagging",
     **({"windows": "streams.windows"} if find_spec("faust") else {}),
