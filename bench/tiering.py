@@ -80,19 +80,25 @@ def measure(config: Config, roots: Mapping[str, int], objects: int, told: Told) 
     began = datetime.now(UTC)
     uids, sizes = _sent(config, objects, told)
     _backed_up(config, uids, objects, told)
-    moves, at = [], began
-    for source, target in pairwise(tiers):
-        at = began + timedelta(days=(source.days or 0) + 1)
-        moves.append(_moved(config, roots, uids, at, f"{source.name} to {target.name}", sum(sizes), told))
-    count = min(objects, BARE_OBJECTS_MAX)
-    bare = _bare(config, roots, [tier.name for tier in tiers], sizes[:count], settings.threads, told)
+    threads = settings.threads
+    moves, bare = [], []
+    with ThreadPoolExecutor(threads) as pool:
+        loop = BareLoop(config, roots, pool, tiers[0].name, sizes[: min(objects, BARE_OBJECTS_MAX)])
+        for source, target in pairwise(tiers):
+            name = f"{source.name} to {target.name}"
+            at = began + timedelta(days=(source.days or 0) + 1)
+            moves.append(_moved(config, roots, uids, at, name, sum(sizes), told))
+            # Right after, so that both meet the machine as it is at that time.
+            told(f"{name}, bare loop", 0)
+            bare.append(loop.leg(name, target.name))
+        loop.clean_up()
     return Report(
         at=began,
         machine=machine(config.path.parent),
         objects=objects,
         studies=len(uids),
         bytes=sum(sizes),
-        threads=settings.threads,
+        threads=threads,
         moves=moves,
         bare=bare,
         ratio={one.name: round(one.objects_per_s / by.objects_per_s, 3) for one, by in zip(moves, bare, strict=True)},
@@ -167,36 +173,35 @@ def _leg(name: str, objects: int, size: int, seconds: float, meter: Meter) -> Le
     )
 
 
-def _bare(
-    config: Config, roots: Mapping[str, int], stores: Sequence[str], sizes: Sequence[int], threads: int, told: Told
-) -> list[Leg]:
-    store = S3Store(config.section("store", Store))
-    tenant, run = config.section("site", Site).tenant, uuid.uuid4().hex
-    legs = []
-    with ThreadPoolExecutor(threads) as pool:
-        held = list(
-            pool.map(
-                lambda one: _put(store, tenant, stores[0], f"{tenant}/bench/{run}/{one[0]}", one[1]), enumerate(sizes)
-            )
-        )
-        for source, target in pairwise(stores):
-            told(f"bare loop, {source} to {target}", 0)
-            meter, started_s = Meter({**roots, SELF: os.getpid()}), time.monotonic()
-            with meter.running():
-                held = list(pool.map(lambda ref, to=target: _carry(store, ref, to), held))
-                seconds = time.monotonic() - started_s
-            legs.append(_leg(f"{source} to {target}", len(held), sum(sizes), seconds, meter))
-        list(pool.map(store.delete, held))
-    return legs
+class BareLoop:
+    """Objects of its own under a key of this run, in the stores that tiering uses."""
 
+    def __init__(
+        self, config: Config, roots: Mapping[str, int], pool: ThreadPoolExecutor, into: str, sizes: Sequence[int]
+    ) -> None:
+        self._store = S3Store(config.section("store", Store))
+        self._roots, self._pool = roots, pool
+        self._size = sum(sizes)
+        tenant = config.section("site", Site).tenant
+        prefix = f"{tenant}/bench/{uuid.uuid4().hex}"
+        self._held = [
+            self._store.create(NewObject(tenant, into, f"{prefix}/{number}", os.urandom(size))).ref
+            for number, size in enumerate(sizes)
+        ]
 
-def _put(store: S3Store, tenant: str, name: str, key: str, size: int) -> ObjectRef:
-    return store.create(NewObject(tenant, name, key, os.urandom(size))).ref
+    def leg(self, name: str, target: str) -> Leg:
+        meter, started_s = Meter({**self._roots, SELF: os.getpid()}), time.monotonic()
+        with meter.running():
+            self._held = list(self._pool.map(partial(self._carry, target), self._held))
+            seconds = time.monotonic() - started_s
+        return _leg(name, len(self._held), self._size, seconds, meter)
 
+    def _carry(self, target: str, ref: ObjectRef) -> ObjectRef:
+        """Read, create, read back, delete: both reads compare the SHA-256."""
+        made = self._store.create(NewObject(ref.tenant, target, ref.key, self._store.read(ref), ref.sha256)).ref
+        self._store.read(structs.replace(made, sha256=ref.sha256))
+        self._store.delete(ref)
+        return made
 
-def _carry(store: S3Store, ref: ObjectRef, target: str) -> ObjectRef:
-    """Read, create, read back, delete: both reads compare the SHA-256."""
-    made = store.create(NewObject(ref.tenant, target, ref.key, store.read(ref), ref.sha256)).ref
-    store.read(structs.replace(made, sha256=ref.sha256))
-    store.delete(ref)
-    return made
+    def clean_up(self) -> None:
+        list(self._pool.map(self._store.delete, self._held))
