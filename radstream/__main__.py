@@ -44,7 +44,11 @@ COMMANDS = {
         "Show what models found, and what people said of it, in the order of time.",
     ),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
+    "replay": Lazy(
+        "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."
+    ),
     "catalog": Lazy("radstream.catalog:catalog", "Compare, rebuild and migrate the catalog."),
+    "contract": Lazy("radstream.contract:contract", "The public contract of topics and schemas."),
     "models": Lazy("radstream.models:models", "The models that can be deployed, and their cards."),
     "bench": Lazy("radstream.bench:bench", "Measure the running stack."),
 }
