@@ -7,12 +7,13 @@ from typing import Any
 
 import confluent_kafka
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, admin
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, admin
 
 from streams.config import ConfigError, Kafka
 from streams.gaps import no_gap
 from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
 from streams.kafka_errors import StaleLeader, of_exception, translated
+from streams.kafka_group_offsets import GroupOffsets
 from streams.kafka_heads import heads
 from streams.kafka_producer import KafkaProducer
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
@@ -52,6 +53,7 @@ class KafkaLog:
         }
         try:
             self._admin = admin.AdminClient(self._settings)
+            self._group_offsets = GroupOffsets(self._settings)
         except KafkaException as error:
             raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None
 
@@ -108,16 +110,7 @@ class KafkaLog:
             raise
 
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
-        wanted = ConsumerGroupTopicPartitions(group, [theirs(name) for name in partitions])
-        what = f"committed offsets of group {group}"
-        try:
-            (future,) = self._admin.list_consumer_group_offsets([wanted], request_timeout=_CALL_S).values()
-            found = _answer(future, what).topic_partitions
-        except LogRefused as error:
-            if _is_no_group(error):
-                return dict.fromkeys(partitions)
-            raise
-        return {ours(name): name.offset if name.offset >= 0 else None for name in found}
+        return self._group_offsets.committed(group, partitions)
 
     def members(self, group: str) -> int:
         (future,) = self._admin.describe_consumer_groups([group], request_timeout=_CALL_S).values()
