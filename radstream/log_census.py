@@ -15,15 +15,18 @@ from streams.events import (
     AuditEvent,
     Event,
     HoldCommand,
+    InferenceResult,
     InstanceDerived,
     InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
+    ProtectedNote,
+    ReviewEvent,
     StudyRevision,
     TierItem,
     TierMoved,
 )
-from streams.identity import original_key
+from streams.identity import derived_key, original_key
 from streams.log import TopicPartition
 
 REFUSED = "c-store.refused"
@@ -54,6 +57,8 @@ class LogCensus:
     studies: set[str] = field(default_factory=set)
     original_keys: set[str] = field(default_factory=set)
     derived_keys: set[str] = field(default_factory=set)
+    kept_keys: set[str] = field(default_factory=set)
+    """Objects that no event refers to and that have an event's name: results as they were kept."""
     protected_keys: set[str] = field(default_factory=set)
     unread: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By group: subjects of records that it has not committed."""
@@ -127,8 +132,10 @@ class LogCensus:
                 self._derived(event)
             case StudyRevision() | TierMoved():
                 self._decided(event)
-            case HoldCommand():
-                self.protected_keys.add(event.why.object.key)
+            case InferenceResult():
+                self._kept(event)
+            case HoldCommand(why=note) | ReviewEvent(note=ProtectedNote() as note):
+                self.protected_keys.add(note.object.key)
             case AuditEvent(action=action) if action == REFUSED:
                 self.refused[event.reason] += 1
 
@@ -138,6 +145,13 @@ class LogCensus:
         self.events[SUBJECTS[type(event)]].add(event.meta.event_id)
         if isinstance(event, InstanceDerived):
             self.derived_keys.update(copy.object.key for copy in event.representations)
+        if isinstance(event, InferenceResult):
+            self._kept(event)
+
+    def _kept(self, event: InferenceResult) -> None:
+        """What was answered is kept under its name; a failure is not."""
+        if event.outcome != "failed":
+            self.kept_keys.add(derived_key(event.meta.tenant, event.meta.event_id))
 
     def _decided(self, event: StudyRevision | TierMoved) -> None:
         """The highest number of a study is how it stands; within one, the first record wins."""

@@ -65,7 +65,7 @@ def unreferenced(found: Survey) -> dict[str, int]:
     """Objects that no event refers to: put by somebody who died before the event, or lost a race. They do no harm."""
     return {
         "originals": len(found.store.originals.keys() - found.log.original_keys),
-        "derived": len(found.store.derived.keys() - found.log.derived_keys),
+        "derived": len(found.store.derived.keys() - found.log.derived_keys - found.log.kept_keys),
         "protected": len(found.store.protected.keys() - found.log.protected_keys),
         "copies": len({copy for copy in found.store.held() if copy[0] != HOT} - found.log.verified_copies().keys()),
     }

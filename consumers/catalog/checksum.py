@@ -15,6 +15,8 @@ rebuild, a disturbed run and another site with the same images have the same che
   and so is where every copy is now;
 - accesses' ids, which are drawn by chance. How often who read what is in;
 - generations, but for the replays that were switched to: what a number stands for, the log says;
+- clocks again, where inference has them in bytes: its objects have the time of their result in them, and a pause makes
+  a result of its own. So two runs with models differ in these tables, and a rebuild of one does not;
 - audit: it records commands, and those differ from run to run.
 """
 
@@ -56,6 +58,23 @@ CONTENT = {
         "SELECT tenant, study_uid, series_uid, sop_instance_uid, digest, size, store, verified FROM current_copies"
     ),
     "hold_commands": "SELECT tenant, study_uid, hold_id, action, actor, why_state, why FROM hold_commands",
+    "inferences": (
+        "SELECT event_id, tenant, study_uid, series_uid, sop_instance_uid, subject, step, generation, candidate, "
+        "outcome, code, detail, status, requires_review, model_name, model_version, model_digest, card_digest, "
+        "backend, input_digest, input_count FROM inferences"
+    ),
+    "inference_findings": (
+        "SELECT event_id, place, finding_id, tenant, study_uid, category, code, location, geometry, measurements, "
+        "confidence, severity FROM inference_findings"
+    ),
+    "inference_objects": (
+        "SELECT event_id, digest, kind, tenant, study_uid, series_uid, sop_instance_uid, sop_class_uid "
+        "FROM inference_objects"
+    ),
+    "reviews": (
+        "SELECT event_id, tenant, study_uid, result_event_id, finding_id, verdict, reviewer, note_state, note, "
+        "findings FROM reviews"
+    ),
     "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
 }
 

@@ -14,6 +14,8 @@ _EVENTS = {
     "imaging.step.generation": "SELECT count(*) FROM generations",
     "imaging.tier.moved": "SELECT count(*) FROM tier_moves",
     "imaging.hold.command": "SELECT count(*) FROM hold_commands",
+    "imaging.inference.result": "SELECT count(*) FROM inferences",
+    "imaging.review.event": "SELECT count(*) FROM reviews",
     "imaging.access.read": "SELECT count(*) FROM accesses",
 }
 

@@ -7,8 +7,10 @@ from typing import Any
 from msgspec import structs
 
 from consumers.catalog.attributes import Reader
+from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_study import add_series, add_study
 from consumers.catalog.rows_of_tiering import add_access, add_hold, add_move
+from consumers.catalog.table import Row
 from consumers.catalog.tables import (
     ARRIVALS,
     AUDIT,
@@ -20,7 +22,6 @@ from consumers.catalog.tables import (
     INSTANCES,
     REVISIONS,
     VERDICTS,
-    Row,
     Rows,
 )
 from schemas import load_topics
@@ -29,12 +30,14 @@ from streams.events import (
     AuditEvent,
     Event,
     HoldCommand,
+    InferenceResult,
     InstanceDerived,
     InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
     ObjectRef,
     OfInstance,
+    ReviewEvent,
     StepGeneration,
     StudyRevision,
     TierMoved,
@@ -65,6 +68,8 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             add_hold(event, reader.read(event.why), rows)
         case AccessRead() as event:
             add_access(event, rows)
+        case InferenceResult() | ReviewEvent() as event:
+            add_inference(event, item.record.topic == REPLAYS, reader, rows)
 
 
 def _received(event: InstanceReceived, item: Input[Event], reader: Reader, rows: Rows) -> None:

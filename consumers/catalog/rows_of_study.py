@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from consumers.catalog.attributes import Described, patient_key
-from consumers.catalog.tables import BLOCKS, PATIENTS, SERIES, STUDIES, Row, Rows
+from consumers.catalog.table import Row
+from consumers.catalog.tables import BLOCKS, PATIENTS, SERIES, STUDIES, Rows
 from streams.events import InstanceReceived
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from consumers.catalog.attributes import Described
-from consumers.catalog.tables import ACCESSES, HOLD_COMMANDS, STUDY_TIERS, TIER_ITEMS, TIER_MOVES, Row, Rows
+from consumers.catalog.table import Row
+from consumers.catalog.tables import ACCESSES, HOLD_COMMANDS, STUDY_TIERS, TIER_ITEMS, TIER_MOVES, Rows
 from streams.events import AccessRead, HoldCommand, TierItem, TierMoved
 
 

@@ -6,46 +6,14 @@ round trip for one row and for two thousand. Every rule is commutative and idemp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
+from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
 from consumers.catalog.text import document
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Table:
-    """`rule` is the SQL that follows ON CONFLICT; `held` is the row that is there, `excluded` the one that comes.
-
-    `only` is a condition on rows that come, as `coming`.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    rule: str = "DO NOTHING"
-    only: str = "true"
-
-    @cached_property
-    def insert(self) -> bytes:
-        columns = ", ".join(self.columns)
-        return (
-            f"INSERT INTO {self.name} AS held ({columns}) "
-            f"SELECT {columns} FROM json_populate_recordset(NULL::{self.name}, %s::json) AS coming WHERE {self.only} "
-            f"ON CONFLICT ({', '.join(self.key)}) {self.rule}"
-        ).encode()
-
-
-def _columns(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-def _all_of(columns: Sequence[str]) -> str:
-    return ", ".join(f"{name} = excluded.{name}" for name in columns)
 
 
 def _speaking(columns: Sequence[str]) -> str:
@@ -61,28 +29,28 @@ def _speaking(columns: Sequence[str]) -> str:
     )
 
 
-_TECHNICAL = _columns(
+_TECHNICAL = columns(
     "modality body_part series_number instance_number rows columns frames samples_per_pixel bits_allocated bits_stored "
     "pixel_representation photometric"
 )
-_INSTANCE = _columns(
+_INSTANCE = columns(
     "event_id study_uid series_uid sop_class_uid transfer_syntax_uid site size lane received_at provenance"
 )
-_PLACE = _columns("store object_key version_id first_byte length size sha256 encryption")
-_PATIENT = _columns("issuer patient_id name birth_date sex spoken_by")
-_STUDY = _columns(
+_PLACE = columns("store object_key version_id first_byte length size sha256 encryption")
+_PATIENT = columns("issuer patient_id name birth_date sex spoken_by")
+_STUDY = columns(
     "patient_key block_id block_state study_date study_time study_id accession_number description referring_physician "
     "spoken_by"
 )
-_SERIES = _columns("block_id block_state modality body_part series_number description spoken_by")
-_TIER = _columns("seq move phase why source target serving objects size decided_for")
-_ITEM = _columns("seq series_uid sop_instance_uid size copies")
+_SERIES = columns("block_id block_state modality body_part series_number description spoken_by")
+_TIER = columns("seq move phase why source target serving objects size decided_for")
+_ITEM = columns("seq series_uid sop_instance_uid size copies")
 _TIMES = ("first_received_at", "last_received_at")
 
 ARRIVALS = Table(
     "arrivals",
     ("topic_id", "partition", "record_offset"),
-    _columns(
+    columns(
         "topic_id partition record_offset tenant event_id digest lane protocol calling_ae called_ae association "
         "received_at"
     ),
@@ -90,13 +58,13 @@ ARRIVALS = Table(
 BLOCKS = Table(
     "blocks",
     ("tenant", "study_uid", "series_uid", "block_id"),
-    _columns("tenant study_uid series_uid block_id store object_key state attributes"),
+    columns("tenant study_uid series_uid block_id store object_key state attributes"),
 )
 PATIENTS = Table(
     "patients",
     ("tenant", "patient_key"),
     ("tenant", "patient_key", *_PATIENT),
-    f"DO UPDATE SET {_all_of(_PATIENT)} WHERE excluded.spoken_by > held.spoken_by",
+    f"DO UPDATE SET {all_of(_PATIENT)} WHERE excluded.spoken_by > held.spoken_by",
 )
 STUDIES = Table("studies", ("tenant", "study_uid"), ("tenant", "study_uid", *_STUDY, *_TIMES), _speaking(_STUDY))
 SERIES = Table(
@@ -106,32 +74,30 @@ SERIES = Table(
     _speaking(_SERIES),
 )
 COPIES = Table("copies", ("tenant", "digest", "store", "object_key"), ("tenant", "digest", *_PLACE))
-# What a replay made is the same event once it is published: a candidate no longer.
-_PUBLISHED = "DO UPDATE SET candidate = false WHERE held.candidate AND NOT excluded.candidate"
 VERDICTS = Table(
     "verdicts",
     ("event_id",),
-    _columns("event_id tenant digest study_uid verdict step generation code detail decided_at provenance candidate"),
-    _PUBLISHED,
+    columns("event_id tenant digest study_uid verdict step generation code detail decided_at provenance candidate"),
+    PUBLISHED,
 )
 FINDINGS = Table(
-    "findings", ("event_id", "ordinal"), _columns("event_id ordinal tenant digest rule severity tag section text")
+    "findings", ("event_id", "ordinal"), columns("event_id ordinal tenant digest rule severity tag section text")
 )
 DERIVATIONS = Table(
     "derivations",
     ("event_id",),
-    _columns("event_id tenant digest study_uid generation source_size notes derived_at provenance candidate"),
-    _PUBLISHED,
+    columns("event_id tenant digest study_uid generation source_size notes derived_at provenance candidate"),
+    PUBLISHED,
 )
 DERIVATIVES = Table(
     "derivatives",
     ("event_id", "ordinal"),
-    (*_columns("event_id ordinal tenant digest kind media_type transfer_syntax_uid rows columns frames"), *_PLACE),
+    (*columns("event_id ordinal tenant digest kind media_type transfer_syntax_uid rows columns frames"), *_PLACE),
 )
 REVISIONS = Table(
     "study_revisions",
     ("tenant", "study_uid", "revision"),
-    _columns(
+    columns(
         "tenant study_uid revision event_id instance_count set_digest manifest covers first_received_at "
         "last_received_at decided_at provenance"
     ),
@@ -139,12 +105,12 @@ REVISIONS = Table(
 AUDIT = Table(
     "audit",
     ("event_id",),
-    _columns("event_id tenant site subject actor action outcome reason attributes occurred_at"),
+    columns("event_id tenant site subject actor action outcome reason attributes occurred_at"),
 )
 TIER_MOVES = Table(
     "tier_moves",
     ("tenant", "study_uid", "seq"),
-    _columns(
+    columns(
         "tenant study_uid seq event_id move phase why source target serving objects size holds covers decided_for "
         "last_access_at decided_at provenance"
     ),
@@ -153,34 +119,34 @@ STUDY_TIERS = Table(
     "study_tiers",
     ("tenant", "study_uid"),
     ("tenant", "study_uid", *_TIER),
-    f"DO UPDATE SET {_all_of(_TIER)} WHERE excluded.seq > held.seq",
+    f"DO UPDATE SET {all_of(_TIER)} WHERE excluded.seq > held.seq",
 )
 # A seq that counts already is not filled up by a later record of it.
 TIER_ITEMS = Table(
     "tier_items",
     ("tenant", "study_uid", "digest"),
     ("tenant", "study_uid", "digest", *_ITEM),
-    f"DO UPDATE SET {_all_of(_ITEM)} WHERE excluded.seq > held.seq",
+    f"DO UPDATE SET {all_of(_ITEM)} WHERE excluded.seq > held.seq",
     "NOT EXISTS (SELECT FROM study_tiers s "
     "WHERE s.tenant = coming.tenant AND s.study_uid = coming.study_uid AND s.seq >= coming.seq)",
 )
 HOLD_COMMANDS = Table(
     "hold_commands",
     ("tenant", "study_uid", "hold_id", "action"),
-    _columns("tenant study_uid hold_id action event_id actor why_block_id why_state why commanded_at"),
+    columns("tenant study_uid hold_id action event_id actor why_block_id why_state why commanded_at"),
 )
-ACCESSES = Table("accesses", ("event_id",), _columns("event_id tenant study_uid reader reads first_at last_at"))
+ACCESSES = Table("accesses", ("event_id",), columns("event_id tenant study_uid reader reads first_at last_at"))
 GENERATIONS = Table(
     "generations",
     ("event_id",),
-    _columns("event_id tenant step number phase digest build config_digest models replay said_at"),
+    columns("event_id tenant step number phase digest build config_digest models replay said_at"),
 )
 # Of several arrivals of one content the earliest fills the row.
 INSTANCES = Table(
     "instances",
     ("tenant", "sop_instance_uid", "digest"),
     ("tenant", "sop_instance_uid", "digest", *_INSTANCE, *_TECHNICAL),
-    f"DO UPDATE SET {_all_of((*_INSTANCE, *_TECHNICAL))} "
+    f"DO UPDATE SET {all_of((*_INSTANCE, *_TECHNICAL))} "
     "WHERE (excluded.received_at, excluded.lane) < (held.received_at, held.lane)",
 )
 
@@ -205,6 +171,10 @@ TABLES = (
     STUDY_TIERS,
     HOLD_COMMANDS,
     ACCESSES,
+    INFERENCES,
+    INFERENCE_FINDINGS,
+    INFERENCE_OBJECTS,
+    REVIEWS,
     INSTANCES,
 )
 
