@@ -1,12 +1,14 @@
-"""What every test may ask for: one running stack for the whole session, and the shared corpus."""
+"""What every test may ask for: one running stack for the whole session, the shared corpus, and what is logged."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.logged import captured
 from tests.running_stack import RunningStack, started
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,3 +28,10 @@ def corpus() -> Path:
     if not CORPUS.is_dir():
         pytest.skip("../shared/corpus is absent: foreign DICOM files are not tested")
     return CORPUS
+
+
+@pytest.fixture
+def written() -> Iterator[io.StringIO]:
+    """What is logged while the test runs, a line of JSON for each event."""
+    with captured() as stream:
+        yield stream

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
-import logging
-import sys
-import threading
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-import structlog
 
-from streams import logs
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import NewObject, Stored
+from tests.logged import lines
 from tests.routers import CT, EXPLICIT, Ct, running_router
 
 PRIVATE = ("Doe", "Jane", "MRN-4711", "Chest", "Lung")
@@ -36,24 +29,6 @@ class Failing(MemoryStore):
         raise self.error
 
 
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """What is logged while a test runs; the process is put back as it was."""
-    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
-    level, handlers, raises = logging.root.level, list(logging.root.handlers), logging.raiseExceptions
-    stream = io.StringIO()
-    logs.configure("router", "debug", stream)
-    yield stream
-    structlog.reset_defaults()
-    sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
-    logging.root.handlers[:], logging.raiseExceptions = handlers, raises
-    logging.root.setLevel(level)
-
-
-def events(stream: io.StringIO) -> list[str]:
-    return [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
-
-
 @pytest.mark.parametrize(
     ("error", "event"),
     [
@@ -64,7 +39,7 @@ def events(stream: io.StringIO) -> list[str]:
 def test_a_failure_is_logged_without_what_it_quotes(written: io.StringIO, error: Exception, event: str) -> None:
     with running_router(store=Failing(error)) as router:
         assert router.send(Ct().item()).statuses == {"A700": 1}
-    assert event in events(written)
+    assert event in [line["event"] for line in lines(written)]
     assert [word for word in PRIVATE if word in written.getvalue()] == []
 
 

@@ -7,9 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,26 +17,9 @@ import structlog
 from pydicom.dataelem import DataElement
 
 from streams import logs
+from tests.logged import lines
 
 NAME = "DOE^JANE"
-
-
-@pytest.fixture
-def written() -> Iterator[io.StringIO]:
-    """What is logged while a test runs; the process is put back as it was."""
-    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
-    level, handlers, raises = logging.root.level, list(logging.root.handlers), logging.raiseExceptions
-    stream = io.StringIO()
-    logs.configure("testing", "debug", stream)
-    yield stream
-    structlog.reset_defaults()
-    sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
-    logging.root.handlers[:], logging.raiseExceptions = handlers, raises
-    logging.root.setLevel(level)
-
-
-def lines(stream: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def test_a_line_is_json_with_level_time_and_service(written: io.StringIO) -> None:
