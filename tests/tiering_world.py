@@ -266,9 +266,12 @@ class World:
         """Until nobody has anything to do, and every command is done."""
 
         def still() -> bool:
-            for member in members:
-                member.turn(10)
-            return not any(member.deciding._acting.busy for member in members) and self.is_committed()
+            for _ in range(100):
+                for member in members:
+                    member.deciding.turn(0.002)  # its threads may have something soon
+                if self.is_committed() and not any(member.deciding._acting.busy for member in members):
+                    return True
+            return False
 
         wait_until(still, "nothing to be done", 20)
 
