@@ -77,7 +77,7 @@ class OnTriton:
             except InferenceServerException as error:
                 if _UNKNOWN_REGION not in str(error.message()):
                     raise
-                self._regions.close()
+                self._regions.forget()
                 return self._shared(batch)
         return self._sent(batch)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from collections.abc import Iterator
 from itertools import count
 from multiprocessing.shared_memory import SharedMemory
@@ -17,6 +18,7 @@ from consumers.ai.sampling import Floats
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 _NUMBERS = count()
+_GOODBYE_S = 1.0
 
 
 class NotShared(Exception):
@@ -53,7 +55,7 @@ class Region:
     def drop(self) -> None:
         """The server may still write to it, so it is never used again."""
         with contextlib.suppress(InferenceServerException):
-            self._client.unregister_system_shared_memory(self.name)
+            self._client.unregister_system_shared_memory(self.name, client_timeout=_GOODBYE_S)
         self._free()
 
     def _free(self) -> None:
@@ -68,6 +70,8 @@ class Regions:
         self.usable = url.rpartition(":")[0] in _LOCAL
         self._client = client
         self._free: LifoQueue[Region] = LifoQueue()
+        # When this process ends, too: nobody else would give the memory back.
+        self.close = weakref.finalize(self, _drop_all, self._free)
 
     @contextlib.contextmanager
     def one(self, input_bytes: int, output_bytes: int) -> Iterator[Region]:
@@ -83,10 +87,9 @@ class Regions:
             raise
         self._free.put(region)
 
-    def close(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                self._free.get_nowait().drop()
+    def forget(self) -> None:
+        """Gives up all regions that are not in use: the server that knew them is gone."""
+        _drop_all(self._free)
 
     def _taken(self, input_bytes: int, output_bytes: int) -> Region:
         with contextlib.suppress(Empty):
@@ -100,3 +103,9 @@ class Regions:
         except NotShared:
             self.usable = False
             raise
+
+
+def _drop_all(free: LifoQueue[Region]) -> None:
+    with contextlib.suppress(Empty):
+        while True:
+            free.get_nowait().drop()
