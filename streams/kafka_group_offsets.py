@@ -19,7 +19,8 @@ from streams.kafka_errors import of_exception, translated
 from streams.log import TopicPartition
 
 _CALL_S = 10.0
-_SETTINGS = {"group.protocol": "consumer", "enable.auto.commit": False}
+# A call says itself what went wrong; librdkafka would say it some twenty times a second for each group.
+_SETTINGS = {"group.protocol": "consumer", "enable.auto.commit": False, "log_level": 0}
 
 
 class GroupOffsets:
@@ -33,11 +34,8 @@ class GroupOffsets:
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
         """As `streams.log.Log.committed`."""
         what = f"committed offsets of group {group}"
-        consumer = self._consumer(group)
-        # Nothing is subscribed to: this only hands librdkafka's messages on, which it would keep for ever.
-        consumer.poll(0)
         try:
-            found = consumer.committed([theirs(name) for name in partitions], timeout=_CALL_S)
+            found = self._consumer(group).committed([theirs(name) for name in partitions], timeout=_CALL_S)
         except KafkaException as error:
             raise of_exception(error, what) from None
         for name in found:

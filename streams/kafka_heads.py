@@ -27,6 +27,8 @@ _SETTINGS: dict[str, Any] = {
     # A look, not a read: librdkafka would fetch a whole backlog ahead.
     "fetch.message.max.bytes": 64 << 10,
     "queued.min.messages": 1,
+    # Whoever asks hears of errors from the call.
+    "log_level": 0,
 }
 
 

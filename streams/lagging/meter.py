@@ -4,6 +4,7 @@ for the ends, and a look at what waits where a group has moved."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
 
@@ -55,7 +56,9 @@ class Meter:
     def _places(self) -> dict[str, list[_At]]:
         """Offsets before ends: what is committed is never past an end that was asked for later."""
         names = self._partitions()
-        committed = {group: self._log.committed(group, names[group]) for group in self._groups}
+        with ThreadPoolExecutor(len(self._groups)) as pool:
+            answers = pool.map(lambda group: self._log.committed(group, names[group]), self._groups)
+            committed = dict(zip(self._groups, answers, strict=True))
         bounds = self._log.bounds({name for group in self._groups for name in names[group]})
         return {group: [_at(name, committed[group][name], bounds[name]) for name in names[group]] for group in names}
 
