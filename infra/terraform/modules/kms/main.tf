@@ -19,6 +19,14 @@ locals {
       ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${var.partition}:logs:${var.region}:${var.account_id}:log-group:*" }
     }
   }
+  alerts = {
+    Sid       = "AlertsOfThisAccount"
+    Effect    = "Allow"
+    Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource  = "*"
+    Principal = { Service = "aps.amazonaws.com" }
+    Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+  }
   purposes = {
     storage = "Images and what is made of them"
     kafka   = "The brokers' disks"
@@ -36,7 +44,7 @@ resource "aws_kms_key" "this" {
   deletion_window_in_days = 30
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([local.administration], each.key == "logs" ? [local.logs] : [])
+    Statement = concat([local.administration], each.key == "logs" ? [local.logs, local.alerts] : [])
   })
 
   lifecycle {

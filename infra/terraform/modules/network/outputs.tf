@@ -17,3 +17,8 @@ output "s3_endpoint_id" {
   description = "The only door to the buckets."
   value       = aws_vpc_endpoint.s3.id
 }
+
+output "s3_prefix_list_id" {
+  description = "Addresses of S3."
+  value       = aws_vpc_endpoint.s3.prefix_list_id
+}

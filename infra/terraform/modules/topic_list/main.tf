@@ -2,9 +2,13 @@
 # evaluated anywhere, and a test compares it with what the services themselves read.
 
 locals {
-  folder   = "${path.module}/../../../.."
-  listed   = yamldecode(file("${local.folder}/schemas/avro/topics.yaml"))
-  services = yamldecode(file("${path.module}/../../services.yaml")).services
+  folder = "${path.module}/../../../.."
+  listed = yamldecode(file("${local.folder}/schemas/avro/topics.yaml"))
+  house  = yamldecode(file("${path.module}/../../services.yaml"))
+  users = {
+    for name, entry in merge(local.house.services, local.house.accounts) :
+    name => { module = entry.module, reads = entry.reads, writes = entry.writes }
+  }
 
   # By name in topics.yaml, the names on the brokers.
   physical = {
@@ -31,26 +35,25 @@ locals {
 
   # What a service's consumer group reads; nothing for a service that is no group of topics.yaml.
   group_reads = {
-    for service, entry in local.services : service => flatten([
+    for service, entry in local.users : service => flatten([
       for name in try(local.listed.groups[service].reads, []) : local.physical[name]
     ])
   }
   owned = {
-    for service, entry in local.services : service => flatten([
+    for service, entry in local.users : service => flatten([
       for name, topic in local.listed.topics : local.physical[name] if topic.owner == replace(entry.module, ".", "/")
     ])
   }
   # The group's own: what waits, and what could not be understood.
   aside = {
-    for service, entry in local.services : service => [
+    for service, entry in local.users : service => [
       for physical in concat(local.physical["imaging.retry"], local.physical["imaging.deadletter"]) :
       physical if endswith(physical, ".${service}")
     ]
   }
 
   access = {
-    for service, entry in local.services : service => {
-      group = contains(keys(local.listed.groups), service)
+    for service, entry in local.users : service => {
       read = sort(distinct(concat(
         local.group_reads[service], local.aside[service],
         flatten([for name in entry.reads : name == "all" ? flatten(values(local.physical)) : local.physical[name]]),

@@ -4,16 +4,36 @@ output "topics" {
 }
 
 output "access" {
-  description = "By service: whether it is a consumer group, and the physical topics that it reads and writes."
+  description = "By service or account: the physical topics that it reads and writes."
   value       = local.access
 }
 
 output "services" {
   description = "The services of services.yaml, as they stand there."
-  value       = local.services
+  value       = local.house.services
 }
 
 output "replicas" {
   description = "Copies of partitions in all: what the brokers must hold between them."
   value       = sum([for topic in values(local.topics) : topic.partitions * topic.replication_factor])
+}
+
+output "beside" {
+  description = "What runs beside the services, as services.yaml has it."
+  value       = local.house.beside
+}
+
+output "accounts" {
+  description = "Everyone with an account of the brokers: services, people, programs."
+  value       = sort(keys(local.users))
+}
+
+output "lanes" {
+  description = "The lanes of instance topics."
+  value       = local.listed.lanes
+}
+
+output "groups" {
+  description = "The consumer groups."
+  value       = sort(keys(local.listed.groups))
 }

@@ -1,0 +1,33 @@
+variable "topics" {
+  description = "By physical topic, as module topic_list gives them."
+  type = map(object({
+    partitions         = number
+    replication_factor = number
+    config             = map(string)
+  }))
+}
+
+variable "access" {
+  description = "By account, the physical topics that it reads and writes."
+  type = map(object({
+    read  = list(string)
+    write = list(string)
+  }))
+}
+
+variable "groups" {
+  description = "The consumer groups."
+  type        = list(string)
+}
+
+variable "watchers" {
+  description = "Accounts that may look at every group: how far it is, and what it has committed."
+  type        = list(string)
+  default     = ["lag", "operator"]
+}
+
+variable "known_topic" {
+  description = "The topic by which services find the log when they start."
+  type        = string
+  default     = "imaging.step.generation"
+}
