@@ -12,7 +12,7 @@ from schemas import load_topics
 from streams.log import Log, LogAway, TopicPartition
 
 # In the order of the way: when one is at zero, the next can only still get what is written already.
-GROUPS = ("validate", "derive", "revisions", "tiering", "catalog")
+GROUPS = ("validate", "derive", "revisions", "ai", "tiering", "catalog")
 POLL_S = 0.25
 
 RECEIVED, VALIDATED, QUARANTINED, DERIVED = (
@@ -61,9 +61,10 @@ class Gauge:
         while True:
             seen = self.read()
             on_flow(seen)
-            if seen != before:
+            if moved := seen != before:
                 before, moved_s = seen, time.monotonic()
-            if (seen.is_still and ended()) or time.monotonic() - moved_s > stalled_s_max:
+            # Inference feeds the beginning of the way again: still is what has not moved between two looks.
+            if (seen.is_still and not moved and ended()) or time.monotonic() - moved_s > stalled_s_max:
                 return seen
             time.sleep(POLL_S)
 

@@ -27,6 +27,7 @@ HTTP = {
     "derive-http": 9103,
     "revisions-http": 9104,
     "catalog-http": 9105,
+    "ai-http": 9106,
     "tiering-http": 9107,
     "lag-http": 9108,
     "windows-http": 9109,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from consumers.ai.config import Settings as InferenceSettings
 from consumers.catalog.config import Settings as CatalogSettings
 from consumers.derive.config import Settings as DeriveSettings
 from consumers.tiering.config import Settings as TieringSettings
@@ -21,6 +22,7 @@ SERVICES: dict[str, type[Service]] = {
     "validate": ValidateSettings,
     "derive": DeriveSettings,
     "revisions": RevisionsSettings,
+    "ai": InferenceSettings,
     "tiering": TieringSettings,
     "catalog": CatalogSettings,
 }

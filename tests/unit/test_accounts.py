@@ -254,9 +254,9 @@ def test_lag_is_what_is_not_committed(site: Site):
     gauge = Gauge(site.log)
     site.received("a")
     site.received("b")
-    assert gauge.read().lag == {"validate": 2, "derive": 0, "revisions": 0, "tiering": 0, "catalog": 2}
+    assert gauge.read().lag == {"validate": 2, "derive": 0, "revisions": 0, "ai": 0, "tiering": 0, "catalog": 2}
     site.all_read("validate")
-    assert gauge.read().lag == {"validate": 0, "derive": 0, "revisions": 0, "tiering": 0, "catalog": 2}
+    assert gauge.read().lag == {"validate": 0, "derive": 0, "revisions": 0, "ai": 0, "tiering": 0, "catalog": 2}
     assert not gauge.read().is_still
     site.all_read("catalog")
     assert gauge.read().is_still

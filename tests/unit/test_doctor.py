@@ -38,6 +38,8 @@ http_port = 3
 http_port = 4
 [revisions]
 http_port = 5
+[ai]
+http_port = 8
 [tiering]
 http_port = 7
 [catalog]

@@ -18,6 +18,7 @@ MODULES = {
     "validate": "consumers.validate",
     "derive": "consumers.derive",
     "revisions": "streams.revisions",
+    "ai": "consumers.ai",
     "tiering": "consumers.tiering",
     "catalog": "consumers.catalog",
     "lag": "streams.lagging",
