@@ -16,9 +16,8 @@ from streams.config import Site
 from streams.deciding import Deciding
 from streams.decisions import Entities
 from streams.emitting import when_quiet
-from streams.events import Instance, InstanceValidated, Meta, ObjectRef, Provenance, StudyRevision, Technical
+from streams.events import InstanceValidated, StudyRevision
 from streams.health import Health
-from streams.identity import event_id
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
@@ -28,6 +27,7 @@ from streams.service import Context
 from streams.step import NewObject, Stored
 from streams.wire import SchemaIds, decode, encode
 from tests.hooked_log import Crash, HookedLog, Hooks
+from tests.instance_events import instance_of, meta_of, provenance_of, received_of, ref_of, validated_of
 
 TENANT = "hospital"
 PARTITIONS = 3
@@ -126,27 +126,11 @@ class World:
 
     def validated(self, study: int, image: int, lane: Lane, generation: int) -> InstanceValidated:
         digest = digest_of(study, image)
-        return InstanceValidated(
-            meta=Meta(
-                event_id=event_id(TENANT, "validate", digest, 0, generation),
-                tenant=TENANT,
-                site="north",
-                lane=lane,
-                subject=digest,
-                occurred_at=START + timedelta(seconds=image),
-            ),
-            provenance=Provenance(step="validate", build="0", generation=generation, config_digest=""),
-            instance=Instance(
-                study_uid=study_uid(study),
-                series_uid="2.25.1",
-                sop_instance_uid=f"2.25.{image + 1}",
-                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-                transfer_syntax_uid="1.2.840.10008.1.2.1",
-                digest=digest,
-            ),
-            object=ObjectRef(tenant=TENANT, store="hot", key=digest, length=1, size=1, sha256=digest),
-            technical=Technical(),
-        )
+        uids = (study_uid(study), "2.25.1", f"2.25.{image + 1}")
+        at = START + timedelta(seconds=image)
+        meta = meta_of(digest, "validate", tenant=TENANT, lane=lane, generation=generation, at=at)
+        received = received_of(meta, instance_of(uids, digest), ref_of(digest, 1, digest, tenant=TENANT))
+        return validated_of(received, meta, provenance_of("validate", generation))
 
     def quiet(self, *members: Member) -> None:
         """Everything that was said is read, then nobody says anything for as long as a study must be quiet."""

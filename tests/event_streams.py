@@ -22,7 +22,6 @@ from streams.events import (
     Event,
     Finding,
     FrameRange,
-    Instance,
     InstanceDerived,
     InstanceQuarantined,
     InstanceReceived,
@@ -30,15 +29,13 @@ from streams.events import (
     Meta,
     ObjectRef,
     OfInstance,
-    Provenance,
     Replay,
     Representation,
-    Source,
     StepGeneration,
     StudyRevision,
     Technical,
 )
-from streams.identity import derived_key, event_id, original_key
+from streams.identity import derived_key, original_key
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
@@ -47,6 +44,7 @@ from streams.replays import TOPIC as REPLAYS
 from streams.revisions.step import set_digest
 from streams.step import Input
 from streams.wire import SchemaIds, decode, encode
+from tests.instance_events import instance_of, meta_of, provenance_of, received_of, ref_of, validated_of
 
 TENANT, SITE = "general", "north"
 START = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -131,20 +129,12 @@ class Hospital:
         sop_instance_uid = self.uid() if sop_instance_uid is None else sop_instance_uid
         digest = hashlib.sha256(f"{sop_instance_uid}/{self.random.random()}".encode()).hexdigest()
         size = 527_000 + self.random.randrange(100)
-        return InstanceReceived(
-            meta=self.meta("dicom_router", digest, lane=lane),
-            provenance=Provenance(step="dicom_router", build="0.1.0", generation=0, config_digest=""),
-            instance=Instance(
-                study_uid=study_uid,
-                series_uid=series_uid,
-                sop_instance_uid=sop_instance_uid,
-                sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-                transfer_syntax_uid="1.2.840.10008.1.2.1",
-                digest=digest,
-            ),
-            object=self._ref(original_key(TENANT, study_uid, series_uid, sop_instance_uid, digest), size, digest),
+        return received_of(
+            self.meta("dicom_router", digest, lane=lane),
+            instance_of((study_uid, series_uid, sop_instance_uid), digest),
+            self._ref(original_key(TENANT, study_uid, series_uid, sop_instance_uid, digest), size, digest),
             technical=Technical(modality="CT", series_number=1, instance_number=number, rows=512, columns=512),
-            source=Source(protocol="DIMSE", calling_ae="CT1", called_ae="RADSTREAM", association=str(uuid.uuid4())),
+            association=str(uuid.uuid4()),
             protected=(
                 self.blocks.put("study", attributes),
                 self.blocks.put("series", {"SeriesDescription": "LUNG", "StationName": series_uid[-4:]}),
@@ -157,19 +147,13 @@ class Hospital:
             Finding(rule=f"rule-{number}", severity="warning", text="Not as the standard wants it.", tag="0008,0060")
             for number in range(findings)
         )
-        return InstanceValidated(
-            meta=self.meta("validate", event.instance.digest, generation, lane=event.meta.lane),
-            provenance=self._provenance("validate", generation),
-            instance=event.instance,
-            object=event.object,
-            technical=event.technical,
-            findings=found,
-        )
+        meta = self.meta("validate", event.instance.digest, generation, lane=event.meta.lane)
+        return validated_of(event, meta, provenance_of("validate", generation), found)
 
     def quarantined(self, event: InstanceReceived, generation: int = 1, code: str = "truncated") -> InstanceQuarantined:
         return InstanceQuarantined(
             meta=self.meta("validate", event.instance.digest, generation, ordinal=1, lane=event.meta.lane),
-            provenance=self._provenance("validate", generation),
+            provenance=provenance_of("validate", generation),
             instance=event.instance,
             object=event.object,
             code=code,
@@ -186,7 +170,7 @@ class Hospital:
         )
         return InstanceDerived(
             meta=meta,
-            provenance=self._provenance("derive", generation),
+            provenance=provenance_of("derive", generation),
             instance=event.instance,
             source_size=527_000,
             representations=tuple(
@@ -209,7 +193,7 @@ class Hospital:
         meta = self.meta("revisions", f"{study_uid}/{number}", 0, lane=first.meta.lane)
         return StudyRevision(
             meta=meta,
-            provenance=self._provenance("revisions", 0),
+            provenance=provenance_of("revisions", 0),
             study_uid=study_uid,
             revision=number,
             instance_count=len(digests),
@@ -223,7 +207,7 @@ class Hospital:
     def audit(self, action: str = "store", outcome: Literal["success", "refused"] = "refused") -> AuditEvent:
         return AuditEvent(
             meta=self.meta("audit", str(self.random.getrandbits(64))),
-            provenance=self._provenance("audit", 0),
+            provenance=provenance_of("audit", 0),
             actor="CT1",
             action=action,
             outcome=outcome,
@@ -255,20 +239,12 @@ class Hospital:
         return structs.replace(event, meta=meta, source=source)
 
     def meta(self, step: str, subject: str, generation: int = 0, ordinal: int = 0, lane: Lane = "routine") -> Meta:
-        return Meta(
-            event_id=event_id(TENANT, step, subject, ordinal, generation),
-            tenant=TENANT,
-            site=SITE,
-            lane=lane,
-            subject=subject,
-            occurred_at=self.now(),
+        return meta_of(
+            subject, step, tenant=TENANT, site=SITE, lane=lane, generation=generation, ordinal=ordinal, at=self.now()
         )
 
-    def _provenance(self, step: str, generation: int) -> Provenance:
-        return Provenance(step=step, build="0.1.0", generation=generation, config_digest="c" * 64)
-
     def _ref(self, key: str, size: int, sha256: str) -> ObjectRef:
-        return ObjectRef(tenant=TENANT, store="hot", key=key, version_id="v1", length=size, size=size, sha256=sha256)
+        return ref_of(key, size, sha256, tenant=TENANT, version_id="v1")
 
 
 @dataclass(frozen=True)

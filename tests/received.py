@@ -6,28 +6,18 @@ import hashlib
 import io
 import itertools
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
 import pytest
 
-from streams.events import (
-    Event,
-    Instance,
-    InstanceReceived,
-    InstanceValidated,
-    Meta,
-    ObjectRef,
-    Provenance,
-    Source,
-    Technical,
-)
+from streams.events import Event, InstanceReceived, InstanceValidated, ObjectRef, Technical
 from streams.generation import StepIdentity
-from streams.identity import event_id, uid_is_usable
+from streams.identity import uid_is_usable
 from streams.objects import ObjectStore
 from streams.step import Done, Input, NewObject
 from streams.wire import Record
+from tests.instance_events import instance_of, meta_of, received_of, ref_of, validated_of
 
 CORPUS = Path(__file__).resolve().parents[1] / ".." / "shared" / "corpus"
 _OFFSETS = itertools.count()
@@ -42,22 +32,8 @@ def received(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None 
     digest = hashlib.sha256(data).hexdigest()
     key = f"t/studies/x/{digest}.dcm"
     ref = store.create(NewObject("t", "hot", key, data)).ref
-    study, series, instance = uids or _uids(data)
-    event = InstanceReceived(
-        meta=_meta(digest),
-        provenance=Provenance(step="dicom_router", build="0", generation=0, config_digest=""),
-        instance=Instance(
-            study_uid=study,
-            series_uid=series,
-            sop_instance_uid=instance,
-            sop_class_uid="",
-            transfer_syntax_uid="",
-            digest=digest,
-        ),
-        object=ref,
-        technical=Technical(),
-        source=Source(protocol="DIMSE", calling_ae="A", called_ae="B", association="1"),
-    )
+    instance = instance_of(uids or _uids(data), digest, sop_class_uid="", transfer_syntax_uid="")
+    event = received_of(meta_of(digest), instance, ref, technical=Technical())
     record = Record("imaging.instance.received", "topic-id", 0, next(_OFFSETS), 0, None, None)
     return Input(event, record)
 
@@ -65,13 +41,7 @@ def received(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None 
 def validated(store: ObjectStore, data: bytes, uids: tuple[str, str, str] | None = None) -> Input[InstanceValidated]:
     """Stores the bytes and says that they were found valid."""
     event = received(store, data, uids).event
-    found = InstanceValidated(
-        meta=event.meta,
-        provenance=event.provenance,
-        instance=event.instance,
-        object=event.object,
-        technical=event.technical,
-    )
+    found = validated_of(event, event.meta, event.provenance)
     record = Record("imaging.instance.validated", "topic-id", 0, next(_OFFSETS), 0, None, None)
     return Input(found, record)
 
@@ -108,18 +78,6 @@ def _uids(data: bytes) -> tuple[str, str, str]:
     return study, series, instance
 
 
-def _meta(digest: str) -> Meta:
-    return Meta(
-        event_id=event_id("t", "dicom_router", digest, 0, 0),
-        tenant="t",
-        site="s",
-        lane="routine",
-        subject=digest,
-        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-
-
-def ref_of(data: bytes, key: str) -> ObjectRef:
+def ref_to(data: bytes, key: str) -> ObjectRef:
     """A reference to bytes that no store has."""
-    digest = hashlib.sha256(data).hexdigest()
-    return ObjectRef(tenant="t", store="hot", key=key, length=len(data), size=len(data), sha256=digest)
+    return ref_of(key, len(data), hashlib.sha256(data).hexdigest())

@@ -13,12 +13,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import structs
+
 from schemas import Lane, load_topics
 from streams.clock import Clock, SystemClock
 from streams.config import Config, Site
-from streams.events import Instance, InstanceReceived, InstanceValidated, Meta, ObjectRef, Provenance, Source, Technical
+from streams.events import InstanceReceived, InstanceValidated, Meta
 from streams.generation import StepIdentity
-from streams.identity import derived_key, event_id
+from streams.identity import derived_key
 from streams.log import Delivery, Log, TopicPartition
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
@@ -28,6 +30,7 @@ from streams.service import Context
 from streams.step import Done, Input, NewObject, Outcome, Stored
 from streams.wire import Message, SchemaIds, decode, encode
 from tests.hooked_log import HookedLog, Hooks, everything
+from tests.instance_events import ROUTER, instance_of, meta_of, received_of, ref_of, validated_of
 from tests.waiting import wait_until
 
 TENANT = "general"
@@ -61,22 +64,9 @@ def done(item: Input[InstanceReceived]) -> Done:
     event, made = item.event, verdict_id(item.event)
 
     def events(stored: tuple[Stored, ...]) -> list[InstanceValidated]:
-        return [
-            InstanceValidated(
-                meta=Meta(
-                    event_id=made,
-                    tenant=TENANT,
-                    site="north",
-                    lane=event.meta.lane,
-                    subject=event.meta.subject,
-                    occurred_at=CLOCK.now(),
-                ),
-                provenance=IDENTITY.provenance(item),
-                instance=event.instance,
-                object=stored[0].ref,
-                technical=event.technical,
-            )
-        ]
+        meta = _meta(event.meta.subject, GROUP, event.meta.lane, IDENTITY.generation)
+        assert meta.event_id == made
+        return [structs.replace(validated_of(event, meta, IDENTITY.provenance(item)), object=stored[0].ref)]
 
     return Done((NewObject(TENANT, "hot", derived_key(TENANT, made), os.urandom(16)),), events)
 
@@ -93,28 +83,13 @@ def arrivals(studies: int = 6, images: int = 10, lane: Lane = "routine") -> list
 
 def _arrival(study: str, instance: str, lane: Lane) -> InstanceReceived:
     digest = hashlib.sha256(instance.encode()).hexdigest()
-    return InstanceReceived(
-        meta=Meta(
-            event_id=event_id(TENANT, "dicom_router", digest, 0, 0),
-            tenant=TENANT,
-            site="north",
-            lane=lane,
-            subject=digest,
-            occurred_at=CLOCK.now(),
-        ),
-        provenance=Provenance(step="dicom_router", build="0.1.0", generation=0, config_digest=""),
-        instance=Instance(
-            study_uid=study,
-            series_uid=study + ".1",
-            sop_instance_uid=instance,
-            sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
-            digest=digest,
-        ),
-        object=ObjectRef(tenant=TENANT, store="hot", key=f"{TENANT}/{digest}", length=1, size=1, sha256=digest),
-        technical=Technical(modality="CT"),
-        source=Source(protocol="DIMSE", calling_ae="CT1", called_ae="RADSTREAM", association="1"),
-    )
+    uids = (study, study + ".1", instance)
+    ref = ref_of(f"{TENANT}/{digest}", 1, digest, tenant=TENANT)
+    return received_of(_meta(digest, ROUTER, lane), instance_of(uids, digest), ref)
+
+
+def _meta(subject: str, step: str, lane: Lane, generation: int = 0) -> Meta:
+    return meta_of(subject, step, tenant=TENANT, site="north", lane=lane, generation=generation, at=CLOCK.now())
 
 
 @dataclass

@@ -23,7 +23,7 @@ from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import Done, Input, NewObject, Outcome, Quarantine, RetryLater
 from tests import images
-from tests.received import events_of, identity, ref_of, validated
+from tests.received import events_of, identity, ref_to, validated
 
 PIXELS = np.arange(2 * 32 * 24, dtype=np.uint16).reshape(2, 32, 24)
 
@@ -112,7 +112,7 @@ def test_what_cannot_be_made_is_a_note_and_the_image_flows(data: bytes, notes: t
 def test_an_absent_object_waits_and_damaged_bytes_are_quarantined() -> None:
     store = MemoryStore()
     item = validated(store, images.native(PIXELS))
-    lost = msgspec.structs.replace(item.event, object=ref_of(b"gone", "nowhere"))
+    lost = msgspec.structs.replace(item.event, object=ref_to(b"gone", "nowhere"))
     other = msgspec.structs.replace(
         item.event, object=msgspec.structs.replace(item.event.object, sha256=hashlib.sha256(b"").hexdigest())
     )

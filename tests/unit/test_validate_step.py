@@ -18,7 +18,7 @@ from streams.memory_store import MemoryStore
 from streams.objects import Damaged, StoreAway
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 from tests import images
-from tests.received import events_of, identity, received, ref_of
+from tests.received import events_of, identity, received, ref_to
 
 UIDS = (images.STUDY, images.SERIES, images.INSTANCE)
 PIXELS = np.zeros((1, 8, 6), np.uint16)
@@ -123,7 +123,7 @@ def test_limits_quarantine_what_would_cost_too_much() -> None:
 def test_an_absent_object_waits_alone_and_a_store_that_is_away_holds_everybody() -> None:
     store = MemoryStore()
     item = received(store, images.native(PIXELS))
-    lost = msgspec.structs.replace(item.event, object=ref_of(b"gone", "nowhere"))
+    lost = msgspec.structs.replace(item.event, object=ref_to(b"gone", "nowhere"))
 
     absent = run(store, Input(lost, item.record))
     away = run(Broken(StoreAway("no answer")), item)
