@@ -81,7 +81,9 @@ class Studies:
 
     def expect(self, entity: str) -> None:
         """A new revision is to lead to something, or a move is under way."""
-        self.unsettled.setdefault(entity, self.study(entity).revision_offset)
+        study = self.study(entity)
+        # A move that was folded already may be of a revision that comes only now.
+        self.unsettled.setdefault(entity, max(study.covered, study.revision_offset))
         self.touch(entity)
 
     def leave(self, entity: str, until: datetime) -> None:
