@@ -19,7 +19,7 @@ from radstream.errors import Failure
 from radstream.options import Moment, config_option, json_option, open_config, open_log
 from radstream.output import console, print_table, show
 from radstream.reading import audited, catalog_snapshot, parts_answer
-from radstream.tier_command import Following, Progress, Ran, command, ran
+from radstream.tier_command import Following, Progress, Ran, command
 from radstream.tier_planning import explained
 from streams.clock import SystemClock
 from streams.config import Config, Site
@@ -79,9 +79,7 @@ def run(at: datetime | None, study_uid: str | None, dry_run: bool, yes: bool, co
     attributes = {"now": now.isoformat(), "simulated": str(at is not None).lower(), "command": event.meta.event_id}
     audited(config, log, "tier_run", study_uid or "studies", attributes)
     with _progress(shown=not as_json and sys.stderr.isatty()) as told, parts_answer():
-        following = Following(log)
-        seconds = following.run(config, [event], told)
-    found = ran(event, following.progress, seconds)
+        found = Following(log).run(config, event, told)
     show(as_json, found, lambda: _print_ran(found))
 
 

@@ -140,14 +140,22 @@ class Following:
     def run(
         self,
         config: Config,
+        event: TierCommand,
+        told: Callable[[Progress], None],
+        stalled_s_max: float = STALLED_S_MAX,
+    ) -> Ran:
+        """Writes a command and waits until tiering has done it. Raises Failure where nothing moves, LogAway."""
+        seconds = self.run_all(config, [event], told, stalled_s_max)
+        return _ran(event, self.progress, seconds)
+
+    def run_all(
+        self,
+        config: Config,
         events: Sequence[TierCommand],
         told: Callable[[Progress], None],
         stalled_s_max: float = STALLED_S_MAX,
     ) -> float:
-        """Writes commands and waits until tiering has done them; seconds that took.
-
-        Raises Failure where nothing moves, LogAway.
-        """
+        """Writes commands at once and waits until tiering has done them; seconds that took. Raises as `run`."""
         started_s = time.monotonic()
         wanted = self._write(config, events)
         before, moved_s = -1, started_s
@@ -202,7 +210,7 @@ class Following:
             self.progress.add(event)
 
 
-def ran(event: TierCommand, found: Progress, seconds: float) -> Ran:
+def _ran(event: TierCommand, found: Progress, seconds: float) -> Ran:
     return Ran(
         event_id=event.meta.event_id,
         now=event.now,

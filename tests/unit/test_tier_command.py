@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from radstream.errors import Failure
-from radstream.tier_command import COMMANDS, GROUP, Following, Progress, command, messages, ran
+from radstream.tier_command import COMMANDS, GROUP, Following, Progress, command, messages
 from streams.config import Config, load
 from streams.events import TierCommand
 from streams.log import TopicPartition
@@ -65,8 +65,7 @@ def test_the_command_is_one_event_with_a_record_in_every_partition(config: Confi
     log, hospital = new_log(), Hospital()
     event = command(config, THEN, None, simulated=True)
     with tiering(log, hospital, set(range(6))):
-        following = Following(log)
-        found = ran(event, following.progress, following.run(config, [event], lambda _: None))
+        found = Following(log).run(config, event, lambda _: None)
     records = commands(log)
     assert [len(found) for found in records.values()] == [1] * 6
     decoded = [decode(found[0]) for found in records.values()]
@@ -83,7 +82,7 @@ def test_one_study_is_asked_of_its_partition_alone(config: Config) -> None:
     event = command(config, THEN, "1.2.3", simulated=True)
     (number,) = messages(config, event, 6)
     with tiering(log, hospital, {number}):
-        Following(log).run(config, [event], lambda _: None)
+        Following(log).run(config, event, lambda _: None)
     assert [number for number, found in commands(log).items() if found] == [number]
     (record,) = commands(log)[number]
     told = decode(record)
@@ -93,7 +92,7 @@ def test_one_study_is_asked_of_its_partition_alone(config: Config) -> None:
 
 def test_tiering_that_does_nothing_is_named_after_a_while(config: Config) -> None:
     with pytest.raises(Failure, match=r"6 partitions have not come to the command.*radstream lag tiering"):
-        Following(new_log()).run(config, [command(config, THEN, None, simulated=True)], lambda _: None, 0.3)
+        Following(new_log()).run(config, command(config, THEN, None, simulated=True), lambda _: None, 0.3)
 
 
 def test_a_move_that_is_abandoned_is_counted_apart() -> None:
