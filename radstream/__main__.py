@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
-    "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, times."),
+    "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
     "tier": Lazy("radstream.tier:tier", "Where studies are kept, why, and what the policy wants next."),
     "hold": Lazy(
@@ -43,6 +43,7 @@ COMMANDS = {
         "radstream.results:results",
         "Show what models found, and what people said of it, in the order of time.",
     ),
+    "review": Lazy("radstream.review:review", "Say what a person thinks of a result."),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "replay": Lazy(
         "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."

@@ -18,6 +18,8 @@ from streams.wire import Record, Undecodable, decode
 _MOVED = "imaging.tier.moved"
 _LAST_WRITTEN_FIRST = (
     _MOVED,
+    "imaging.review.event",
+    "imaging.inference.result",
     "imaging.hold.command",
     "imaging.access.read",
     "imaging.study.revision",

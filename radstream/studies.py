@@ -11,6 +11,7 @@ from consumers.catalog.study import Study
 from consumers.catalog.study import study as read_study
 from radstream.errors import Failure
 from radstream.hold_lines import hold_line
+from radstream.inference_lines import print_results
 from radstream.options import config_option, json_option, open_config, open_log
 from radstream.output import console, plain, print_table, show
 from radstream.reading import audited, catalog_snapshot
@@ -60,7 +61,7 @@ def _patient(line: StudyLine) -> str:
 @config_option
 @json_option
 def study(study_uid: str, config_path: Path, as_json: bool) -> None:
-    """Show one study: patient, series, verdicts, copies, revisions, times."""
+    """Show one study: patient, series, verdicts, copies, revisions, results."""
     config = open_config(config_path)
     with catalog_snapshot(config) as cursor:
         found = read_study(cursor, config.section("site", Site).tenant, study_uid)
@@ -98,6 +99,7 @@ def _print_study(found: Study) -> None:
     _print_rows("Findings", found.findings)
     _print_rows("Copies", found.copies)
     _print_rows("Revisions", found.revisions)
+    print_results(found.results)
 
 
 def _kept(found: Study) -> str:

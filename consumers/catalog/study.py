@@ -10,6 +10,7 @@ from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
 from consumers.catalog.holds import Hold, holds
+from consumers.catalog.inference import Result, standing
 from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
 
 # What is wrong with ten thousand images is wrong with the first few hundred as well.
@@ -105,6 +106,7 @@ class Study(msgspec.Struct, frozen=True):
     findings: list[dict[str, Any]]
     copies: list[dict[str, Any]]
     revisions: list[dict[str, Any]]
+    results: list[Result]
     tier: StudyTier | None
     kept: list[Kept]
     holds: list[Hold]
@@ -136,6 +138,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         findings=_rows(cursor, _FINDINGS, asked),
         copies=_rows(cursor, _COPIES, asked),
         revisions=_rows(cursor, _REVISIONS, asked),
+        results=standing(cursor, tenant, study_uid),
         tier=tier(cursor, tenant, study_uid),
         kept=kept(cursor, tenant, study_uid),
         holds=holds(cursor, tenant, study_uid=study_uid),
