@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -124,7 +125,8 @@ def _shown(config: Config, study_uid: str, hold_id: str, *, in_force: bool) -> H
     tenant = config.section("site", Site).tenant
     until_s = time.monotonic() + SHOWN_S_MAX
     while time.monotonic() < until_s:
-        with catalog_snapshot(config) as cursor:
+        # What is placed is placed, also where the catalog went away since.
+        with suppress(Failure), catalog_snapshot(config) as cursor:
             for found in holds(cursor, tenant, study_uid=study_uid, hold_id=hold_id):
                 if found.in_force == in_force:
                     return found
