@@ -62,13 +62,13 @@ class Chest:
         self.matrix = matrix
         self.spacing_mm = FIELD_OF_VIEW_MM / matrix
         random = np.random.default_rng([seed, 1])
-        self._size = float(random.uniform(0.94, 1.06))
+        self.size = float(random.uniform(0.94, 1.06))
         self._heart = float(random.uniform(0.92, 1.12))
         self._vessels = [*_tree(random, -1.0), *_tree(random, 1.0)]
         # Streams of their own: another number of one leaves the other as it was.
         random = np.random.default_rng([seed, 4])
         count = int(random.integers(NODULES[0], NODULES[1] + 1)) if nodules is None else nodules
-        self._nodules = [_in_a_lung(random, (0.12, 0.46), (4.5, 11.0)) for _ in range(count)]
+        self.drawn_nodules = [_in_a_lung(random, (0.12, 0.46), (4.5, 11.0)) for _ in range(count)]
         random = np.random.default_rng([seed, 5])
         self._bullae = [_in_a_lung(random, (0.10, 0.45), (4.0, 12.0)) for _ in range(BULLAE)]
 
@@ -85,7 +85,7 @@ class Chest:
     def nodules(self, level: float) -> Image:
         """How much of each pixel of a section is nodule, from 0 to 1; shape (rows, columns)."""
         cover = np.zeros((self.matrix, self.matrix), np.float32)
-        self._spheres(cover, self._nodules, level, 1.0)
+        self._spheres(cover, self.drawn_nodules, level, 1.0)
         return cover
 
     def _wall(self, image: Image) -> None:
@@ -101,7 +101,7 @@ class Chest:
         self._spheres(image, self._bullae, level, BULLA)
         for vessel, section in self._crossing(level):
             self._paint(image, section, BLOOD if vessel.radius > 1.2 else -350)
-        self._spheres(image, self._nodules, level, NODULE)
+        self._spheres(image, self.drawn_nodules, level, NODULE)
 
     def _spheres(self, image: Image, spheres: Sequence[Sphere], level: float, value: float) -> None:
         for sphere in spheres:
@@ -182,13 +182,13 @@ class Chest:
 
     def _paint(self, image: Image, ellipse: Ellipse, value: float) -> None:
         """Lays an ellipse over what is there, its edge one pixel wide."""
-        rx, ry = ellipse.rx * self._size, ellipse.ry * self._size
+        rx, ry = ellipse.rx * self.size, ellipse.ry * self.size
         if min(rx, ry) < 0.2:
             return
         centre = self.matrix / 2
         column, row = (
-            centre + ellipse.x * self._size / self.spacing_mm,
-            centre + ellipse.y * self._size / self.spacing_mm,
+            centre + ellipse.x * self.size / self.spacing_mm,
+            centre + ellipse.y * self.size / self.spacing_mm,
         )
         cos, sin = math.cos(ellipse.angle), math.sin(ellipse.angle)
         columns = _span(column, math.hypot(rx * cos, ry * sin) / self.spacing_mm, self.matrix)

@@ -57,14 +57,16 @@ class Nodules:
         began = time.perf_counter()
         sampled = Sampled(sampling_of(self.loaded), volume)
         inferred_s = 0.0
-        likely = np.empty(volume.voxels.shape, np.float16)
+        likely = np.zeros(volume.voxels.shape, np.float16)
         done = 0
         for batch in sampled.batches(BATCH_MAX):
             asked = time.perf_counter()
             answer = self.backend.run(batch)
             inferred_s += time.perf_counter() - asked
             for plane in answer[:, 0]:
-                likely[done] = sampled.grid.back(plane)
+                # Most images have nothing that anybody will look at again.
+                if plane.max() >= self.chosen.threshold:
+                    likely[done] = sampled.grid.back(plane)
                 done += 1
         mask, found = self._found(volume, likely)
         prepared_s = time.perf_counter() - began - inferred_s
@@ -72,14 +74,34 @@ class Nodules:
         return Analysed(found, Times(1000 * prepared_s, 1000 * inferred_s), segment)
 
     def _found(self, volume: Volume, likely: NDArray[np.float16]) -> tuple[NDArray[np.bool_], tuple[Draft, ...]]:
-        labels, _ = ndimage.label(likely >= self.chosen.threshold, np.ones((3, 3, 3)))
+        mask = likely >= self.chosen.threshold
+        part = _around(mask)
+        labels, _ = ndimage.label(mask[part], np.ones((3, 3, 3)))
         sizes = np.bincount(labels.ravel())
         kept = sizes * volume.voxel_mm3 >= self.chosen.volume_min_mm3
         kept[0] = False
+        mask[part] = kept[labels]
         boxes: list[Box] = ndimage.find_objects(labels)
         largest = sorted(np.flatnonzero(kept), key=lambda label: -sizes[label])[:FINDINGS_MAX]
-        drafts = (_draft(volume, boxes[label - 1], labels[boxes[label - 1]] == label, likely) for label in largest)
-        return kept[labels], tuple(drafts)
+        return mask, tuple(
+            _draft(volume, _moved(boxes[label - 1], part), labels[boxes[label - 1]] == label, likely)
+            for label in largest
+        )
+
+
+def _around(mask: NDArray[np.bool_]) -> Box:
+    """The box of all that is set; an empty one where nothing is."""
+    found = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    slices, rows, columns = (slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0, 0) for one in found)
+    return slices, rows, columns
+
+
+def _moved(box: Box, origin: Box) -> Box:
+    """A box within `origin` as one of the whole volume."""
+    slices, rows, columns = (
+        slice(start.start + part.start, start.start + part.stop) for part, start in zip(box, origin, strict=True)
+    )
+    return slices, rows, columns
 
 
 def _draft(volume: Volume, box: Box, mask: NDArray[np.bool_], likely: NDArray[np.float16]) -> Draft:
