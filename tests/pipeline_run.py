@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from consumers.catalog.checksum import Checksum, checksum
 from consumers.catalog.config import Settings as Catalog
+from consumers.catalog.counts import open_work
 from consumers.catalog.database import snapshot
 from radstream.flow import Flow, Gauge
 from radstream.items import Item
@@ -20,7 +21,7 @@ from streams.kafka_log import KafkaLog
 from streams.objects import Absent, Damaged
 from streams.s3 import S3Store
 from streams.stored_file import stored_file
-from tests.running_stack import RunningStack, started
+from tests.running_stack import NO_MODELS, RunningStack, started
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.
 RETRIES = 60
@@ -63,11 +64,26 @@ class Load:
 
 
 def settled(stack: RunningStack) -> Flow:
-    """Waits until every group has read everything. Fails with the lags that are left."""
+    """Waits until every group has read everything, and every study has its backup: tiering reads first and copies then.
+
+    Fails with what is left.
+    """
     log = KafkaLog(stack.config.section("kafka", Kafka))
-    flow = Gauge(log).wait_until_still(lambda: True, SETTLED_S_MAX)
+    flow = Gauge(log).wait_until_still(lambda: not any(_to_do(stack).values()), SETTLED_S_MAX)
+    todo = {what: count for what, count in _to_do(stack).items() if count}
     assert flow.is_still, f"still waiting after {SETTLED_S_MAX:g} s: {flow.lag}"
+    assert not todo, f"still to do after {SETTLED_S_MAX:g} s: {todo}"
     return flow
+
+
+def _to_do(stack: RunningStack) -> dict[str, int]:
+    with snapshot(stack.config.section("catalog", Catalog).dsn) as cursor:
+        found = cursor.execute(
+            "SELECT count(*) FROM current_revisions r LEFT JOIN study_tiers t USING (tenant, study_uid) "
+            "WHERE coalesce(t.objects, 0) < r.instance_count"
+        ).fetchone()
+        under_way = "moves under way"
+        return {under_way: open_work(cursor)[under_way], "studies without a backup": int(found[0]) if found else 0}
 
 
 def catalog_checksum(stack: RunningStack) -> Checksum:
@@ -109,5 +125,5 @@ def run(stack: RunningStack, items: Sequence[Item], disturb: Callable[[Load], No
 
 def undisturbed_checksum(items: Sequence[Item]) -> str:
     """What the catalog sums up to when nobody disturbs, on a stack of its own."""
-    with started() as stack:
+    with started(deployments=NO_MODELS) as stack:
         return run(stack, items, disturb=lambda _: None).total
