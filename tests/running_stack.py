@@ -9,9 +9,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.local import home
+from infra.local import founding, settings_file
+from infra.local import home as homes
 from infra.local.stack import Stack
 from streams.config import Config, load
+
+# Two runs with models never have equal catalogs: what a model makes has the time in it, and a pause makes more of it.
+NO_MODELS = ""
 
 
 class RunningStack(Stack):
@@ -21,13 +25,27 @@ class RunningStack(Stack):
     def config(self) -> Config:
         return load(self.config_path)
 
+    def deploy(self, deployments: str, brokers: int | None = None) -> None:
+        """Before the first start: these models (the text of a file of deployments), or none."""
+        homes.make(self.home)
+        founding.found(self.home, brokers)
+        settings_file.ensure(self._site())
+        file = self.home / "deployments.toml"
+        file.write_text(deployments, encoding="utf-8")
+        text = self.config_path.read_text(encoding="utf-8")
+        self.config_path.write_text(text.replace("\n[ai]\n", f'\n[ai]\ndeployments = "{file}"\n'), encoding="utf-8")
+
 
 @contextmanager
-def started(brokers: int | None = None, parts: Collection[str] = ()) -> Iterator[RunningStack]:
+def started(
+    brokers: int | None = None, parts: Collection[str] = (), deployments: str | None = None
+) -> Iterator[RunningStack]:
     """A stack of its own, or some parts of one, in an empty home; taken down and removed afterwards, also where it
-    did not start."""
+    did not start. `deployments` are other models than those of the project."""
     stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
     try:
+        if deployments is not None:
+            stack.deploy(deployments, brokers)
         stack.up(parts, brokers=brokers)
         yield stack
     finally:
@@ -38,7 +56,7 @@ def started(brokers: int | None = None, parts: Collection[str] = ()) -> Iterator
 def new_home() -> Path:
     """An empty home beside the default one: on a disk, and where PostgreSQL's account may enter. Never pytest's own
     folder, which is of mode 700."""
-    beside = home.default_home().parent
+    beside = homes.default_home().parent
     beside.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=".radstream-test-", dir=beside))
     folder.chmod(0o755)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.power import PowerDisk
-from tests.running_stack import RunningStack, new_home, started
+from tests.running_stack import NO_MODELS, RunningStack, new_home, started
 
 DISK_BYTES = 3 << 30
 
@@ -29,6 +29,6 @@ def disk() -> Iterator[PowerDisk]:
 
 @pytest.fixture
 def fresh() -> Iterator[RunningStack]:
-    """A stack of its own: its catalog holds one run and nothing else."""
-    with started() as stack:
+    """A stack of its own, without models: its catalog holds one run and nothing else."""
+    with started(deployments=NO_MODELS) as stack:
         yield stack

@@ -14,7 +14,7 @@ from tests.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
 
-VICTIMS = ("validate", "derive", "revisions", "catalog", "router", "registry", "store", "postgres", "kafka")
+VICTIMS = ("validate", "derive", "revisions", "ai", "catalog", "router", "registry", "store", "postgres", "kafka")
 # `make faults` asks for more.
 ROUNDS = int(os.environ.get("RADSTREAM_FAULT_ROUNDS", "1"))
 SEED = 20

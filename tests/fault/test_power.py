@@ -13,7 +13,7 @@ from infra.local.process import Running
 from radstream.phantom import encoded
 from tests.pipeline_run import Load, run, undisturbed_checksum
 from tests.power import PowerDisk
-from tests.running_stack import RunningStack
+from tests.running_stack import NO_MODELS, RunningStack
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
@@ -44,6 +44,7 @@ def test_nothing_acknowledged_is_lost_when_the_power_goes(disk: PowerDisk) -> No
     items = list(encoded(SEED, SLICES, matrix=128))
     undisturbed = undisturbed_checksum(items)
     stack = RunningStack(disk.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    stack.deploy(NO_MODELS)
     stack.up()
 
     def cut_and_start_again(load: Load) -> None:

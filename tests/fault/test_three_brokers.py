@@ -8,7 +8,7 @@ import pytest
 
 from radstream.phantom import encoded
 from tests.pipeline_run import Load, catalog_checksum, run
-from tests.running_stack import RunningStack, started
+from tests.running_stack import NO_MODELS, RunningStack, started
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 
@@ -17,7 +17,7 @@ SLICES = (2, 40, 40)
 
 @pytest.fixture
 def three() -> Iterator[RunningStack]:
-    with started(brokers=3) as stack:
+    with started(brokers=3, deployments=NO_MODELS) as stack:
         yield stack
 
 
