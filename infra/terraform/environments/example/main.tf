@@ -39,6 +39,7 @@ module "msk" {
   instance_type   = var.broker_type
   replicas        = module.topic_list.replicas
   accounts        = module.topic_list.accounts
+  passwords       = { for account, password in var.passwords : account => password if account != "database" }
   kafka_key_arn   = module.kms.arns["kafka"]
   secrets_key_arn = module.kms.arns["secrets"]
   logs_key_arn    = module.kms.arns["logs"]
@@ -58,6 +59,7 @@ module "catalog" {
   vpc_id          = module.network.vpc_id
   subnet_ids      = module.network.subnet_ids
   client_cidr     = module.network.cidr
+  password        = var.passwords["database"]
   catalog_key_arn = module.kms.arns["catalog"]
   secrets_key_arn = module.kms.arns["secrets"]
 }

@@ -90,3 +90,9 @@ variable "broker_type" {
   type        = string
   default     = "kafka.m7g.2xlarge"
 }
+
+variable "passwords" {
+  description = "By account of the brokers, and `database`: passwords drawn for this run (README.md). In no state."
+  type        = map(string)
+  ephemeral   = true
+}

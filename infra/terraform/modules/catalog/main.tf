@@ -26,11 +26,6 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
-ephemeral "aws_secretsmanager_random_password" "owner" {
-  password_length     = 40
-  exclude_punctuation = true
-}
-
 resource "aws_db_instance" "this" {
   identifier = "${var.name}-catalog"
 
@@ -41,7 +36,7 @@ resource "aws_db_instance" "this" {
 
   db_name             = "radstream"
   username            = "radstream"
-  password_wo         = ephemeral.aws_secretsmanager_random_password.owner.random_password
+  password_wo         = var.password
   password_wo_version = var.password_version
 
   multi_az               = true
@@ -79,7 +74,7 @@ resource "aws_secretsmanager_secret_version" "owner" {
   secret_id = aws_secretsmanager_secret.owner.id
   secret_string_wo = jsonencode({
     username = aws_db_instance.this.username
-    password = ephemeral.aws_secretsmanager_random_password.owner.random_password
+    password = var.password
   })
   secret_string_wo_version = var.password_version
 }

@@ -46,6 +46,17 @@ variable "disk_gib_max" {
   default     = 4096
 }
 
+variable "password" {
+  description = "The owner's password. Written where `password_version` is new, and otherwise not looked at."
+  type        = string
+  ephemeral   = true
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9]{32,64}$", var.password))
+    error_message = "32 to 64 letters and digits: python infra/terraform/passwords.py draws it."
+  }
+}
+
 variable "password_version" {
   description = "Raise it for a new password; restart the catalog's service afterwards."
   type        = number

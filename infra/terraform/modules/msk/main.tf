@@ -149,15 +149,8 @@ resource "aws_vpc_security_group_egress_rule" "each_other" {
   ip_protocol                  = "-1"
 }
 
-# One account for each service. Its password is drawn while Terraform applies, goes to the secret, and is in no state.
-ephemeral "aws_secretsmanager_random_password" "account" {
-  for_each = toset(var.accounts)
-
-  password_length     = 40
-  exclude_punctuation = true
-}
-
-# The first part of the name is the broker's demand.
+# One account for each service. Its password is in no plan and no state: it is written once, and only read by the brokers
+# and by who has the secret. The first part of the name is the brokers' demand.
 resource "aws_secretsmanager_secret" "account" {
   for_each = toset(var.accounts)
 
@@ -172,7 +165,7 @@ resource "aws_secretsmanager_secret_version" "account" {
   secret_id = aws_secretsmanager_secret.account[each.key].id
   secret_string_wo = jsonencode({
     username = each.key
-    password = ephemeral.aws_secretsmanager_random_password.account[each.key].random_password
+    password = var.passwords[each.key]
   })
   secret_string_wo_version = var.password_version
 }

@@ -77,6 +77,17 @@ variable "accounts" {
   type        = list(string)
 }
 
+variable "passwords" {
+  description = "By account, a password. Written where `password_version` is new, and otherwise not looked at."
+  type        = map(string)
+  ephemeral   = true
+
+  validation {
+    condition     = alltrue([for password in values(var.passwords) : can(regex("^[A-Za-z0-9]{32,64}$", password))])
+    error_message = "32 to 64 letters and digits: python infra/terraform/passwords.py draws them."
+  }
+}
+
 variable "password_version" {
   description = "Raise it to give every account a new password; restart the services afterwards."
   type        = number

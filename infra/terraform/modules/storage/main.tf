@@ -182,8 +182,12 @@ resource "aws_s3_bucket_policy" "all" {
 
   bucket = each.value.id
   policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = concat([local.refusals.tls[each.key]], each.key == "logs" ? [local.log_delivery] : [local.refusals.door[each.key]])
+    Version = "2012-10-17"
+    Statement = concat(
+      [local.refusals.tls[each.key]],
+      [for name, refusal in local.refusals.door : refusal if name == each.key],
+      [for name, grant in { logs = local.log_delivery } : grant if name == each.key],
+    )
   })
 
   depends_on = [aws_s3_bucket_public_access_block.all]
@@ -203,7 +207,7 @@ locals {
     }
     # Bytes move through the network's own door. Administration (this plan, its state) comes another way and moves none.
     door = {
-      for name, bucket in local.buckets : name => {
+      for name, bucket in aws_s3_bucket.tier : name => {
         Sid       = "BytesOnlyThroughTheDoor"
         Effect    = "Deny"
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
