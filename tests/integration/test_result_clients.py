@@ -25,6 +25,8 @@ from streams.schema_ids import read_ids
 from streams.wire import PREFIX, Message, SchemaIds, encode
 from tests import result_events as made
 from tests.java_client import built
+from tests.pipeline_run import Load, settled
+from tests.routers import Ct
 from tests.running_stack import RunningStack, started
 
 pytestmark = pytest.mark.stack
@@ -58,7 +60,7 @@ def log_and_registry() -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="module")
-def java(log_and_registry: RunningStack) -> list[str]:
+def java() -> list[str]:
     # It runs for a moment: the first compiler is enough.
     return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar", str(built())]
 
@@ -258,3 +260,13 @@ def test_what_does_not_answer_is_one_line(log_and_registry: RunningStack, java: 
         # Lines that begin with % are librdkafka's own.
         (line,) = [line for line in said.splitlines() if not line.startswith("%")]
         assert line.startswith(("radstream_results: ", "radstream-results: "))
+
+
+def test_what_inference_says_is_read_alike(stack: RunningStack, java: list[str]) -> None:
+    """One image of a study of its own here; and whatever other tests of this session had analysed, a chest CT maybe."""
+    study = f"2.25.{uuid.uuid4().int}"
+    Load(stack, [Ct(study=study, instance=f"{study}.1").item()]).finish()
+    settled(stack)
+    by_python, _ = printed([*python(), *arguments(stack)])
+    assert any(f"  study {study}" in block and "outcome out of scope" in block for block in blocks(by_python))
+    assert printed([*java, *arguments(stack)])[0] == by_python
