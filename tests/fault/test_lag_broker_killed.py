@@ -8,7 +8,7 @@ from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 from tests.watching import metric, watching
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault]
+pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
 
 # `revisions` and `tiering` ask for the offsets of their groups too.
 WATCHERS = ("lag", "windows", "revisions", "tiering")
