@@ -16,6 +16,7 @@ import faust
 from schemas import load_topics
 from streams.config import Kafka
 from streams.windows.counts import Count, Key, Place, total
+from streams.windows.credentials import credentials
 from streams.windows.receipts import Receipts, modality_of
 from streams.wire import Record, Undecodable, UnknownSchema, decode
 
@@ -37,6 +38,7 @@ class Windows:
         self.app = faust.App(
             APP,
             broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap.split(",")],
+            broker_credentials=credentials(kafka.properties),
             store="rocksdb://",
             datadir=str(folder),
             web_enabled=False,
