@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from bench import ai as inference
+from bench.ai_figures import figures as figures_of_inference
 from bench.figures import figures
 from bench.pipeline import measure
 from bench.tiering import measure as measure_tiering
@@ -74,3 +76,22 @@ def _running(config_path: Path) -> tuple[Config, Mapping[str, int]]:
     if stack.durable is False:
         click.echo(NOT_DURABLE, err=True)
     return config, {part.name: part.pid for part in stack.parts if part.pid is not None}
+
+
+@bench.command()
+@click.option("--studies", type=click.IntRange(2, 1000), default=8, show_default=True, help="Series to analyse.")
+@click.option("--images", type=click.IntRange(8, 500), default=64, show_default=True, help="Images of each.")
+@config_option
+@json_option
+def ai(studies: int, images: int, config_path: Path, as_json: bool) -> None:
+    """Images per minute through the inference service with each backend, beside the bare model.
+
+    Takes onnxruntime, the stack's Triton, and torch where it is installed; on a GPU where there is one. What it stores
+    belongs to a tenant of its own, and the site's own service is left alone.
+    """
+    config = open_config(config_path)
+    with Console(stderr=True).status("making studies") as line:
+        report = inference.measure(
+            config, studies, images, lambda what, of, done: line.update(f"{what}: {done} of {of}")
+        )
+    show(as_json, report, lambda: click.echo(figures_of_inference(report), file=sys.stdout))

@@ -15,9 +15,13 @@ BATCH_MAX = 8
 
 
 class Backend(Protocol):
-    """Called from several threads at once. `name` is what a result says of it."""
+    """Called from several threads at once. `name` is what a result says of it, `device` what it runs on."""
 
     name: str
+
+    @property
+    def device(self) -> str:
+        """cpu, cuda, or server where somebody else decides."""
 
     def run(self, batch: Floats) -> Floats:
         """From (batch, channels, rows, columns) to (batch, 1, rows, columns), float32.

@@ -50,8 +50,8 @@ class InProcess:
         self._timeout_s = timeout_s
 
     @property
-    def on_gpu(self) -> bool:
-        return bool(self._session.get_providers()[0] != PROVIDERS[-1])
+    def device(self) -> str:
+        return "cpu" if self._session.get_providers()[0] == PROVIDERS[-1] else "cuda"
 
     def run(self, batch: Floats) -> Floats:
         # A session cannot be given a time, but it can be told to end.

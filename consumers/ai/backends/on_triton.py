@@ -34,6 +34,7 @@ _UNKNOWN_REGION = "shared memory region"
 
 class OnTriton:
     name = "triton"
+    device = "server"
 
     def __init__(self, model: Model, url: str, timeout_s: float) -> None:
         """`url` is host:port. Nothing is sent before the first batch: the server may come later than we."""
