@@ -36,16 +36,23 @@ class Progress:
 
 
 def progress_of(log: Log, replay: KnownReplay) -> Progress:
-    """What was said of it in the log stands; before that the group's offsets say. Raises LogAway, LogRefused."""
-    for state in ("published", "switched", "completed"):
-        if state in replay.reached and (state != "switched" or "completed" in replay.reached):
-            return Progress(state, replay.total, replay.total)
-    starts, ends = replay.replay.starts, replay.replay.ends
-    committed = log.committed(replay.group, [place_of(name) for name in ends]) if ends else {}
-    done = sum(
-        min(max(committed[place_of(name)] or starts[name], starts[name]), end) - starts[name]
-        for name, end in ends.items()
-    )
+    """A phase that the log has stands; before that the group says how far it is. Raises LogAway, LogRefused."""
+    done = replay.total if "completed" in replay.reached else _done(log, replay)
+    return Progress(_state(log, replay), done, replay.total)
+
+
+def _state(log: Log, replay: KnownReplay) -> State:
+    if "published" in replay.reached:
+        return "published"
     if "switched" in replay.reached:
-        return Progress("switched", done, replay.total)
-    return Progress("running" if log.members(replay.group) else "interrupted", done, replay.total)
+        return "switched"
+    if "completed" in replay.reached:
+        return "completed"
+    return "running" if log.members(replay.group) else "interrupted"
+
+
+def _done(log: Log, replay: KnownReplay) -> int:
+    starts, ends = replay.replay.starts, replay.replay.ends
+    committed = log.committed(replay.group, [place_of(name) for name in ends])
+    reached = {name: committed[place_of(name)] or starts[name] for name in ends}
+    return sum(min(max(reached[name], starts[name]), end) - starts[name] for name, end in ends.items())

@@ -57,7 +57,7 @@ def switch(step: str, generation: int, config_path: Path, as_json: bool, why: st
     with parts_answer():
         replay = found(config, log, step, generation)
         progress = progress_of(log, replay)
-        forced = progress.done < progress.total or progress.state in ("running", "interrupted")
+        forced = "completed" not in replay.reached
         if forced and not force:
             raise Failure(
                 f"replay {generation} of {step} is not complete ({progress.done} of {progress.total} records): go on "

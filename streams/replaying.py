@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +36,7 @@ from streams.working import Worker
 STEP_HEADER, GENERATION_HEADER = "replay_step", "replay_generation"
 
 _POLL_S = 0.2
+_KEEP_S = 30.0
 _BATCHES = 4
 _LINGER_MS = 25
 _CLOSE_S = 10.0
@@ -187,21 +188,25 @@ class Replaying:
 
     def _settled(self, consumer: Consumer, records: Sequence[Record], pool: ThreadPoolExecutor) -> list[Settled] | None:
         """What became of each record, once nothing waits any more; None where it was told to stop before."""
-        results, tries = self._worked(records, pool), 0
+        results, tries = self._worked(consumer, records, pool), 0
         while waiting := [index for index, result in enumerate(results) if isinstance(result, Wait)]:
             tries += 1
             self._stay(consumer, _AGAIN.delay_s(tries))
             if self._context.stopping.is_set():
                 return None
-            again = self._worked([records[index] for index in waiting], pool)
+            again = self._worked(consumer, [records[index] for index in waiting], pool)
             for index, result in zip(waiting, again, strict=True):
                 results[index] = _given_up(result, tries)
         return [result for result in results if not isinstance(result, Wait)]
 
-    def _worked(self, records: Sequence[Record], pool: ThreadPoolExecutor) -> list[Result]:
+    def _worked(self, consumer: Consumer, records: Sequence[Record], pool: ThreadPoolExecutor) -> list[Result]:
         size = self._settings.batch_max
         chunks = [records[start : start + size] for start in range(0, len(records), size)]
-        return [result for chunk in pool.map(self._worker, chunks) for result in chunk]
+        working = [pool.submit(self._worker, chunk) for chunk in chunks]
+        while wait(working, timeout=_KEEP_S).not_done:
+            # A group takes who does not poll for minutes for dead, and large objects take their time.
+            self._stay(consumer, _POLL_S)
+        return [result for chunk in working for result in chunk.result()]
 
     def _marked(self, message: Message) -> Message:
         return replace(message, topic=TOPIC, headers=(*message.headers, *self._marks))
