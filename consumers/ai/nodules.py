@@ -77,7 +77,7 @@ class Nodules:
         mask = likely >= self.chosen.threshold
         part = _around(mask)
         labels, _ = ndimage.label(mask[part], np.ones((3, 3, 3)))
-        sizes = np.bincount(labels.ravel())
+        sizes = np.bincount(labels.ravel(), minlength=1)
         kept = sizes * volume.voxel_mm3 >= self.chosen.volume_min_mm3
         kept[0] = False
         mask[part] = kept[labels]
