@@ -77,7 +77,7 @@ class Nodules:
         mask = likely >= self.chosen.threshold
         part = _around(mask)
         labels, _ = ndimage.label(mask[part], np.ones((3, 3, 3)))
-        sizes = np.bincount(labels.ravel(), minlength=1)
+        sizes = np.bincount(labels.ravel())
         kept = sizes * volume.voxel_mm3 >= self.chosen.volume_min_mm3
         kept[0] = False
         mask[part] = kept[labels]
@@ -90,9 +90,9 @@ class Nodules:
 
 
 def _around(mask: NDArray[np.bool_]) -> Box:
-    """The box of all that is set; an empty one where nothing is."""
+    """The box of all that is set; that of one voxel where nothing is."""
     found = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    slices, rows, columns = (slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0, 0) for one in found)
+    slices, rows, columns = (slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0, 1) for one in found)
     return slices, rows, columns
 
 
