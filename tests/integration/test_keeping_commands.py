@@ -187,3 +187,16 @@ def test_the_accounts_agree_and_a_rebuild_has_the_moves_and_the_holds(stack: Run
     rebuilt = facts(stack, "catalog", "rebuild", "--reason", "a test")
     assert (rebuilt["equal"], rebuilt["differing"]) == (True, [])
     assert rebuilt["rebuilt"]["tables"]["hold_commands"]["rows"] >= 4
+
+
+def test_the_bench_moves_its_own_studies_and_leaves_nothing_else(stack: RunningStack, studies: list[Sent]) -> None:
+    before = {one.uid: kept(stack, one.uid) for one in studies}
+    found = facts(stack, "bench", "tiering", "--objects", "10")
+    assert [(leg["name"], leg["objects"]) for leg in found["moves"]] == [("hot to warm", 10), ("warm to cold", 10)]
+    assert found["ratio"].keys() == {"hot to warm", "warm to cold"}
+    assert all(leg["cpu_ms_by_process"]["tiering"] > 0 for leg in found["moves"])
+    (uid,) = found["study_uids"]
+    wait_until(lambda: kept(stack, uid) == {"backup": 10, "cold": 10}, "the catalog to show the moves")
+    assert {one.uid: kept(stack, one.uid) for one in studies} == before
+    store, tenant = S3Store(stack.config.section("store", Store)), stack.config.section("site", Site).tenant
+    assert [key for name in store.names for key, _ in store.keys(name, f"{tenant}/bench/")] == []
