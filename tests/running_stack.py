@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,27 +25,37 @@ class RunningStack(Stack):
     def config(self) -> Config:
         return load(self.config_path)
 
-    def deploy(self, deployments: str, brokers: int | None = None) -> None:
-        """Before the first start: these models (the text of a file of deployments), or none."""
+    def deploy(self, deployments: str, settings: Mapping[str, str] | None = None, brokers: int | None = None) -> None:
+        """Before the first start: these models (the text of a file of deployments), and more settings by section."""
         homes.make(self.home)
         founding.found(self.home, brokers)
         settings_file.ensure(self._site())
         file = self.home / "deployments.toml"
         file.write_text(deployments, encoding="utf-8")
+        self._set("ai", f'deployments = "{file}"')
+        for section, lines in (settings or {}).items():
+            self._set(section, lines)
+
+    def _set(self, section: str, lines: str) -> None:
         text = self.config_path.read_text(encoding="utf-8")
-        self.config_path.write_text(text.replace("\n[ai]\n", f'\n[ai]\ndeployments = "{file}"\n'), encoding="utf-8")
+        head = f"\n[{section}]\n"
+        text = text.replace(head, f"{head}{lines}\n") if head in text else f"{text}{head}{lines}\n"
+        self.config_path.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def started(
-    brokers: int | None = None, parts: Collection[str] = (), deployments: str | None = None
+    brokers: int | None = None,
+    parts: Collection[str] = (),
+    deployments: str | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[RunningStack]:
     """A stack of its own, or some parts of one, in an empty home; taken down and removed afterwards, also where it
-    did not start. `deployments` are other models than those of the project."""
+    did not start. `deployments` are other models than those of the project, `settings` come with them."""
     stack = RunningStack(new_home(), say=lambda line: print(line, file=sys.stderr))  # noqa: T201
     try:
         if deployments is not None:
-            stack.deploy(deployments, brokers)
+            stack.deploy(deployments, settings, brokers)
         stack.up(parts, brokers=brokers)
         yield stack
     finally:
