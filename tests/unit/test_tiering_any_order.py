@@ -43,7 +43,8 @@ class Years:
         getattr(self, what)(a, b)
 
     def receive(self, a: int, b: int) -> None:
-        self.world.receive(a % 3, b)
+        if b not in self.world.images.get(a % 3, ()):  # else revisions says nothing
+            self.world.receive(a % 3, b)
 
     def read(self, a: int, _: int) -> None:
         self.world.read(a % 3)
@@ -114,7 +115,7 @@ ACTIONS = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ACTIONS, min_size=10, max_size=40))
 def test_any_order_ends_with_every_promised_copy_where_the_policy_wants_it(years: list[Action]) -> None:
     run = Years()
