@@ -42,6 +42,7 @@ from streams.events import SUBJECTS, InferenceResult, ModelRef
 from streams.generation import StepIdentity, build
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
+from streams.objects import ObjectStore
 from streams.runner import Runner
 from streams.s3 import S3Store
 from streams.service import Context
@@ -105,8 +106,9 @@ def measure(config: Config, studies: int, images: int, progress: Callable[[str, 
         volumes = [study.volume for study in made]
         _bare(analysis, volumes[:1], 1)
         bare_s = _bare(analysis, volumes, settings.runner.threads)
-        context = Context("ai", config, SITE, MemoryLog(), store, SchemaIds())
-        seconds, results = _consumed(context, analysis, settings, made, partial(progress, name, studies))
+        consumed = partial(_consumed, config, store, analysis, settings)
+        consumed(made[:1], lambda _: None)
+        seconds, results = consumed(made, partial(progress, name, studies))
         measured.append(_contender(analysis.backend, bare_s, seconds, results, studies * images))
     return Report(
         at=at,
@@ -156,16 +158,16 @@ def _all(backend: Backend, batches: Sequence[Floats]) -> None:
 
 
 def _consumed(
-    context: Context,
+    config: Config,
+    store: ObjectStore,
     analysis: Analysis,
     settings: Settings,
     studies: Sequence[BenchStudy],
     progress: Callable[[int], None],
 ) -> tuple[float, list[InferenceResult]]:
     """Seconds from the first revision in the log to the last result in it, and the results."""
-    log = context.log
-    assert isinstance(log, MemoryLog)  # noqa: S101
-    topics = load_topics()
+    log, topics = MemoryLog(), load_topics()
+    context = Context("ai", config, SITE, log, store, SchemaIds())
     for topic in topics.topics:
         for physical in topics.physical(topic):
             log.create_topic(physical, len(studies))

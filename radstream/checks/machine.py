@@ -13,7 +13,7 @@ from pathlib import Path
 import confluent_kafka
 
 from infra.local.errors import StackError
-from infra.local.tools import gateway, java, postgres
+from infra.local.tools import gateway, java, postgres, triton
 from radstream.checks.check import Check, broken, note, well
 from radstream.stack_state import NOT_DURABLE, StackState
 
@@ -60,6 +60,7 @@ def _programs() -> Iterator[Check]:
     yield _program("Kafka", lambda: _there(java.KAFKA, java.are_there()))
     yield _program("schema registry", lambda: _there(java.REGISTRY, java.are_there()))
     yield _program("object store", lambda: _there(gateway.VERSION, gateway.is_built()))
+    yield _triton()
 
 
 def _program(name: str, ask: Callable[[], str]) -> Check:
@@ -67,6 +68,17 @@ def _program(name: str, ask: Callable[[], str]) -> Check:
         return well(PART, name, f"{ask()}.")
     except (StackError, OSError, subprocess.SubprocessError) as error:
         return broken(PART, name, f"Not there: {error}", "Install what is missing: make demo.")
+
+
+def _triton() -> Check:
+    if triton.is_usable():
+        return well(PART, "Triton", f"tritonserver out of nvidia-pytriton {triton.VERSION}.")
+    return note(
+        PART,
+        "Triton",
+        "Not there, so no model is deployed on it.",
+        "Where it can run, make demo installs it; it says why.",
+    )
 
 
 def _says(program: Path, option: str) -> str:
