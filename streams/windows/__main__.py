@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import structlog
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from streams.config import Kafka
 from streams.gauges import Board
@@ -19,6 +20,8 @@ _TURN_S = 0.5
 _AGAIN_S = 2.0
 # How often the log is asked whether it is there: aiokafka waits for it by itself, and says so only in its messages.
 _ASK_EVERY = 10
+# A broker that has just started may know no topics yet. Faust then assigns none, and would ask again in five minutes.
+_IDLE_S_MAX = 15.0
 
 
 def main(context: Context, settings: Settings) -> None:
@@ -28,32 +31,41 @@ def main(context: Context, settings: Settings) -> None:
 
 
 async def _serve(context: Context, settings: Settings) -> None:
-    """An app that has crashed is replaced: what it had in hand is lost, as a picture may be."""
+    """An app that crashed, or got nothing to read, is replaced: what it had in hand is lost, as a picture may be."""
     board = Board()
     while not context.stopping.is_set():
-        windows = Windows(context.config.section("kafka", Kafka), settings.folder, context.log.partitions(CHANGELOG))
         try:
-            await windows.app.start()
-            await _publish(context, windows, board)
-        finally:
-            await windows.app.stop()
+            partitions = context.log.partitions(CHANGELOG)
+            await _live(context, Windows(context.config.section("kafka", Kafka), settings.folder, partitions), board)
+        except (LogAway, KafkaError) as error:
+            context.health.ready("log", False, "the log does not answer; nothing is counted meanwhile")
+            structlog.get_logger().warning("windows_away", error=error)
         if not context.stopping.is_set():
-            structlog.get_logger().warning("windows_crashed", again_s=_AGAIN_S)
+            structlog.get_logger().warning("windows_start_again", again_s=_AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
 
 
-async def _publish(context: Context, windows: Windows, board: Board) -> None:
-    """Until the service is to stop, or the app crashes."""
-    turn = 0
-    while not context.stopping.is_set() and not windows.app.crashed:
-        context.health.beat()
-        context.health.ready("windows", windows.is_ready, "waiting for partitions")
-        start_s, counts = windows.last_whole(context.clock.now().timestamp())
-        publish(start_s, WINDOW_S, counts, board)
-        if turn % _ASK_EVERY == 0:
-            await asyncio.to_thread(_ask, context)
-        turn += 1
-        await asyncio.sleep(_TURN_S)
+async def _live(context: Context, windows: Windows, board: Board) -> None:
+    """One life of the app: until the service is to stop, or the app is of no more use."""
+    try:
+        await windows.app.start()
+        idle_s, turn = 0.0, 0
+        while not context.stopping.is_set() and not windows.app.crashed and idle_s < _IDLE_S_MAX:
+            context.health.beat()
+            _publish(context, windows, board)
+            if turn % _ASK_EVERY == 0:
+                await asyncio.to_thread(_ask, context)
+            idle_s = 0.0 if windows.is_ready or "log" in context.health.failing() else idle_s + _TURN_S
+            turn += 1
+            await asyncio.sleep(_TURN_S)
+    finally:
+        await windows.app.stop()
+
+
+def _publish(context: Context, windows: Windows, board: Board) -> None:
+    context.health.ready("windows", windows.is_ready, "waiting for partitions")
+    start_s, counts = windows.last_whole(context.clock.now().timestamp())
+    publish(start_s, WINDOW_S, counts, board)
 
 
 def _ask(context: Context) -> None:

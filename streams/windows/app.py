@@ -60,6 +60,7 @@ class Windows:
         self._table.changelog_topic = changelog
         self._keys: dict[str, float] = {}
         self._table.on_recover(self._recall)
+        self._topics: set[str] = set()
         for entry, topic in topics.topics.items():
             if topic.kind == "instance":
                 self._read(entry, topics.physical(entry))
@@ -77,6 +78,7 @@ class Windows:
 
     def _read(self, entry: str, names: Sequence[str]) -> None:
         """An agent of its own for each logical topic: one may wait a moment for what another is about to read."""
+        self._topics.update(names)
         source = self.app.topic(*names, key_serializer="raw", value_serializer="raw", allow_empty=True)
         self.app.agent(source, name=f"count.{entry}")(self._count)
 
@@ -104,8 +106,9 @@ class Windows:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has its partitions, and what it knew of them."""
-        return bool(self.app.consumer.assignment()) and not self.app.rebalancing and not self.app.in_recovery
+        """Whether it has partitions of every topic, and what it knew of them."""
+        assigned = {partition.topic for partition in self.app.consumer.assignment()}
+        return self._topics <= assigned and not self.app.rebalancing and not self.app.in_recovery
 
     def last_whole(self, now_s: float) -> tuple[float, Mapping[Place, Count]]:
         """Start (Unix time) of the last whole window, and its counts by topic, lane and modality."""
