@@ -154,22 +154,25 @@ def test_another_configuration_is_killed_resumed_compared_and_switched_to(site: 
     assert "configuration" in str(other.exception)
 
     report = site.facts("run", "derive", "--resume", str(generation), config=config)
-    assert (report["complete"], report["done"], report["records"]) == (True, 56, 56)
-    assert report["read"] < 56, "what was committed is not read again"
-    effects: dict[str, set[str]] = {}
+    assert (report["complete"], report["done"], report["records"]) == (True, line["records"], line["records"])
+    assert report["read"] < line["records"], "what was committed is not read again"
+    effects: dict[str, set[tuple[str, ...]]] = {}
     for event in site.made(generation):
         assert event.meta.lane == "bulk"
-        effects.setdefault(event.meta.event_id, set()).add(event.representations[0].object.key)
-    assert len(effects) == 56
+        keys = tuple(copy.object.key for copy in event.representations)
+        effects.setdefault(event.meta.event_id, set()).add(keys)
+    assert len(effects) >= sum(OTHER.slices)
     assert all(len(keys) == 1 for keys in effects.values()), "a second effect"
 
     compared = site.facts("compare", "derive", str(generation), code=3)
-    assert (compared["same"], compared["different"], compared["missing"], compared["extra"]) == (0, 56, 0, 0)
+    # What inference made of the study since then was derived again as well; without a thumbnail it is the same.
+    assert (compared["same"] + compared["different"], compared["missing"], compared["extra"]) == (len(effects), 0, 0)
+    assert compared["different"] >= sum(OTHER.slices)
     assert set(compared["differences"]) == {f"thumbnail {part}" for part in ("length", "sha256", "rows", "columns")}
     assert site.shown(OTHER) == before
 
     switched = site.facts("switch", "derive", str(generation), "--why", "smaller thumbnails")
-    assert switched["published"] >= 56
+    assert switched["published"] >= len(effects)
     assert site.line(generation)["state"] == "published"
     settled(site.stack)
     after = site.shown(OTHER)
