@@ -22,7 +22,8 @@ COMMANDS = {
         "radstream.doctor:doctor", "Check configuration, machine, broker, registry, store, database and services."
     ),
     "demo": Lazy(
-        "radstream.demo:demo", "Send test images and a generated chest CT, follow them to the catalog, and sum up."
+        "radstream.demo:demo",
+        "Send test images and a generated chest CT, follow them to results and through the tiers, and sum up.",
     ),
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
@@ -43,7 +44,9 @@ COMMANDS = {
         "radstream.results:results",
         "Show what models found, and what people said of it, in the order of time.",
     ),
-    "review": Lazy("radstream.review:review", "Say what a person thinks of a result."),
+    "review": Lazy(
+        "radstream.review:review", "Say what a person thinks of a result, and wait until the catalog shows it."
+    ),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "replay": Lazy(
         "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."

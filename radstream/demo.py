@@ -9,8 +9,10 @@ import click
 from radstream.catalog_times import CatalogTimes, catalog_times
 from radstream.demo_items import PHANTOM, demo_items
 from radstream.demo_progress import DemoProgress
+from radstream.demo_results import said_of
 from radstream.demo_run import CALLING_AE, DemoRun, summary_of
 from radstream.demo_summary import print_summary
+from radstream.demo_whole import whole
 from radstream.errors import Failure
 from radstream.flow import Flow, Gauge
 from radstream.options import config_option, json_option, open_config, open_log
@@ -22,21 +24,23 @@ from radstream.stack_state import NOT_DURABLE, StackState, stack_state
 from radstream.survey import survey
 
 ASSOCIATIONS = 2
-# A study is quiet for 10 seconds (as the local stack is set) before it has a revision.
-STALLED_S_MAX = 90.0
+# A study is quiet for 10 seconds (as the local stack is set) before it has a revision, and a network on a busy machine
+# takes a minute for a series: nothing is written meanwhile.
+STALLED_S_MAX = 180.0
 
 
 @click.command()
 @config_option
 @json_option
 def demo(config_path: Path, as_json: bool) -> None:
-    """Send test images and a generated chest CT, follow them to the catalog, and sum up.
+    """Send test images and a generated chest CT, follow them to results and through the tiers, and sum up.
 
     Starts the local stack where it does not run. A second run finds everything there already.
     """
     stack = _started(config_path)
     config = open_config(config_path)
-    router, gauge = router_of(config), Gauge(open_log(config))
+    log = open_log(config)
+    router, gauge = router_of(config), Gauge(log)
     before = gauge.read()
     run = DemoRun(demo_items())
     click.echo(f"sending {len(run.objects)} objects to {router} by C-STORE, then following them", err=True)
@@ -53,13 +57,21 @@ def demo(config_path: Path, as_json: bool) -> None:
             if not result.acknowledged:
                 raise Failure(f"the router took nothing: {result.unsent[0]['reason']}. See: radstream status")
             seen = gauge.wait_until_still(lambda: _study_is_out(catalog), STALLED_S_MAX, progress.flow)
-        if not seen.is_still or not _study_is_out(catalog):
-            raise Failure(_stuck(seen, stack_state(config_path.absolute().parent)))
+        _go_on_if(seen.is_still and _study_is_out(catalog), seen, config_path)
+        said = said_of(log, config, PHANTOM.uid)
+        made = len({one.instance.digest for result in said.results for one in result.objects})
+        click.echo(f"waiting for the revision that holds {made} objects of the models too", err=True)
+        seen = gauge.wait_until_still(lambda: _study_is_out(catalog, made), STALLED_S_MAX)
+        _go_on_if(seen.is_still and _study_is_out(catalog, made), seen, config_path)
+        rest = whole(log, config, PHANTOM.uid, lambda line: click.echo(line, err=True))
+        seen = gauge.wait_until_still(lambda: True, STALLED_S_MAX)
         durable = stack.durable if stack else None
-        summary = summary_of(run, config, catalog, survey(config), seen, seconds=result.seconds, durable=durable)
+        summary = summary_of(run, config, catalog, survey(config), seen, rest, seconds=result.seconds, durable=durable)
     show(as_json, summary, lambda: print_summary(summary))
     if not summary.agree:
         raise Failure("the accounts do not agree; see the equations above, and: radstream status")
+    if not rest.agree:
+        raise Failure("the results are not what they should be: see the lines above, and: radstream results")
 
 
 def _started(config_path: Path) -> StackState | None:
@@ -74,9 +86,14 @@ def _started(config_path: Path) -> StackState | None:
     return found
 
 
-def _study_is_out(catalog: CatalogTimes) -> bool:
-    """The generated study was quiet, and its revision holds all of it."""
-    return catalog.revision(PHANTOM.uid).instances >= sum(PHANTOM.slices)
+def _study_is_out(catalog: CatalogTimes, made: int = 0) -> bool:
+    """The generated study was quiet, and its revision holds all of it and what models made of it."""
+    return catalog.revision(PHANTOM.uid).instances >= sum(PHANTOM.slices) + made
+
+
+def _go_on_if(ready: bool, seen: Flow, config_path: Path) -> None:
+    if not ready:
+        raise Failure(_stuck(seen, stack_state(config_path.absolute().parent)))
 
 
 def _stuck(seen: Flow, stack: StackState | None) -> str:

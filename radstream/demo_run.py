@@ -16,6 +16,7 @@ from radstream.catalog_times import Arrivals, CatalogTimes
 from radstream.contact_sheet import contact_sheet
 from radstream.demo_items import PHANTOM
 from radstream.demo_summary import Run, StudyNow, Summary, archive_of, not_accepted, refusals
+from radstream.demo_whole import Whole
 from radstream.errors import Failure
 from radstream.flow import Flow
 from radstream.items import Item
@@ -86,6 +87,7 @@ def summary_of(
     catalog: CatalogTimes,
     found: Survey,
     seen: Flow,
+    rest: Whole,
     *,
     seconds: float,
     durable: bool | None,
@@ -97,6 +99,7 @@ def summary_of(
         run=run,
         archive=archive_of(found),
         study=StudyNow(PHANTOM.uid, revision.number, revision.instances),
+        whole=rest,
         lag=seen.lag,
         agree=found.agree and arrived.agrees,
         accounts=(*found.equations, arrived),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from radstream.accounts import Equation
+from radstream.demo_whole import Whole, rows_of
 from radstream.log_census import LogCensus
 from radstream.output import console, print_table
 from radstream.quantiles import Latency
@@ -73,6 +74,7 @@ class Summary:
     run: Run
     archive: Archive
     study: StudyNow
+    whole: Whole
     lag: Mapping[str, int]
     agree: bool
     accounts: tuple[Equation, ...]
@@ -132,6 +134,7 @@ def print_summary(summary: Summary) -> None:
         ("lossless copies", f"{archive.bytes.lossless_copies:,} bytes, of {archive.bytes.copied:,}"),
         ("thumbnails", f"{archive.bytes.thumbnails:,} bytes"),
         ("generated chest CT", f"revision {summary.study.revision}, {summary.study.instances} instances"),
+        *rows_of(summary.whole),
         ("lag", ", ".join(f"{group} {lag}" for group, lag in summary.lag.items())),
         ("accounts agree", "yes" if summary.agree else "NO"),
     ]
