@@ -51,7 +51,8 @@ def _lanes(lanes: Sequence[LaneLag]) -> Table:
             _catch_up(one),
             ", ".join(f"{seen.modality} {_span(seen.oldest_age_s)}" for seen in one.modalities[:_MODALITIES]),
         )
-    table.caption = f"{len(lanes) - len(busy)} other lanes of these groups: nothing waits, nothing moves"
+    if quiet := len(lanes) - len(busy):
+        table.caption = f"{quiet} other lanes of these groups: nothing waits, nothing moves"
     return table
 
 
