@@ -8,6 +8,8 @@ locals {
     cold   = { retention_days = var.cold_retention_days, class = "GLACIER_IR", class_days = 1 }
     backup = { retention_days = var.backup_retention_days, class = "GLACIER_IR", class_days = 1 }
   }
+  # By name and not by the made bucket's attribute: a plan can show whole policies before anything is there.
+  arns    = { for name, bucket in local.buckets : name => "arn:${var.partition}:s3:::${bucket.bucket}" }
   locked  = { for tier, set in local.tiers : tier => set if set.retention_days > 0 }
   buckets = merge({ for tier in keys(local.tiers) : tier => aws_s3_bucket.tier[tier] }, { logs = aws_s3_bucket.logs })
 }
@@ -200,7 +202,7 @@ locals {
         Sid       = "OnlyOverTls"
         Effect    = "Deny"
         Action    = "s3:*"
-        Resource  = [bucket.arn, "${bucket.arn}/*"]
+        Resource  = [local.arns[name], "${local.arns[name]}/*"]
         Principal = "*"
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }
@@ -211,7 +213,7 @@ locals {
         Sid       = "BytesOnlyThroughTheDoor"
         Effect    = "Deny"
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-        Resource  = ["${bucket.arn}/*"]
+        Resource  = ["${local.arns[name]}/*"]
         Principal = "*"
         Condition = { StringNotEquals = { "aws:SourceVpce" = var.s3_endpoint_id } }
       }
@@ -221,11 +223,11 @@ locals {
     Sid       = "S3WritesItsRecords"
     Effect    = "Allow"
     Action    = "s3:PutObject"
-    Resource  = ["${aws_s3_bucket.logs.arn}/*"]
+    Resource  = ["${local.arns["logs"]}/*"]
     Principal = { Service = "logging.s3.amazonaws.com" }
     Condition = {
       StringEquals = { "aws:SourceAccount" = var.account_id }
-      ArnLike      = { "aws:SourceArn" = [for tier in keys(local.tiers) : aws_s3_bucket.tier[tier].arn] }
+      ArnLike      = { "aws:SourceArn" = [for tier in keys(local.tiers) : local.arns[tier]] }
     }
   }
 }

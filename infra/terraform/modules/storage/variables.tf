@@ -13,6 +13,12 @@ variable "account_id" {
   type        = string
 }
 
+variable "partition" {
+  description = "AWS partition: aws, aws-cn or aws-us-gov."
+  type        = string
+  default     = "aws"
+}
+
 variable "storage_key_arn" {
   description = "KMS key of the images."
   type        = string

@@ -4,7 +4,37 @@ mock_provider "aws" {
   override_during = plan
 
   mock_resource "aws_s3_bucket" {
-    defaults = { arn = "arn:aws:s3:::bucket", id = "bucket" }
+    defaults = { id = "bucket" }
+  }
+  mock_resource "aws_vpc_endpoint" {
+    defaults = { id = "vpce-0", prefix_list_id = "pl-0" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:some" }
+  }
+  mock_resource "aws_ecr_repository" {
+    defaults = {
+      arn            = "arn:aws:ecr:eu-central-1:123456789012:repository/some"
+      repository_url = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/some"
+    }
+  }
+  mock_resource "aws_ssm_parameter" {
+    defaults = { arn = "arn:aws:ssm:eu-central-1:123456789012:parameter/some" }
+  }
+  mock_resource "aws_prometheus_workspace" {
+    defaults = {
+      arn                 = "arn:aws:aps:eu-central-1:123456789012:workspace/some"
+      prometheus_endpoint = "https://aps-workspaces.eu-central-1.amazonaws.com/workspaces/some/"
+    }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:some" }
+  }
+  mock_resource "aws_db_instance" {
+    defaults = { address = "catalog.example" }
+  }
+  mock_resource "aws_ecs_cluster" {
+    defaults = { id = "cluster" }
   }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/some" }
@@ -48,6 +78,26 @@ variables {
   }
 }
 
+# The Python tests look at this plan: policies, buckets, tasks (tests/contract/test_terraform_plan.py).
 run "as_it_stands" {
   command = plan
+
+  assert {
+    condition     = alltrue([for text in values(output.configuration) : strcontains(text, "SASL_SSL")])
+    error_message = "Every service talks to the brokers over TLS, with an account."
+  }
+  assert {
+    condition     = alltrue([for text in values(output.configuration) : !strcontains(text, "access_key")])
+    error_message = "No service has keys of the store: it has a role."
+  }
+}
+
+run "a_version_names_one_image" {
+  command = plan
+
+  variables {
+    release = "latest"
+  }
+
+  expect_failures = [var.release]
 }
