@@ -16,6 +16,7 @@ from consumers.tiering.config import Settings
 from consumers.tiering.policy import Policy, load_policy
 from consumers.tiering.state import Studies
 from schemas import load_topics
+from streams.clock import SystemClock
 from streams.config import Site
 from streams.deciding import Deciding
 from streams.events import (
@@ -37,6 +38,7 @@ from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.revisions.step import manifest_of, set_digest
+from streams.s3 import S3Store
 from streams.service import Context
 from streams.step import NewObject, Stored
 from streams.wire import Message, SchemaIds, decode, encode
@@ -140,9 +142,9 @@ def key_of(study: int, image: int) -> str:
 
 @dataclass
 class World:
-    log: MemoryLog
-    store: WatchedStore = field(default_factory=WatchedStore)
-    clock: HandClock = field(default_factory=HandClock)
+    log: MemoryLog | HookedLog
+    store: WatchedStore | S3Store = field(default_factory=WatchedStore)
+    clock: HandClock | SystemClock = field(default_factory=HandClock)
     policy: Policy = POLICY
     images: dict[int, set[int]] = field(default_factory=dict)
     said: int = 0
@@ -228,7 +230,7 @@ class World:
         )
         message = encode(event, SchemaIds(), source="test")
         for number in range(PARTITIONS):
-            self.log.append(Message(message.topic, key_for(number), message.value, message.headers))
+            self.producer.send(Message(message.topic, key_for(number), message.value, message.headers)).result()
 
     def meta(self, subject: str) -> Meta:
         self.said += 1
