@@ -1,4 +1,4 @@
-"""A fake of the log that passes the same conformance suite as the broker: for tests and for measuring, and for nothing else.
+"""A fake of the log that passes the same conformance suite as the broker: for tests and measuring, nothing else.
 
 Everything happens in one process and under one lock. Tests reach in to do what a broker does to its clients: being
 away, forgetting old records, expiring a member, deleting a topic and creating it again.
