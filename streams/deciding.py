@@ -1,8 +1,9 @@
 """Runs a decision step: one member of a group that reads inputs and the step's own output, co-partitioned.
 
 For each partition number that is assigned, the output is folded first, from the newest checkpoint to its end; then the
-inputs are read from where the group committed. A decision counts when it is read back. Inputs are committed up to the
-oldest one that no counted decision covers, so whoever comes next reads the rest again. Whatever fails in between, the
+inputs are read from where the state says, which is where the group committed them unless they are part of the state. A
+decision counts when it is read back. What a decision is still owed for is not committed, so whoever comes next reads it
+again. Whatever fails in between, the
 partition's state is forgotten and folded anew: there is one way to begin, and it is the way to go on.
 """
 
