@@ -3,8 +3,8 @@
 For each partition number that is assigned, the output is folded first, from the newest checkpoint to its end; then the
 inputs are read from where the state says, which is where the group committed them unless they are part of the state. A
 decision counts when it is read back. What a decision is still owed for is not committed, so whoever comes next reads it
-again. Whatever fails in between, the
-partition's state is forgotten and folded anew: there is one way to begin, and it is the way to go on.
+again. Whatever fails in between, the partition's state is forgotten and folded anew: there is one way to begin, and it
+is the way to go on.
 """
 
 from __future__ import annotations
