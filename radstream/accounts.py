@@ -42,7 +42,7 @@ def of_log(census: LogCensus) -> tuple[Equation, ...]:
     return (
         Equation(
             "requests",
-            Term("C-STORE requests answered", census.received_records + census.refused_total),
+            Term("arrivals and refusals", census.received_records + census.refused_total),
             (
                 Term("received", len(census.received)),
                 Term("duplicates", census.duplicates),
