@@ -9,7 +9,7 @@ import shutil
 import sys
 
 from infra.local.errors import StackError
-from infra.local.tools import checkers, debian, gateway, java, postgres, triton, wheels
+from infra.local.tools import checkers, debian, gateway, java, kafka_provider, postgres, triton, wheels
 
 CHECKERS = {"demo": ("dciodvfy",), "test": ("dciodvfy", "promtool")}
 
@@ -28,6 +28,7 @@ def main(goal: str) -> None:
             checkers.ensure(program, _say)
         if goal == "test":
             _ensure_compiler()
+            kafka_provider.ensure(_say)
     except StackError as error:
         sys.exit(f"radstream: {error}")
 

@@ -1,0 +1,192 @@
+"""What Terraform would make of the example, planned against a mocked provider: who may do what, what is kept how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from infra.local.parts.store import BUCKETS
+from tests import terraform
+
+SERVICES = yaml.safe_load((terraform.TREE / "services.yaml").read_text(encoding="utf-8"))["services"]
+AWS = "hashicorp/aws"
+TENANT = "example"
+PROBES = "arn:aws:s3:::radstream-example-123456789012-hot/.radstream-probe/*"
+
+# Statements with an action or a resource that is everything, since AWS knows no narrower form of what they say.
+WILDCARDS = {
+    "Administration": "a key's own policy speaks of that key, which its account rules",
+    "LogsOfThisAccount": "a key's own policy speaks of that key",
+    "AlertsOfThisAccount": "a key's own policy speaks of that key",
+    "Registry": "a token for the registry is of no repository",
+    "OnlyOverTls": "it refuses",
+}
+Plan = Mapping[str, Mapping[str, Any]]
+
+
+class Statement(NamedTuple):
+    address: str
+    sid: str
+    effect: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    terraform.plugins(AWS)
+    where = terraform.copied(tmp_path_factory.mktemp("example")) / "environments" / "example"
+    terraform.initialised(where, AWS)
+    return dict(terraform.planned(terraform.tested(where), "as_it_stands"))
+
+
+def statements(plan: Plan) -> Iterator[Statement]:
+    for address, values in plan.items():
+        for attribute in ("policy", "assume_role_policy"):
+            document = values.get(attribute)
+            if isinstance(document, str) and "Statement" in document:
+                for one in json.loads(document)["Statement"]:
+                    yield Statement(
+                        address,
+                        one.get("Sid", ""),
+                        one["Effect"],
+                        tuple(listed(one["Action"])),
+                        tuple(listed(one.get("Resource", []))),
+                    )
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def of_type(plan: Plan, kind: str) -> dict[str, Mapping[str, Any]]:
+    """Values by the last part of the address, its key included."""
+    return {address: values for address, values in plan.items() if f".{kind}." in f".{address}"}
+
+
+def key_of(address: str) -> str:
+    return address.rpartition('["')[2].removesuffix('"]')
+
+
+def test_the_text_is_formatted() -> None:
+    done = terraform.run(terraform.TREE, "fmt", "-check", "-recursive")
+    assert done.returncode == 0, f"terraform fmt -recursive infra/terraform: {done.stdout}"
+
+
+def test_brokers_too_small_and_old_protocols_are_refused(tmp_path: Any) -> None:
+    terraform.plugins(AWS)
+    where = terraform.copied(tmp_path) / "modules" / "msk"
+    terraform.initialised(where, AWS)
+    terraform.tested(where)
+
+
+def test_nobody_may_do_everything(plan: Plan) -> None:
+    found = list(statements(plan))
+    assert len(found) > 40
+    for one in found:
+        if one.sid in WILDCARDS:
+            continue
+        assert all("*" not in action for action in one.actions), one
+        assert all(resource.split(":::")[-1].strip("*") for resource in one.resources), one
+        assert "*" not in one.resources, one
+    assert WILDCARDS.keys() <= {one.sid for one in found}, "an exception is not needed any more"
+
+
+def test_a_services_code_touches_its_folders_only(plan: Plan) -> None:
+    policies = of_type(plan, "aws_iam_role_policy")
+    for service, entry in SERVICES.items():
+        policy = json.loads(policies[f'module.iam.aws_iam_role_policy.task["{service}"]']["policy"])
+        objects = [one for one in policy["Statement"] if one["Sid"].startswith("Objects")]
+        reached = {resource for one in objects for resource in one["Resource"]}
+        allowed = {
+            f"arn:aws:s3:::radstream-example-123456789012-{grant['bucket']}/{TENANT}/{folder}/*"
+            for grant in entry["store"]
+            for folder in grant["folders"]
+        }
+        assert reached - allowed == ({PROBES} if service == "router" else set())
+        deletes = {action for one in objects for action in one["Action"] if "Delete" in action}
+        assert not deletes or service in ("router", "tiering"), "only tiering deletes, and the router its own probes"
+        lists = [one for one in policy["Statement"] if one["Sid"].startswith("List")]
+        assert all(one["Condition"]["StringLike"]["s3:prefix"] for one in lists)
+
+
+def test_no_backup_is_deleted_by_anybody(plan: Plan) -> None:
+    for one in statements(plan):
+        if one.effect == "Allow" and any("-backup/" in resource for resource in one.resources):
+            assert not any("Delete" in action for action in one.actions), one
+
+
+def test_every_service_has_roles_of_its_own_an_image_and_a_log(plan: Plan) -> None:
+    tasks = {key_of(address): values for address, values in of_type(plan, "aws_ecs_task_definition").items()}
+    assert SERVICES.keys() <= tasks.keys()
+    for kind in ("aws_iam_role.task", "aws_iam_role.start", "aws_ecr_repository.this", "aws_ecs_service.this"):
+        there = {key_of(address) for address in plan if f".{kind}[" in address}
+        assert there == tasks.keys()
+    assert tasks.keys() == {key_of(address) for address in of_type(plan, "aws_cloudwatch_log_group") if '["' in address}
+
+
+def test_tasks_cannot_write_but_where_they_must(plan: Plan) -> None:
+    for address, values in of_type(plan, "aws_ecs_task_definition").items():
+        (container,) = json.loads(values["container_definitions"])
+        assert container["readonlyRootFilesystem"] is True
+        assert {mount["containerPath"] for mount in container["mountPoints"]} == {"/run/radstream", "/tmp"}  # noqa: S108
+        told = {one["name"] for one in container.get("environment", [])}
+        assert not any("PASSWORD" in name or "SECRET" in name or "KEYS" in name for name in told), address
+        assert "PASSWORD" not in json.dumps(container.get("environment", [])).replace("@KAFKA_PASSWORD@", "").replace(
+            "@DATABASE_PASSWORD@", ""
+        )
+
+
+def test_services_with_lag_grow_with_it(plan: Plan) -> None:
+    growing = {key_of(address) for address in of_type(plan, "aws_appautoscaling_policy") if ".lag[" in address}
+    assert growing == {name for name, entry in SERVICES.items() if entry["lag"]}
+
+
+def test_a_gpu_is_for_the_models_only(plan: Plan) -> None:
+    for address, values in of_type(plan, "aws_ecs_task_definition").items():
+        on_machines = values["requires_compatibilities"] == ["EC2"]
+        assert on_machines == (key_of(address) == "triton")
+
+
+def test_every_bucket_is_private_locked_versioned_encrypted_and_logged(plan: Plan) -> None:
+    buckets = of_type(plan, "aws_s3_bucket")
+    assert {key_of(address) for address in buckets} - set(BUCKETS) == {"module.storage.aws_s3_bucket.logs"}
+    assert all(values["object_lock_enabled"] for values in buckets.values())
+    for kind in ("versioning", "server_side_encryption_configuration", "lifecycle_configuration", "logging"):
+        found = {key_of(address) for address in of_type(plan, f"aws_s3_bucket_{kind}")}
+        assert set(BUCKETS) <= found, kind
+    for values in of_type(plan, "aws_s3_bucket_public_access_block").values():
+        shut = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
+        assert all(values[door] is True for door in shut)
+    for address, values in of_type(plan, "aws_s3_bucket_policy").items():
+        sids = {one["Sid"] for one in json.loads(values["policy"])["Statement"]}
+        assert "OnlyOverTls" in sids, address
+    kept = {key_of(address) for address in of_type(plan, "aws_s3_bucket_object_lock_configuration")}
+    assert kept == {"cold", "backup"}
+
+
+def test_no_rule_deletes_an_image(plan: Plan) -> None:
+    for address, values in of_type(plan, "aws_s3_bucket_lifecycle_configuration").items():
+        if key_of(address) in BUCKETS:
+            assert all(not rule.get("expiration") for rule in values["rule"]), address
+            assert all(not rule.get("noncurrent_version_expiration") for rule in values["rule"]), address
+
+
+def test_nothing_is_reached_from_the_internet(plan: Plan) -> None:
+    kinds = {address.split("[")[0].split(".")[-2] for address in plan}
+    assert not kinds & {"aws_internet_gateway", "aws_nat_gateway", "aws_eip"}
+    (cluster,) = of_type(plan, "aws_msk_cluster").values()
+    assert cluster["broker_node_group_info"][0]["connectivity_info"][0]["public_access"][0]["type"] == "DISABLED"
+    assert cluster["encryption_info"][0]["encryption_in_transit"][0]["client_broker"] == "TLS"
+    assert cluster["client_authentication"][0]["unauthenticated"] is False
+    (database,) = of_type(plan, "aws_db_instance").values()
+    assert database["publicly_accessible"] is False
+    assert database["storage_encrypted"] is True
+    (balancer,) = of_type(plan, "aws_lb").values()
+    assert balancer["internal"] is True
+    for rule in of_type(plan, "aws_vpc_security_group_ingress_rule").values():
+        assert rule["cidr_ipv4"] != "0.0.0.0/0"
