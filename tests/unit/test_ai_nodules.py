@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_findings_name_the_images_that_show_them_and_the_mask_has_them(found: An
     assert shown == named
     total = sum(one.value for draft in found.findings for one in draft.measurements if one.code == codes.VOLUME)
     assert total == pytest.approx(float(found.segment.mask.sum()) * volume.voxel_mm3, rel=0.001)
+
+
+def test_a_single_image_can_be_asked_about() -> None:
+    whole = chest()
+    nodule = max(Chest(1, 512).drawn_nodules, key=lambda one: one.radius)
+    at = int(np.argmin(np.abs(whole.affine[2, 0] * np.arange(len(whole.voxels)) + whole.affine[2, 3] + nodule.z)))
+    uids = whole.sop_instance_uids[at : at + 1]
+    one = replace(whole, voxels=whole.voxels[at : at + 1], sop_instance_uids=uids, headers=whole.headers[at : at + 1])
+    (nodules,) = (one for one in deployments(MODELS, FILE, Backends()) if one.deployment == "nodule-ct")
+    analysed = nodules.analyse(one)
+    assert isinstance(analysed, Analysed)
+    assert analysed.findings[0].geometry is not None
+    assert [ref.sop_instance_uid for ref in analysed.findings[0].geometry.images] == list(uids)
 
 
 def test_an_empty_chest_has_no_findings() -> None:

@@ -17,7 +17,8 @@ from streams.config import ConfigError
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _WRONG_INPUT = (raised.InvalidArgument, raised.Fail)
 _MEMORY = ("allocate", "bad_alloc", "out of memory", "bad allocation")
-_ERRORS_ONLY = 3
+# Its errors are raised too, and said once by whoever catches them.
+_FATAL_ONLY = 4
 
 
 class InProcess:
@@ -31,7 +32,7 @@ class InProcess:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
+        options.log_severity_level = _FATAL_ONLY
         available = onnxruntime.get_available_providers()
         providers = [provider for provider in PROVIDERS if provider in available]
         try:
