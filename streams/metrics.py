@@ -102,3 +102,12 @@ TIER_COPIED_BYTES = Counter("radstream_tier_copied_bytes", "Bytes of copies crea
 TIER_RELEASED = Counter("radstream_tier_released", "Objects released from a store", ["source"])
 # Studies left where they are, each time they are looked at; `why` is too_large, no_manifest or nothing_to_move.
 TIER_LEFT = Counter("radstream_tier_left", "Studies that cannot be moved", ["why"])
+
+# What models said of requests; `outcome` is analysed, not_analysed or out_of_scope. What stands already is not counted.
+MODEL_RESULTS = Counter("radstream_model_results", "Results of models", ["deployment", "outcome"])
+# Tries that failed; `code` is model_away, model_slow, out_of_memory, wrong_shape, model_failed or unplanned.
+MODEL_FAILURES = Counter("radstream_model_failures", "Tries that failed", ["deployment", "code"])
+# Time in the model alone, of requests that it analysed.
+MODEL_SECONDS = Histogram(
+    "radstream_model_seconds", "Time in the model for one request", ["deployment"], buckets=_STEP_BUCKETS
+)

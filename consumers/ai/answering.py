@@ -15,6 +15,7 @@ from consumers.ai.kept import Kept
 from consumers.ai.objects import objects_of
 from consumers.ai.result import RESULT, Reason, Request, Spent, analysed, unanalysed
 from consumers.ai.volume import OutOfScope, Volume, volume_of
+from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import reason_of
 from streams.objects import Absent, Damaged, ObjectStore, StoreAway
@@ -46,7 +47,7 @@ class Failure:
     @property
     def told(self) -> str:
         """For a dead letter: which model, and what happened."""
-        return f"{self.request.deployed.analysis.deployment}: {self.reason.code}"
+        return f"{_deployment(self.request)}: {self.reason.code}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,9 @@ class Answering:
         if (known := kept.find(self._store, request.tenant, request.event_id(RESULT))) is not None:
             return Done.emit(*known.events)
         try:
-            return _keeping(self._answered(request, asked.series))
+            made = self._answered(request, asked.series)
+            metrics.MODEL_RESULTS.labels(_deployment(request), made.result.outcome).inc()
+            return _keeping(made)
         except StoreAway:
             raise
         except (Absent, Damaged) as error:
@@ -114,6 +117,7 @@ class Answering:
         return self._last
 
     def _described(self, request: Request, found: Analysed, volume: Volume, spent: Spent) -> Kept:
+        metrics.MODEL_SECONDS.labels(_deployment(request)).observe(found.times.inferred_ms / 1000)
         at, began_s = self._clock.now(), self._clock.monotonic()
         findings = request.named(found.findings)
         objects, received = objects_of(self._store, request, findings, found.segment, volume, at)
@@ -126,9 +130,14 @@ class Answering:
         return Kept(analysed(request, findings, objects, spent, at), received)
 
     def _failed(self, request: Request, error: Exception, code: str, attempts_max: int) -> Failure:
-        deployment = request.deployed.analysis.deployment
+        deployment = _deployment(request)
+        metrics.MODEL_FAILURES.labels(deployment, code).inc()
         structlog.get_logger().warning("analysis_failed", deployment=deployment, code=code, error=reason_of(error))
         return Failure(request, Reason("failed", code, _MODEL_FAILED.get(code, _UNPLANNED)), attempts_max)
+
+
+def _deployment(request: Request) -> str:
+    return request.deployed.analysis.deployment
 
 
 def images_failed(request: Request, error: Absent | Damaged, limits: Limits) -> Failure:
