@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from streams import metrics
 from streams.clock import Clock
 from streams.config import ConfigError
 
@@ -42,6 +43,7 @@ class Health:
         """Notes how a check stands; `why` says what is wrong, for a person, without patient data."""
         with self._lock:
             self._checks[name] = None if ok else why or "no reason given"
+        metrics.CHECK_FAILING.labels(name).set(0 if ok else 1)
 
     def beat(self) -> None:
         """The main loop goes round. A service whose loop has not begun is alive."""
@@ -111,12 +113,12 @@ def serve(health: Health, host: str, port: int) -> HealthServer:
 
 def application(health: Health) -> Application:
     """The WSGI application (PEP 3333)."""
-    metrics: Application = make_wsgi_app()
+    exposition: Application = make_wsgi_app()
 
     def answer(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
             case "/metrics":
-                return metrics(environ, start)
+                return exposition(environ, start)
             case "/healthz":
                 return _json(start, health.alive, {"alive": health.alive, "silence_s": health.silence_s()})
             case "/readyz":

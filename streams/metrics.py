@@ -16,6 +16,9 @@ _WAY_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 # Version of the code: always 1; the version is the label.
 BUILD = Gauge("radstream_build_info", "Version of the code that runs", ["service", "version"])
 
+# What /readyz says, by check: log, store, database, commit (the router cannot promise to keep an image), step, ...
+CHECK_FAILING = Gauge("radstream_check_failing", "1 where what the service needs is away, else 0", ["check"])
+
 # Records whose outcome is settled: done, quarantine, deadletter, parked, retried, duplicate.
 RECORDS = Counter("radstream_records", "Records handled, by outcome", ["group", "topic", "outcome"])
 # One call of the step, whatever the number of records in its batch.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import urllib3
+from prometheus_client import REGISTRY
 
 from streams import metrics
 from streams.config import ConfigError
@@ -89,3 +90,14 @@ def test_another_path_names_the_three_that_are_there(server: HealthServer) -> No
 def test_a_port_in_use_is_one_clear_message(health: Health, server: HealthServer) -> None:
     with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{server.port} cannot be listened on .*another http_port"):
         serve(health, "127.0.0.1", server.port)
+
+
+def test_what_is_away_is_a_metric_too(health: Health) -> None:
+    health.ready("a-store", False, "it does not answer")
+    assert failing("a-store") == 1
+    health.ready("a-store", True)
+    assert failing("a-store") == 0
+
+
+def failing(check: str) -> float | None:
+    return REGISTRY.get_sample_value("radstream_check_failing", {"check": check})
