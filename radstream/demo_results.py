@@ -74,17 +74,17 @@ def said_of(log: Log, config: Config, study_uid: str) -> Said:
 
 def compared(results: Sequence[InferenceResult]) -> tuple[Compared, ...]:
     """Each pair of backends that ran one model on the same images."""
-
-    def asked(result: InferenceResult) -> tuple[str, str, str]:
-        return result.model.name, result.series_uid or "", result.input_digest
-
-    analysed = sorted((one for one in results if one.outcome == "analysed"), key=asked)
+    analysed = sorted((one for one in results if one.outcome == "analysed"), key=_asked)
     return tuple(
         _pair(one, other)
-        for _, same in groupby(analysed, key=asked)
+        for _, same in groupby(analysed, key=_asked)
         for one, other in combinations(sorted(same, key=lambda result: result.model.backend), 2)
         if one.model.backend != other.model.backend
     )
+
+
+def _asked(result: InferenceResult) -> tuple[str, str, str]:
+    return result.model.name, result.series_uid or "", result.input_digest
 
 
 def _pair(one: InferenceResult, other: InferenceResult) -> Compared:
@@ -140,8 +140,14 @@ def _errors(validator: Path | None, data: bytes, file: Path) -> int | None:
 
 
 def findings_of(results: Sequence[InferenceResult]) -> Iterator[str]:
-    """A line for each finding, for people."""
-    for result in results:
-        for finding in result.findings:
-            values = ", ".join(f"{m.code.meaning} {m.value:.4g} {m.unit.value}" for m in finding.measurements)
-            yield f"{result.model.name} by {result.model.backend}: {finding.code.meaning}: {values}"
+    """A line for each finding, with what each backend measured of it."""
+    for (model, _, _), same in groupby(sorted(results, key=_asked), key=_asked):
+        runs = sorted(same, key=lambda result: result.model.backend)
+        for finding, *others in zip(*map(_in_place, runs), strict=False):
+            said = [_values(one) for one in (finding, *others)]
+            by = "; ".join(f"{run.model.backend} {value}" for run, value in zip(runs, said, strict=True))
+            yield f"{model}, {finding.code.meaning}: {by}"
+
+
+def _values(finding: ResultFinding) -> str:
+    return ", ".join(f"{one.code.meaning} {one.value:.4g} {one.unit.value}" for one in finding.measurements)

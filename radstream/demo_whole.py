@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumers.catalog.inference import result as catalog_result
@@ -84,7 +84,7 @@ def rows_of(found: Whole) -> list[tuple[str, object]]:
         within = f"within {SHARE_MAX:.0%} and {MM_MAX:g} mm"
         by = " and ".join(one.backends)
         rows.append((f"  {one.model}", f"{by}: {yes} {within} (off by {one.share:.2%}, {one.mm:g} mm)"))
-    rows += [(f"  {one.kind.upper()} of {one.model}", _validator(one)) for one in found.objects]
+    rows += [(f"  {kind.upper()} objects", _validator(kind, found.objects)) for kind in ("sr", "seg")]
     rows += [("  review", line) for line in found.reviews]
     for stage in found.walk:
         ways = ", ".join(stage.ways) or "nothing to move"
@@ -94,5 +94,8 @@ def rows_of(found: Whole) -> list[tuple[str, object]]:
     return rows
 
 
-def _validator(one: Checked) -> str:
-    return "dciodvfy is not on this machine" if one.errors is None else f"dciodvfy: {one.errors} errors"
+def _validator(kind: str, objects: Sequence[Checked]) -> str:
+    errors = [one.errors for one in objects if one.kind == kind]
+    if None in errors:
+        return f"{len(errors)}; not checked: dciodvfy is not on this machine"
+    return f"{len(errors)}; dciodvfy finds {sum(one or 0 for one in errors)} errors in them"
