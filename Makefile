@@ -29,6 +29,7 @@ lint:
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/mypy --strict --follow-imports=silent clients/python/radstream_results.py
 
 # Stops the stack; its data stays. `radstream down --wipe` removes that too.
 down:

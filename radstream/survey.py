@@ -20,6 +20,7 @@ from streams.log import LogAway, LogRefused
 from streams.objects import StoreAway
 from streams.s3 import S3Store
 from streams.step import Away
+from streams.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def survey(config: Config) -> Survey:
         moving = moved_since(reader, log)
     except (Away, LogAway, LogRefused, StoreAway) as error:
         raise Failure(f"{_part(error)} does not answer; see what runs, and start it: radstream up") from None
+    except Stop as stop:
+        raise Failure(stop.reason) from None
     return Survey(log, store, rows, (*of_log(log), *of_store(log, store, moving), *of_catalog(log, rows)))
 
 
