@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from infra.local import durable, founding, home, ports, process, settings_file, 
 from infra.local.errors import StackError
 from infra.local.parts.part import Site
 from infra.local.process import Launch, Running
+from infra.local.stack import Stack
 from schemas import load_topics
 from tests.waiting import wait_until
 
@@ -134,3 +136,15 @@ def test_topics_of_truth_are_flushed_while_there_is_one_copy() -> None:
 
 def test_a_file_system_that_cannot_write_through_says_so() -> None:
     assert durable.make_synchronous(Path("/proc/self")) is False
+
+
+def test_a_home_of_an_older_version_is_taken_down_and_removed(founded: Site) -> None:
+    """It has no ports for parts that came later, and gets them with its next start, not before."""
+    record = founded.home / "stack.json"
+    older = json.loads(record.read_text())
+    older["ports"] = {name: port for name, port in older["ports"].items() if not name.startswith(("triton", "ai"))}
+    record.write_text(json.dumps(older))
+    stack = Stack(founded.home)
+    assert stack.running() == {}
+    stack.wipe()
+    assert not founded.home.exists()

@@ -39,17 +39,18 @@ class Triton:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._http, self._grpc, self._metrics = (
-            site.state.ports[f"triton-{name}"] for name in ("http", "grpc", "metrics")
-        )
 
     @property
     def ports(self) -> Sequence[int]:
-        return (self._http, self._grpc, self._metrics)
+        return (self._port("http"), self._port("grpc"), self._port("metrics"))
+
+    def _port(self, what: str) -> int:
+        """Asked when it is needed: a home that was founded before this part was there has it after its next start."""
+        return self._site.state.ports[f"triton-{what}"]
 
     @property
     def waits_for(self) -> str:
-        return f"its models on {ports.HOST}:{self._http}"
+        return f"its models on {ports.HOST}:{self._port('http')}"
 
     def prepare(self) -> None:
         """Writes the model repository anew, and takes away what a killed server left in shared memory."""
@@ -74,11 +75,11 @@ class Triton:
             "model-repository": self._models,
             "backend-directory": self._backends,
             "http-address": ports.HOST,
-            "http-port": self._http,
+            "http-port": self._port("http"),
             "grpc-address": ports.HOST,
-            "grpc-port": self._grpc,
+            "grpc-port": self._port("grpc"),
             "metrics-address": ports.HOST,
-            "metrics-port": self._metrics,
+            "metrics-port": self._port("metrics"),
             "backend-config": f"python,shm-region-prefix-name={self._prefix}",
             "exit-timeout-secs": 5,
         }
@@ -87,7 +88,7 @@ class Triton:
         return Launch([str(program), *arguments], triton.environment())
 
     def ready(self) -> bool:
-        return get_status(f"http://{ports.HOST}:{self._http}/v2/health/ready") == 200
+        return get_status(f"http://{ports.HOST}:{self._port('http')}/v2/health/ready") == 200
 
     @property
     def _models(self) -> Path:
@@ -99,7 +100,7 @@ class Triton:
 
     @property
     def _prefix(self) -> str:
-        return f"radstream-{self._grpc}-"
+        return f"radstream-{self._port('grpc')}-"
 
     def _served(self) -> Iterator[Model]:
         """Every version that a deployment on Triton names."""
