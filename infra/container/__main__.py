@@ -1,4 +1,4 @@
-"""`python -m infra.container start MODULE | healthy PORT | setup before|after`"""
+"""`python -m infra.container start MODULE | healthy [PORT [PATH]] | setup before|after | triton`"""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import NoReturn
 from infra.container.configuration import write
 from streams.config import ConfigError
 
-USAGE = "usage: python -m infra.container start MODULE | healthy PORT | setup before|after"
+USAGE = "usage: python -m infra.container start MODULE | healthy [PORT [PATH]] | setup before|after | triton"
+PORT = "RADSTREAM_HTTP_PORT"  # each image names its own
 HEALTH_S_MAX = 3.0
 
 
@@ -22,12 +23,23 @@ def main(arguments: list[str]) -> int:
             except ConfigError as error:
                 sys.stderr.write(f"radstream: {error}\n")
                 return 1
-        case ["healthy", port] if port.isdigit():
-            return 0 if is_healthy(int(port)) else 1
+        case ["healthy"] if os.environ.get(PORT, "").isdigit():
+            return 0 if is_healthy(int(os.environ[PORT])) else 1
+        case ["healthy", port, *path] if port.isdigit() and len(path) <= 1:
+            return 0 if is_healthy(int(port), *path) else 1
         case ["setup", "before" | "after" as phase]:
             from infra.container.setup import set_up
 
             return set_up(phase)
+        case ["triton"]:
+            from infra.container.triton import serve
+            from infra.local.errors import StackError
+
+            try:
+                serve()
+            except StackError as error:
+                sys.stderr.write(f"radstream: {error}\n")
+                return 1
     sys.stderr.write(USAGE + "\n")
     return 2
 
@@ -39,11 +51,11 @@ def start(module: str) -> NoReturn:
     os.execve(sys.executable, command, environment)  # noqa: S606
 
 
-def is_healthy(port: int) -> bool:
-    """Whether the service here answers /healthz with 200."""
+def is_healthy(port: int, path: str = "/healthz") -> bool:
+    """Whether what listens here answers with 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HEALTH_S_MAX)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
     except OSError:
         return False
