@@ -43,7 +43,7 @@ class Registry(Section, frozen=True, kw_only=True):
 
 
 class Store(Section, frozen=True, kw_only=True):
-    """An S3-compatible endpoint. `buckets` maps a store's name (hot, warm, cold, backup) to a bucket.
+    """An S3-compatible endpoint. `buckets` maps a store's name (hot, warm, cold, backup) to a bucket of its own.
 
     Without keys, those of the role that the machine or the task has (AWS), which are new every few hours.
     """
@@ -53,6 +53,11 @@ class Store(Section, frozen=True, kw_only=True):
     access_key: str = ""
     secret_key: str = ""
     region: str = "us-east-1"
+
+    def __post_init__(self) -> None:
+        # One object under two names would count as two copies, and the deletion of one would take both.
+        if len(set(self.buckets.values())) < len(self.buckets):
+            raise ValueError("two stores have one bucket; each copy needs a bucket of its own")
 
     def __repr__(self) -> str:
         # A traceback or a log that shows its values must not show the keys.

@@ -99,6 +99,9 @@ class StoreSuite:
         with pytest.raises(Damaged):
             store.read(part)
         assert store.exists(whole)
+        overwrite(whole, b"")
+        with pytest.raises(Damaged):
+            store.read(msgspec.structs.replace(whole, length=0, size=0))
 
     def test_what_is_not_there_is_absent(self, store: ObjectStore) -> None:
         there = store.create(new("there", b"x")).ref
