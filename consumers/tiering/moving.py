@@ -69,6 +69,11 @@ class Moving:
 
     def hold(self, part: str, error: Exception) -> None:
         self._outbox.hold(part, error)
+        if part == "log":
+            # A hold may be placed meanwhile, and the study may be somebody else's.
+            for task in self._tasks.values():
+                if task.work == "release":
+                    task.unwanted.set()
 
     def collect(self) -> None:
         for entity in self._outbox.collect():

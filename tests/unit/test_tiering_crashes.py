@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 from consumers.tiering.phases import Phases
 from streams.events import TierMoved
+from streams.log import LogAway
 from streams.objects import StoreAway
 from streams.wire import Message, Record, decode
 from tests.hooked_log import Crash
@@ -236,6 +238,41 @@ def test_a_hold_that_comes_while_bytes_are_deleted_keeps_what_is_left(
     verified = {item.digest: {copy.store for copy in item.copies} for item in world.moves(1)[-1].items}
     assert sorted(map(len, verified.values())) == [2, 3, 3], "the decision says what is there"
     world.check()
+
+
+def test_a_log_that_is_away_while_bytes_are_deleted_keeps_what_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can know whether a hold is placed meanwhile, by those who still reach the log."""
+    monkeypatch.setattr("consumers.tiering.copies.CHUNK_OBJECTS", 1)
+    member = world.member()
+    world.receive(1, *range(IMAGES))
+    world.settle(member)
+    first, away = threading.Event(), threading.Event()
+
+    def one_then_wait(what: str, store: str) -> None:
+        if (what, store) == ("delete", "hot"):
+            first.set()
+            away.wait(20)
+
+    def fails(_: object) -> None:
+        raise LogAway("away")
+
+    world.store.after = one_then_wait
+    world.command(days(31))
+    for _ in range(400):
+        member.turn(2)
+        if first.wait(0.01):
+            break
+    world.hold(1)
+    member.log.hooks.polled = fails
+    member.turn()
+    away.set()
+    time.sleep(0.2)
+    member.log.hooks.polled = lambda _: None
+    world.settle(member)
+    assert world.phases(1)[-1] == "warm abandoned"
+    assert [world.where(1, image) for image in range(IMAGES)].count({"hot", "warm", "backup"}) == IMAGES - 1
 
 
 def test_a_hold_that_is_in_the_log_is_known_before_anything_is_deleted(world: World) -> None:
