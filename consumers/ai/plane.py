@@ -23,6 +23,7 @@ from streams.pixels.frames import Frames
 from streams.pixels.image import Image, describe
 
 _IMAGE_TYPE, _SOP_INSTANCE, _THICKNESS = 0x00080008, 0x00080018, 0x00180050
+_PATIENT, _PATIENT_ISSUER = 0x00100020, 0x00100021
 _POSITION, _ORIENTATION, _FRAME_OF_REFERENCE = 0x00200032, 0x00200037, 0x00200052
 _SPACING, _INTERCEPT, _SLOPE = 0x00280030, 0x00281052, 0x00281053
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
@@ -60,6 +61,12 @@ class Plane:
     thickness_mm: float
     slope: float
     intercept: float
+
+    @property
+    def patient(self) -> tuple[bytes, ...]:
+        """Patient ID and its issuer, as they are written: to be compared, never to be shown."""
+        found = (self.file.elements.get(tag) for tag in (_PATIENT, _PATIENT_ISSUER))
+        return tuple(self.file.value(one).strip(b" \0") if one else b"" for one in found)
 
     @property
     def normal(self) -> Vector:

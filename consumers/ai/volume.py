@@ -50,8 +50,9 @@ def volume_of(files: Sequence[bytes], images_min: int = 1) -> Volume | OutOfScop
     """The volume in the Part 10 files of one series, in any order.
 
     Out of scope is whatever makes no volume: fewer than `images_min` images (a single one has its slice thickness as
-    spacing), localisers, no geometry, planes that are not parallel, not axial or not evenly spaced, two images at one
-    position, images of several sizes, colour, and bytes that cannot be decoded.
+    spacing), localisers, no geometry, images of several patients or with one SOP Instance UID, planes that are not
+    parallel, not axial or not evenly spaced, two images at one position, images of several sizes, colour, and bytes
+    that cannot be decoded.
     """
     if len(files) < max(images_min, 1):
         return OutOfScope("too_few_images", f"{len(files)} images; the model asks for {images_min}.")
@@ -69,6 +70,11 @@ def _apart(planes: Sequence[Plane]) -> OutOfScope | None:
     first = planes[0]
     if first.image.rows * first.image.columns * len(planes) > VOXELS_MAX:
         return OutOfScope("too_large", f"More than {VOXELS_MAX} voxels.")
+    # What is said of a volume is said of the patient and the images that its headers name.
+    if any(one.patient != first.patient for one in planes):
+        return OutOfScope("mixed_patients", "Its images name several patients.")
+    if len({one.sop_instance_uid for one in planes}) < len(planes):
+        return OutOfScope("duplicate_instances", "Two of its images have one name and other content.")
     if any((one.image.rows, one.image.columns) != (first.image.rows, first.image.columns) for one in planes):
         return OutOfScope("mixed_sizes", "Its images are of several sizes.")
     if any(one.frame_of_reference_uid != first.frame_of_reference_uid for one in planes):

@@ -113,6 +113,10 @@ def same_place(datasets: list[Dataset]) -> None:
     datasets[2].ImagePositionPatient = datasets[3].ImagePositionPatient
 
 
+def same_name(datasets: list[Dataset]) -> None:
+    datasets[2].SOPInstanceUID = datasets[2].file_meta.MediaStorageSOPInstanceUID = datasets[3].SOPInstanceUID
+
+
 def smaller(datasets: list[Dataset]) -> None:
     datasets[2].Rows = datasets[2].Columns = MATRIX // 2
     datasets[2].PixelData = datasets[2].PixelData[: MATRIX * MATRIX // 2]
@@ -135,6 +139,9 @@ def sagittal(datasets: list[Dataset]) -> None:
         (put("ImageOrientationPatient", [1, 0, 0, 1, 0, 0]), "no_geometry"),
         (put("ImagePositionPatient", [0, 0, 1e30]), "no_geometry"),
         (put("RescaleSlope", 0), "no_units"),
+        (put("PatientID", "SOMEBODY-ELSE"), "mixed_patients"),
+        (put("IssuerOfPatientID", "ANOTHER HOSPITAL"), "mixed_patients"),
+        (same_name, "duplicate_instances"),
         (put("ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]), "localiser"),
         (put("PhotometricInterpretation", "PALETTE COLOR"), "not_gray"),
         (put("NumberOfFrames", 2), "multi_frame"),
