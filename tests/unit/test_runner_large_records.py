@@ -13,8 +13,7 @@ from streams.origin import original
 from streams.step import Done, Outcome, RetryLater
 from streams.wire import Record, SchemaIds, encode
 from tests.hooked_log import everything
-from tests.runner_bench import DEAD_LETTERS, RECEIVED, RETRY, Bench, arrivals
-from tests.runner_bench import _done as done
+from tests.runner_bench import DEAD_LETTERS, RECEIVED, RETRY, Bench, arrivals, done
 from tests.unit.test_runner_on_memory_log import MemoryBench
 
 # What the client takes, and nothing more once something is added to it.
