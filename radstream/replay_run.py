@@ -87,6 +87,7 @@ def run(
     if resume is not None:
         with log_answers():
             replay = found(config, log, step, resume)
+        check_resumable(replay)
         _check_same(made_by, replay)
     else:
         with log_answers():
@@ -123,6 +124,15 @@ def _time(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise Failure(f"--since {text}: not a time, for example 2026-11-02T08:00:00+01:00") from None
+
+
+def check_resumable(replay: KnownReplay) -> None:
+    """Raises Failure where what it makes from now on would be current, and would never be published."""
+    if "switched" in replay.reached:
+        raise Failure(
+            f"replay {replay.generation} of {replay.step} was switched to already, as far as it had come; for what it "
+            "left, begin another replay"
+        )
 
 
 def _check_same(step: ReplayStep, replay: KnownReplay) -> None:

@@ -63,6 +63,11 @@ def switch(step: str, generation: int, config_path: Path, as_json: bool, why: st
                 f"replay {generation} of {step} is not complete ({progress.done} of {progress.total} records): go on "
                 f"with it (radstream replay run {step} --resume {generation}), or say --force"
             )
+        if progress.state == "running":
+            raise Failure(
+                f"replay {generation} of {step} is running: what it makes after a switch would never be published; "
+                "wait for its end, or stop it (Ctrl-C) and switch then"
+            )
         higher = _higher(config, log, replay)
     if "published" not in replay.reached:
         about = {"name": replay.replay.name, "done": str(progress.done), "records": str(progress.total)}

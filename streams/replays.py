@@ -63,17 +63,15 @@ def group_of(step: str, generation: int) -> str:
 def known(log: Log, tenant: str) -> list[KnownReplay]:
     """Every replay of a tenant, the oldest first. Raises LogAway, LogRefused, UnknownSchema, Undecodable."""
     said = [event for event in generations(log) if event.meta.tenant == tenant]
+    holders = {step: holders_of(said, tenant, step) for step in {event.step for event in said}}
     claims: dict[tuple[str, str], StepGeneration] = {}
     reached: dict[tuple[str, str], dict[str, datetime]] = defaultdict(dict)
     for event in said:
-        claims.setdefault((event.step, event.digest), event)
-        reached[event.step, event.digest].setdefault(event.phase, event.meta.occurred_at)
-    holders = {step: holders_of(said, tenant, step) for step, _ in claims}
-    return [
-        KnownReplay(claim, claim.replay, reached[key])
-        for key, claim in claims.items()
-        if claim.replay is not None and holders[claim.step].get(claim.number) == claim.digest
-    ]
+        # A claim that came second to its number was made again, with another one.
+        if holders[event.step].get(event.number) == event.digest:
+            claims.setdefault((event.step, event.digest), event)
+            reached[event.step, event.digest].setdefault(event.phase, event.meta.occurred_at)
+    return [KnownReplay(claim, claim.replay, reached[key]) for key, claim in claims.items() if claim.replay is not None]
 
 
 def came_to(log: Log, ids: SchemaIds, site: Site, clock: Clock, replay: KnownReplay, phase: Phase) -> None:

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from radstream.errors import Failure
+from radstream.replay_run import check_resumable
 from schemas import load_topics
 from streams import replaying
 from streams.backoff import Backoff
 from streams.clock import Clock, SystemClock
 from streams.config import Config, Site
 from streams.events import InstanceReceived, InstanceValidated
-from streams.generation import StepIdentity, claim, generations
+from streams.generation import StepIdentity, claim, digest_of, generations, write
 from streams.log import TopicPartition
 from streams.memory_group import MemoryConsumer
 from streams.memory_log import MemoryLog
@@ -298,6 +300,30 @@ def test_its_phases_are_said_once_and_a_switch_publishes_what_it_made_in_the_bul
     assert sorted(decode(record).meta.event_id for record in published) == sorted(one.meta.event_id for one in made)
     assert not any(name.startswith("replay_") for record in published for name, _ in record.headers)
     assert publish(world.log, replay=second) == 6
+
+
+def test_a_replay_whose_number_somebody_else_got_first_is_known_by_its_next(world: World) -> None:
+    """Its first claim stays in the log, and is of a number that is not its own."""
+    world.send(arrivals())
+    first, wanted = world.begin(), planned(world.log, "general", "validate", name="second")
+    lost = structs.replace(first.claim, digest=digest_of("validate", 1, "c", replay=wanted), replay=wanted)
+    write(world.log, SchemaIds(), SITE, lost)
+    identity = world.claimed(wanted)
+    assert identity.generation == first.generation + 1
+    found = {one.replay.name: one.generation for one in known(world.log, "general")}
+    assert found == {"first": first.generation, "second": identity.generation}
+
+
+def test_a_replay_that_was_switched_to_is_not_resumed(world: World) -> None:
+    """What it made then would be current at once, and in no topic where its readers look."""
+    world.send(arrivals())
+    replay = world.begin()
+    world.work(replay, stop_after=1)
+    check_resumable(replay)
+    came_to(world.log, SchemaIds(), SITE, CLOCK, replay, "switched")
+    (replay,) = known(world.log, "general")
+    with pytest.raises(Failure, match="begin another replay"):
+        check_resumable(replay)
 
 
 def test_a_replay_waits_for_a_log_that_is_away(world: World) -> None:
