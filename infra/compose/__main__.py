@@ -11,6 +11,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from consumers.catalog.migrate import MigrationChanged, migrate
+from infra.dashboards import __main__ as dashboards
 from infra.local import buckets, durable, topics
 from infra.local.errors import StackError
 from streams import config, registry
@@ -21,6 +22,7 @@ from streams.step import Away
 ETC = Path("/etc/radstream")
 OBJECTS = Path("/objects")
 REGISTRY = Path("/registry")
+DASHBOARDS = Path("/dashboards")
 ACCOUNT = 10001  # the user of the image, see Dockerfile
 WAIT_S_MAX = 180
 SECRETS = ("RADSTREAM_STORE_SECRET", "RADSTREAM_DATABASE_PASSWORD")
@@ -37,13 +39,14 @@ def main() -> None:
 
 
 def folders() -> None:
-    """Before the store starts: folders that are written through, the site's keys, the configuration."""
+    """Before the store starts: folders that are written through, the site's keys, the configuration, the dashboards."""
     for folder in (OBJECTS / "root", OBJECTS / "versions"):
         folder.mkdir(parents=True, exist_ok=True)
         if not durable.make_synchronous(folder):
             say("WARNING: the volume of the object store cannot write through (chattr +S): not fit for patients")
     durable.make_synchronous(REGISTRY)
     REGISTRY.chmod(0o777)  # the registry's image runs as a user of its own
+    dashboards.write(DASHBOARDS)
     text = Path(__file__).with_name("radstream.toml").read_text(encoding="utf-8")
     for name in SECRETS:
         text = text.replace(f"@{name}@", os.environ[name])
