@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -20,6 +21,9 @@ from streams.stop import Stop
 from streams.wire import Record, Undecodable, decode
 
 NAME = "tiering"
+# Kafka forgets what a group has committed a week after its last member left: whoever comes then reads every command
+# again, and those that were done long ago are not to be done once more for a date that somebody simulated then.
+SIMULATED_FOR = timedelta(days=7)
 KINDS: dict[str, type[Any]] = {
     REVISIONS: StudyRevision,
     READS: AccessRead,
@@ -97,6 +101,10 @@ class Folding:
         if not isinstance(event, KINDS[record.topic]):
             raise Undecodable(f"a {type(event).__name__} in {record.topic}")
         if isinstance(event, TierCommand):
+            if event.simulated and self._context.clock.now() - event.meta.occurred_at >= SIMULATED_FOR:
+                state.skip(TopicPartition(record.topic, record.partition), record.offset)
+                structlog.get_logger().warning("old_command_left", command=event.meta.event_id, offset=record.offset)
+                return
             only = f"{event.meta.tenant}|{event.study_uid}" if event.study_uid else None
             state.ask(Asked(record.offset, event.now, event.meta.tenant, only))
             return

@@ -76,6 +76,19 @@ def test_a_command_may_be_about_one_study(world: World) -> None:
     assert (world.where(1), world.where(2)) == ({"warm", "backup"}, {"hot", "backup"})
 
 
+def test_a_simulated_date_is_not_acted_on_again_when_kafka_has_forgotten_the_group(world: World) -> None:
+    member = world.member()
+    world.receive(1, 0)
+    world.run(member, 8 * 365)
+    member.kill()
+    world.receive(2, 0)
+    world.clock.day = 8
+    world.log._groups["tiering"].committed.clear()
+    world.settle(world.member())
+    assert (world.where(1), world.where(2)) == ({"cold", "backup"}, {"hot", "backup"})
+    assert world.phases(2) == BACKUP
+
+
 def test_a_read_keeps_a_study_hot_also_over_a_restart(world: World) -> None:
     member = world.member(checkpoint_every=1)
     world.receive(1, 0)
