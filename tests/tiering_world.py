@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -252,6 +252,11 @@ class World:
     def drop(self, store: str, key: str) -> None:
         """A copy is lost."""
         self.store._held.pop((store, key), None)
+
+    def rot(self, store: str, key: str) -> None:
+        """The disk gives other bytes back than it was given, under the same version."""
+        held = self.store._held[store, key]
+        self.store._held[store, key] = replace(held, data=bytes(len(held.data)))
 
     def rubbish(self, topic: str, study: int) -> None:
         """A record that is not what its headers say."""

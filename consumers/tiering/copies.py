@@ -108,16 +108,20 @@ class Copies:
     ) -> tuple[TierItem, ...]:
         """The items without their copies in the source, but for those that must or do stay.
 
-        Of each item the other copies are looked for at that moment, by their exact versions. Raises StoreAway,
-        Unwanted.
+        Of each item every other copy is read back at that moment, by its exact version, whenever it was verified
+        before: what has rotted since is no copy. Raises StoreAway, Unwanted.
         """
         return self._each(items, lambda item: self._released(item, source, releasable))
 
     def _released(self, item: TierItem, source: str, releasable: Callable[[TierItem], bool]) -> TierItem:
         copy = copy_in(item, source)
-        item = self._there(item)
-        if copy is None or copy_in(item, source) is None:
+        for other in item.copies:
+            if other.store != source:
+                item = self._verified(item, other.store)
+        if copy is None:
             return item
+        if not self._store.exists(self._ref(item, copy)):
+            return without(item, source)
         # Without a version nobody can say which bytes a deletion would meet.
         if copy.version_id is None or not releasable(item) or not self._store.delete(self._ref(item, copy)):
             return item

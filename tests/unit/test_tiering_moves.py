@@ -216,6 +216,17 @@ def test_a_copy_that_is_gone_at_the_moment_of_release_keeps_the_source(world: Wo
     world.check()
 
 
+def test_a_copy_that_rotted_since_it_was_verified_is_none_and_keeps_the_source(world: World) -> None:
+    """The backup was read back on the first day; what counts is what it is when the source goes."""
+    member = world.member()
+    world.receive(1, 0, 1)
+    world.settle(member)
+    world.rot("backup", key_of(1, 1))
+    world.run(member, 31)
+    assert "hot" in world.where(1, 1)
+    assert "warm abandoned" in world.phases(1)
+
+
 def test_a_version_under_an_object_lock_stays(world: World) -> None:
     member = world.member()
     world.receive(1, 0)
