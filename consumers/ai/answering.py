@@ -18,6 +18,7 @@ from consumers.ai.volume import OutOfScope, Volume, volume_of
 from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import reason_of
+from streams.fetching import read_copy
 from streams.objects import Absent, Damaged, ObjectStore, StoreAway
 from streams.step import Done
 
@@ -32,6 +33,7 @@ _MODEL_FAILED = {
     "model_slow": "The model gave no answer in its time.",
     "out_of_memory": "There was no memory for this request.",
     "wrong_shape": "The model takes, or gives, another shape than its card says.",
+    "kept_unreadable": "What was kept of this result is damaged; who removes that object lets it be made again.",
 }
 _UNPLANNED = "The analysis ended in a fault that nobody planned for."
 
@@ -69,9 +71,9 @@ class Answering:
     def answer(self, asked: Asked) -> Done | Failure:
         """Raises StoreAway. One model that fails keeps none of the others from answering."""
         request = asked.request
-        if (known := kept.find(self._store, request.tenant, request.event_id(RESULT))) is not None:
-            return Done.emit(*known.events)
         try:
+            if (known := kept.find(self._store, request.tenant, request.event_id(RESULT))) is not None:
+                return Done.emit(*known.events)
             made = self._answered(request, asked.series)
             metrics.MODEL_RESULTS.labels(_deployment(request), made.result.outcome).inc()
             return _keeping(made)
@@ -109,7 +111,7 @@ class Answering:
         if self._last is None or self._last.series != series:
             self._last = None  # Before the next is read: two do not have to fit.
             began_s = self._clock.monotonic()
-            files = [self._store.read(image.ref) for image in series.images]
+            files = [read_copy(self._store, image.ref) for image in series.images]
             read_s = self._clock.monotonic()
             volume = volume_of(files)
             spent = Spent(read_ms=1000 * (read_s - began_s), prepared_ms=1000 * (self._clock.monotonic() - read_s))

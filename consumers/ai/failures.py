@@ -31,3 +31,9 @@ class WrongShape(ModelFailed):
     """The model takes, or gives, another shape or type than its card says."""
 
     code = "wrong_shape"
+
+
+class KeptUnreadable(ModelFailed):
+    """What the store keeps under the name of the result is none: a disk's fault, and no model's."""
+
+    code = "kept_unreadable"

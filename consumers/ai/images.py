@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from streams import part10
 from streams.elements import Malformed, TooComplex
 from streams.events import ObjectRef, Technical
+from streams.fetching import read_copy
 from streams.objects import Absent, ObjectStore
 from streams.revisions.step import set_digest
 
@@ -104,7 +105,7 @@ def _name(image: Image) -> tuple[str, str]:
 
 def _looked_at(store: ObjectStore, uid: str, images: Sequence[Image]) -> Series:
     """The smallest image tells as much as any other."""
-    data = store.read(min(images, key=lambda image: image.ref.size).ref)
+    data = read_copy(store, min(images, key=lambda image: image.ref.size).ref)
     try:
         file = part10.read(data)
     except (Malformed, TooComplex):

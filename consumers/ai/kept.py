@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from consumers.ai.failures import KeptUnreadable
 from streams.events import Event, InferenceResult, InstanceReceived
 from streams.identity import derived_key
 from streams.objects import ObjectStore
@@ -34,13 +35,17 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def find(store: ObjectStore, tenant: str, event_id: str) -> Kept | None:
-    """What was kept under a result's name, or None. Raises StoreAway."""
+    """What was kept under a result's name, or None. Raises KeptUnreadable, StoreAway."""
     found = store.find(tenant, STORE, derived_key(tenant, event_id))
     return read(found) if found is not None else None
 
 
 def read(stored: Stored) -> Kept:
-    return _DECODER.decode(stored.data)
+    """Raises KeptUnreadable. Nothing is written over: creation is conditional, so a person has to remove the object."""
+    try:
+        return _DECODER.decode(stored.data)
+    except msgspec.DecodeError:
+        raise KeptUnreadable(stored.ref.key) from None
 
 
 def new_object(kept: Kept) -> NewObject:

@@ -208,6 +208,38 @@ def test_damaged_bytes_are_said_to_be_so(world: World) -> None:
     assert made.reason == "bright: images_damaged"
 
 
+def test_a_copy_that_rotted_is_passed_over_for_a_whole_one(world: World) -> None:
+    class Rotten(MemoryStore):
+        def read(self, ref: ObjectRef) -> bytes:
+            rotten = ref.store == "hot" and "/studies/" in ref.key
+            return super().read(structs.replace(ref, sha256="0" * 64) if rotten else ref)
+
+    world.store = Rotten()
+    revision = whole(world)
+    for key, _ in list(world.store.keys("hot", f"{TENANT}/studies/")):
+        held = world.store.find(TENANT, "hot", key)
+        assert held is not None
+        world.store.create(NewObject(TENANT, "backup", key, held.data))
+
+    assert {one.outcome for one in results(world.said(revision))} == {"analysed"}
+
+
+def test_a_kept_result_that_is_damaged_is_said_and_keeps_no_other_model_back() -> None:
+    world = World([Bright(), Bright("sound")])
+    revision = whole(world)
+    spoilt = results(world.emitted(world.outcome(revision)))[0]
+    world.store = world.store.__class__()
+    revision = whole(world)
+    world.store.create(NewObject(TENANT, "hot", derived_key(TENANT, spoilt.meta.event_id), b""))
+
+    made = world.outcome(revision)
+
+    assert isinstance(made, RetryLater)
+    assert made.reason == "bright: kept_unreadable"
+    assert "ai.sound" in {one.provenance.step for one in results(world.emitted(made.meanwhile))}
+    assert [one.outcome for one in results(world.emitted(made.given_up))] == ["failed"]
+
+
 def test_a_store_that_is_away_is_everybodys_wait(world: World) -> None:
     class Away(MemoryStore):
         def create(self, new: NewObject) -> Stored:
