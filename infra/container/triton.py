@@ -23,9 +23,7 @@ def serve(folder: Path = FOLDER) -> NoReturn:
 
 def command(models: Path, backends: Path) -> list[str]:
     listening = [
-        option
-        for name, port in PORTS.items()
-        for option in (f"--{name}-address=0.0.0.0", f"--{name}-port={port}")
+        option for name, port in PORTS.items() for option in (f"--{name}-address=0.0.0.0", f"--{name}-port={port}")
     ]
     program = triton.folder() / "bin" / "tritonserver"
     return [str(program), f"--model-repository={models}", f"--backend-directory={backends}", *listening]
