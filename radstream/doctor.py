@@ -55,7 +55,7 @@ def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], It
     yield lambda: schema_registry.check(config.section("registry", Registry), config.section("kafka", Kafka))
     yield lambda: object_store.check(config.section("store", Store))
     yield lambda: database.check(config.section("catalog", CatalogSettings))
-    for name, kind in configuration.SERVICES.items():
+    for name, kind in configuration.services(config).items():
         yield _service(config, name, kind)
 
 

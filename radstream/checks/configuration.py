@@ -12,8 +12,10 @@ from consumers.validate.config import Settings as ValidateSettings
 from producers.dicom_router.config import Settings as RouterSettings
 from radstream.checks.check import Check, broken, well
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
+from streams.lagging.config import Settings as LagSettings
 from streams.protected_keys import FileKeys
 from streams.revisions.config import Settings as RevisionsSettings
+from streams.windows.config import Settings as WindowsSettings
 
 PART = "configuration"
 
@@ -25,7 +27,10 @@ SERVICES: dict[str, type[Service]] = {
     "ai": InferenceSettings,
     "tiering": TieringSettings,
     "catalog": CatalogSettings,
+    "lag": LagSettings,
 }
+# Those that a site may do without: they are looked at where the file has them.
+OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -36,9 +41,14 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
+def services(config: Config) -> dict[str, type[Service]]:
+    """What is configured, by section."""
+    return {**SERVICES, **{name: kind for name, kind in OPTIONAL.items() if name in config.names}}
+
+
 def check(config: Config) -> Iterator[Check]:
     yield well(PART, "file", f"{config.path} is read.")
-    for name, kind in SECTIONS.items():
+    for name, kind in {**SECTIONS, **services(config)}.items():
         try:
             config.section(name, kind)
         except ConfigError as error:
@@ -46,8 +56,8 @@ def check(config: Config) -> Iterator[Check]:
         else:
             yield well(PART, f"[{name}]", "All its values can be used.")
     for name in config.names:
-        if name not in SECTIONS:
-            known = ", ".join(SECTIONS)
+        if name not in {**SECTIONS, **OPTIONAL}:
+            known = ", ".join((*SECTIONS, *OPTIONAL))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
     yield from _keys(config)
 

@@ -45,6 +45,8 @@ http_port = 7
 [catalog]
 http_port = 6
 dsn = "postgresql://127.0.0.1:1/x"
+[lag]
+http_port = 9
 """
 
 
