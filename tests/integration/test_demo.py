@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from infra.local.tools import triton
 from radstream.contact_sheet import COLUMNS, GAP_PX, TILE_PX, grid_of
 from radstream.demo_items import PHANTOM, demo_items
+from radstream.demo_results import MM_MAX, SHARE_MAX
 from tests.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -57,8 +59,44 @@ def test_the_first_run_stores_derives_and_quarantines_with_reasons(twice: list[d
     assert 0 < archive["bytes"]["lossless_copies"] < archive["bytes"]["copied"] <= archive["bytes"]["originals"]
 
 
-def test_the_generated_study_has_a_revision_of_all_its_images(twice: list[dict[str, Any]]):
-    assert twice[0]["study"] == {"uid": PHANTOM.uid, "revision": 1, "instances": sum(PHANTOM.slices)}
+def test_the_generated_study_has_a_revision_of_all_its_images_and_of_what_models_made(twice: list[dict[str, Any]]):
+    made = len(twice[0]["whole"]["objects"])
+    assert made > 0
+    assert twice[0]["study"] == {"uid": PHANTOM.uid, "revision": 2, "instances": sum(PHANTOM.slices) + made}
+
+
+def test_models_found_something_and_their_objects_are_legal(twice: list[dict[str, Any]]):
+    whole = twice[0]["whole"]
+    assert any("Nodule" in line for line in whole["findings"])
+    assert any("Emphysema" in line for line in whole["findings"])
+    assert {one["kind"] for one in whole["objects"]} == {"sr", "seg"}
+    assert {one["errors"] for one in whole["objects"]} <= {0, None}
+
+
+@pytest.mark.skipif(not triton.is_usable(), reason="no Triton can be had on this machine")
+def test_triton_and_the_in_process_backend_say_the_same(twice: list[dict[str, Any]]):
+    pairs = twice[0]["whole"]["compared"]
+    assert len(pairs) == 2, "one for each series of slices"
+    for pair in pairs:
+        assert pair["backends"] == ["onnxruntime", "triton"]
+        assert pair["findings"][0] == pair["findings"][1] > 0
+        assert pair["share"] <= SHARE_MAX
+        assert pair["mm"] <= MM_MAX
+
+
+def test_a_review_and_a_walk_to_cold_once_and_a_stranger_reads_all_of_it(twice: list[dict[str, Any]]):
+    first, second = (one["whole"] for one in twice)
+    assert first["reviews"] == second["reviews"] == ["confirmed by demo.radiologist"]
+    assert [stage["ways"] for stage in first["walk"]][1:] == [["hot to warm"], ["warm to cold"]]
+    for stage in first["walk"][1:]:
+        assert stage["verified"] == stage["objects"] == first_instances(twice)
+    assert not any(stage["ways"] for stage in second["walk"])
+    assert first["client"] == second["client"] == first["results"] + 1
+
+
+def first_instances(twice: list[dict[str, Any]]) -> int:
+    instances: int = twice[0]["study"]["instances"]
+    return instances
 
 
 def test_a_second_run_changes_nothing_but_the_counts_of_duplicates(twice: list[dict[str, Any]]):
