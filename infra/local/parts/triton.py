@@ -14,8 +14,6 @@ from infra.local.process import Launch
 from infra.local.tools import triton
 from streams import config
 
-SHARED = Path("/dev/shm")  # noqa: S108 - POSIX shared memory, which the server makes
-
 
 class Triton:
     name = "triton"
@@ -40,7 +38,7 @@ class Triton:
 
     def prepare(self) -> None:
         """Writes the model repository anew, and takes away what a killed server left in shared memory."""
-        for left in SHARED.glob(f"{self._prefix}*"):
+        for left in triton.SHARED.glob(f"{self._prefix}*"):
             left.unlink(missing_ok=True)
         try:
             found = config.load(self._site.config)

@@ -7,6 +7,7 @@ it cannot be had, the stack goes on without it.
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from infra.local.home import checkout
 from infra.local.tools import cache, debian
 
 VERSION = "0.7.0"
+SHARED = Path("/dev/shm")  # noqa: S108 - Linux's place of POSIX shared memory, by name
 _PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _LIBRARY = f"libpython{_PYTHON}.so.1.0"
 
@@ -35,8 +37,8 @@ def stub() -> Path:
 
 @functools.cache
 def is_usable() -> bool:
-    """Whether it is installed, and its programs find what they are linked with. Looked at once."""
-    return stub().is_file() and _is_linked()
+    """Whether it is installed, finds what it is linked with, and has memory to share. Looked at once."""
+    return stub().is_file() and _is_linked() and _has_shared_memory()
 
 
 def environment() -> dict[str, str]:
@@ -79,6 +81,13 @@ def _install(say: cache.Say) -> None:
         debian.install((f"libpython{_PYTHON}",), "Triton's Python backend is linked with it", say)
     if not _is_linked():
         raise StackError(f"{_LIBRARY} is not found; run: sudo apt-get install libpython{_PYTHON}")
+    if not _has_shared_memory():
+        raise StackError(f"this user may not write in {SHARED}, where its parts meet; run: sudo chmod 1777 {SHARED}")
+
+
+def _has_shared_memory() -> bool:
+    """POSIX shared memory (shm_open) is where server and model exchange arrays. Not every container lets a user in."""
+    return os.access(SHARED, os.W_OK | os.X_OK)
 
 
 def _is_linked() -> bool:
