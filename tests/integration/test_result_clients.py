@@ -223,6 +223,7 @@ def hostile(stack: RunningStack) -> Iterator[Message]:
 
 
 def test_a_member_of_a_group_goes_on_where_it_was(log_and_registry: RunningStack, java: list[str]) -> None:
+    write(log_and_registry, made.as_new(made.nodule()))
     for client in (python(), java):
         held = ids_in(printed([*client, *arguments(log_and_registry)])[0])
         command = [*client, *arguments(log_and_registry), "--group", f"ris-{uuid.uuid4()}"]
