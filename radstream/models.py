@@ -79,7 +79,7 @@ def train() -> None:
 @folder_option
 @json_option
 def demo(version: str | None, folder: Path, as_json: bool) -> None:
-    """Train the demonstration model on generated phantoms: some two minutes on two cores. Needs the torch extra."""
+    """Train the demonstration model on generated phantoms: some three minutes on two cores. Needs the torch extra."""
     if find_spec("torch") is None or find_spec("onnx") is None:
         raise Failure("training needs torch, which is not installed: pip install 'radstream[torch]'")
     from radstream.models_demo import NAME, Effort, trained, written

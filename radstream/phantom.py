@@ -22,7 +22,7 @@ from radstream.phantom_pixels import AP, LATERAL, Pixels, Projection, level_of
 # RFC 9562 section 5.5; PS3.5 annex B.2 makes a UID of each. Never changes: a seed names the same study for ever.
 _NAMESPACE = uuid.UUID("0b8f4f0a-1d5e-5c55-9a7e-3d6c2f1e8b44")
 # Raised with every change of the bytes: one SOP Instance UID never has two contents.
-_VERSION = 2
+_VERSION = 3
 
 Slices = tuple[int, int, int]
 

@@ -21,7 +21,9 @@ HEIGHT_MM = 320.0
 AIR, LUNG, FAT, MUSCLE, BLOOD, LIVER, DISC, MARROW, CORTEX = -1000, -860, -105, 55, 42, 62, 95, 210, 720
 RIBS = 11
 BRANCHINGS = 6
-NODULE, BULLA = 35, -985
+# Of a granuloma with some calcium: denser than blood, so that a small network can tell it from a vessel.
+NODULE = 150
+BULLA = -985
 NODULES = (2, 3)
 BULLAE = 14
 
@@ -68,7 +70,7 @@ class Chest:
         # Streams of their own: another number of one leaves the other as it was.
         random = np.random.default_rng([seed, 4])
         count = int(random.integers(NODULES[0], NODULES[1] + 1)) if nodules is None else nodules
-        self.drawn_nodules = [_in_a_lung(random, (0.12, 0.46), (4.5, 11.0)) for _ in range(count)]
+        self.drawn_nodules = [_in_a_lung(random, (0.12, 0.46), (6.0, 11.0)) for _ in range(count)]
         random = np.random.default_rng([seed, 5])
         self._bullae = [_in_a_lung(random, (0.10, 0.45), (4.0, 12.0)) for _ in range(BULLAE)]
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 WIDTHS = (9, 18, 36)
+# Most pixels are no nodule, and the network starts by saying so.
+FIRST_LOGIT = -3.0
 
 
 class Pair(nn.Sequential):
@@ -30,6 +32,12 @@ class UNet(nn.Module):
         self.bottom = Pair(middle, bottom)
         self.up_middle, self.up_top = Pair(bottom + middle, middle), Pair(middle + top, top)
         self.last = nn.Conv2d(top, 1, 1)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                # He et al. 2015: without it, and without normalisation, the first hundred steps learn nothing.
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        nn.init.constant_(self.last.bias, FIRST_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.sigmoid(self.logits(image))

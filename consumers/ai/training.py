@@ -20,7 +20,9 @@ CROP, BATCH, RATE_MAX = 96, 16, 6e-3
 # or an edge.
 NODULES, MISTAKES = 0.35, 0.45
 # When its mistakes are looked for, as parts of the whole.
-LOOK_AT = (0.3, 0.5, 0.75)
+LOOK_AT = (0.3, 0.5, 0.7)
+# Its neighbours look alike, so every second image is looked at.
+_EVERY = 2
 # On the network's scale: soft tissue, and what is around it, in squares of so many pixels.
 _TISSUE, _AROUND, _AROUND_PX = 0.5, 0.55, 15
 THREADS = 2
@@ -90,25 +92,35 @@ class Crops:
         self._mistakes = self._others[:0]
 
     def look(self, network: UNet) -> None:
-        """Where the network sees a nodule and none is."""
-        found = probabilities(network, self._example.images)
-        self._mistakes = np.argwhere((found > 0.5) & (self._example.masks == 0))
+        """Remembers where the network sees a nodule and none is."""
+        found = probabilities(network, self._example.images[::_EVERY])
+        mistakes = np.argwhere((found > 0.5) & (self._example.masks[::_EVERY] == 0)) * (_EVERY, 1, 1)
+        self._mistakes = np.unique(np.concatenate([self._mistakes, mistakes]), axis=0)
 
     def one(self, random: np.random.Generator) -> tuple[Floats, Floats]:
-        """A crop (channels, rows, columns) and its mask (1, rows, columns), mirrored as often as not."""
+        """A crop (channels, rows, columns) and its mask (1, rows, columns)."""
         places = self._places(float(random.random()))
         index, *middle = (int(value) for value in places[random.integers(len(places))])
         limits = self._example.masks.shape[1:]
         corner = (value - int(random.integers(CROP // 4, 3 * CROP // 4)) for value in middle)
         rows, columns = (_span(at, limit) for at, limit in zip(corner, limits, strict=True))
-        turn = slice(None, None, -1 if random.integers(2) else 1)
         image, mask = self._example.images[index, :, rows, columns], self._example.masks[index, rows, columns]
-        return image[:, :, turn].copy(), mask[np.newaxis, :, turn].copy()
+        return _turned(image, mask[np.newaxis], [int(drawn) for drawn in random.integers(2, size=4)])
 
     def _places(self, drawn: float) -> Places:
         if drawn < NODULES and len(self._nodules):
             return self._nodules
         return self._mistakes if drawn < NODULES + MISTAKES and len(self._mistakes) else self._others
+
+
+def _turned(image: Floats, mask: Floats, drawn: Sequence[int]) -> tuple[Floats, Floats]:
+    """Upside down, mirrored, rows as columns, feet for head, as it was drawn: a nodule is one from all sides."""
+    rows, columns, transposed, feet_first = drawn
+    turn = (slice(None), slice(None, None, 1 - 2 * rows), slice(None, None, 1 - 2 * columns))
+    image, mask = image[turn], mask[turn]
+    if transposed:
+        image, mask = image.swapaxes(1, 2), mask.swapaxes(1, 2)
+    return image[:: 1 - 2 * feet_first].copy(), mask.copy()
 
 
 def _span(at: int, limit: int) -> slice:
