@@ -233,7 +233,9 @@ def test_a_member_of_a_group_goes_on_where_it_was(log_and_registry: RunningStack
         write(log_and_registry, new, new)
         write(log_and_registry, last := made.as_new(made.nodule(), lane="stat"))
         with running(command) as next_block:
-            assert [next_block().split()[2] for _ in range(2)] == [new.meta.event_id, last.meta.event_id]
+            # What was printed and not yet committed when it was stopped comes again: delivery is at least once.
+            fresh = (block for block in iter(lambda: next_block().split()[2], None) if block not in held)
+            assert [next(fresh), next(fresh)] == [new.meta.event_id, last.meta.event_id]
 
 
 def test_results_follow_the_log_past_a_restart_of_the_broker(log_and_registry: RunningStack) -> None:
