@@ -226,6 +226,8 @@ class ProjectionRunner:
                 self._context.stopping.wait(self._no_positions(error, tries))
             else:
                 self._assigned.update(partitions)
+                # Kafka may have forgotten what was committed (a power cut, a week of silence), and lag is told by it.
+                self._uncommitted.update({name: offset for name, offset in starts.items() if offset > 0})
                 return starts
         # Nothing is applied any more.
         return {}

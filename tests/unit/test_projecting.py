@@ -139,6 +139,21 @@ def test_reading_starts_where_the_ledger_is_and_not_where_the_group_is(log: Memo
     assert half.rows == [event.meta.event_id for event in events[30:]]
 
 
+def test_offsets_that_kafka_forgot_are_committed_again_from_the_ledger(log: MemoryLog, table: Table) -> None:
+    """A power cut takes what was committed and not what the ledger says; lag is told by the former."""
+    events = arrivals(1, 60)
+    write(log, events)
+    other = new_log()
+    first = Running(log, table)
+    wait_until(lambda: len(table.rows) == 60, "all rows")
+    first.stop()
+    write(other, events)
+    again = Running(other, table)
+    wait_until(lambda: other.committed("catalog", list(table.ledger)) == table.ledger, "the ledger's offsets")
+    again.stop()
+    assert len(table.rows) == 60
+
+
 def test_while_the_database_is_away_the_same_batch_waits(log: MemoryLog, table: Table, running: Running) -> None:
     wait_until(lambda: not running.context.health.failing().keys() - {"started"}, "a start")
     table.away.set()
