@@ -55,17 +55,27 @@ class Gauge:
     ) -> Flow:
         """Waits until no group is behind and `ended` is true; returns what it saw last.
 
-        Gives up where nothing has moved for `stalled_s_max` seconds.
+        Gives up where nothing has moved for `stalled_s_max` seconds. A broker that comes back meanwhile is waited for;
+        raises Failure where it does not.
         """
         before, moved_s = None, time.monotonic()
         while True:
-            seen = self.read()
+            seen = self._read_before(moved_s + stalled_s_max)
             on_flow(seen)
             if moved := seen != before:
                 before, moved_s = seen, time.monotonic()
             # Inference feeds the beginning of the way again: still is what has not moved between two looks.
             if (seen.is_still and not moved and ended()) or time.monotonic() - moved_s > stalled_s_max:
                 return seen
+            time.sleep(POLL_S)
+
+    def _read_before(self, give_up_s: float) -> Flow:
+        while True:
+            try:
+                return self.read()
+            except Failure:
+                if time.monotonic() > give_up_s:
+                    raise
             time.sleep(POLL_S)
 
     def _lag(self, group: str) -> int:

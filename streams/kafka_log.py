@@ -101,13 +101,16 @@ class KafkaLog:
         return {name: offset if offset >= 0 else end[name] for name, offset in found.items()}
 
     def _offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
-        asked = self._admin.list_offsets({theirs(name): spec for name in partitions}, request_timeout=_CALL_S)
         try:
-            return {ours(name): _answer(future, f"offsets of {name.topic}").offset for name, future in asked.items()}
+            return self._ask_offsets(partitions, spec)
         except StaleLeader:
             # librdkafka asks with the leader's epoch that it once learned, for ever: a new client learns it anew.
             self._admin = admin.AdminClient(self._settings)
-            raise
+            return self._ask_offsets(partitions, spec)
+
+    def _ask_offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
+        asked = self._admin.list_offsets({theirs(name): spec for name in partitions}, request_timeout=_CALL_S)
+        return {ours(name): _answer(future, f"offsets of {name.topic}").offset for name, future in asked.items()}
 
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         return self._group_offsets.committed(group, partitions)

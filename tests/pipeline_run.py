@@ -64,7 +64,8 @@ class Load:
 
 
 def settled(stack: RunningStack) -> Flow:
-    """Waits until every group has read everything, and every study has its backup: tiering reads first and copies then.
+    """Waits until every group has read everything, no work is open, and every study has its backup: a group that has
+    read a record may still have to act on it, as tiering and the revisions do.
 
     Fails with what is left.
     """
@@ -82,8 +83,7 @@ def _to_do(stack: RunningStack) -> dict[str, int]:
             "SELECT count(*) FROM current_revisions r LEFT JOIN study_tiers t USING (tenant, study_uid) "
             "WHERE coalesce(t.objects, 0) < r.instance_count"
         ).fetchone()
-        under_way = "moves under way"
-        return {under_way: open_work(cursor)[under_way], "studies without a backup": int(found[0]) if found else 0}
+        return {**open_work(cursor), "studies without a backup": int(found[0]) if found else 0}
 
 
 def catalog_checksum(stack: RunningStack) -> Checksum:
@@ -123,7 +123,7 @@ def run(stack: RunningStack, items: Sequence[Item], disturb: Callable[[Load], No
     return catalog_checksum(stack)
 
 
-def undisturbed_checksum(items: Sequence[Item]) -> str:
+def undisturbed_checksum(items: Sequence[Item]) -> Checksum:
     """What the catalog sums up to when nobody disturbs, on a stack of its own."""
     with started(deployments=NO_MODELS) as stack:
-        return run(stack, items, disturb=lambda _: None).total
+        return run(stack, items, disturb=lambda _: None)

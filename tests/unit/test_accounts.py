@@ -1,6 +1,7 @@
 """The accounts: whatever happened to an instance, somebody's sum names it, and a loss is seen."""
 
 import hashlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ import pytest
 from msgspec import structs
 
 from radstream.accounts import Equation, of_catalog, of_log, of_store
+from radstream.errors import Failure
 from radstream.flow import Gauge
 from radstream.log_census import LogCensus
 from radstream.log_scan import moved_since, scan
@@ -32,7 +34,7 @@ from streams.events import (
     TierMoved,
 )
 from streams.identity import event_id
-from streams.log import TopicPartition
+from streams.log import LogAway, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.step import NewObject
@@ -260,6 +262,30 @@ def test_lag_is_what_is_not_committed(site: Site):
     assert not gauge.read().is_still
     site.all_read("catalog")
     assert gauge.read().is_still
+
+
+def test_a_broker_that_comes_back_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch):
+    gauge, answers = Gauge(site.log), iter((LogAway("gone"), LogAway("still"), None))
+    bounds = site.log.bounds
+
+    def sometimes_away(partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        if (error := next(answers, None)) is not None:
+            raise error
+        return bounds(partitions)
+
+    monkeypatch.setattr(site.log, "bounds", sometimes_away)
+    assert gauge.wait_until_still(lambda: True, 30.0).is_still
+
+
+def test_a_broker_that_stays_away_is_a_failure(site: Site, monkeypatch: pytest.MonkeyPatch):
+    gauge = Gauge(site.log)
+
+    def away(partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        raise LogAway("gone")
+
+    monkeypatch.setattr(site.log, "bounds", away)
+    with pytest.raises(Failure, match="broker does not answer"):
+        gauge.wait_until_still(lambda: True, 0.0)
 
 
 # Tiers.

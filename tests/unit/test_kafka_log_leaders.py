@@ -40,10 +40,20 @@ class Client:
         return future
 
 
-def test_a_client_that_knows_an_old_leader_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    clients = iter((Client(stale=True), Client(stale=False)))
-    monkeypatch.setattr(admin, "AdminClient", lambda _: next(clients))
-    log = KafkaLog(Kafka(bootstrap="127.0.0.1:1"))
+def log_of(monkeypatch: pytest.MonkeyPatch, *clients: Client) -> KafkaLog:
+    """A log that is given these, one after the other."""
+    made = iter(clients)
+    monkeypatch.setattr(admin, "AdminClient", lambda _: next(made))
+    return KafkaLog(Kafka(bootstrap="127.0.0.1:1"))
+
+
+def test_a_client_that_knows_an_old_leader_is_replaced_and_nobody_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = log_of(monkeypatch, Client(stale=True), Client(stale=False))
+    assert log.bounds([NAME]) == {NAME: (7, 7)}
+
+
+def test_where_there_is_no_leader_yet_the_log_is_away_and_then_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = log_of(monkeypatch, Client(stale=True), Client(stale=True), Client(stale=False))
     with pytest.raises(LogAway):
         log.bounds([NAME])
     assert log.bounds([NAME]) == {NAME: (7, 7)}
