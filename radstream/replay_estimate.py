@@ -62,7 +62,7 @@ def estimate(config: Config, log: Log, step: ReplayStep, wanted: Replay) -> Esti
         bytes=size,
         unreadable=unreadable,
         sampled=len(sample),
-        seconds=None if seconds_each is None else round(records * seconds_each, 1),
+        seconds=None if seconds_each is None else round(records * seconds_each, 3),
     )
 
 

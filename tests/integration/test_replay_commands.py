@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -185,22 +186,29 @@ def test_another_configuration_is_killed_resumed_compared_and_switched_to(site: 
 
 
 def killed_midway(site: Site, config: Path) -> int:
-    """Begins a replay of what was sent since the second study, and kills it with SIGKILL after its first commits."""
+    """Begins a replay of what was sent since the second study, and kills it with SIGKILL after its first commit.
+
+    From its first output on the store is held, so that it cannot come to its end before it is killed.
+    """
     argv = [sys.executable, "-m", "radstream", "replay", "run", "derive", "--since", site.between.isoformat()]
-    known = {line["generation"] for line in site.facts("list")["replays"]}
+    generation = 1 + max(line["generation"] for line in site.facts("list")["replays"] if line["step"] == "derive")
+    log, store = site.log, site.stack.pid("store")
+    outputs = [TopicPartition("imaging.replay", number) for number in range(log.partitions("imaging.replay"))]
+
+    def written() -> int:
+        return sum(end for _, end in log.bounds(outputs).values())
+
+    before = written()
     process = subprocess.Popen([*argv, "--config", str(config)], stdout=subprocess.DEVNULL, env=dict(os.environ))
     try:
-
-        def begun() -> int | None:
-            for line in site.facts("list")["replays"]:
-                if line["generation"] not in known and line["done"]:
-                    return int(line["generation"])
-            return None
-
-        return wait_until(begun, "the first commit of the replay", 60.0) or 0
+        wait_until(lambda: written() > before, "the first output of the replay", 60.0)
+        os.kill(store, signal.SIGSTOP)
+        wait_until(lambda: site.line(generation)["done"], "the first commit of the replay", 60.0)
     finally:
         process.kill()
         process.wait()
+        os.kill(store, signal.SIGCONT)
+    return generation
 
 
 def test_a_stricter_validation_is_seen_in_the_comparison_and_nowhere_else(site: Site, tmp_path: Path) -> None:
