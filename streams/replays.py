@@ -86,9 +86,10 @@ def came_to(log: Log, ids: SchemaIds, site: Site, clock: Clock, replay: KnownRep
 def planned(
     log: Log, tenant: str, step: str, *, name: str, since: datetime | None = None, study_uid: str | None = None
 ) -> Replay:
-    """What a replay of a step reads, fixed as the log stands now. Raises LogAway, LogRefused.
+    """What a replay of a step reads, fixed as the log stands now: nothing, where there is none of it.
 
-    A time is when a record was written. A study is in one partition of each topic, which is read for it alone.
+    A time is when a record was written. A study is in one partition of each topic, which is read for it alone, from
+    its first record on. Raises LogAway, LogRefused.
     """
     topics = load_topics()
     names = [
@@ -102,6 +103,11 @@ def planned(
     if since is not None:
         starts.update(log.since(names, int(since.timestamp() * 1000)))
     wanted = {place: end for place, (_, end) in bounds.items() if starts[place] < end}
+    if study_uid is not None:
+        key = partition_key(tenant, study_uid)
+        firsts = {place: _first_of(log, key, place, starts[place], end) for place, end in wanted.items()}
+        starts = {place: first for place, first in firsts.items() if first is not None}
+        wanted = {place: wanted[place] for place in starts}
     return Replay(
         name=name,
         since=since,
@@ -109,6 +115,10 @@ def planned(
         starts={place_name(place): starts[place] for place in wanted},
         ends={place_name(place): end for place, end in wanted.items()},
     )
+
+
+def _first_of(log: Log, key: bytes, place: TopicPartition, start: int, end: int) -> int | None:
+    return next((record.offset for record in log.read(place, start, end) if record.key == key), None)
 
 
 def _numbers(count: int, tenant: str, study_uid: str | None) -> range | tuple[int]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import murmur2
 from msgspec import structs
 
 from radstream.errors import Failure
@@ -19,6 +20,7 @@ from streams.clock import Clock, SystemClock
 from streams.config import Config, Site
 from streams.events import InstanceReceived, InstanceValidated
 from streams.generation import StepIdentity, claim, digest_of, generations, write
+from streams.identity import partition_key
 from streams.log import TopicPartition
 from streams.memory_group import MemoryConsumer
 from streams.memory_log import MemoryLog
@@ -164,6 +166,19 @@ def test_one_study_reads_its_own_partition_and_makes_its_own_images(world: World
     assert len(replay.replay.ends) == 1
     assert world.work(replay)
     assert subjects(world.made()) == subjects([event for event in events if event.instance.study_uid == wanted])
+
+
+def test_a_study_is_read_from_its_first_record_on_and_one_that_is_not_there_is_nothing(world: World) -> None:
+    events = arrivals(30, 2)
+    world.send(events)
+    for study in {event.instance.study_uid for event in events}:
+        first = next(one for one in world.records(RECEIVED) if one.key == partition_key("general", study))
+        wanted = planned(world.log, "general", "validate", name="one", study_uid=study)
+        assert wanted.starts == {f"{RECEIVED}/{first.partition}": first.offset}
+    strangers = [f"1.2.{number}" for number in range(9)]
+    assert {murmur2(partition_key("general", uid), 3) for uid in strangers} == {0, 1, 2}, "where others have records"
+    for uid in strangers:
+        assert planned(world.log, "general", "validate", name="nothing", study_uid=uid).ends == {}
 
 
 def test_since_a_time_reads_what_was_written_from_then_on(world: World) -> None:
