@@ -30,7 +30,8 @@ from tests.waiting import wait_until
 REQUESTS = int(os.environ.get("RADSTREAM_FAULT_REQUESTS", "24"))
 STUDIES = max(1, -(-REQUESTS // 4))
 SLICES, MATRIX = (1, 3, 3), 32
-VICTIMS = ("triton", "ai", "kafka", "store", "ai")
+SHORT = ("triton", "ai", "kafka", "store", "ai")
+VICTIMS = SHORT if REQUESTS < 1000 else (*SHORT, "validate", "derive", "revisions", "catalog", "tiering")
 RESULTS = "imaging.inference.result"
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900 + 4 * REQUESTS)]

@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(1800)]
 # 1,000 where there is time: RADSTREAM_FAULT_MOVES=1000. Each study moves three times: backup, warm, cold.
 MOVES = int(os.environ.get("RADSTREAM_FAULT_MOVES", "45"))
 IMAGES = 3
-ALL = ("tiering", "kafka", "store")
+ALL = ("tiering", "kafka", "store", "catalog")
 # Who is killed while backups, moves to warm and moves to cold are made. A restart of the stack takes its time.
 VICTIMS = (("store",), ("tiering", "kafka"), ("store", "tiering")) if MOVES < 1000 else (ALL, ALL, ALL)
 PIXELS = 4_000
