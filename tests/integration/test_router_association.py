@@ -17,7 +17,7 @@ from pynetdicom.sop_class import Verification
 from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
-from producers.dicom_router.transport import PDU_BYTES_MAX
+from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
 from radstream.__main__ import cli
 from radstream.items import SECONDARY_CAPTURE, Item
 from radstream.sending import send_items
