@@ -1,16 +1,20 @@
 """A data set as it comes in, placed where the file to store is complete without a copy.
 
 Room for group 0002 is left in front of it. The digest of the file is computed while bytes arrive, on the guess that the
-data set has the SOP class and instance of its command, as nearly every one has.
+data set has the SOP class and instance of its command, as nearly every one has. What the memory for all objects has no
+room for goes on in a file.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final, NamedTuple
 
-from producers.dicom_router.object_buffer import BufferPool, ObjectBuffer
+from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.object_file import ObjectFile
 from streams.identity import uid_is_usable
 from streams.stored_file import PREAMBLE, file_meta
 
@@ -25,7 +29,7 @@ class Fate(Enum):
 
     HERE = "here"
     OVERSIZE = "more than the router takes"
-    NO_ROOM = "no memory for them"
+    NO_ROOM = "neither memory nor disk has room for them"
 
 
 class StoredFile(NamedTuple):
@@ -35,68 +39,119 @@ class StoredFile(NamedTuple):
     sha256: str
 
 
+@dataclass(frozen=True)
+class Room:
+    """Where data sets go: memory, then files in `folder`; `object_bytes_max` bounds each."""
+
+    object_bytes_max: int
+    memory: BufferPool
+    disk: Budget
+    folder: Path | None = None
+
+
 class DataSet:
     """The bytes of one C-STORE request. Used by one thread; `done` ends it.
 
-    What comes after `bytes_max`, or where memory is out, is let go together with what came before.
+    What comes after the ceiling, or where there is no room, is let go together with what came before.
     """
 
-    def __init__(
-        self, pool: BufferPool, bytes_max: int, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str
-    ) -> None:
+    def __init__(self, room: Room, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> None:
+        """Raises OSError without memory."""
         self.fate = Fate.HERE
-        self._pool = pool
-        self._buffer: ObjectBuffer = pool.take()
-        self._bytes_max = bytes_max
+        self._room = room
+        self._buffer = room.memory.take()
+        self._file: ObjectFile | None = None
         self._transfer_syntax_uid = transfer_syntax_uid
         self._named = sop_class_uid, sop_instance_uid
         self._head = _head(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         self._hash = hashlib.sha256(self._head)
+        # Where the next byte goes in the buffer, up to where it is hashed (and written), and how much came in all.
         self._end = self._hashed = _HEAD_BYTES
+        self._size = 0
 
     def __len__(self) -> int:
-        return self._end - _HEAD_BYTES
+        return self._size
 
     @property
     def view(self) -> memoryview:
         """What came; nothing where it was let go. Valid until `done`."""
-        return self._buffer.view[_HEAD_BYTES : self._end]
+        return self._all()[_HEAD_BYTES : _HEAD_BYTES + self._size]
 
     def room(self, length: int) -> memoryview:
         """Where the next bytes go, `length` of them or fewer; `filled` says how many came.
 
         The view is released before the next call: the memory behind it may move.
         """
-        if self.fate is Fate.HERE and len(self) + length > self._bytes_max:
+        if self.fate is Fate.HERE and self._size + length > self._room.object_bytes_max:
             self._let_go(Fate.OVERSIZE)
-        if self.fate is Fate.HERE:
-            try:
-                self._buffer.grow(self._end + length)
-            except (OSError, MemoryError):
-                self._let_go(Fate.NO_ROOM)
+        # Outside of the handler: what was raised holds views, and memory that is viewed cannot shrink.
+        if self.fate is Fate.HERE and not self._made_room(self._end + length):
+            self._let_go(Fate.NO_ROOM)
         return self._buffer.view[self._end : self._end + length]
 
     def filled(self, count: int) -> None:
         if self.fate is not Fate.HERE:
             return
         self._end += count
+        self._size += count
         if self._end - self._hashed >= _HASHED_BYTES:
             self._update()
 
     def stored_file(self, sop_class_uid: str, sop_instance_uid: str) -> StoredFile:
-        """The file with these UIDs in its group 0002 (`streams.stored_file`)."""
-        self._update()
+        """The file with these UIDs in its group 0002 (`streams.stored_file`). Raises OSError where the disk fails."""
+        whole = self._all()
         guessed = (sop_class_uid, sop_instance_uid) == self._named
         head = self._head if guessed else _head(sop_class_uid, sop_instance_uid, self._transfer_syntax_uid)
         start = _HEAD_BYTES - len(head)
-        self._buffer.view[start:_HEAD_BYTES] = head
-        file = self._buffer.view[start : self._end]
+        if self._file is None:
+            whole[start:_HEAD_BYTES] = head
+        else:
+            self._file.overwrite(head, start)
+        file = whole[start : _HEAD_BYTES + self._size]
+        self._update()
         return StoredFile(file, (self._hash if guessed else hashlib.sha256(file)).hexdigest())
 
+    def abandon(self) -> None:
+        """The association ended before all was there."""
+        self.done(reusable=True)
+
     def done(self, *, reusable: bool) -> None:
-        """Gives the memory back. It is not `reusable` after a failure: who failed may still read it for a while."""
+        """Gives everything back. Memory is not `reusable` after a failure: who failed may read it for a while."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         if reusable:
-            self._pool.give_back(self._buffer)
+            self._room.memory.give_back(self._buffer)
+        else:
+            self._room.memory.drop(self._buffer)
+
+    def _all(self) -> memoryview:
+        """Room for the head, and what came behind it."""
+        if self._file is None:
+            return self._buffer.view
+        self._flush(self._file)
+        return self._file.view()
+
+    def _made_room(self, size: int) -> bool:
+        """Whether the buffer has room for more, if not always for `size` bytes."""
+        try:
+            if self._file is None:
+                if self._room.memory.grow(self._buffer, size):
+                    return True
+                self._file = ObjectFile(self._room.folder, self._room.disk)
+                self._flush(self._file)
+                self._room.memory.shrink(self._buffer)
+            elif size > len(self._buffer.view):
+                self._flush(self._file)
+        except OSError:
+            return False
+        return True
+
+    def _flush(self, file: ObjectFile) -> None:
+        """What is in the buffer goes into the file, and the buffer is used from its start again."""
+        self._update()
+        file.append(self._buffer.view[: self._end])
+        self._end = self._hashed = 0
 
     def _update(self) -> None:
         self._hash.update(self._buffer.view[self._hashed : self._end])
@@ -105,7 +160,11 @@ class DataSet:
     def _let_go(self, fate: Fate) -> None:
         self.fate = fate
         self._end = self._hashed = _HEAD_BYTES
-        self._buffer.shrink()
+        self._size = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._room.memory.shrink(self._buffer)
 
 
 def _head(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:

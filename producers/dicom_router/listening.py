@@ -7,17 +7,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
 
 from producers.dicom_router.admission import Admission
 from producers.dicom_router.config import Settings
+from producers.dicom_router.data_set import Room
+from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import operations
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.upper_layer.association import Association, Limits
 from producers.dicom_router.upper_layer.connection import Connection, refuse
 from producers.dicom_router.upper_layer.pdu import Violation
+from producers.dicom_router.workers import Workers
 from streams import metrics
 from streams.config import ConfigError
 
@@ -33,7 +37,13 @@ class Listener:
 
     def __init__(self, settings: Settings, receiver: Receiver) -> None:
         self._settings = settings
-        self._operations = operations(receiver, settings.ae_title, settings.object_bytes_max)
+        room = Room(
+            object_bytes_max=settings.object_bytes_max,
+            memory=BufferPool(Budget(settings.objects_memory_bytes_max)),
+            disk=Budget(settings.objects_disk_bytes_max),
+            folder=settings.objects_folder,
+        )
+        self._operations = operations(receiver, settings.ae_title, room)
         self._limits = Limits(
             set_up_s=settings.set_up_timeout_s,
             idle_s=settings.idle_timeout_s,
@@ -44,6 +54,7 @@ class Listener:
         self._admission = Admission(settings.associations_max, settings.associations_per_peer_max)
         self._open: set[Connection] = set()
         self._changed = threading.Condition()
+        self._workers = Workers("association")
         self._socket = _listening(settings)
         metrics.ASSOCIATIONS.set_function(lambda: self._admission.associations)
         self._thread = threading.Thread(target=self._accept, name="listener", daemon=True)
@@ -95,9 +106,8 @@ class Listener:
         connection = Connection(connected)
         with self._changed:
             self._open.add(connection)
-        thread = threading.Thread(target=self._serve, args=(connection, peer), name="association", daemon=True)
         try:
-            thread.start()
+            self._workers.run(partial(self._serve, connection, peer))
         except RuntimeError:
             structlog.get_logger().error("no_thread_for_a_connection")
             self._leave(connection, peer)

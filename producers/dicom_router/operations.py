@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from producers.dicom_router.arrival import SUCCESS, Arrival, ae_title
-from producers.dicom_router.data_set import DataSet
-from producers.dicom_router.object_buffer import BufferPool
+from producers.dicom_router.data_set import DataSet, Room
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.association import Operation, Request
@@ -15,12 +14,9 @@ from producers.dicom_router.upper_layer.pdu import BY_USER, Violation
 from streams import metrics
 
 
-def operations(receiver: Receiver, ae_title: str, object_bytes_max: int) -> Mapping[int, Operation]:
+def operations(receiver: Receiver, ae_title: str, room: Room) -> Mapping[int, Operation]:
     """C-ECHO, and C-STORE into `receiver`. `ae_title` is our own."""
-    return {
-        command_set.C_ECHO_RQ: Echo(),
-        command_set.C_STORE_RQ: Store(receiver, ae_title, object_bytes_max),
-    }
+    return {command_set.C_ECHO_RQ: Echo(), command_set.C_STORE_RQ: Store(receiver, ae_title, room)}
 
 
 class Echo:
@@ -40,22 +36,16 @@ class Store:
 
     response: Final = command_set.C_STORE_RSP
 
-    def __init__(self, receiver: Receiver, ae_title: str, object_bytes_max: int) -> None:
+    def __init__(self, receiver: Receiver, ae_title: str, room: Room) -> None:
         self._receiver = receiver
         self._ae_title = ae_title
-        self._object_bytes_max = object_bytes_max
-        self._pool = BufferPool()
+        self._room = room
 
     def sink(self, request: Request) -> DataSet:
         if not request.command.sop_class or not request.command.sop_instance:
             raise Violation("a C-STORE that names no SOP class or no instance", BY_USER)
-        return DataSet(
-            self._pool,
-            self._object_bytes_max,
-            _uid(request.command.sop_class),
-            _uid(request.command.sop_instance),
-            request.context.transfer_syntax,
-        )
+        named = _uid(request.command.sop_class), _uid(request.command.sop_instance)
+        return DataSet(self._room, *named, request.context.transfer_syntax)
 
     def answer(self, request: Request, sink: DataSet | None) -> int:
         content = sink if sink is not None else self.sink(request)

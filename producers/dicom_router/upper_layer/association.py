@@ -71,6 +71,9 @@ class Sink(Protocol):
     def filled(self, count: int) -> None:
         """So many bytes of the room are there."""
 
+    def abandon(self) -> None:
+        """The association ended before the data set did."""
+
 
 class Operation(Protocol):
     """A DIMSE operation, by the command field of its request. Used from the threads of all associations.
@@ -140,6 +143,9 @@ class Association:
         except Exception:
             self._last_word(a_abort(UNSPECIFIED))
             raise
+        finally:
+            if self._sink is not None:
+                self._sink.abandon()
 
     def _run(self) -> str:
         while True:
