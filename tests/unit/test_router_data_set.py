@@ -16,6 +16,7 @@ from tests.routers import CT, EXPLICIT
 
 NAMED = CT, "1.2.3.4.5"
 MIB = 1 << 20
+PATTERN = b"".join(number.to_bytes(4, "little") for number in range(65_536))
 
 
 def room(
@@ -43,7 +44,7 @@ def fate_of(into: Room, size: int) -> Fate:
 
 
 def bytes_of(size: int) -> bytes:
-    return (b"".join(number.to_bytes(4, "little") for number in range(65_536)) * (size // 262_144 + 1))[:size]
+    return (PATTERN * (size // len(PATTERN) + 1))[:size]
 
 
 @given(

@@ -52,7 +52,8 @@ def decode(data: bytes | bytearray) -> Command:
         elements[number] = bytes(data[at : at + length])
         at += length
         last = number
-    if elements.get(_GROUP_LENGTH) != (len(data) - _LONG.size).to_bytes(4, "little"):
+    said = elements.get(_GROUP_LENGTH, b"")
+    if len(said) != 4 or int.from_bytes(said, "little") != len(data) - _LONG.size:
         raise Violation("a command set with another length than it says", BY_USER)
     return Command(
         field=_short(elements, _COMMAND_FIELD),
