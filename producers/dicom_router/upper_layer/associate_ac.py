@@ -12,7 +12,8 @@ from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 _ITEM: Final = struct.Struct(">BxH")
-_RESULT: Final = struct.Struct(">BxHBxBx")
+# A presentation context, with the head of its transfer syntax.
+_CONTEXT: Final = struct.Struct(">BxHBxBxBxH")
 
 
 class Result(IntEnum):
@@ -68,8 +69,9 @@ def encode(
 
 
 def _context(context: ContextResult) -> bytes:
-    syntax = _item(0x40, context.transfer_syntax.encode("latin-1"))
-    return _RESULT.pack(0x21, 4 + len(syntax), context.id, context.result) + syntax
+    name = context.transfer_syntax.encode("latin-1")
+    head = _CONTEXT.pack(0x21, 8 + len(name), context.id, context.result, 0x40, len(name))
+    return head + name
 
 
 def _role(role: AcceptedRole) -> bytes:

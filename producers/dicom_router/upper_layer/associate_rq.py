@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from producers.dicom_router.upper_layer.pdu import Violation
 
@@ -17,10 +18,10 @@ _MAXIMUM_LENGTH, _ASYNCHRONOUS_OPERATIONS, _ROLE_SELECTION = 0x51, 0x53, 0x54
 
 # Where a peer does not say what it takes, which it must: what everything takes (PS3.8 annex D.1).
 _PDU_BYTES_MAX_UNSAID: Final = 16_384
+_REMEMBERED_BYTES_MAX: Final = 512
 
 
-@dataclass(frozen=True)
-class ProposedContext:
+class ProposedContext(NamedTuple):
     """A presentation context. `transfer_syntaxes` are in the order of the proposal."""
 
     id: int
@@ -100,14 +101,25 @@ def _presentation_context(value: bytes) -> ProposedContext:
         raise Violation("a presentation context that is too short")
     if value[0] % 2 == 0:
         raise Violation("a presentation context with an even id")
+    syntaxes = value[4:]
+    read = _remembered if len(syntaxes) <= _REMEMBERED_BYTES_MAX else _syntaxes
+    return ProposedContext(value[0], *read(syntaxes))
+
+
+def _syntaxes(items: bytes) -> tuple[str, tuple[str, ...]]:
+    """Abstract syntax and transfer syntaxes."""
     abstract_syntax = ""
     transfer_syntaxes = []
-    for kind, name in _items(value[4:]):
+    for kind, name in _items(items):
         if kind == _ABSTRACT_SYNTAX:
             abstract_syntax = _uid(name)
         elif kind == _TRANSFER_SYNTAX:
             transfer_syntaxes.append(_uid(name))
-    return ProposedContext(value[0], abstract_syntax, tuple(transfer_syntaxes))
+    return abstract_syntax, tuple(transfer_syntaxes)
+
+
+# A sender proposes the same 128 contexts for each of its associations.
+_remembered = lru_cache(maxsize=1024)(_syntaxes)
 
 
 def _user_information(data: bytes) -> tuple[int, bool, dict[str, tuple[bool, bool]]]:

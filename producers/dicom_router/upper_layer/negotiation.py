@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pydicom.uid import UID
@@ -25,7 +26,7 @@ from producers.dicom_router.upper_layer.pdu import (
     PROTOCOL_VERSION_NOT_SUPPORTED,
     Rejection,
 )
-from streams.identity import uid_is_usable
+from streams.identity import UID_LENGTH_MAX, uid_is_usable
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 _VERSION_1: Final = 0x0001
@@ -69,13 +70,26 @@ def negotiate(requested: Requested, pdu_bytes_max: int) -> Accepted | Rejection:
         for proposed, answer in zip(requested.contexts, answers, strict=True)
         if answer.result is Result.ACCEPTANCE
     }
-    names = {context.abstract_syntax for context in accepted.values() if uid_is_usable(context.abstract_syntax)}
-    # We store and never send: where a requestor proposes both roles, it is the SCU.
-    roles = [AcceptedRole(uid, True, False) for uid, (scu, _) in requested.roles.items() if scu and uid in names]
     answer = associate_ac.encode(
-        requested.echoed, answers, pdu_bytes_max, roles, requested.asks_for_asynchronous_operations
+        requested.echoed,
+        answers,
+        pdu_bytes_max,
+        _roles(requested, accepted),
+        requested.asks_for_asynchronous_operations,
     )
     return Accepted(accepted, answer)
+
+
+def _roles(requested: Requested, accepted: Mapping[int, Context]) -> list[AcceptedRole]:
+    """We store and never send: where a requestor proposes both roles, it is the SCU."""
+    if not requested.roles:
+        return []
+    names = {context.abstract_syntax for context in accepted.values()}
+    return [
+        AcceptedRole(uid, True, False)
+        for uid, (scu, _) in requested.roles.items()
+        if scu and uid in names and _is_usable(uid)
+    ]
 
 
 def _answered(context: ProposedContext) -> ContextResult:
@@ -90,5 +104,14 @@ def _answered(context: ProposedContext) -> ContextResult:
             return ContextResult(context.id, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, context.transfer_syntaxes[0])
         return ContextResult(context.id, Result.ACCEPTANCE, first)
     # One that is no UID is accepted where there is nothing else: refused as an operation, it is in the audit.
-    usable = next((uid for uid in context.transfer_syntaxes if uid_is_usable(uid)), first)
-    return ContextResult(context.id, Result.ACCEPTANCE, usable)
+    if not _is_usable(first):
+        first = next((uid for uid in context.transfer_syntaxes if _is_usable(uid)), first)
+    return ContextResult(context.id, Result.ACCEPTANCE, first)
+
+
+def _is_usable(uid: str) -> bool:
+    return len(uid) <= UID_LENGTH_MAX and _remembered(uid)
+
+
+# Everybody proposes the same few.
+_remembered = lru_cache(maxsize=1024)(uid_is_usable)
