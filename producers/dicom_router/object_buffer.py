@@ -14,7 +14,7 @@ from typing import Final
 
 # What every object may have, whatever the budget: the number of associations bounds these.
 BUFFER_BYTES_MIN: Final = 1 << 20
-_STEP_BYTES_MAX: Final = 64 << 20
+_STEP_BYTES: Final = 4 << 20
 # What is kept for the next objects: so many buffers, cut to so many bytes each. A CR has some 8 MB.
 _KEPT_MAX: Final = 4
 _KEPT_BYTES_MAX: Final = 16 << 20
@@ -80,7 +80,9 @@ class BufferPool:
         have = len(buffer.view)
         if size <= have:
             return True
-        more = -(-max(size - have, min(have, _STEP_BYTES_MAX)) // mmap.PAGESIZE) * mmap.PAGESIZE
+        # Doubled while it is small; later by steps, so that the budget is for bytes that come.
+        step = min(have, max(_STEP_BYTES, have // 4))
+        more = -(-max(size - have, step) // mmap.PAGESIZE) * mmap.PAGESIZE
         while not self._budget.take(more):
             try:
                 self.drop(self._kept.pop())
