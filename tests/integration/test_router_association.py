@@ -28,6 +28,7 @@ from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
+from tests.raw_peer import p_data, pdv, store_rq
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, running_router
 from tests.waiting import wait_until
 
@@ -266,7 +267,7 @@ def test_a_connection_cut_in_mid_object_leaves_nothing_and_harms_nobody() -> Non
     with running_router() as router:
         scu = StoreScu(router.target, "SCANNER", [(CT, EXPLICIT)])
         half = struct.pack(">BxIIBB", 4, 106, 102, 1, 0) + bytes(10)
-        scu._socket.sendall(half)
+        scu._socket.sendall(p_data(pdv(store_rq(), command=True)) + half)
         scu._socket.shutdown(socket.SHUT_RDWR)
         scu.abort()
         assert router.send(Ct().item()).statuses == {"0000": 1}
