@@ -20,6 +20,7 @@ from producers.dicom_router.operations import operations
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.upper_layer.association import Association, Limits
 from producers.dicom_router.upper_layer.connection import Connection, refuse
+from producers.dicom_router.upper_layer.messages import Pace
 from producers.dicom_router.upper_layer.pdu import Violation
 from producers.dicom_router.workers import Workers
 from streams import metrics
@@ -46,9 +47,8 @@ class Listener:
         self._operations = operations(receiver, settings.ae_title, room)
         self._limits = Limits(
             set_up_s=settings.set_up_timeout_s,
-            idle_s=settings.idle_timeout_s,
+            pace=Pace(settings.idle_timeout_s, settings.message_bytes_per_s_min),
             association_s=settings.association_timeout_s,
-            bytes_per_s_min=settings.message_bytes_per_s_min,
             pdu_bytes_max=settings.pdu_bytes_max,
         )
         self._admission = Admission(settings.associations_max, settings.associations_per_peer_max)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from producers.dicom_router.arrival import SUCCESS, Arrival, ae_title
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title
 from producers.dicom_router.data_set import DataSet, Room
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.upper_layer import command_set
-from producers.dicom_router.upper_layer.association import Operation, Request
+from producers.dicom_router.upper_layer.messages import Operation, Request
 from producers.dicom_router.upper_layer.pdu import BY_USER, Violation
 from streams import metrics
 
@@ -49,21 +49,25 @@ class Store:
 
     def answer(self, request: Request, sink: DataSet | None) -> int:
         content = sink if sink is not None else self.sink(request)
-        status = self._receiver.answer(
-            Arrival(
-                sop_class_uid=_uid(request.command.sop_class),
-                sop_instance_uid=_uid(request.command.sop_instance),
-                abstract_syntax=request.context.abstract_syntax,
-                transfer_syntax_uid=request.context.transfer_syntax,
-                content=content,
-                calling_ae=ae_title(request.calling_ae),
-                called_ae=self._ae_title,
-                association=request.association,
-            )
-        )
-        content.done(reusable=status == SUCCESS)
+        status = OUT_OF_RESOURCES
+        try:
+            status = self._receiver.answer(self._arrival(request, content))
+        finally:
+            content.done(reusable=status == SUCCESS)
         metrics.CSTORE_RESPONSES.labels(f"{status:04X}").inc()
         return status
+
+    def _arrival(self, request: Request, content: DataSet) -> Arrival:
+        return Arrival(
+            sop_class_uid=_uid(request.command.sop_class),
+            sop_instance_uid=_uid(request.command.sop_instance),
+            abstract_syntax=request.context.abstract_syntax,
+            transfer_syntax_uid=request.context.transfer_syntax,
+            content=content,
+            calling_ae=ae_title(request.calling_ae),
+            called_ae=self._ae_title,
+            association=request.association,
+        )
 
 
 def _uid(value: bytes) -> str:

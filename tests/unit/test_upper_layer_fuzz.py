@@ -19,12 +19,13 @@ from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import decode
 from producers.dicom_router.upper_layer.association import Association, Limits
 from producers.dicom_router.upper_layer.connection import Connection
+from producers.dicom_router.upper_layer.messages import Pace
 from producers.dicom_router.upper_layer.negotiation import negotiate
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX, Violation
 from tests.raw_peer import ABORT, RELEASE_RP, RELEASE_RQ, associate_rq, echo_rq, p_data, pdu, pdv, store_rq
 from tests.routers import Ct
 
-LIMITS = Limits(set_up_s=5.0, idle_s=5.0, association_s=20.0, bytes_per_s_min=1024, pdu_bytes_max=16_384)
+LIMITS = Limits(set_up_s=5.0, pace=Pace(5.0, 1024), association_s=20.0, pdu_bytes_max=16_384)
 ENDS = {"released", "rejected", "aborted_by_peer", "closed"}
 # Objects of a megabyte, and the ceilings of a PDU and a command: what one association may take.
 MEMORY_BYTES_MAX = 3 * PDU_BYTES_MAX
