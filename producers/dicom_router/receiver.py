@@ -14,12 +14,18 @@ from streams.health import Health
 from streams.log import LogAway, LogRefused
 from streams.objects import Damaged, StoreAway
 
+
+class NoRoom(Exception):
+    """Neither memory nor disk had room for an object that came in."""
+
+
 # What is behind a failed write, as readiness says it.
 _WHY = {
     StoreAway: "the store did not take an object; senders are told to try again (0xA700)",
     LogAway: "the log did not acknowledge an event; senders are told to try again (0xA700)",
     TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
     LogRefused: "the log refused an event; see the broker's log and its ACLs",
+    NoRoom: "no memory and no disk for an object that came in; senders are told to try again (0xA700)",
     Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
 }
 _UNREADY_S = 5.0
@@ -48,8 +54,7 @@ class Receiver:
         """The status of one request. Whatever fails, nothing is acknowledged that is not durable."""
         log = structlog.get_logger()
         if arrival.content.fate is Fate.NO_ROOM:
-            log.error("no_room_for_an_instance", association=arrival.association)
-            return OUT_OF_RESOURCES
+            return self._failed(arrival, NoRoom())
         try:
             header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
             if refused := refusal(arrival, header):

@@ -340,6 +340,7 @@ def test_without_room_an_object_is_to_be_sent_again_and_the_association_goes_on(
     with running_router(objects_memory_bytes_max=0, objects_disk_bytes_max=MIB) as router:
         large = Ct(pixels=bytes(4 * MIB))
         assert router.send(large.item(), Ct().item()).statuses == {"A700": 1, "0000": 1}
+        assert "no disk" in router.health.failing()["commit"]
 
 
 def test_a_peer_that_does_not_read_its_answers_harms_nobody() -> None:
