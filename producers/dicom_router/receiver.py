@@ -31,7 +31,7 @@ _WHY = {
 _UNREADY_S = 5.0
 
 
-class Keeping(Protocol):
+class Keeper(Protocol):
     """What an archive does (`archive.Archive`). Called from the threads of all associations at once."""
 
     def keep(self, arrival: Arrival, header: Header) -> object:
@@ -44,7 +44,7 @@ class Keeping(Protocol):
 class Receiver:
     """Answers C-STORE requests: 0x0000 only after the archive has what was sent."""
 
-    def __init__(self, archive: Keeping, health: Health, clock: Clock) -> None:
+    def __init__(self, archive: Keeper, health: Health, clock: Clock) -> None:
         self._archive = archive
         self._health = health
         self._clock = clock
