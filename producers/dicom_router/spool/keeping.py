@@ -1,0 +1,150 @@
+"""What becomes of a C-STORE request that is not refused: committed at once, or kept on the spool until it can be.
+
+A study of which the spool holds an instance goes there altogether, until that is drained: so its order holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from producers.dicom_router.archive import Archive, Receipt, file_head
+from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.header import STUDY, Header
+from producers.dicom_router.spool import aside
+from producers.dicom_router.spool.breaker import AWAY, Breaker
+from producers.dicom_router.spool.config import Settings
+from producers.dicom_router.spool.draining import Drain
+from producers.dicom_router.spool.record import Kept
+from producers.dicom_router.spool.room import Limits
+from producers.dicom_router.spool.spool import Incoming, NotSpooled, Spool
+from streams import metrics
+from streams.config import ConfigError
+from streams.health import Health
+from streams.log import LogAway
+
+CHECK = "spool"
+
+
+class Keeping:
+    """Used from the threads of all associations at once. Nothing refers to an arrival's bytes after a call."""
+
+    def __init__(self, archive: Archive, settings: Settings, health: Health) -> None:
+        """Raises ConfigError for a folder that cannot be used."""
+        self._archive = archive
+        # A sender waits less long than the drain, which has nothing else to do.
+        self._prompt = replace(archive, commit_timeout_s=min(archive.commit_timeout_s, settings.patience_s))
+        self._settings = settings
+        self._health = health
+        self._breaker = Breaker(archive.clock, settings.patience_s)
+        self._spool = _opened(settings)
+        self._drain = Drain(self._spool, archive, self._breaker) if self._spool else None
+        self.look()
+
+    def keep(self, arrival: Arrival, header: Header) -> None:
+        """Durable when it returns: in store and log, or on the spool. Raises as `Archive.keep`, and NotSpooled."""
+        receipt = self._archive.receipt(arrival)
+        if self._spool is None or self._settings.no_spool:
+            self._commit(arrival, header, receipt)
+        elif not self._committed(self._spool, arrival, header, receipt):
+            self._put(self._spool, arrival, header, receipt)
+
+    def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
+        """Writes the audit event of a refusal. Raises as `Archive.refuse`, and at once while the log is away."""
+        turn = self._breaker.turn(0)
+        if turn is None:
+            raise LogAway("store or log are known to be away")
+        with turn:
+            self._prompt.refuse(arrival, refusal)
+
+    def look(self) -> None:
+        """What is to be done every second: housekeeping, readiness, figures."""
+        if self._spool is None:
+            return
+        why = self._spool.look()
+        if not self._settings.no_spool:
+            self._health.ready(CHECK, why is None, f"{why}; senders may be told to try again (0xA700)")
+        oldest_ms, now_ms = self._spool.waiting.oldest_ms(), self._archive.clock.now().timestamp() * 1000
+        metrics.SPOOL_INSTANCES.set(self._spool.waiting.count)
+        metrics.SPOOL_BYTES.set(self._spool.waiting.bytes)
+        metrics.SPOOL_OLDEST_SECONDS.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
+        metrics.SPOOL_DISK_BYTES.set(self._spool.used_bytes)
+        metrics.SPOOL_BUDGET_BYTES.set(self._settings.budget_bytes)
+        metrics.SPOOL_ASIDE.set(aside.count(self._spool.folder))
+
+    def stop(self) -> None:
+        """What is on the spool stays there for the next start."""
+        if self._drain is not None:
+            self._drain.stop()
+        if self._spool is not None:
+            self._spool.close()
+
+    def _committed(self, spool: Spool, arrival: Arrival, header: Header, receipt: Receipt) -> bool:
+        """Whether store and log have it; where not, the spool is to take it."""
+        if self._settings.acknowledges(arrival.calling_ae) == "spool" or spool.waiting.holds(header.uid(STUDY)):
+            return False
+        # The drain probes, where it has something to probe with: no sender waits for that.
+        turn = self._breaker.turn(len(arrival.data_set), probing=not spool.waiting.count)
+        if turn is None:
+            return False
+        try:
+            with turn:
+                self._prompt.keep(arrival, header, receipt)
+        except AWAY:
+            return False
+        metrics.ACKNOWLEDGED.labels("replicated").inc()
+        return True
+
+    def _commit(self, arrival: Arrival, header: Header, receipt: Receipt) -> None:
+        if self._spool is not None and self._spool.waiting.holds(header.uid(STUDY)):
+            raise NotSpooled("earlier instances of the study are on the spool, and [router.spool] no_spool is set")
+        turn = self._breaker.turn(len(arrival.data_set))
+        if turn is None:
+            raise LogAway("store or log are known to be away")
+        with turn:
+            self._archive.keep(arrival, header, receipt)
+        metrics.ACKNOWLEDGED.labels("replicated").inc()
+
+    def _put(self, spool: Spool, arrival: Arrival, header: Header, receipt: Receipt) -> None:
+        incoming = self._incoming(arrival, header, receipt)
+        if spool.repeated(incoming.digest):
+            metrics.SPOOL_REPEATED.inc()
+        else:
+            spool.append(incoming)
+        metrics.ACKNOWLEDGED.labels("spool").inc()
+
+    def _incoming(self, arrival: Arrival, header: Header, receipt: Receipt) -> Incoming:
+        head = file_head(arrival, header)
+        digest = hashlib.sha256(head)
+        digest.update(arrival.data_set)
+        kept = Kept(
+            tenant=self._archive.site.tenant,
+            site=self._archive.site.site,
+            lane=receipt.lane,
+            trace=receipt.trace[0][1].decode(),
+            study=header.uid(STUDY),
+            file_head=len(head),
+            sop_class_uid=arrival.sop_class_uid,
+            sop_instance_uid=arrival.sop_instance_uid,
+            abstract_syntax=arrival.abstract_syntax,
+            transfer_syntax_uid=arrival.transfer_syntax_uid,
+            calling_ae=arrival.calling_ae,
+            called_ae=arrival.called_ae,
+            association=arrival.association,
+        )
+        received_ms = round(receipt.at.timestamp() * 1000)
+        return Incoming(kept, received_ms, digest.digest(), (head, arrival.data_set))
+
+
+def _opened(settings: Settings) -> Spool | None:
+    if settings.folder is None:
+        return None
+    spool = Spool(settings.folder, Limits(settings.budget_bytes, settings.free_bytes_min), settings.segment_bytes)
+    try:
+        spool.open()
+    except OSError as error:
+        raise ConfigError(
+            f"[router.spool] folder {settings.folder} cannot be used ({error.strerror}): "
+            "make it one that the router alone may write, or set another"
+        ) from None
+    return spool
