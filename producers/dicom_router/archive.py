@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from producers.dicom_router import header as headers
@@ -22,13 +23,22 @@ from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
-from streams.stored_file import stored_file
-from streams.wire import SchemaIds, encode
+from streams.stored_file import PREAMBLE, file_meta
+from streams.wire import Headers, SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
 PROTOCOL = "DIMSE"
 STORE = "hot"
 _BLOCKS: Final[tuple[tuple[Level, Mapping[int, str]], ...]] = (("study", STUDY_BLOCK), ("series", SERIES_BLOCK))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a request when it comes, and not from its bytes. `trace` is its trace context."""
+
+    at: datetime
+    lane: Lane
+    trace: Headers
 
 
 @dataclass(frozen=True)
@@ -46,18 +56,23 @@ class Archive:
     source: str
     commit_timeout_s: float
 
-    def keep(self, arrival: Arrival, header: Header) -> str:
+    def receipt(self, arrival: Arrival) -> Receipt:
+        """Of a request that comes now."""
+        return Receipt(self.clock.now(), self._lane(arrival), tracing.new_root())
+
+    def keep(self, arrival: Arrival, header: Header, receipt: Receipt | None = None) -> str:
         """Durable when it returns: the object in the store, its event acknowledged. The instance's digest.
 
-        Finding the object there is no proof of its event, so the event is published again, with the same id. Raises
-        StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under the key.
+        `receipt` is of a request that came before now. Finding the object there is no proof of its event, so the event
+        is published again, with the same id. Raises StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the
+        store holds other bytes under the key.
         """
-        meta = _media_storage(arrival, header)
-        data = stored_file(*meta, arrival.transfer_syntax_uid, arrival.data_set)
+        data = b"".join((file_head(arrival, header), arrival.data_set))
         instance = _instance(arrival, header, hashlib.sha256(data).hexdigest())
         blocks = self._protected(header)
         ref = self._put(instance, data)
-        self._publish(self._received(arrival, header, instance, ref, blocks))
+        receipt = receipt or self.receipt(arrival)
+        self._publish(self._received(arrival, header, instance, ref, blocks, receipt), receipt.trace)
         return instance.digest
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
@@ -86,7 +101,8 @@ class Archive:
                     "association": arrival.association,
                     **{name: uid for name, uid in named.items() if uid_is_usable(uid)},
                 },
-            )
+            ),
+            tracing.new_root(),
         )
 
     def _protected(self, header: Header) -> tuple[ProtectedRef, ...]:
@@ -101,8 +117,8 @@ class Archive:
             raise Damaged(key)
         return ref
 
-    def _publish(self, event: Event) -> None:
-        message = encode(event, self.ids, source=self.source, extra=tracing.new_root())
+    def _publish(self, event: Event, trace: Headers) -> None:
+        message = encode(event, self.ids, source=self.source, extra=trace)
         self.producer.send(message).result(timeout=self.commit_timeout_s)
 
     def _lane(self, arrival: Arrival) -> Lane:
@@ -115,15 +131,16 @@ class Archive:
         instance: Instance,
         ref: ObjectRef,
         blocks: tuple[ProtectedRef, ...],
+        receipt: Receipt,
     ) -> InstanceReceived:
         return InstanceReceived(
             meta=Meta(
                 event_id=self.identity.event_id(self.site.tenant, instance.digest, 0),
                 tenant=self.site.tenant,
                 site=self.site.site,
-                lane=self._lane(arrival),
+                lane=receipt.lane,
                 subject=instance.digest,
-                occurred_at=self.clock.now(),
+                occurred_at=receipt.at,
             ),
             provenance=self.identity.provenance(),
             instance=instance,
@@ -139,11 +156,11 @@ class Archive:
         )
 
 
-def _media_storage(arrival: Arrival, header: Header) -> tuple[str, str]:
-    """SOP class and instance for group 0002: the data set's, else the command's, else empty."""
+def file_head(arrival: Arrival, header: Header) -> bytes:
+    """What the stored file has before the data set. SOP class and instance: the data set's, else the command's."""
     asked = ((headers.SOP_CLASS, arrival.sop_class_uid), (headers.SOP_INSTANCE, arrival.sop_instance_uid))
     sop_class, sop_instance = (header.uid(tag) or (uid if uid_is_usable(uid) else "") for tag, uid in asked)
-    return sop_class, sop_instance
+    return PREAMBLE + file_meta(sop_class, sop_instance, arrival.transfer_syntax_uid)
 
 
 def _instance(arrival: Arrival, header: Header, digest: str) -> Instance:
