@@ -8,6 +8,7 @@ from producers.dicom_router.archive import STEP, STORE, Archive
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.store_check import check_store
 from streams.config import Protected
 from streams.generation import of_facts
@@ -19,8 +20,8 @@ _BEAT_S = 1.0
 
 
 def main(context: Context, settings: Settings) -> None:
-    """Receives until `context.stopping` is set. Raises ConfigError for a port that cannot be had, and for a
-    store that would not keep what is promised.
+    """Receives until `context.stopping` is set. Raises ConfigError for a port or a folder that cannot be had, and
+    for a store that would not keep what is promised.
     """
     check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
@@ -37,13 +38,16 @@ def main(context: Context, settings: Settings) -> None:
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
     )
-    receiver = Receiver(archive, context.health, context.clock)
+    keeping = Keeping(archive, settings.spool, context.health)
+    receiver = Receiver(keeping, context.health, context.clock)
     listener = Listener(settings, receiver)
     structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
     while not context.stopping.wait(_BEAT_S):
         context.health.beat()
         receiver.settle()
+        keeping.look()
     listener.stop()
+    keeping.stop()
     producer.close(settings.commit_timeout_s)
 
 

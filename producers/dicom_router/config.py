@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from producers.dicom_router.spool.config import Settings as Spool
 from schemas import Lane
 from streams.config import Service
 
@@ -32,6 +33,7 @@ class Settings(Service, frozen=True, kw_only=True):
     commit_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     # A peer that is silent for so long loses its association.
     idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    spool: Spool = Spool()
     # How long associations may go on after SIGTERM.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 20.0
 

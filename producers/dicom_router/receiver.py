@@ -9,9 +9,10 @@ import structlog
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 
-from producers.dicom_router.archive import Archive
 from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title, refusal
 from producers.dicom_router.header import read_header
+from producers.dicom_router.spool.keeping import Keeping
+from producers.dicom_router.spool.spool import NotSpooled
 from producers.dicom_router.transport import Discarded, association_id
 from streams import metrics
 from streams.clock import Clock
@@ -20,21 +21,23 @@ from streams.log import LogAway, LogRefused
 from streams.objects import Damaged, StoreAway
 
 # What is behind a failed write, as readiness says it.
-_WHY = {
+_WHY: dict[type[Exception], str] = {
     StoreAway: "the store did not take an object; senders are told to try again (0xA700)",
     LogAway: "the log did not acknowledge an event; senders are told to try again (0xA700)",
     TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
     LogRefused: "the log refused an event; see the broker's log and its ACLs",
+    NotSpooled: "store or log are away and the spool takes no more; senders are told to try again (0xA700)",
     Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
 }
+_NOT_KEPT = tuple(_WHY)
 _UNREADY_S = 5.0
 
 
 class Receiver:
-    """Answers C-STORE requests: 0x0000 only after the archive has what was sent."""
+    """Answers C-STORE requests: 0x0000 only after what was sent is durable."""
 
-    def __init__(self, archive: Archive, health: Health, clock: Clock) -> None:
-        self._archive = archive
+    def __init__(self, keeping: Keeping, health: Health, clock: Clock) -> None:
+        self._keeping = keeping
         self._health = health
         self._clock = clock
         self._failed_at: float | None = None
@@ -51,10 +54,10 @@ class Receiver:
         header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
         try:
             if refused := refusal(arrival, header):
-                self._archive.refuse(arrival, refused)
+                self._keeping.refuse(arrival, refused)
                 return refused.status
-            self._archive.keep(arrival, header)
-        except (StoreAway, LogAway, LogRefused, TimeoutError, Damaged) as error:
+            self._keeping.keep(arrival, header)
+        except _NOT_KEPT as error:
             return self._failed(arrival, error)
         except Exception:
             # Nobody planned this one. The sender keeps its copy and the association goes on.
