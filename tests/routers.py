@@ -77,6 +77,7 @@ class Router:
     held: MemoryStore
     blocks: ProtectedBlocks
     receiver: Receiver
+    keeping: Keeping
     clock: AdjustableClock
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
@@ -128,7 +129,9 @@ def running_router(
     receiver = Receiver(keeping, health, clock)
     listener = Listener(chosen, receiver)
     try:
-        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, clock)
+        yield Router(
+            Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, keeping, clock
+        )
     finally:
         listener.stop()
         keeping.stop()
