@@ -100,3 +100,11 @@ def test_a_large_object_may_take_its_time(breaker: Breaker, clock: AdjustableClo
     assert breaker.turn(1 << 30) is not None
     clock.ahead_s += 60.0
     assert tried(breaker)
+
+
+def test_nobody_tries_before_it_is_known_that_the_store_may_be_used(breaker: Breaker) -> None:
+    breaker.hold()
+    assert not breaker.may_try()
+    assert not tried(breaker)
+    breaker.release()
+    assert tried(breaker)

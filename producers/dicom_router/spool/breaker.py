@@ -36,6 +36,16 @@ class Breaker:
         self._probe: Turn | None = None
         self._failures = 0
         self._due = 0.0
+        self._held = False
+
+    def hold(self) -> None:
+        """Nobody tries, not even a probe, until `release`: it is not known yet whether the store may be used."""
+        with self._lock:
+            self._held = True
+
+    def release(self) -> None:
+        with self._lock:
+            self._held = False
 
     def may_try(self) -> bool:
         """Whether `turn` would give leave now."""
@@ -60,10 +70,11 @@ class Breaker:
 
     def _is_closed(self) -> bool:
         now = self._clock.monotonic()
-        return not self._failures and all(turn.overdue_at > now for turn in self._under_way)
+        return not self._held and not self._failures and all(turn.overdue_at > now for turn in self._under_way)
 
     def _probe_is_due(self) -> bool:
-        return bool(self._failures) and self._probe is None and self._clock.monotonic() >= self._due
+        waits = self._held or self._probe is not None
+        return bool(self._failures) and not waits and self._clock.monotonic() >= self._due
 
     def ended(self, turn: Turn, error: type[BaseException] | None) -> None:
         away = error is not None and issubclass(error, AWAY)

@@ -37,8 +37,13 @@ class Settings(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         chosen = {self.acknowledge, *self.acknowledge_of.values()}
-        if "spool" in chosen and (self.folder is None or self.no_spool):
+        if "spool" in chosen and not self.takes_over:
             raise ValueError("acknowledge = 'spool' needs a spool: set folder, and no no_spool")
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether there is a spool for what store or log do not take."""
+        return self.folder is not None and not self.no_spool
 
     def acknowledges(self, calling_ae: str) -> Acknowledge:
         return self.acknowledge_of.get(calling_ae, self.acknowledge)

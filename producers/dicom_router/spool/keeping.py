@@ -29,14 +29,16 @@ CHECK = "spool"
 class Keeping:
     """Used from the threads of all associations at once. Nothing refers to an arrival's bytes after a call."""
 
-    def __init__(self, archive: Archive, settings: Settings, health: Health) -> None:
-        """Raises ConfigError for a folder that cannot be used."""
+    def __init__(self, archive: Archive, settings: Settings, health: Health, *, held: bool = False) -> None:
+        """`held`: everything goes to the spool until `release`. Raises ConfigError for a folder that cannot be used."""
         self._archive = archive
         # A sender waits less long than the drain, which has nothing else to do.
         self._prompt = replace(archive, commit_timeout_s=min(archive.commit_timeout_s, settings.patience_s))
         self._settings = settings
         self._health = health
         self._breaker = Breaker(archive.clock, settings.patience_s)
+        if held:
+            self._breaker.hold()
         self._spool = _opened(settings)
         self._drain = Drain(self._spool, archive, self._breaker) if self._spool else None
         self.look()
@@ -44,7 +46,7 @@ class Keeping:
     def keep(self, arrival: Arrival, header: Header) -> None:
         """Durable when it returns: in store and log, or on the spool. Raises as `Archive.keep`, and NotSpooled."""
         receipt = self._archive.receipt(arrival)
-        if self._spool is None or self._settings.no_spool:
+        if self._spool is None or not self._settings.takes_over:
             self._commit(arrival, header, receipt)
         elif not self._committed(self._spool, arrival, header, receipt):
             self._put(self._spool, arrival, header, receipt)
@@ -71,6 +73,10 @@ class Keeping:
         metrics.SPOOL_DISK_BYTES.set(self._spool.used_bytes)
         metrics.SPOOL_BUDGET_BYTES.set(self._settings.budget_bytes)
         metrics.SPOOL_ASIDE.set(aside.count(self._spool.folder))
+
+    def release(self) -> None:
+        """Store and log may be used."""
+        self._breaker.release()
 
     def stop(self) -> None:
         """What is on the spool stays there for the next start."""
