@@ -173,16 +173,26 @@ def test_over_budget_the_answer_is_a700_readiness_says_why_and_nothing_acknowled
     store: Store, folder: Path
 ) -> None:
     sent = [Ct(study="1.2.3", instance=f"1.2.3.1.{number}", pixels=bytes(200_000)) for number in range(1, 13)]
-    with running_router(store, store, spool=settings(folder, budget_bytes=1 << 20)) as router:
+    with running_router(store, store, spool=settings(folder, budget_bytes=1 << 20, segment_bytes=1 << 18)) as router:
         store.away = True
         result = router.send(*(image.item() for image in sent))
         assert result.statuses.keys() == {"0000", "A700"}
-        router.receiver.settle()
         router.keeping.look()
-        assert "commit" in router.health.failing()
+        assert router.health.failing().keys() >= {"commit", "spool"}
         store.away = False
         arrived(router, result.statuses["0000"])
         assert sum(whole(router, image) for image in sent) == result.statuses["0000"]
+
+
+def test_a_spool_without_room_sends_nobody_away_before_it_is_needed(store: Store, folder: Path) -> None:
+    with running_router(store, store, spool=settings(folder, free_bytes_min=1 << 60)) as router:
+        router.keeping.look()
+        assert router.health.failing() == {}
+        assert router.send(Ct().item()).statuses == {"0000": 1}
+        store.away = True
+        assert router.send(Ct(instance="1.2.3.4.6").item()).statuses == {"A700": 1}
+        router.keeping.look()
+        assert "free_bytes_min" in router.health.failing()["spool"]
 
 
 def test_what_was_acknowledged_arrives_after_a_restart(store: Store, folder: Path) -> None:

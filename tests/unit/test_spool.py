@@ -170,6 +170,7 @@ def test_over_its_budget_it_takes_no_more_and_says_why_until_there_is_room(folde
         spool.append(incoming(b"x" * 60_000))
     assert sum(path.stat().st_size for path in segments(folder)) <= 1 << 20
     settle_all(spool)
+    spool.look()
     assert spool.look() is None
     spool.append(incoming(b"x" * 60_000))
 

@@ -47,6 +47,11 @@ class Breaker:
         with self._lock:
             self._held = False
 
+    @property
+    def closed(self) -> bool:
+        with self._lock:
+            return self._is_closed()
+
     def may_try(self) -> bool:
         """Whether `turn` would give leave now."""
         with self._lock:

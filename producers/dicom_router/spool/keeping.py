@@ -64,8 +64,8 @@ class Keeping:
         if self._spool is None:
             return
         why = self._spool.look()
-        if not self._settings.no_spool:
-            self._health.ready(CHECK, why is None, f"{why}; senders may be told to try again (0xA700)")
+        ready = why is None or not self._needs(self._spool)
+        self._health.ready(CHECK, ready, f"{why}; senders are told to try again (0xA700)")
         oldest_ms, now_ms = self._spool.waiting.oldest_ms(), self._archive.clock.now().timestamp() * 1000
         metrics.SPOOL_INSTANCES.set(self._spool.waiting.count)
         metrics.SPOOL_BYTES.set(self._spool.waiting.bytes)
@@ -84,6 +84,11 @@ class Keeping:
             self._drain.stop()
         if self._spool is not None:
             self._spool.close()
+
+    def _needs(self, spool: Spool) -> bool:
+        """Whether senders depend on the spool now. Where they do not, a full disk is no reason to send them away."""
+        always = self._settings.acknowledge == "spool" or "spool" in self._settings.acknowledge_of.values()
+        return self._settings.takes_over and (always or not self._breaker.closed or spool.waiting.count > 0)
 
     def _committed(self, spool: Spool, arrival: Arrival, header: Header, receipt: Receipt) -> bool:
         """Whether store and log have it; where not, the spool is to take it."""

@@ -146,7 +146,7 @@ class Spool:
         self.waiting.done(entry)
 
     def look(self) -> str | None:
-        """What is to be done every second. Why the spool takes no more, or None."""
+        """What is to be done every second. Why the spool does not take another segment, or None."""
         self._seal_if_idle()
         with suppress(OSError):
             self._adopt()
@@ -155,7 +155,7 @@ class Spool:
             with suppress(OSError):
                 try_disk(self.folder)
                 self._disk_fails = False
-        return _DISK if self._disk_fails else self._room.refusal(0, self.waiting.count)
+        return _DISK if self._disk_fails else self._room.refusal(self._segment_bytes, self.waiting.count)
 
     def close(self) -> None:
         """Takes no more; what waits is for the next start, or for another process."""
