@@ -43,11 +43,12 @@ class Owned:
 
 def prepare(folder: Path) -> None:
     """Makes the folder and `aside` in it, of mode 700. Raises OSError."""
-    for path in (folder, folder / ASIDE):
-        path.mkdir(mode=FOLDER_MODE, parents=path == folder, exist_ok=True)
-        path.chmod(FOLDER_MODE)
+    if not folder.is_dir():
+        folder.mkdir(mode=FOLDER_MODE, parents=True)
+        sync_folder(folder.parent)
+    (folder / ASIDE).mkdir(mode=FOLDER_MODE, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
     sync_folder(folder)
-    sync_folder(folder.parent)
 
 
 def new_owned(folder: Path) -> Owned:
