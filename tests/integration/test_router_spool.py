@@ -142,6 +142,23 @@ def test_without_the_spool_senders_are_told_to_try_again_at_once(store: Store, f
         assert router.send(Ct().item(), retries=20).statuses == {"0000": 1}
 
 
+def test_without_the_spool_a_study_of_which_something_is_on_it_waits_until_that_is_drained(
+    store: Store, folder: Path
+) -> None:
+    first, second = images(2)
+    store.away = True
+    with running_router(store, store, spool=settings(folder)) as router:
+        assert router.send(first.item()).statuses == {"0000": 1}
+    store.away = False
+    store.gate.clear()
+    with running_router(store, store, spool=settings(folder, no_spool=True)) as router:
+        assert router.send(second.item()).statuses == {"A700": 1}
+        store.gate.set()
+        assert router.send(second.item(), retries=20).statuses == {"0000": 1}
+        order = [event.instance.sop_instance_uid for event in router.received()]
+        assert order == [first.instance, second.instance]
+
+
 def test_a_site_that_chose_so_acknowledges_by_the_spool_and_drains_at_once(store: Store, folder: Path) -> None:
     before = metric("acknowledged_total", promise="spool")
     chosen = settings(folder, acknowledge_of={"CT1": "spool"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -239,6 +240,25 @@ def test_a_disk_that_keeps_nothing_is_not_believed_and_readiness_says_so_until_i
     assert data_sets(spool) == []
     spool.append(incoming(b"an image"))
     assert data_sets(spool) == [b"an image"]
+
+
+def test_a_disk_that_is_full_is_called_full(folder: Path) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    spool = opened(folder, fdatasync=full)
+    with pytest.raises(NotSpooled, match="disk is full"):
+        spool.append(incoming(b"an image"))
+
+
+def test_what_was_not_finished_aside_is_removed_once_nobody_can_be_writing_it(folder: Path) -> None:
+    opened(folder).close()
+    old, new = (folder / places.ASIDE / name for name in ("old.segment.part", "new.segment.part"))
+    for path in (old, new):
+        path.write_bytes(b"half an ima")
+    os.utime(old, (0, 0))
+    opened(folder)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_many_at_once_share_syncs(folder: Path) -> None:

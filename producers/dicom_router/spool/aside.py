@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from producers.dicom_router.spool.record import Kept, encoded, new_segment, pack
 from streams import metrics
 
 BYTES, REASON = ".bytes", ".reason"
+_PART = ".part"
+_UNFINISHED_S = 3600.0
 
 
 def set_record_aside(folder: Path, found: Found, kept: Kept, file: bytes, reason: str) -> None:
@@ -50,6 +53,13 @@ def count(folder: Path) -> int:
     return sum(path.suffix in (places.SEGMENT, BYTES) for path in (folder / places.ASIDE).iterdir())
 
 
+def remove_unfinished(folder: Path) -> None:
+    """What somebody was writing an hour ago and did not finish: it is still where it was taken from."""
+    for path in (folder / places.ASIDE).iterdir():
+        if path.suffix == _PART and time.time() - path.stat().st_mtime > _UNFINISHED_S:
+            path.unlink(missing_ok=True)
+
+
 def take_back(record: Path, path: Path) -> bool:
     """Moves a record to be a segment of a folder that is drained; False where another process was first."""
     try:
@@ -65,7 +75,7 @@ def _write(path: Path, parts: Iterable[bytes], reason: str) -> None:
     """The reason first: what stands aside always has one. Whole or not at all."""
     said = json.dumps({"reason": reason}).encode() + b"\n"
     for name, content in ((path.with_suffix(REASON), (said,)), (path, parts)):
-        part = name.with_name(f"{name.name}.part")
+        part = name.with_name(f"{name.name}{_PART}")
         part.unlink(missing_ok=True)
         descriptor = places.create(part)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import structlog
@@ -25,6 +26,8 @@ THREADS = 4
 _LOOK_S = 0.25
 # What is in hand then is done again by the next start, which is harmless.
 _STOP_S_MAX = 5.0
+# A drained object is in memory a few times over: of large ones there is one at a time.
+_LARGE_BYTES = 64 << 20
 # So many in a row that each seem at fault themselves: it is not them. A log may refuse everything, by its ACLs.
 _REFUSED_MAX = 10
 
@@ -38,6 +41,7 @@ class Drain:
         self._breaker = breaker
         self._stopping = threading.Event()
         self._refused_in_a_row = 0
+        self._large = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, name=f"drain-{number}", daemon=True) for number in range(THREADS)
         ]
@@ -56,7 +60,8 @@ class Drain:
             if not self._breaker.may_try():
                 self._stopping.wait(_LOOK_S)
             elif (entry := self._spool.waiting.take(_LOOK_S)) is not None:
-                self._commit(entry)
+                with self._large if entry.found.head.file > _LARGE_BYTES else nullcontext():
+                    self._commit(entry)
 
     def _commit(self, entry: Entry) -> None:
         """One entry, as far as it gets: settled, or back at the head of its study."""

@@ -5,6 +5,7 @@ The process writes into a folder of its own, and drains besides what other proce
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from producers.dicom_router.spool.segment import Buffer, Segment, SegmentFailed,
 from streams import metrics
 
 _DISK = "the spool's disk does not keep what is written; see the machine's log"
+_FULL = "the spool's disk is full"
 
 
 class NotSpooled(Exception):
@@ -72,11 +74,13 @@ class Spool:
         self._left: list[Owned] = []
         self._numbers = 0
         self._appended = self._appended_before = 0
-        self._disk_fails = self._closed = False
+        self._disk_fails: str | None = None
+        self._closed = False
 
     def open(self) -> None:
         """Takes over what is left of processes that are gone, and what stands aside. Raises OSError."""
         places.prepare(self.folder)
+        aside.remove_unfinished(self.folder)
         self._adopt()
         for record in aside.records(self.folder):
             path = self._next_path()
@@ -96,16 +100,18 @@ class Spool:
             try:
                 entry = self._append(incoming, metadata)
             except (SegmentFailed, OSError) as error:
-                structlog.get_logger().error("spool_segment_failed", error=error)
+                failure = error.__cause__ or error
+                structlog.get_logger().error("spool_segment_failed", error=failure)
+                full = isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
+                self._disk_fails = _FULL if full else _DISK
                 continue
             with self._knowing:
                 self._known[incoming.digest] = entry
             self.waiting.put(entry)
-            self._disk_fails = False
+            self._disk_fails = None
             metrics.SPOOL_APPENDED.inc()
             return
-        self._disk_fails = True
-        raise NotSpooled(_DISK)
+        raise NotSpooled(self._disk_fails or _DISK)
 
     def repeated(self, digest: bytes) -> bool:
         """Whether the same bytes wait already, whole: they are then published once more when they are committed."""
@@ -154,8 +160,8 @@ class Spool:
         if self._disk_fails:
             with suppress(OSError):
                 try_disk(self.folder)
-                self._disk_fails = False
-        return _DISK if self._disk_fails else self._room.refusal(self._segment_bytes, self.waiting.count)
+                self._disk_fails = None
+        return self._disk_fails or self._room.refusal(self._segment_bytes, self.waiting.count)
 
     def close(self) -> None:
         """Takes no more; what waits is for the next start, or for another process."""
