@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from producers.dicom_router.spool.spool import NotSpooled
+from producers.dicom_router.spool.writing import NotSpooled
 from streams import logs
 from tests.spools import incoming, opened
 

@@ -11,7 +11,8 @@ from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.record import Kept
 from producers.dicom_router.spool.room import Limits
 from producers.dicom_router.spool.segment import Sync
-from producers.dicom_router.spool.spool import Incoming, Spool
+from producers.dicom_router.spool.spool import Spool
+from producers.dicom_router.spool.writing import Incoming
 from tests.routers import CT, EXPLICIT
 
 FILE_HEAD = b"preamble and group 0002"

@@ -12,7 +12,7 @@ from pynetdicom.events import Event
 from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title, refusal
 from producers.dicom_router.header import read_header
 from producers.dicom_router.spool.keeping import Keeping
-from producers.dicom_router.spool.spool import NotSpooled
+from producers.dicom_router.spool.writing import NotSpooled
 from producers.dicom_router.transport import Discarded, association_id
 from streams import metrics
 from streams.clock import Clock

@@ -15,7 +15,8 @@ import pytest
 
 from producers.dicom_router.spool import aside, places
 from producers.dicom_router.spool.reading import read
-from producers.dicom_router.spool.spool import NotSpooled, Spool
+from producers.dicom_router.spool.spool import Spool
+from producers.dicom_router.spool.writing import NotSpooled
 from tests.spools import FILE_HEAD, incoming, opened, segments, taken
 from tests.waiting import wait_until
 
@@ -37,10 +38,10 @@ def settle_all(spool: Spool) -> None:
 
 def die(spool: Spool) -> None:
     """What SIGKILL does: locks go, nothing is closed."""
-    for owned in (spool._own, *spool._left):
+    for owned in (spool._writing._own, *spool._taken_over):
         if owned is not None:
             os.close(owned.descriptor)
-    spool._own, spool._left = None, []
+    spool._writing._own, spool._taken_over = None, []
 
 
 def test_folders_and_files_are_its_owners_alone(folder: Path) -> None:

@@ -17,7 +17,8 @@ from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import Drain
 from producers.dicom_router.spool.record import Kept
 from producers.dicom_router.spool.room import Limits
-from producers.dicom_router.spool.spool import Incoming, NotSpooled, Spool
+from producers.dicom_router.spool.spool import Spool
+from producers.dicom_router.spool.writing import Incoming, NotSpooled
 from streams import metrics
 from streams.config import ConfigError
 from streams.health import Health

@@ -5,21 +5,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from producers.dicom_router.spool.reading import Found
-
-
-@dataclass(eq=False, slots=True)
-class Shelf:
-    """A segment as the drain sees it. `waiting` counts what keeps it: records that are not committed.
-
-    `sealed`: nothing is appended any more.
-    """
-
-    path: Path
-    waiting: int = 0
-    sealed: bool = False
+from producers.dicom_router.spool.shelf import Shelf
 
 
 @dataclass(eq=False, slots=True)

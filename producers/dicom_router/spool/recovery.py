@@ -8,9 +8,10 @@ from pathlib import Path
 import structlog
 
 from producers.dicom_router.spool import aside, places, progress
-from producers.dicom_router.spool.order import Entry, Shelf
+from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.places import Owned
 from producers.dicom_router.spool.reading import Part, Walk, walk
+from producers.dicom_router.spool.shelf import Shelf
 
 
 def take_over(folder: Path) -> list[tuple[Owned, list[Path]]]:
