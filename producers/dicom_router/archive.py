@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from producers.dicom_router import header as headers
 from producers.dicom_router.arrival import Arrival, Refusal
@@ -23,7 +23,7 @@ from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
-from streams.stored_file import PREAMBLE, file_meta
+from streams.stored_file import stored_file
 from streams.wire import Headers, SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
@@ -39,6 +39,26 @@ class Receipt:
     at: datetime
     lane: Lane
     trace: Headers
+
+
+class StoredFile(NamedTuple):
+    """The bytes to store and their SHA-256 (hex)."""
+
+    data: bytes
+    sha256: str
+
+
+class Request(Protocol):
+    """What a commit takes of a request beside its bytes."""
+
+    @property
+    def transfer_syntax_uid(self) -> str: ...
+    @property
+    def calling_ae(self) -> str: ...
+    @property
+    def called_ae(self) -> str: ...
+    @property
+    def association(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -60,20 +80,16 @@ class Archive:
         """Of a request that comes now."""
         return Receipt(self.clock.now(), self._lane(arrival), tracing.new_root())
 
-    def keep(self, arrival: Arrival, header: Header, receipt: Receipt | None = None) -> str:
-        """Durable when it returns: the object in the store, its event acknowledged. The instance's digest.
+    def keep(self, request: Request, header: Header, file: StoredFile, receipt: Receipt) -> None:
+        """Durable when it returns: the object in the store, its event acknowledged.
 
-        `receipt` is of a request that came before now. Finding the object there is no proof of its event, so the event
-        is published again, with the same id. Raises StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the
-        store holds other bytes under the key.
+        Finding the object there is no proof of its event, so the event is published again, with the same id. Raises
+        StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under the key.
         """
-        data = b"".join((file_head(arrival, header), arrival.data_set))
-        instance = _instance(arrival, header, hashlib.sha256(data).hexdigest())
+        instance = _instance(request, header, file.sha256)
         blocks = self._protected(header)
-        ref = self._put(instance, data)
-        receipt = receipt or self.receipt(arrival)
-        self._publish(self._received(arrival, header, instance, ref, blocks, receipt), receipt.trace)
-        return instance.digest
+        ref = self._put(instance, file.data)
+        self._publish(self._received(request, header, instance, ref, blocks, receipt), receipt.trace)
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
         """Writes the audit event of a refusal, so that every request is accounted for. Raises as `keep` does."""
@@ -126,7 +142,7 @@ class Archive:
 
     def _received(
         self,
-        arrival: Arrival,
+        request: Request,
         header: Header,
         instance: Instance,
         ref: ObjectRef,
@@ -149,26 +165,27 @@ class Archive:
             protected=blocks,
             source=Source(
                 protocol=PROTOCOL,
-                calling_ae=arrival.calling_ae,
-                called_ae=arrival.called_ae,
-                association=arrival.association,
+                calling_ae=request.calling_ae,
+                called_ae=request.called_ae,
+                association=request.association,
             ),
         )
 
 
-def file_head(arrival: Arrival, header: Header) -> bytes:
-    """What the stored file has before the data set. SOP class and instance: the data set's, else the command's."""
+def file_of(arrival: Arrival, header: Header) -> StoredFile:
+    """The file to store. SOP class and instance for group 0002: the data set's, else the command's, else empty."""
     asked = ((headers.SOP_CLASS, arrival.sop_class_uid), (headers.SOP_INSTANCE, arrival.sop_instance_uid))
     sop_class, sop_instance = (header.uid(tag) or (uid if uid_is_usable(uid) else "") for tag, uid in asked)
-    return PREAMBLE + file_meta(sop_class, sop_instance, arrival.transfer_syntax_uid)
+    data = stored_file(sop_class, sop_instance, arrival.transfer_syntax_uid, arrival.data_set)
+    return StoredFile(data, hashlib.sha256(data).hexdigest())
 
 
-def _instance(arrival: Arrival, header: Header, digest: str) -> Instance:
+def _instance(request: Request, header: Header, digest: str) -> Instance:
     return Instance(
         study_uid=header.uid(headers.STUDY),
         series_uid=header.uid(headers.SERIES),
         sop_instance_uid=header.uid(headers.SOP_INSTANCE),
         sop_class_uid=header.uid(headers.SOP_CLASS),
-        transfer_syntax_uid=arrival.transfer_syntax_uid,
+        transfer_syntax_uid=request.transfer_syntax_uid,
         digest=digest,
     )

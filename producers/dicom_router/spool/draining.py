@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from producers.dicom_router.archive import Archive, Receipt
+from producers.dicom_router.archive import Archive, Receipt, StoredFile
 from producers.dicom_router.header import read_header
 from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.breaker import AWAY, Breaker
@@ -105,13 +105,13 @@ class Drain:
         site = self._archive.site
         if (kept.tenant, kept.site) != (site.tenant, site.site):
             raise ValueError("the spool of another site")
-        arrival = kept.arrival(file)
-        header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
+        header = read_header(memoryview(file)[kept.file_head :], kept.transfer_syntax_uid)
+        whole = StoredFile(file, entry.found.head.digest.hex())
         at = datetime.fromtimestamp(entry.found.head.received_ms / 1000, UTC)
         receipt = Receipt(at, kept.lane, ((tracing.HEADER, kept.trace.encode()),))
-        self._archive.keep(arrival, header, receipt)
+        self._archive.keep(kept, header, whole, receipt)
         while self._spool.once_more(entry):
-            self._archive.keep(arrival, header, receipt)
+            self._archive.keep(kept, header, whole, receipt)
 
     def _refused(self, entry: Entry, kept: Kept, file: bytes, error: Exception) -> None:
         try:

@@ -5,10 +5,9 @@ A study of which the spool holds an instance goes there altogether, until that i
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from producers.dicom_router.archive import Archive, Receipt, file_head
+from producers.dicom_router.archive import Archive, Receipt, StoredFile, file_of
 from producers.dicom_router.arrival import Arrival, Refusal
 from producers.dicom_router.header import STUDY, Header
 from producers.dicom_router.spool import aside
@@ -46,11 +45,11 @@ class Keeping:
 
     def keep(self, arrival: Arrival, header: Header) -> None:
         """Durable when it returns: in store and log, or on the spool. Raises as `Archive.keep`, and NotSpooled."""
-        receipt = self._archive.receipt(arrival)
+        request = _Request(arrival, header, file_of(arrival, header), self._archive.receipt(arrival))
         if self._spool is None or not self._settings.takes_over:
-            self._commit(arrival, header, receipt)
-        elif not self._committed(self._spool, arrival, header, receipt):
-            self._put(self._spool, arrival, header, receipt)
+            self._commit(request)
+        elif not self._committed(self._spool, request):
+            self._put(self._spool, request)
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
         """Writes the audit event of a refusal. Raises as `Archive.refuse`, and at once while the log is away."""
@@ -91,51 +90,50 @@ class Keeping:
         always = self._settings.acknowledge == "spool" or "spool" in self._settings.acknowledge_of.values()
         return self._settings.takes_over and (always or not self._breaker.closed or spool.waiting.count > 0)
 
-    def _committed(self, spool: Spool, arrival: Arrival, header: Header, receipt: Receipt) -> bool:
+    def _committed(self, spool: Spool, request: _Request) -> bool:
         """Whether store and log have it; where not, the spool is to take it."""
-        if self._settings.acknowledges(arrival.calling_ae) == "spool" or spool.waiting.holds(header.uid(STUDY)):
+        calling_ae = request.arrival.calling_ae
+        if self._settings.acknowledges(calling_ae) == "spool" or spool.waiting.holds(request.study):
             return False
         # The drain probes, where it has something to probe with: no sender waits for that.
-        turn = self._breaker.turn(len(arrival.data_set), probing=not spool.waiting.count)
+        turn = self._breaker.turn(len(request.file.data), probing=not spool.waiting.count)
         if turn is None:
             return False
         try:
             with turn:
-                self._prompt.keep(arrival, header, receipt)
+                self._prompt.keep(request.arrival, request.header, request.file, request.receipt)
         except AWAY:
             return False
         metrics.ACKNOWLEDGED.labels("replicated").inc()
         return True
 
-    def _commit(self, arrival: Arrival, header: Header, receipt: Receipt) -> None:
-        if self._spool is not None and self._spool.waiting.holds(header.uid(STUDY)):
+    def _commit(self, request: _Request) -> None:
+        if self._spool is not None and self._spool.waiting.holds(request.study):
             raise NotSpooled("earlier instances of the study are on the spool, and [router.spool] no_spool is set")
-        turn = self._breaker.turn(len(arrival.data_set))
+        turn = self._breaker.turn(len(request.file.data))
         if turn is None:
             raise LogAway("store or log are known to be away")
         with turn:
-            self._archive.keep(arrival, header, receipt)
+            self._archive.keep(request.arrival, request.header, request.file, request.receipt)
         metrics.ACKNOWLEDGED.labels("replicated").inc()
 
-    def _put(self, spool: Spool, arrival: Arrival, header: Header, receipt: Receipt) -> None:
-        incoming = self._incoming(arrival, header, receipt)
+    def _put(self, spool: Spool, request: _Request) -> None:
+        incoming = self._incoming(request)
         if spool.repeated(incoming.digest):
             metrics.SPOOL_REPEATED.inc()
         else:
             spool.append(incoming)
         metrics.ACKNOWLEDGED.labels("spool").inc()
 
-    def _incoming(self, arrival: Arrival, header: Header, receipt: Receipt) -> Incoming:
-        head = file_head(arrival, header)
-        digest = hashlib.sha256(head)
-        digest.update(arrival.data_set)
+    def _incoming(self, request: _Request) -> Incoming:
+        arrival, receipt = request.arrival, request.receipt
         kept = Kept(
             tenant=self._archive.site.tenant,
             site=self._archive.site.site,
             lane=receipt.lane,
             trace=receipt.trace[0][1].decode(),
-            study=header.uid(STUDY),
-            file_head=len(head),
+            study=request.study,
+            file_head=len(request.file.data) - len(arrival.data_set),
             sop_class_uid=arrival.sop_class_uid,
             sop_instance_uid=arrival.sop_instance_uid,
             abstract_syntax=arrival.abstract_syntax,
@@ -145,7 +143,21 @@ class Keeping:
             association=arrival.association,
         )
         received_ms = round(receipt.at.timestamp() * 1000)
-        return Incoming(kept, received_ms, digest.digest(), (head, arrival.data_set))
+        return Incoming(kept, received_ms, bytes.fromhex(request.file.sha256), (request.file.data,))
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request with what was made of it."""
+
+    arrival: Arrival
+    header: Header
+    file: StoredFile
+    receipt: Receipt
+
+    @property
+    def study(self) -> str:
+        return self.header.uid(STUDY)
 
 
 def _opened(settings: Settings) -> Spool | None:

@@ -38,7 +38,6 @@ from typing import Final
 
 import msgspec
 
-from producers.dicom_router.arrival import Arrival
 from schemas import Lane
 
 VERSION: Final = 1
@@ -75,19 +74,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     calling_ae: str
     called_ae: str
     association: str
-
-    def arrival(self, file: bytes) -> Arrival:
-        """The request as it was, out of the file."""
-        return Arrival(
-            sop_class_uid=self.sop_class_uid,
-            sop_instance_uid=self.sop_instance_uid,
-            abstract_syntax=self.abstract_syntax,
-            transfer_syntax_uid=self.transfer_syntax_uid,
-            data_set=file[self.file_head :],
-            calling_ae=self.calling_ae,
-            called_ae=self.called_ae,
-            association=self.association,
-        )
 
 
 @dataclass(frozen=True, slots=True)
