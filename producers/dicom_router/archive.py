@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from producers.dicom_router import header as headers
 from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
 from schemas import Lane
 from streams import tracing
@@ -23,7 +23,6 @@ from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
-from streams.stored_file import stored_file
 from streams.wire import Headers, SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
@@ -39,13 +38,6 @@ class Receipt:
     at: datetime
     lane: Lane
     trace: Headers
-
-
-class StoredFile(NamedTuple):
-    """The bytes to store and their SHA-256 (hex)."""
-
-    data: bytes
-    sha256: str
 
 
 class Request(Protocol):
@@ -125,7 +117,7 @@ class Archive:
         blocks = ((level, header.protected(block)) for level, block in _BLOCKS)
         return tuple(self.blocks.put(level, attributes) for level, attributes in blocks if attributes)
 
-    def _put(self, instance: Instance, data: bytes) -> ObjectRef:
+    def _put(self, instance: Instance, data: memoryview) -> ObjectRef:
         tenant = self.site.tenant
         key = original_key(tenant, instance.study_uid, instance.series_uid, instance.sop_instance_uid, instance.digest)
         ref = self.store.create(NewObject(tenant, STORE, key, data, instance.digest)).ref
@@ -176,8 +168,7 @@ def file_of(arrival: Arrival, header: Header) -> StoredFile:
     """The file to store. SOP class and instance for group 0002: the data set's, else the command's, else empty."""
     asked = ((headers.SOP_CLASS, arrival.sop_class_uid), (headers.SOP_INSTANCE, arrival.sop_instance_uid))
     sop_class, sop_instance = (header.uid(tag) or (uid if uid_is_usable(uid) else "") for tag, uid in asked)
-    data = stored_file(sop_class, sop_instance, arrival.transfer_syntax_uid, arrival.data_set)
-    return StoredFile(data, hashlib.sha256(data).hexdigest())
+    return arrival.content.stored_file(sop_class, sop_instance)
 
 
 def _instance(request: Request, header: Header, digest: str) -> Instance:

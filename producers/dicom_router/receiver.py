@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import cast
+from typing import Protocol
 
 import structlog
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.events import Event
 
-from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title, refusal
-from producers.dicom_router.header import read_header
-from producers.dicom_router.spool.keeping import Keeping
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, Refusal, refusal
+from producers.dicom_router.data_set import Fate
+from producers.dicom_router.header import Header, read_header
 from producers.dicom_router.spool.writing import NotSpooled
-from producers.dicom_router.transport import Discarded, association_id
-from streams import metrics
 from streams.clock import Clock
 from streams.health import Health
 from streams.log import LogAway, LogRefused
@@ -33,6 +28,16 @@ _NOT_KEPT = tuple(_WHY)
 _UNREADY_S = 5.0
 
 
+class Keeping(Protocol):
+    """What an archive does (`archive.Archive`). Called from the threads of all associations at once."""
+
+    def keep(self, arrival: Arrival, header: Header) -> object:
+        """Returns when the promise holds, and raises otherwise. Lets go of the arrival's bytes before."""
+
+    def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
+        """Accounts for a request of which nothing is kept."""
+
+
 class Receiver:
     """Answers C-STORE requests: 0x0000 only after what was sent is durable."""
 
@@ -42,17 +47,14 @@ class Receiver:
         self._clock = clock
         self._failed_at: float | None = None
 
-    def on_c_store(self, event: Event) -> int:
-        """Bound to pynetdicom's EVT_C_STORE; returns the status."""
-        status = self.answer(arrival_of(event))
-        metrics.CSTORE_RESPONSES.labels(f"{status:04X}").inc()
-        return status
-
     def answer(self, arrival: Arrival) -> int:
         """The status of one request. Whatever fails, nothing is acknowledged that is not durable."""
         log = structlog.get_logger()
-        header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
+        if arrival.content.fate is Fate.NO_ROOM:
+            log.error("no_room_for_an_instance", association=arrival.association)
+            return OUT_OF_RESOURCES
         try:
+            header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
             if refused := refusal(arrival, header):
                 self._keeping.refuse(arrival, refused)
                 return refused.status
@@ -78,20 +80,3 @@ class Receiver:
         name = "object_damaged" if isinstance(error, Damaged) else "instance_not_kept"
         structlog.get_logger().error(name, error=error, association=arrival.association)
         return OUT_OF_RESOURCES
-
-
-def arrival_of(event: Event) -> Arrival:
-    """What pynetdicom knows of a request."""
-    request, association = cast(C_STORE, event.request), event.assoc
-    data_set = cast(BytesIO, request.DataSet)
-    return Arrival(
-        sop_class_uid=str(request.AffectedSOPClassUID or ""),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
-        abstract_syntax=str(event.context.abstract_syntax),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        data_set=data_set.getvalue(),
-        calling_ae=ae_title(association.requestor.ae_title),
-        called_ae=ae_title(association.acceptor.ae_title),
-        association=association_id(association),
-        oversize=isinstance(data_set, Discarded),
-    )

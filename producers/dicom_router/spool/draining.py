@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import structlog
 
-from producers.dicom_router.archive import Archive, Receipt, StoredFile
+from producers.dicom_router.archive import Archive, Receipt
+from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import read_header
 from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.breaker import AWAY, Breaker
@@ -106,7 +107,7 @@ class Drain:
         if (kept.tenant, kept.site) != (site.tenant, site.site):
             raise ValueError("the spool of another site")
         header = read_header(memoryview(file)[kept.file_head :], kept.transfer_syntax_uid)
-        whole = StoredFile(file, entry.found.head.digest.hex())
+        whole = StoredFile(memoryview(file), entry.found.head.digest.hex())
         at = datetime.fromtimestamp(entry.found.head.received_ms / 1000, UTC)
         receipt = Receipt(at, kept.lane, ((tracing.HEADER, kept.trace.encode()),))
         self._archive.keep(kept, header, whole, receipt)

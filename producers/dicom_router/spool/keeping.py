@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from producers.dicom_router.archive import Archive, Receipt, StoredFile, file_of
+from producers.dicom_router.archive import Archive, Receipt, file_of
 from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import STUDY, Header
 from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.breaker import AWAY, Breaker
