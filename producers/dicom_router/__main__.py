@@ -20,7 +20,7 @@ _BEAT_S = 1.0
 
 
 def main(context: Context, settings: Settings) -> None:
-    """Receives until `context.stopping` is set: with a spool at once, else once log and store answer.
+    """Receives until `context.stopping` is set: with a spool soon, whatever is away, else once log and store answer.
 
     Raises ConfigError for a port or a folder that cannot be had, and for a store that would not keep what is promised.
     """
@@ -45,6 +45,8 @@ def main(context: Context, settings: Settings) -> None:
     )
     keeping = Keeping(archive, settings.spool, context.health, held=at_once)
     checking = Checking(context, STORE, keeping.release) if at_once else None
+    if checking is not None:
+        checking.wait(settings.spool.patience_s)
     receiver = Receiver(keeping, context.health, context.clock)
     listener = Listener(settings, receiver)
     context.health.ready("started", True)

@@ -23,7 +23,13 @@ class Checking:
         self._bucket = bucket
         self._well = well
         self._refused: ConfigError | None = None
+        self._ended = threading.Event()
         threading.Thread(target=self._run, name="store-check", daemon=True).start()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it is known, or for so long. Raises as `ask`."""
+        self._ended.wait(timeout_s)
+        self.ask()
 
     def ask(self) -> None:
         """Raises ConfigError once the store was found unfit."""
@@ -37,6 +43,8 @@ class Checking:
             self._refused = error
         else:
             self._well()
+        finally:
+            self._ended.set()
 
 
 def check_store(context: Context, bucket: str) -> None:
