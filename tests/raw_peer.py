@@ -97,9 +97,24 @@ def status_of(answer: Pdu) -> int:
 class RawPeer:
     """A connection. `source` is the address that it comes from: all of 127.0.0.0/8 is this machine."""
 
-    def __init__(self, target: Target, source: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection((target.host, target.port), _PATIENCE_S, source_address=(source, 0))
+    def __init__(self, target: Target | None, source: str = "127.0.0.1") -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(_PATIENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.bind((source, 0))
+        if target is not None:
+            self.connect(target)
+
+    @classmethod
+    def unconnected(cls) -> RawPeer:
+        return cls(None)
+
+    def connect(self, target: Target) -> None:
+        try:
+            self.socket.connect((target.host, target.port))
+        except OSError:
+            self.socket.close()
+            raise
 
     def __enter__(self) -> RawPeer:
         return self

@@ -117,7 +117,7 @@ class Archive:
         blocks = ((level, header.protected(block)) for level, block in _BLOCKS)
         return tuple(self.blocks.put(level, attributes) for level, attributes in blocks if attributes)
 
-    def _put(self, instance: Instance, data: memoryview) -> ObjectRef:
+    def _put(self, instance: Instance, data: bytes | memoryview) -> ObjectRef:
         tenant = self.site.tenant
         key = original_key(tenant, instance.study_uid, instance.series_uid, instance.sop_instance_uid, instance.digest)
         ref = self.store.create(NewObject(tenant, STORE, key, data, instance.digest)).ref

@@ -35,7 +35,7 @@ class Fate(Enum):
 class StoredFile(NamedTuple):
     """The bytes to store and their SHA-256 (hex). The bytes are there until the request is answered, and no longer."""
 
-    data: memoryview
+    data: bytes | memoryview
     sha256: str
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.admission import Admission
+from producers.dicom_router.admission import Admission, AssociationPlace
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
@@ -29,7 +28,6 @@ from streams.config import ConfigError
 _BACKLOG: Final = 128
 # How long associations may take to end once they are asked to, before their connections are cut.
 _END_S_MAX: Final = 3.0
-_OUT_OF_FILES: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PAUSE_S: Final = 0.1
 
 
@@ -54,6 +52,7 @@ class Listener:
         self._admission = Admission(settings.associations_max, settings.associations_per_peer_max)
         self._open: set[Connection] = set()
         self._changed = threading.Condition()
+        self._stopping = False
         self._workers = Workers("association")
         self._socket = _listening(settings)
         metrics.ASSOCIATIONS.set_function(lambda: self._admission.associations)
@@ -69,6 +68,7 @@ class Listener:
 
         Those between two messages are asked to release, the others are aborted.
         """
+        self._stopping = True
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
@@ -91,9 +91,10 @@ class Listener:
             try:
                 connected, address = self._socket.accept()
             except OSError as error:
-                if error.errno not in _OUT_OF_FILES:
-                    return  # `stop` shut it down.
-                structlog.get_logger().error("no_room_for_a_connection", errno=error.errno)
+                if self._stopping:
+                    return
+                # Out of files or memory, or the connection was gone before it was taken.
+                structlog.get_logger().error("connection_not_taken", error=error)
                 time.sleep(_PAUSE_S)
                 continue
             self._take(connected, str(address[0]))
@@ -107,22 +108,17 @@ class Listener:
         with self._changed:
             self._open.add(connection)
         try:
+            connection.prepare()
             self._workers.run(partial(self._serve, connection, peer))
-        except RuntimeError:
-            structlog.get_logger().error("no_thread_for_a_connection")
+        except (OSError, RuntimeError) as error:
+            structlog.get_logger().error("connection_not_taken", error=error)
             self._leave(connection, peer)
 
     def _serve(self, connection: Connection, peer: str) -> None:
         """The life of one connection, in its own thread."""
-        admitted = False
-
-        def admit() -> bool:
-            nonlocal admitted
-            admitted = self._admission.associate(peer)
-            return admitted
-
         log = structlog.get_logger()
-        association = Association(connection, self._limits, self._operations, admit)
+        place = AssociationPlace(self._admission, peer)
+        association = Association(connection, self._limits, self._operations, place)
         ended = "aborted"
         try:
             ended = association.run()
@@ -132,8 +128,7 @@ class Listener:
             # Nobody planned this one. It ends one association and nothing else.
             log.error("association_failed", association=association.id, exc_info=True)
         finally:
-            if admitted:
-                self._admission.dissociate(peer)
+            place.give_back()
             metrics.ASSOCIATIONS_ENDED.labels(ended).inc()
             self._leave(connection, peer)
 

@@ -15,6 +15,11 @@ from streams.health import Health
 from streams.log import LogAway, LogRefused
 from streams.objects import Damaged, StoreAway
 
+
+class NoRoom(Exception):
+    """Neither memory nor disk had room for an object that came in."""
+
+
 # What is behind a failed write, as readiness says it.
 _WHY: dict[type[Exception], str] = {
     StoreAway: "the store did not take an object; senders are told to try again (0xA700)",
@@ -22,13 +27,14 @@ _WHY: dict[type[Exception], str] = {
     TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
     LogRefused: "the log refused an event; see the broker's log and its ACLs",
     NotSpooled: "store or log are away and the spool takes no more; senders are told to try again (0xA700)",
+    NoRoom: "no memory and no disk for an object that came in; senders are told to try again (0xA700)",
     Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
 }
 _NOT_KEPT = tuple(_WHY)
 _UNREADY_S = 5.0
 
 
-class Keeping(Protocol):
+class Keeper(Protocol):
     """What an archive does (`archive.Archive`). Called from the threads of all associations at once."""
 
     def keep(self, arrival: Arrival, header: Header) -> object:
@@ -41,7 +47,7 @@ class Keeping(Protocol):
 class Receiver:
     """Answers C-STORE requests: 0x0000 only after what was sent is durable."""
 
-    def __init__(self, keeping: Keeping, health: Health, clock: Clock) -> None:
+    def __init__(self, keeping: Keeper, health: Health, clock: Clock) -> None:
         self._keeping = keeping
         self._health = health
         self._clock = clock
@@ -51,8 +57,7 @@ class Receiver:
         """The status of one request. Whatever fails, nothing is acknowledged that is not durable."""
         log = structlog.get_logger()
         if arrival.content.fate is Fate.NO_ROOM:
-            log.error("no_room_for_an_instance", association=arrival.association)
-            return OUT_OF_RESOURCES
+            return self._failed(arrival, NoRoom())
         try:
             header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
             if refused := refusal(arrival, header):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import resource
 import struct
 import time
 import tracemalloc
@@ -172,6 +174,15 @@ def test_one_peer_cannot_take_the_room_of_the_others() -> None:
         wait_until(room_again, "the place that was given back")
 
 
+def test_who_heard_that_an_association_is_released_finds_its_room() -> None:
+    with running_router(associations_max=1) as router, RawPeer(router.target).associated() as first:
+        first.send(RELEASE_RQ)
+        assert first.read() == (6, bytes(4))
+        # The first connection is still open.
+        with RawPeer(router.target).associated() as second:
+            assert echo(second) == 0
+
+
 def test_more_connections_than_there_is_room_for_are_reset_at_once() -> None:
     with running_router(associations_max=4, associations_per_peer_max=2) as router, ExitStack() as stack:
         silent = [stack.enter_context(RawPeer(router.target)) for _ in range(4)]
@@ -198,6 +209,18 @@ def test_a_flood_of_connections_leaves_the_router_as_it_was() -> None:
             with suppress(OSError), RawPeer(router.target) as peer:
                 peer.send(b"\x01\x00\xff")
     assert router.health.failing() == {}
+
+
+def test_a_router_that_is_out_of_files_goes_on_when_there_are_some_again(written: io.StringIO) -> None:
+    with running_router() as router, RawPeer.unconnected() as peer:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            peer.connect(router.target)
+            wait_until(lambda: "connection_not_taken" in written.getvalue(), "a connection that finds no file")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert echo(peer.associated()) == 0
 
 
 CLAIMS: dict[str, Callable[[], bytes]] = {
@@ -317,6 +340,7 @@ def test_without_room_an_object_is_to_be_sent_again_and_the_association_goes_on(
     with running_router(objects_memory_bytes_max=0, objects_disk_bytes_max=MIB) as router:
         large = Ct(pixels=bytes(4 * MIB))
         assert router.send(large.item(), Ct().item()).statuses == {"A700": 1, "0000": 1}
+        assert "no disk" in router.health.failing()["commit"]
 
 
 def test_a_peer_that_does_not_read_its_answers_harms_nobody() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.dicom_router.admission import Admission, AssociationPlace
 from producers.dicom_router.arrival import SUCCESS, Arrival
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
@@ -63,7 +64,10 @@ def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
         command_set.C_ECHO_RQ: Echo(),
         command_set.C_STORE_RQ: Store(receiver, "RADSTREAM", room),  # type: ignore[arg-type]
     }
-    association = Association(Connection(accepted), LIMITS, operations, lambda: True)
+    connection = Connection(accepted)
+    connection.prepare()
+    place = AssociationPlace(Admission(1, 1), "peer")
+    association = Association(connection, LIMITS, operations, place)
 
     def speak() -> None:
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested, decode
@@ -50,18 +50,25 @@ class Limits:
     pdu_bytes_max: int
 
 
-class Association:
-    """`run` returns how it ended, for a metric: released, aborted_by_peer, rejected, closed or expired.
+class Place(Protocol):
+    """Room for one association."""
 
-    `admitted` is asked once, when the peer has said what it wants: whether there is room for an association.
-    """
+    def take(self) -> bool:
+        """Whether there is any. Asked once, when the peer has said what it wants."""
+
+    def give_back(self) -> None:
+        """Told before our last word, so that a peer that hears it finds the room."""
+
+
+class Association:
+    """`run` returns how it ended, for a metric: released, aborted_by_peer, rejected, closed or expired."""
 
     def __init__(
         self,
         connection: Connection,
         limits: Limits,
         operations: Mapping[int, Operation],
-        admitted: Callable[[], bool],
+        place: Place,
     ) -> None:
         now = time.monotonic()
         connection.deadline = now + limits.set_up_s
@@ -71,7 +78,7 @@ class Association:
         self._inbound = Inbound(connection)
         self._limits = limits
         self._operations = operations
-        self._admitted = admitted
+        self._place = place
         self._state = State.AWAITING_REQUEST
         self._messages = Messages(connection, self._inbound, limits.pace, operations, {}, "", self.id)
         self._pdu_bytes_max = 0
@@ -133,7 +140,7 @@ class Association:
 
     def _negotiated(self, requested: Requested) -> str:
         outcome = negotiate(requested, self._limits.pdu_bytes_max)
-        if not isinstance(outcome, Rejection) and not self._admitted():
+        if not isinstance(outcome, Rejection) and not self._place.take():
             outcome = LOCAL_LIMIT_EXCEEDED
         if isinstance(outcome, Rejection):
             self._last_word(associate_rj(outcome))
@@ -171,6 +178,7 @@ class Association:
 
     def _last_word(self, pdu: bytes) -> None:
         self._state = State.AWAITING_CLOSE
+        self._place.give_back()
         try:
             self._connection.send(pdu)
         except Closed:

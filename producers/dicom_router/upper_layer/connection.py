@@ -37,10 +37,13 @@ class Connection:
         self._socket = connected
         self.deadline = math.inf
         self.end = math.inf
-        connected.settimeout(None)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK_S))
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_SEND_S_MAX))
+
+    def prepare(self) -> None:
+        """Before anything else. Raises OSError where the connection is gone already."""
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK_S))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_SEND_S_MAX))
 
     def receive(self, into: memoryview, ahead: memoryview | None = None) -> int:
         """Takes what is there, at least a byte; what is more than `into` holds goes to `ahead`. Bytes taken.
