@@ -12,6 +12,7 @@ from producers.dicom_router.archive import STEP, Archive
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.spool.keeping import Keeping
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from radstream.store_scu import Target
@@ -76,6 +77,7 @@ class Router:
     held: MemoryStore
     blocks: ProtectedBlocks
     receiver: Receiver
+    keeping: Keeping
     clock: AdjustableClock
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
@@ -123,12 +125,16 @@ def running_router(
     )
     health = Health(clock)
     health.ready("started", True)
-    receiver = Receiver(archive, health, clock)
+    keeping = Keeping(archive, chosen.spool, health)
+    receiver = Receiver(keeping, health, clock)
     listener = Listener(chosen, receiver)
     try:
-        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, clock)
+        yield Router(
+            Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, keeping, clock
+        )
     finally:
         listener.stop()
+        keeping.stop()
 
 
 # Data sets, coded here: a test of a reader does not use a writer that makes the same mistakes.
