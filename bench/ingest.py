@@ -7,8 +7,6 @@ is started anew for each case, in an empty folder, and asked afterwards what it 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +22,12 @@ from pydicom.dataset import Dataset
 
 from bench import ingest_stack
 from bench.ingest_cases import CASES, Case
+from bench.ingest_job import Job, Result, send
 from bench.ingest_load import encoded, images, load
 from bench.ingest_peers import RECEIVERS, REFERENCE
 from bench.ingest_profile import profiled
 from bench.ingest_receivers import NotStarted
 from bench.ingest_report import Absent, Measured, Report
-from bench.ingest_sender import Job, Result
 from bench.ingest_stack import Promise, promised
 from bench.ingest_targets import Opening, Target, openings_of
 from bench.ingest_uids import RUNS, STUDY_BYTES_MAX, instance_uid, run_of
@@ -41,8 +39,6 @@ from radstream.quantiles import latency
 NAMES: Final = (ingest_stack.NAME, *RECEIVERS)
 _SAMPLE_S: Final = 0.2
 _WARM_UP: Final = 8
-# Beyond what a job may take: a response that never comes, and the processes' own start and end.
-_SENDER_S_MORE: Final = 120.0
 
 Progress = Callable[[str], None]
 
@@ -124,11 +120,11 @@ def _measured(asked: Asked, case: Case, name: str, opening: Opening, image: Data
                 study_instances=max(1, STUDY_BYTES_MAX // size),
                 seconds_max=asked.seconds_max,
             )
-            _send(msgspec.structs.replace(job, run=randbelow(RUNS), instances=_WARM_UP, workers=1))
+            send(msgspec.structs.replace(job, run=randbelow(RUNS), instances=_WARM_UP, workers=1))
             meter = Meter(target.pids, sample_s=_SAMPLE_S)
             ours = name == ingest_stack.NAME or RECEIVERS[name].is_ours
             with meter.running(), _profile(asked, case, name, target) if ours else nullcontext():
-                result = _send(job)
+                result = send(job)
             usage = meter.usage()
         held = {uid for uid in target.held(size) if run_of(uid) == job.run}
     return _summed(case, name, job, result, held, usage)
@@ -138,19 +134,6 @@ def _profile(asked: Asked, case: Case, name: str, target: Target) -> AbstractCon
     if asked.profiles is None:
         return nullcontext()
     return profiled(next(iter(target.pids.values())), asked.profiles / f"{case.name}-{name}.txt")
-
-
-def _send(job: Job) -> Result:
-    ran = subprocess.run(
-        [sys.executable, "-m", "bench.ingest_sender"],
-        input=msgspec.msgpack.encode(job),
-        capture_output=True,
-        check=False,
-        timeout=job.seconds_max + _SENDER_S_MORE,
-    )
-    if ran.returncode != 0:
-        raise Failure(f"the sender ended with exit code {ran.returncode}: {ran.stderr.decode(errors='replace')[-500:]}")
-    return msgspec.msgpack.decode(ran.stdout, type=Result)
 
 
 def _summed(case: Case, name: str, job: Job, result: Result, held: set[str], usage: Mapping[str, Usage]) -> Measured:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bench.figures import on_machine, table
 from bench.ingest_report import Measured, Report
 
-_HEAD = ("Receiver", "per s", "MB/s", "p50 ms", "p99 ms", "CPU", "sender", "MiB", "held", "rate", "of CPU")
+_HEAD = ("Receiver", "per s", "MB/s", "p50 ms", "p99 ms", "CPU", "sender", "MiB", "held", "x rate", "x CPU")
 
 
 def figures(report: Report) -> str:
@@ -21,6 +21,8 @@ def _on_what(report: Report) -> Iterator[str]:
         f"{report.instances} instances in a CT case, at most {report.seconds_max:.0f} s; {sizes}. "
         f"Load average at the start {report.load_average:.1f}."
     )
+    yield "CPU, sender: CPU seconds for each 1,000 instances. MiB: highest PSS. Held: of what was acknowledged."
+    yield f"x rate, x CPU: times those of {report.reference}."
     if report.profiled:
         yield "Profiled: our receivers were slower than they are."
     if report.durable is False:
@@ -43,9 +45,19 @@ def _cases(report: Report) -> Iterator[str]:
     for case in dict.fromkeys(one.case for one in report.measured):
         rows = [one for one in report.measured if one.case == case]
         yield from ("", f"**{case}**", "")
-        yield from table(_HEAD, [_row(one) for one in rows])
+        head, *lines = _aligned([_HEAD, *(_row(one) for one in rows)])
+        yield from table(head, lines)
         for one in rows:
             yield from _remarks(one)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The same with every cell as wide as its column, the first one's to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        (row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)))
+        for row in rows
+    ]
 
 
 def _row(one: Measured) -> tuple[str, ...]:

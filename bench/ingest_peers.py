@@ -21,7 +21,7 @@ _NODELAY: Final = {"TCP_NODELAY": "1"}
 _PDU: Final = "131072"
 Command = Callable[[Place], Sequence[str]]
 
-# All that costs and that a receiver of images can do without. SyncStorageArea, the fsync of each file, is named apart.
+# All that costs and that a receiver of images can do without.
 _ORTHANC_TUNED: Final[dict[str, object]] = {
     "DicomThreadsCount": 16,
     "MaximumPduLength": int(_PDU),
@@ -32,6 +32,8 @@ _ORTHANC_TUNED: Final[dict[str, object]] = {
     "HttpServerEnabled": False,
     "DicomAssociationCloseDelay": 0,
 }
+# Orthanc alone syncs each file, unless it is told not to.
+_NOT_SYNCED: Final = {"SyncStorageArea": False}
 
 
 def _let_go(place: Place) -> set[str]:
@@ -97,7 +99,9 @@ def _dcmqrscp(*options: str) -> Command:
     return command
 
 
-def _orthanc(name: str, what: str, settings: Mapping[str, object]) -> Receiver:
+def _orthanc(
+    name: str, what: str, settings: Mapping[str, object], environment: Mapping[str, str] | None = None
+) -> Receiver:
     def command(place: Place) -> Sequence[str]:
         config, index = place.work / "orthanc.json", place.work / "index"
         index.mkdir()
@@ -106,7 +110,7 @@ def _orthanc(name: str, what: str, settings: Mapping[str, object]) -> Receiver:
         config.write_text(json.dumps({**places, **ports, **settings}), encoding="utf-8")
         return [str(config)]
 
-    return Receiver(name, what, "Orthanc", command, ("--version",), "apt-get install orthanc")
+    return Receiver(name, what, "Orthanc", command, ("--version",), "apt-get install orthanc", environment or {})
 
 
 def _dicom_rs(name: str, what: str, *options: str) -> Receiver:
@@ -123,39 +127,26 @@ def _dicom_rs(name: str, what: str, *options: str) -> Receiver:
 RECEIVERS: Final = {
     receiver.name: receiver
     for receiver in (
-        _ours(
-            "radstream-sink",
-            "this router's receive path; images are let go",
-            "nothing",
-            held=lambda place, _: _let_go(place),
-        ),
-        _ours("radstream-files", "the same, images written to files and not synced, as the peers do", "files"),
-        _ours("radstream-files-sha256", "the same, with the SHA-256 of each", "files", "--digest"),
-        _ours("radstream-fsync", "the same, file and folder synced before the answer", "fsynced", "--digest"),
-        _dcmtk("dcmtk", "storescp as installed", "storescp", _storescp()),
+        _ours("radstream-sink", "the router's receive path; images let go", "nothing", held=lambda at, _: _let_go(at)),
+        _ours("radstream-files", "the router's receive path; files, not synced, as peers do", "files"),
+        _ours("radstream-files-sha256", "the router's receive path; SHA-256, files not synced", "files", "--digest"),
+        _ours("radstream-fsync", "the router's receive path; SHA-256, file and folder synced", "fsynced", "--digest"),
+        _dcmtk("dcmtk", "as installed", "storescp", _storescp()),
         _dcmtk(
             REFERENCE,
-            f"storescp with TCP_NODELAY=1 +B -pdu {_PDU} --fork",
+            f"TCP_NODELAY=1 +B -pdu {_PDU} --fork",
             "storescp",
             _storescp("+B", "-pdu", _PDU, "--fork"),
             _NODELAY,
         ),
-        _dcmtk("dcmqrscp", "dcmqrscp as installed, with one folder", "dcmqrscp", _dcmqrscp()),
-        _dcmtk(
-            "dcmqrscp-tuned",
-            f"dcmqrscp with TCP_NODELAY=1 +B -pdu {_PDU}",
-            "dcmqrscp",
-            _dcmqrscp("+B", "-pdu", _PDU),
-            _NODELAY,
-        ),
-        _orthanc("orthanc", "Orthanc as installed; it syncs each file", {}),
-        _orthanc(
-            "orthanc-tuned", "Orthanc with the settings in bench/ingest_peers.py; it syncs each file", _ORTHANC_TUNED
-        ),
-        _orthanc("orthanc-nosync", "the same without syncing", {**_ORTHANC_TUNED, "SyncStorageArea": False}),
-        _dicom_rs("dicom-rs", "dicom-storescp as installed"),
-        _dicom_rs("dicom-rs-tuned", f"dicom-storescp with -n -m {_PDU}", "-n", "-m", _PDU),
-        _pynetdicom("pynetdicom", "its storescp as installed"),
-        _pynetdicom("pynetdicom-tuned", f"its storescp with -q -pdu {_PDU}", "-q", "-pdu", _PDU),
+        _dcmtk("dcmqrscp", "as installed, with one folder", "dcmqrscp", _dcmqrscp()),
+        _dcmtk("dcmqrscp-tuned", f"TCP_NODELAY=1 +B -pdu {_PDU}", "dcmqrscp", _dcmqrscp("+B", "-pdu", _PDU), _NODELAY),
+        _orthanc("orthanc", "as installed; syncs each file", {}),
+        _orthanc("orthanc-tuned", "TCP_NODELAY=1 and other settings; syncs each file", _ORTHANC_TUNED, _NODELAY),
+        _orthanc("orthanc-nosync", "the same settings, not synced", {**_ORTHANC_TUNED, **_NOT_SYNCED}, _NODELAY),
+        _dicom_rs("dicom-rs", "as installed"),
+        _dicom_rs("dicom-rs-tuned", f"-n -m {_PDU}", "-n", "-m", _PDU),
+        _pynetdicom("pynetdicom", "storescp as installed"),
+        _pynetdicom("pynetdicom-tuned", f"storescp -q -pdu {_PDU}", "-q", "-pdu", _PDU),
     )
 }

@@ -119,8 +119,9 @@ def running(receiver: Receiver, program: str, work: Path) -> Iterator[Running]:
 def version(receiver: Receiver, program: str) -> str:
     """The first line in which it says a version."""
     said = subprocess.run([program, *receiver.version], capture_output=True, text=True, check=False, timeout=60)
-    lines = [line.strip(" $") for line in (said.stdout + said.stderr).splitlines()]
-    return next((line for line in lines if any(sign.isdigit() for sign in line)), "unknown")
+    lines = [line.strip(" $").removeprefix("dcmtk: ") for line in (said.stdout + said.stderr).splitlines()]
+    named = next((line for line in lines if any(sign.isdigit() for sign in line)), "unknown")
+    return named.replace(program, receiver.program)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], place: Place) -> None:

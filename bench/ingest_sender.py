@@ -11,52 +11,17 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 
 import msgspec
 
-from bench.ingest_association import Association, Load, Lost
+from bench.ingest_association import Association, Lost
+from bench.ingest_job import Job, Result, Worked
 
 SUCCESS = 0x0000
 # Until all processes are there.
 _START_S = 0.1
-
-
-class Job(msgspec.Struct, frozen=True):
-    """`instances` over `workers` processes; with `one_each`, every instance has an association of its own.
-
-    After `seconds_max` no further instance is begun, so that a slow receiver does not hold up the rest. `run` is in
-    every UID; a worker begins a new study after `study_instances`.
-    """
-
-    host: str
-    port: int
-    load: Load
-    run: int
-    instances: int
-    workers: int
-    one_each: bool
-    study_instances: int
-    seconds_max: float
-
-
-class Worked(msgspec.Struct):
-    """What one worker did. Times are those of CLOCK_MONOTONIC; `seconds` has a C-STORE's for each acknowledged one."""
-
-    worker: int
-    started: float
-    ended: float
-    numbers: list[int] = []
-    seconds: list[float] = []
-    failures: dict[str, int] = {}
-
-    def failed(self, why: str) -> None:
-        self.failures[why] = self.failures.get(why, 0) + 1
-
-
-class Result(msgspec.Struct):
-    workers: list[Worked]
-    cpu_s: float
 
 
 def main() -> None:
@@ -86,7 +51,10 @@ def _forked(job: Job, worker: int, start: float) -> int:
         with os.fdopen(write, "wb") as file:
             file.write(msgspec.msgpack.encode(_work(job, worker)))
         code = 0
+    except Exception:  # noqa: BLE001 (a fork must not go on as its parent)
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(code)
 
 

@@ -31,7 +31,7 @@ from streams.s3 import S3Store
 from streams.wire import decode
 
 NAME: Final = "radstream"
-WHAT: Final = "this router in a stack: object fsynced in the store, event acknowledged by Kafka"
+WHAT: Final = "the router in a stack; object fsynced, event acknowledged"
 ROUTER: Final = "router"
 _PARTS: Final = ("kafka", "registry", "store", ROUTER)
 _STORE, _TOPIC = "hot", "imaging.instance.received"
