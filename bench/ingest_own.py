@@ -1,8 +1,8 @@
 """This router's receive path without store and log: `python -m bench.ingest_own --port N --keep files`.
 
-The listener and the receiver are the router's own, so association, reading, tags and answer cost what they cost there.
-Images become files in the working folder, or are let go; when told to end, it writes the SOP Instance UIDs of those
-that it let go into `let-go.txt` there.
+The listener and the receiver are the router's own, so association, reading, tags, digest and answer cost what they cost
+there. Images become files in the working folder, or are let go; when told to end, it writes the SOP Instance UIDs of
+those that it let go into `let-go.txt` there.
 """
 
 from __future__ import annotations
@@ -26,45 +26,39 @@ from producers.dicom_router.receiver import Receiver
 from streams import logs
 from streams.clock import SystemClock
 from streams.health import Health
-from streams.stored_file import file_meta
+from streams.stored_file import stored_file
 
 LET_GO: Final = "let-go.txt"
-_PREAMBLE: Final = bytes(128) + b"DICM"
 
-Parts = tuple[bytes, bytes]
+Keep = Callable[[str, memoryview], None]
 
 
 @dataclass
 class Folder:
-    """What the receiver takes for its archive. Used from the threads of all associations at once."""
+    """What the receiver takes for its archive. `write` is None for a sink. Used from the threads of all associations."""
 
-    keep_parts: Callable[[str, Parts], None] | None
-    digest: bool
+    write: Keep | None
     let_go: list[str] = field(default_factory=list)
 
     def keep(self, arrival: Arrival, header: Header) -> str:
-        uid = arrival.sop_instance_uid
-        meta = _PREAMBLE + file_meta(arrival.sop_class_uid, uid, arrival.transfer_syntax_uid)
-        digest = hashlib.sha256(meta)
-        if self.digest:
-            digest.update(arrival.data_set)
-        if self.keep_parts is None:
-            self.let_go.append(uid)
+        data, digest = _stored(arrival)
+        if self.write is None:
+            self.let_go.append(arrival.sop_instance_uid)
         else:
-            self.keep_parts(uid, (meta, arrival.data_set))
-        return digest.hexdigest()
+            self.write(f"{arrival.sop_instance_uid}.dcm", data)
+        return digest
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
         """Nothing is kept of it; the sender counts it."""
 
 
-def written(uid: str, parts: Parts) -> None:
-    os.close(_file(uid, parts))
+def written(name: str, data: memoryview) -> None:
+    os.close(_file(name, data))
 
 
-def fsynced(uid: str, parts: Parts) -> None:
+def fsynced(name: str, data: memoryview) -> None:
     """Durable when it returns: the file's bytes, then its name."""
-    file = _file(uid, parts)
+    file = _file(name, data)
     try:
         os.fsync(file)
     finally:
@@ -76,19 +70,21 @@ def fsynced(uid: str, parts: Parts) -> None:
         os.close(folder)
 
 
-KEEPING: Final[dict[str, Callable[[str, Parts], None] | None]] = {"nothing": None, "files": written, "fsynced": fsynced}
+KEEPING: Final[dict[str, Keep | None]] = {"nothing": None, "files": written, "fsynced": fsynced}
 
 
-def _file(uid: str, parts: Parts) -> int:
+def _stored(arrival: Arrival) -> tuple[memoryview, str]:
+    """The file to store and its SHA-256 (hex), as the archive makes them."""
+    data = stored_file(arrival.sop_class_uid, arrival.sop_instance_uid, arrival.transfer_syntax_uid, arrival.data_set)
+    return memoryview(data), hashlib.sha256(data).hexdigest()
+
+
+def _file(name: str, data: memoryview) -> int:
     """An open file with all of it."""
-    file = os.open(f"{uid}.dcm", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    views = [memoryview(part) for part in parts]
-    while views:
-        count = os.writev(file, views)
-        while views and count >= len(views[0]):
-            count -= len(views.pop(0))
-        if views:
-            views[0] = views[0][count:]
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    done = 0
+    while done < len(data):
+        done += os.write(file, data[done:])
     return file
 
 
@@ -96,14 +92,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--keep", choices=KEEPING, required=True)
-    parser.add_argument("--digest", action="store_true")
     asked = parser.parse_args()
     logs.configure("bench", "warning")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     clock = SystemClock()
-    folder = Folder(KEEPING[asked.keep], asked.digest)
+    folder = Folder(KEEPING[asked.keep])
     settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
     listener = Listener(settings, Receiver(cast(Archive, folder), Health(clock), clock))
     stopping.wait()

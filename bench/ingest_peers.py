@@ -17,6 +17,7 @@ from bench.ingest_receivers import Place, Receiver, files_held
 
 REFERENCE: Final = "dcmtk-tuned"
 _NODELAY: Final = {"TCP_NODELAY": "1"}
+_PATH: Final = "the router's receive path with tags and SHA-256"
 # The largest that DCMTK takes (-pdu).
 _PDU: Final = "131072"
 Command = Callable[[Place], Sequence[str]]
@@ -42,12 +43,12 @@ def _let_go(place: Place) -> set[str]:
     return set(file.read_text(encoding="ascii").split()) if file.exists() else set()
 
 
-def _ours(name: str, what: str, *keep: str, held: Callable[[Place, int], set[str]] = files_held) -> Receiver:
+def _ours(name: str, what: str, keep: str, held: Callable[[Place, int], set[str]] = files_held) -> Receiver:
     return Receiver(
         name=name,
         what=what,
         program=sys.executable,
-        command=lambda place: ["-m", "bench.ingest_own", "--port", str(place.port), "--keep", *keep],
+        command=lambda place: ["-m", "bench.ingest_own", "--port", str(place.port), "--keep", keep],
         version=_version_of("radstream"),
         install="pip install 'radstream[cli]'",
         held=held,
@@ -120,17 +121,16 @@ def _dicom_rs(name: str, what: str, *options: str) -> Receiver:
         program="dicom-storescp",
         command=lambda place: [*options, "-p", str(place.port)],
         version=("--version",),
-        install="cargo install dicom-storescp, then --programs ~/.cargo/bin",
+        install="cargo install dicom-storescp; --programs ~/.cargo/bin",
     )
 
 
 RECEIVERS: Final = {
     receiver.name: receiver
     for receiver in (
-        _ours("radstream-sink", "the router's receive path; images let go", "nothing", held=lambda at, _: _let_go(at)),
-        _ours("radstream-files", "the router's receive path; files, not synced, as peers do", "files"),
-        _ours("radstream-files-sha256", "the router's receive path; SHA-256, files not synced", "files", "--digest"),
-        _ours("radstream-fsync", "the router's receive path; SHA-256, file and folder synced", "fsynced", "--digest"),
+        _ours("radstream-sink", f"{_PATH}; images let go", "nothing", held=lambda place, _: _let_go(place)),
+        _ours("radstream-files", f"{_PATH}; files, not synced, as peers do", "files"),
+        _ours("radstream-fsync", f"{_PATH}; file and folder synced before the answer", "fsynced"),
         _dcmtk("dcmtk", "as installed", "storescp", _storescp()),
         _dcmtk(
             REFERENCE,
