@@ -35,7 +35,7 @@ Keep = Callable[[str, memoryview], None]
 
 @dataclass
 class Folder:
-    """What the receiver takes for its archive. `write` is None for a sink. Used from the threads of all associations."""
+    """What the receiver takes for its archive; `write` is None for a sink. Used from all associations at once."""
 
     write: Keep | None
     let_go: list[str] = field(default_factory=list)

@@ -17,7 +17,7 @@ from bench.ingest_receivers import Place, Receiver, files_held
 
 REFERENCE: Final = "dcmtk-tuned"
 _NODELAY: Final = {"TCP_NODELAY": "1"}
-_PATH: Final = "the router's receive path with tags and SHA-256"
+_PATH: Final = "the router's receive path"
 # The largest that DCMTK takes (-pdu).
 _PDU: Final = "131072"
 Command = Callable[[Place], Sequence[str]]
@@ -130,7 +130,7 @@ RECEIVERS: Final = {
     for receiver in (
         _ours("radstream-sink", f"{_PATH}; images let go", "nothing", held=lambda place, _: _let_go(place)),
         _ours("radstream-files", f"{_PATH}; files, not synced, as peers do", "files"),
-        _ours("radstream-fsync", f"{_PATH}; file and folder synced before the answer", "fsynced"),
+        _ours("radstream-fsync", f"{_PATH}; file and folder synced", "fsynced"),
         _dcmtk("dcmtk", "as installed", "storescp", _storescp()),
         _dcmtk(
             REFERENCE,
