@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,10 +18,12 @@ from typing import Final
 import psutil
 
 from bench.ingest_uids import instance_in
+from infra.local.ports import CEILING
 
 _STARTED_S_MAX: Final = 30.0
 _ENDED_S_MAX: Final = 20.0
 _POLL_S: Final = 0.02
+_PORTS: Final = range(20_000, CEILING)
 _HEAD_BYTES: Final = 4096
 # Where Debian has servers, which is not on everybody's path.
 _MORE_PROGRAMS: Final = "/usr/sbin"
@@ -160,8 +163,13 @@ def _last_line(log: Path) -> str:
 
 
 def _free_ports(count: int) -> list[int]:
+    """Drawn below the range that the kernel gives to outgoing connections, and free on every interface: some peers
+    listen on all, and none of them takes a port with an old connection that waits to be forgotten."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        while len(found) < count:
+            one, port = stack.enter_context(socket.socket()), secrets.choice(_PORTS)
+            with contextlib.suppress(OSError):
+                one.bind(("", port))
+                found.append(port)
+    return found
