@@ -11,8 +11,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from secrets import randbelow
 from typing import Final
@@ -27,7 +28,7 @@ from bench.ingest_load import encoded, images, load
 from bench.ingest_peers import RECEIVERS, REFERENCE
 from bench.ingest_profile import profiled
 from bench.ingest_receivers import NotStarted
-from bench.ingest_report import Absent, Measured, Report
+from bench.ingest_report import Absent, Measured, Report, compared, middle
 from bench.ingest_stack import Promise, promised
 from bench.ingest_targets import Opening, Target, openings_of
 from bench.ingest_uids import RUNS, STUDY_BYTES_MAX, instance_uid, run_of
@@ -47,12 +48,14 @@ Progress = Callable[[str], None]
 class Asked:
     """What is to be measured. `folder` is where receivers write; `programs` is looked in first for peers.
 
-    A CT case has `instances`. After `seconds_max` no further instance is sent. Profiles go into `profiles`.
+    A CT case has `instances`, and each case so many `rounds` through all receivers. After `seconds_max` no further
+    instance is sent. Profiles go into `profiles`.
     """
 
     receivers: Sequence[str]
     cases: Sequence[str]
     instances: int
+    rounds: int
     seconds_max: float
     folder: Path
     programs: Path | None = None
@@ -70,25 +73,28 @@ def measure(asked: Asked, progress: Progress) -> Report:
         promise = _promise(asked, stack, absent, progress)
         openings, described = openings_of(asked.receivers, asked.programs, promise, absent)
         for case in (CASES[name] for name in asked.cases):
-            for name, opening in openings.items():
-                progress(f"{case.name}: {name}")
+            rounds: dict[str, list[Measured]] = {name: [] for name in openings}
+            for number, (name, opening) in product(range(1, asked.rounds + 1), openings.items()):
+                progress(f"{case.name}: {name}" + (f", round {number} of {asked.rounds}" if asked.rounds > 1 else ""))
                 try:
-                    measured.append(_measured(asked, case, name, opening, pictures[case.image]))
+                    rounds[name].append(_measured(asked, case, name, opening, pictures[case.image]))
                 except NotStarted as error:
                     not_measured.append(f"{case.name}, {name}: {error}")
+            measured += [middle(found) for found in rounds.values() if found]
     return Report(
         at=at,
         machine=machine(asked.folder),
         load_average=round(load_average, 2),
         reference=REFERENCE,
         instances=asked.instances,
+        rounds=asked.rounds,
         seconds_max=asked.seconds_max,
         image_bytes={kind: len(encoded(picture)) for kind, picture in pictures.items()},
         durable=promise.durable if promise else None,
         profiled=asked.profiles is not None,
         receivers=described,
         absent=absent,
-        measured=_compared(measured),
+        measured=compared(measured, REFERENCE),
         not_measured=not_measured,
     )
 
@@ -161,20 +167,4 @@ def _summed(case: Case, name: str, job: Job, result: Result, held: set[str], usa
         sender_cpu_s_per_1000=round(result.cpu_s * per_1000, 3),
         memory_bytes_max=own[1].memory_bytes_max,
         beside_cpu_s_per_1000={part: round(used.cpu_s * per_1000, 3) for part, used in beside},
-    )
-
-
-def _compared(measured: Sequence[Measured]) -> list[Measured]:
-    """Each with its share of what the reference did in the same case, where that was measured."""
-    references = {one.case: one for one in measured if one.receiver == REFERENCE}
-    return [_compare(one, references.get(one.case)) for one in measured]
-
-
-def _compare(one: Measured, reference: Measured | None) -> Measured:
-    if reference is None or not reference.instances_per_s or not reference.cpu_s_per_1000:
-        return one
-    return replace(
-        one,
-        rate_to_reference=round(one.instances_per_s / reference.instances_per_s, 2),
-        cpu_to_reference=round(one.cpu_s_per_1000 / reference.cpu_s_per_1000, 2),
     )

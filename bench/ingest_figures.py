@@ -18,7 +18,7 @@ def _on_what(report: Report) -> Iterator[str]:
     yield f"{report.at:%Y-%m-%d}: {on_machine(report.machine)}."
     sizes = ", ".join(f"{kind.upper()} {size / 1e6:.2f} MB" for kind, size in report.image_bytes.items())
     yield (
-        f"{report.instances} instances in a CT case, at most {report.seconds_max:.0f} s; {sizes}. "
+        f"{report.instances} instances in a CT case, {report.seconds_max:.0f} s at most; {sizes}. Rounds: {report.rounds}. "
         f"Load average at the start {report.load_average:.1f}."
     )
     yield "CPU, sender: CPU seconds for each 1,000 instances. MiB: highest PSS. Held: of what was acknowledged."

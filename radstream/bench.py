@@ -109,6 +109,7 @@ def ai(studies: int, images: int, config_path: Path, as_json: bool) -> None:
 @click.option(
     "--instances", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Images of a CT case."
 )
+@click.option("--rounds", type=click.IntRange(1, 99), default=1, show_default=True, help="Of which the median counts.")
 @click.option("--seconds", type=click.IntRange(1, 600), default=15, show_default=True, help="Most of a case.")
 @click.option("--receivers", type=Names(NAMES), default=NAMES, help=f"Some of: {', '.join(NAMES)}.")
 @click.option("--cases", type=Names(CASES), default=None, help=f"Some of: {', '.join(CASES)}.")
@@ -121,6 +122,7 @@ def ai(studies: int, images: int, config_path: Path, as_json: bool) -> None:
 @json_option
 def ingest(
     instances: int,
+    rounds: int,
     seconds: int,
     receivers: Sequence[str],
     cases: Sequence[str] | None,
@@ -144,6 +146,7 @@ def ingest(
         receivers=receivers,
         cases=cases or (QUICK if quick else tuple(CASES)),
         instances=200 if quick else instances,
+        rounds=rounds,
         seconds_max=5 if quick else seconds,
         folder=folder or beside,
         programs=programs,

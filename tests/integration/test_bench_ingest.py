@@ -75,10 +75,40 @@ def test_a_receiver_that_does_not_start_leaves_the_others_measured(tmp_path: Pat
     assert [one["receiver"] for one in report["measured"]] == ["radstream-sink"]
 
 
+def test_a_profile_says_where_our_time_goes(tmp_path: Path) -> None:
+    if shutil.which("py-spy") is None:
+        pytest.skip("py-spy is not installed: no profile is taken")
+    options = [
+        "--instances",
+        "200",
+        "--cases",
+        "ct-1",
+        "--folder",
+        str(tmp_path),
+        "--profile",
+        str(tmp_path / "stacks"),
+    ]
+    report = bench(*options, "--receivers", "radstream-files,pynetdicom")
+    assert report["profiled"] is True
+    (file,) = (tmp_path / "stacks").iterdir()
+    assert file.name == "ct-1-radstream-files.txt"
+    assert "producers/dicom_router" in file.read_text()
+
+
+def test_without_a_profiler_nothing_is_measured_and_it_is_said_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "radstream", "bench", "ingest", "--profile", str(tmp_path / "stacks")]
+    ran = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": str(tmp_path)}
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "radstream: --profile needs py-spy, which is not installed: pip install py-spy\n"
+
+
 @pytest.mark.stack
 def test_the_router_keeps_its_whole_promise_in_a_stack_that_is_gone_afterwards(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    report = bench("--instances", "4", "--cases", "ct-4", "--receivers", "radstream", RADSTREAM_HOME=str(home))
+    options = ["--instances", "4", "--cases", "ct-4", "--receivers", "radstream"]
+    report = bench(*options, RADSTREAM_HOME=str(home))
     (one,) = report["measured"]
     assert (one["acknowledged"], one["held"], one["failures"]) == (4, 4, {})
     assert set(one["beside_cpu_s_per_1000"]) == {"kafka", "registry", "store"}

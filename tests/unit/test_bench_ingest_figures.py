@@ -10,7 +10,7 @@ from bench.ingest import NAMES
 from bench.ingest_figures import figures
 from bench.ingest_peers import RECEIVERS, REFERENCE
 from bench.ingest_receivers import Place, files_held
-from bench.ingest_report import Absent, Described, Measured, Report
+from bench.ingest_report import Absent, Described, Measured, Report, compared, middle
 from bench.ingest_uids import instance_uid
 from bench.machine import machine
 from radstream.quantiles import Latency
@@ -42,6 +42,7 @@ def report(tmp_path: Path, *measured: Measured) -> Report:
         load_average=0.5,
         reference=REFERENCE,
         instances=1000,
+        rounds=3,
         seconds_max=15,
         image_bytes={"ct": 525_000, "cr": 8_390_000},
         durable=True,
@@ -80,3 +81,22 @@ def test_only_whole_files_count_as_held(tmp_path: Path) -> None:
         (place.folder / "below" / uid.decode()).write_bytes(element.ljust(size, b"\0"))
     (place.folder / "index.dat").write_bytes(bytes(5000))
     assert files_held(place, 1000) == {whole.decode()}
+
+
+def test_the_median_of_several_rounds_counts_and_every_loss() -> None:
+    rounds = [
+        replace(ONE, instances_per_s=rate, missing=missing, failures=failures)
+        for rate, missing, failures in ((30.0, 1, {}), (10.0, 0, {"timed out": 1}), (20.0, 2, {"timed out": 2}))
+    ]
+    assert middle(rounds) == replace(rounds[2], missing=3, failures={"timed out": 3})
+    assert middle(rounds[:1]) == rounds[0]
+    assert middle(rounds[:2]).instances_per_s == 10
+
+
+def test_ratios_are_to_the_reference_in_the_same_case() -> None:
+    plain = replace(ONE, rate_to_reference=None, cpu_to_reference=None)
+    reference = replace(plain, receiver=REFERENCE, instances_per_s=1000.0, cpu_s_per_1000=0.4)
+    ours = replace(plain, receiver="radstream-files", instances_per_s=1500.0, cpu_s_per_1000=0.6)
+    alone = replace(ours, case="cr-1")
+    found = compared([ours, reference, alone], REFERENCE)
+    assert [(one.rate_to_reference, one.cpu_to_reference) for one in found] == [(1.5, 1.5), (1, 1), (None, None)]
