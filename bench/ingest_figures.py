@@ -18,8 +18,8 @@ def _on_what(report: Report) -> Iterator[str]:
     yield f"{report.at:%Y-%m-%d}: {on_machine(report.machine)}."
     sizes = ", ".join(f"{kind.upper()} {size / 1e6:.2f} MB" for kind, size in report.image_bytes.items())
     yield (
-        f"{report.instances} instances in a CT case, {report.seconds_max:.0f} s at most; {sizes}. Rounds: {report.rounds}. "
-        f"Load average at the start {report.load_average:.1f}."
+        f"{report.instances} instances in a CT case, {report.seconds_max:.0f} s at most; {sizes}. "
+        f"Rounds: {report.rounds}. Load average at the start: {report.load_average:.1f}."
     )
     yield "CPU, sender: CPU seconds for each 1,000 instances. MiB: highest PSS. Held: of what was acknowledged."
     yield f"x rate, x CPU: times those of {report.reference}."
