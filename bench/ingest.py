@@ -27,7 +27,7 @@ from bench.ingest_job import Job, Result, send
 from bench.ingest_load import encoded, images, load
 from bench.ingest_peers import RECEIVERS, REFERENCE
 from bench.ingest_profile import profiled
-from bench.ingest_receivers import NotStarted
+from bench.ingest_receivers import NotMeasured
 from bench.ingest_report import Absent, Measured, Report, compared, middle
 from bench.ingest_stack import Promise, promised
 from bench.ingest_targets import Opening, Target, openings_of
@@ -78,7 +78,7 @@ def measure(asked: Asked, progress: Progress) -> Report:
                 progress(f"{case.name}: {name}" + (f", round {number} of {asked.rounds}" if asked.rounds > 1 else ""))
                 try:
                     rounds[name].append(_measured(asked, case, name, opening, pictures[case.image]))
-                except NotStarted as error:
+                except NotMeasured as error:
                     not_measured.append(f"{case.name}, {name}: {error}")
             measured += [middle(found) for found in rounds.values() if found]
     return Report(
@@ -110,34 +110,38 @@ def _promise(asked: Asked, stack: ExitStack, absent: list[Absent], progress: Pro
 
 
 def _measured(asked: Asked, case: Case, name: str, opening: Opening, image: Dataset) -> Measured:
-    instances = case.instances(asked.instances)
+    """Raises NotMeasured where the receiver does not start, or ends meanwhile."""
     with tempfile.TemporaryDirectory(prefix="radstream-bench-", dir=asked.folder) as work:
         with opening(Path(work) / name) as target:
-            bound = load(case, image, target.called_ae)
-            size = len(bound.data_set)
-            job = Job(
-                host=target.host,
-                port=target.port,
-                load=bound,
-                run=randbelow(RUNS),
-                instances=instances,
-                workers=min(case.associations, instances),
-                one_each=case.one_each,
-                study_instances=max(1, STUDY_BYTES_MAX // size),
-                seconds_max=asked.seconds_max,
-            )
+            job = _job(asked, case, target, image)
             send(msgspec.structs.replace(job, run=randbelow(RUNS), instances=_WARM_UP, workers=1))
             meter = Meter(target.pids, sample_s=_SAMPLE_S)
-            ours = name == ingest_stack.NAME or RECEIVERS[name].is_ours
-            with meter.running(), _profile(asked, case, name, target) if ours else nullcontext():
+            with meter.running(), _profile(asked, case, name, target):
                 result = send(job)
             usage = meter.usage()
-        held = {uid for uid in target.held(size) if run_of(uid) == job.run}
+        held = {uid for uid in target.held(len(job.load.data_set)) if run_of(uid) == job.run}
     return _summed(case, name, job, result, held, usage)
 
 
+def _job(asked: Asked, case: Case, target: Target, image: Dataset) -> Job:
+    instances = case.instances(asked.instances)
+    bound = load(case, image, target.called_ae)
+    return Job(
+        host=target.host,
+        port=target.port,
+        load=bound,
+        run=randbelow(RUNS),
+        instances=instances,
+        workers=min(case.associations, instances),
+        one_each=case.one_each,
+        study_instances=max(1, STUDY_BYTES_MAX // len(bound.data_set)),
+        seconds_max=asked.seconds_max,
+    )
+
+
 def _profile(asked: Asked, case: Case, name: str, target: Target) -> AbstractContextManager[None]:
-    if asked.profiles is None:
+    ours = name == ingest_stack.NAME or RECEIVERS[name].is_ours
+    if asked.profiles is None or not ours:
         return nullcontext()
     return profiled(next(iter(target.pids.values())), asked.profiles / f"{case.name}-{name}.txt")
 

@@ -31,8 +31,8 @@ _MORE_PROGRAMS: Final = "/usr/sbin"
 _NODELAY: Final = "TCP_NODELAY"
 
 
-class NotStarted(Exception):
-    """A receiver that ended, or did not listen in time. The text has the last that it said."""
+class NotMeasured(Exception):
+    """A receiver that did not listen in time, or ended before it was told to; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,10 @@ class Running:
 
 @contextlib.contextmanager
 def running(receiver: Receiver, program: str, work: Path) -> Iterator[Running]:
-    """Until the block ends. What it wrote is still there afterwards. Raises NotStarted."""
+    """Until the block ends. What it wrote is still there afterwards.
+
+    Raises NotMeasured where it does not start, and where it ended before the block did.
+    """
     place = Place(work, *_free_ports(2))
     place.folder.mkdir(parents=True)
     environment = {name: value for name, value in os.environ.items() if name != _NODELAY}
@@ -115,6 +118,8 @@ def running(receiver: Receiver, program: str, work: Path) -> Iterator[Running]:
     try:
         _wait_until_it_listens(process, place)
         yield Running(process.pid, "127.0.0.1", place.port, place)
+        if process.poll() is not None:
+            raise NotMeasured(f"it ended in between with exit code {process.returncode}: {_last_line(place.log)}")
     finally:
         _end(process)
 
@@ -131,9 +136,9 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], place: Place) -> No
     deadline = time.monotonic() + _STARTED_S_MAX
     while not _listens(place.port):
         if process.poll() is not None:
-            raise NotStarted(f"it ended with exit code {process.returncode}: {_last_line(place.log)}")
+            raise NotMeasured(f"it ended with exit code {process.returncode}: {_last_line(place.log)}")
         if time.monotonic() > deadline:
-            raise NotStarted(f"it did not listen within {_STARTED_S_MAX:.0f} s: {_last_line(place.log)}")
+            raise NotMeasured(f"it did not listen within {_STARTED_S_MAX:.0f} s: {_last_line(place.log)}")
         time.sleep(_POLL_S)
 
 

@@ -75,6 +75,22 @@ def test_a_receiver_that_does_not_start_leaves_the_others_measured(tmp_path: Pat
     assert [one["receiver"] for one in report["measured"]] == ["radstream-sink"]
 
 
+def test_a_receiver_that_ends_too_early_is_not_measured(tmp_path: Path) -> None:
+    program = tmp_path / "dicom-storescp"
+    lines = (
+        f"#!{sys.executable}",
+        "import socket, sys",
+        "if sys.argv[1] == '--version': sys.exit('version 0')",
+        "socket.create_server(('127.0.0.1', int(sys.argv[2]))).accept()",
+    )
+    program.write_text("\n".join(lines))
+    program.chmod(0o755)
+    options = ["--instances", "2", "--cases", "ct-1", "--folder", str(tmp_path), "--programs", str(tmp_path)]
+    report = bench(*options, "--receivers", "dicom-rs")
+    assert report["not_measured"] == ["ct-1, dicom-rs: it ended in between with exit code 0: it said nothing"]
+    assert report["measured"] == []
+
+
 def test_a_profile_says_where_our_time_goes(tmp_path: Path) -> None:
     if shutil.which("py-spy") is None:
         pytest.skip("py-spy is not installed: no profile is taken")
