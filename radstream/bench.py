@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -152,6 +153,8 @@ def ingest(
         programs=programs,
         profiles=profile,
     )
+    # What it started ends with it, and what it wrote is removed, also where somebody else ends it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with Console(stderr=True).status("making images") as line:
         report = measure_ingest(asked, line.update)
     show(as_json, report, lambda: click.echo(figures_of_ingest(report), file=sys.stdout))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pydicom.dataset import Dataset
 
@@ -22,6 +25,7 @@ from bench.ingest_peers import REFERENCE
 from bench.ingest_receivers import running
 from bench.ingest_uids import instance_uid, series_uid, study_uid
 from radstream.items import split
+from tests.waiting import wait_until
 
 OURS = ["radstream-sink", "radstream-files", "radstream-fsync"]
 
@@ -120,6 +124,28 @@ def test_without_a_profiler_nothing_is_measured_and_it_is_said_why(tmp_path: Pat
     )
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "radstream: --profile needs py-spy, which is not installed: pip install py-spy\n"
+
+
+def test_whoever_ends_it_ends_what_it_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "radstream", "bench", "ingest", "--receivers", "radstream-sink", "--cases", "ct-1"]
+    with subprocess.Popen([*command, "--instances", "100000", "--seconds", "60", "--folder", str(tmp_path)]) as process:
+        try:
+            wait_until(lambda: started_below(process.pid) >= {"bench.ingest_own", "bench.ingest_sender"}, "its start")
+            below = psutil.Process(process.pid).children(recursive=True)
+        finally:
+            process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    wait_until(lambda: not any(one.is_running() for one in below), "the end of all that it started")
+    assert list(tmp_path.iterdir()) == []
+
+
+def started_below(pid: int) -> set[str]:
+    """The modules that run in processes below another."""
+    names = set()
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            names |= {part for part in child.cmdline() if part.startswith("bench.")}
+    return names
 
 
 @pytest.mark.stack
