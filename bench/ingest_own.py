@@ -30,7 +30,8 @@ from streams.stored_file import stored_file
 
 LET_GO: Final = "let-go.txt"
 
-Keep = Callable[[str, memoryview], None]
+Data = bytes | memoryview
+Keep = Callable[[str, Data], None]
 
 
 @dataclass
@@ -52,11 +53,11 @@ class Folder:
         """Nothing is kept of it; the sender counts it."""
 
 
-def written(name: str, data: memoryview) -> None:
+def written(name: str, data: Data) -> None:
     os.close(_file(name, data))
 
 
-def fsynced(name: str, data: memoryview) -> None:
+def fsynced(name: str, data: Data) -> None:
     """Durable when it returns: the file's bytes, then its name."""
     file = _file(name, data)
     try:
@@ -73,18 +74,18 @@ def fsynced(name: str, data: memoryview) -> None:
 KEEPING: Final[dict[str, Keep | None]] = {"nothing": None, "files": written, "fsynced": fsynced}
 
 
-def _stored(arrival: Arrival) -> tuple[memoryview, str]:
+def _stored(arrival: Arrival) -> tuple[Data, str]:
     """The file to store and its SHA-256 (hex), as the archive makes them."""
     data = stored_file(arrival.sop_class_uid, arrival.sop_instance_uid, arrival.transfer_syntax_uid, arrival.data_set)
-    return memoryview(data), hashlib.sha256(data).hexdigest()
+    return data, hashlib.sha256(data).hexdigest()
 
 
-def _file(name: str, data: memoryview) -> int:
+def _file(name: str, data: Data) -> int:
     """An open file with all of it."""
     file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    done = 0
-    while done < len(data):
-        done += os.write(file, data[done:])
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
     return file
 
 
