@@ -8,16 +8,14 @@ those that it let go into `let-go.txt` there.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-from producers.dicom_router.archive import Archive
 from producers.dicom_router.arrival import Arrival, Refusal
 from producers.dicom_router.config import Settings
 from producers.dicom_router.header import Header
@@ -26,7 +24,6 @@ from producers.dicom_router.receiver import Receiver
 from streams import logs
 from streams.clock import SystemClock
 from streams.health import Health
-from streams.stored_file import stored_file
 
 LET_GO: Final = "let-go.txt"
 
@@ -42,7 +39,7 @@ class Folder:
     let_go: list[str] = field(default_factory=list)
 
     def keep(self, arrival: Arrival, header: Header) -> str:
-        data, digest = _stored(arrival)
+        data, digest = arrival.content.stored_file(arrival.sop_class_uid, arrival.sop_instance_uid)
         if self.write is None:
             self.let_go.append(arrival.sop_instance_uid)
         else:
@@ -74,12 +71,6 @@ def fsynced(name: str, data: Data) -> None:
 KEEPING: Final[dict[str, Keep | None]] = {"nothing": None, "files": written, "fsynced": fsynced}
 
 
-def _stored(arrival: Arrival) -> tuple[Data, str]:
-    """The file to store and its SHA-256 (hex), as the archive makes them."""
-    data = stored_file(arrival.sop_class_uid, arrival.sop_instance_uid, arrival.transfer_syntax_uid, arrival.data_set)
-    return data, hashlib.sha256(data).hexdigest()
-
-
 def _file(name: str, data: Data) -> int:
     """An open file with all of it."""
     file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -101,7 +92,7 @@ def main() -> None:
     clock = SystemClock()
     folder = Folder(KEEPING[asked.keep])
     settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
-    listener = Listener(settings, Receiver(cast(Archive, folder), Health(clock), clock))
+    listener = Listener(settings, Receiver(folder, Health(clock), clock))
     stopping.wait()
     listener.stop()
     if folder.let_go:
