@@ -5,11 +5,15 @@ from __future__ import annotations
 import structlog
 
 from producers.dicom_router.archive import STEP, STORE, Archive
+from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.config import Settings
+from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.store_check import check_store
-from streams.config import Protected
+from producers.dicom_router.trust.current import Trust, check_files
+from producers.dicom_router.trust.refusals import Refusals
+from streams.config import Config, Protected
 from streams.generation import of_facts
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
@@ -25,6 +29,8 @@ def main(context: Context, settings: Settings) -> None:
     check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer()
+    settings = settings.beside(context.config.path.parent)
+    trust = Trust(settings, context.health, context.clock)
     archive = Archive(
         site=context.site,
         store=context.store,
@@ -32,20 +38,37 @@ def main(context: Context, settings: Settings) -> None:
         ids=context.ids,
         blocks=ProtectedBlocks(context.store, keys, context.site.tenant),
         clock=context.clock,
-        identity=of_facts(STEP, settings.lanes_digest()),
-        lanes=settings.lanes,
+        identity=of_facts(STEP),
+        lanes=Lanes(settings.lanes, lambda: trust.peers.lanes if trust.peers else {}),
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
     )
     receiver = Receiver(archive, context.health, context.clock)
-    listener = Listener(settings, receiver)
-    structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
+    audit = RefusalAudit(context.site, producer, context.ids, context.clock, context.source)
+    refusals = Refusals(audit.write, context.clock)
+    listener = Listener(settings, receiver, trust, refusals, context.clock)
+    structlog.get_logger().info(
+        "listening",
+        host=settings.host,
+        port=listener.port,
+        tls_port=listener.tls_port,
+        ae_title=settings.ae_title,
+        peers=len(trust.peers.by_title) if trust.peers else "anybody on this machine",
+    )
     while not context.stopping.wait(_BEAT_S):
         context.health.beat()
         receiver.settle()
+        trust.look()
+        refusals.publish()
     listener.stop()
+    refusals.publish(all_of_it=True)
     producer.close(settings.commit_timeout_s)
 
 
+def check(config: Config, settings: Settings) -> None:
+    """Raises ConfigError where the files of trust cannot be used."""
+    check_files(settings.beside(config.path.parent))
+
+
 if __name__ == "__main__":
-    run("router", Settings, main)
+    run("router", Settings, main, check)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from producers.dicom_router import header as headers
 from producers.dicom_router.arrival import Arrival, Refusal
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
+from producers.dicom_router.lanes import Lanes
 from schemas import Lane
 from streams import tracing
 from streams.clock import Clock
@@ -40,7 +41,7 @@ class Archive:
     blocks: ProtectedBlocks
     clock: Clock
     identity: StepIdentity
-    lanes: Mapping[str, Lane]
+    lanes: Lanes
     source: str
     commit_timeout_s: float
 
@@ -104,7 +105,7 @@ class Archive:
         self.producer.send(message).result(timeout=self.commit_timeout_s)
 
     def _lane(self, arrival: Arrival) -> Lane:
-        return self.lanes.get(arrival.calling_ae, "routine")
+        return self.lanes.of(arrival.calling_ae)
 
     def _received(
         self,
@@ -123,7 +124,7 @@ class Archive:
                 subject=instance.digest,
                 occurred_at=self.clock.now(),
             ),
-            provenance=self.identity.provenance(),
+            provenance=replace(self.identity, config_digest=self.lanes.digest).provenance(),
             instance=instance,
             object=ref,
             technical=header.technical(),
