@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY
 from radstream.store_scu import Target
 from tests.certificates import Authority, Identity
 from tests.logged import captured, lines
-from tests.raw_peer import RawPeer, associate_rq
+from tests.raw_peer import RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq
 from tests.routers import Ct, Router
 from tests.secured import Hospital, associate, echoes, hospital, known, rejection, trusted
 from tests.waiting import wait_until
@@ -50,6 +50,21 @@ def shaken(router: Router, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
     target = secured(router)
     with socket.create_connection((target.host, target.port), 15) as plain, context.wrap_socket(plain) as done:
         yield done
+
+
+def test_an_association_over_tls_ends_with_a_word(site: Hospital) -> None:
+    """PS3.8 section 9.2 in TLS: A-RELEASE-RP, then close_notify, so that nobody takes the end for a cut."""
+    context = trusted(site, site.scanner())
+    with site.router() as router, socket.create_connection((secured(router).host, secured(router).port), 15) as plain:
+        peer = context.wrap_socket(plain, suppress_ragged_eofs=False)
+        peer.sendall(associate_rq().replace(b"PEER".ljust(16), b"CT1".ljust(16)))
+        assert peer.recv(1) == b"\x02"
+        while peer.pending():
+            peer.recv(4096)
+        peer.sendall(RELEASE_RQ)
+        assert peer.recv(10) == RELEASE_RP
+        assert peer.recv(1) == b""
+        peer.close()
 
 
 def test_who_has_the_right_certificate_sends(site: Hospital) -> None:
@@ -209,8 +224,34 @@ def test_the_right_certificate_from_another_address_is_not_enough(site: Hospital
 def test_an_address_that_nobody_has_gets_no_handshake(site: Hospital) -> None:
     site.write_peers(known("CT1", 'common_name = "ct1.example"', addresses='["10.20.3.7"]'))
     with site.router() as router, RawPeer(secured(router)) as peer:
+        peer.send(b"\x16\x03\x01")
         assert peer.is_closed()
         assert audited(router) == [("tls.refused", "?", "address")]
+
+
+def test_a_probe_that_connects_and_closes_is_nobody_to_be_audited(site: Hospital) -> None:
+    before = handshakes("closed")
+    with site.router() as router:
+        with RawPeer(secured(router)):
+            pass
+        wait_until(lambda: handshakes("closed") == before + 1, "the probe in the metric")
+        assert audited(router) == []
+
+
+def test_an_association_over_tls_is_released_when_the_router_stops(site: Hospital) -> None:
+    context = trusted(site, site.scanner())
+    with site.router() as router:
+        target = secured(router)
+        plain = socket.create_connection((target.host, target.port), 15)
+        # Whether the end was said (close_notify) or only happened makes a difference to this one.
+        peer = context.wrap_socket(plain, suppress_ragged_eofs=False)
+        peer.sendall(associate_rq().replace(b"PEER".ljust(16), b"CT1".ljust(16)))
+        assert peer.recv(1) == b"\x02"
+        while peer.pending():
+            peer.recv(4096)
+    with peer:
+        assert peer.recv(10) == RELEASE_RQ
+        peer.sendall(RELEASE_RP)
 
 
 def test_a_title_has_no_more_associations_than_it_may_have(site: Hospital) -> None:
@@ -292,7 +333,6 @@ def test_junk_at_the_port_for_tls_ends_in_a_close(site: Hospital, junk: bytes) -
             peer.socket.settimeout(15)
             while peer.socket.recv(4096):
                 pass
-        wait_until(lambda: audited(router), "the refusal in the audit")
         assert echoes(secured(router), "CT1", trusted(site, site.scanner()))
 
 

@@ -56,19 +56,18 @@ class Visit:
         self.association = ""
 
     def shake_hands(self, connection: TlsConnection) -> bool:
-        """Whether the peer has a certificate that our authorities vouch for; whose it is, is asked later.
-
-        One from an address that nobody has gets no handshake: it costs us more than it costs the peer.
-        """
-        peers = self._door.trust.peers
-        if peers is None or not peers.expect(address_of(self._address)):
-            return self._no_handshake("address", "no peer in the peers file has this address and a certificate")
+        """Whether the peer has a certificate that our authorities vouch for; whose it is, is asked later."""
         try:
+            connection.await_hello()
+            if not self._is_expected():
+                return self._no_handshake("address", "no peer in the peers file has this address and a certificate")
             certificate = certificate_of(connection.handshake())
         except HandshakeFailed as failed:
             return self._no_handshake(failed.kind, failed.why)
         except Closed:
-            return self._no_handshake("closed", "it closed the connection before the handshake was done")
+            # Nobody was refused: a probe that looks whether somebody listens, or a peer that thought better of it.
+            metrics.TLS_HANDSHAKES.labels("closed").inc()
+            return False
         except Expired:
             return self._no_handshake("expired", "its handshake was not done in [router] set_up_timeout_s")
         if certificate.ends_at < self._door.clock.now():
@@ -77,6 +76,11 @@ class Visit:
         self._certificate = certificate
         metrics.TLS_HANDSHAKES.labels("done").inc()
         return True
+
+    def _is_expected(self) -> bool:
+        """Whether anybody may come from there: to all others a handshake would cost us more than it costs them."""
+        peers = self._door.trust.peers
+        return peers is not None and peers.expect(address_of(self._address))
 
     def take(self, requested: Requested) -> Rejection | None:
         """How the association is rejected, or nothing: then it has a place (`upper_layer.association.Place`)."""

@@ -36,15 +36,23 @@ class HandshakeFailed(Exception):
 
 
 class TlsConnection(Connection):
-    """`handshake` comes first, in the connection's own thread; until then nothing of TLS is there, and no memory."""
+    """`await_hello` and `handshake` come first, in the connection's own thread; until then nothing of TLS is there."""
 
     def __init__(self, connected: socket.socket, context: ssl.SSLContext) -> None:
         super().__init__(connected)
         self._context = context
 
+    def await_hello(self) -> None:
+        """Until the peer begins TLS. Raises HandshakeFailed where it begins something else, Closed, Expired."""
+        first = bytearray(1)
+        self.receive(memoryview(first), flags=socket.MSG_PEEK)
+        if first[0] == _ASSOCIATE_RQ:
+            raise HandshakeFailed("not_tls", "DICOM without TLS came to the port for TLS")
+        if first[0] != _HANDSHAKE:
+            raise HandshakeFailed("not_tls", "something that is not TLS came to the port for TLS")
+
     def handshake(self) -> ssl.SSLSocket:
         """The connection, to be asked for the peer's certificate. Raises HandshakeFailed, Closed, Expired."""
-        self._is_tls()
         try:
             secured = self._context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             # A timeout of Python's own: where the kernel's runs out, the ssl module would ask again for ever.
@@ -63,14 +71,6 @@ class TlsConnection(Connection):
             with suppress(OSError, ValueError):
                 self._socket.unwrap()
         super().linger(seconds)
-
-    def _is_tls(self) -> None:
-        first = bytearray(1)
-        self.receive(memoryview(first), flags=socket.MSG_PEEK)
-        if first[0] == _ASSOCIATE_RQ:
-            raise HandshakeFailed("not_tls", "DICOM without TLS came to the port for TLS")
-        if first[0] != _HANDSHAKE:
-            raise HandshakeFailed("not_tls", "something that is not TLS came to the port for TLS")
 
     def _shake_hands(self, secured: ssl.SSLSocket) -> None:
         while True:
