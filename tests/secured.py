@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import REGISTRY
 from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
@@ -18,6 +20,7 @@ from tests.certificates import Authority, Identity, client_context
 from tests.raw_peer import RawPeer, associate_rq
 from tests.routers import CT, EXPLICIT, Router, running_router
 
+CALLING_AE_NOT_RECOGNIZED, CALLED_AE_NOT_RECOGNIZED, LOCAL_LIMIT = (1, 1, 3), (1, 1, 7), (2, 3, 2)
 LOOPBACK = '["127.0.0.0/8", "::1"]'
 
 
@@ -103,3 +106,26 @@ def rejection(
 
 def trusted(made: Hospital, identity: Identity | None) -> ssl.SSLContext:
     return client_context(made.authority.file, identity)
+
+
+def handshakes(result: str) -> float:
+    return REGISTRY.get_sample_value("radstream_tls_handshakes_total", {"result": result}) or 0.0
+
+
+def secured(router: Router) -> Target:
+    assert router.secured is not None
+    return router.secured
+
+
+def audited(router: Router) -> list[tuple[str, str, str]]:
+    """Action, actor and why, of everything that was refused so far."""
+    router.refusals.publish(all_of_it=True)
+    return [(event.action, event.actor, event.attributes["why"]) for event in router.audited()]
+
+
+@contextmanager
+def shaken(router: Router, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
+    """A TLS connection to the router, no more."""
+    target = secured(router)
+    with socket.create_connection((target.host, target.port), 15) as plain, context.wrap_socket(plain) as done:
+        yield done

@@ -81,7 +81,7 @@ HOSPITAL = Dashboard(
         ),
         Panel(
             "Who may not send, an hour",
-            "Associations refused, by reason. radstream tail imaging.audit.event has more, radstream peers list who may.",
+            "Associations refused, by reason. The audit has more, radstream peers list who may.",
             (Query("sum by (why) (increase(radstream_associations_refused_total[1h]))", "{{why}}"),),
         ),
         Panel(
