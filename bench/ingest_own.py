@@ -21,6 +21,8 @@ from producers.dicom_router.config import Settings
 from producers.dicom_router.header import Header
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.trust.current import Trust
+from producers.dicom_router.trust.refusals import Refusals
 from streams import logs
 from streams.clock import SystemClock
 from streams.health import Health
@@ -92,7 +94,9 @@ def main() -> None:
     clock = SystemClock()
     folder = Folder(KEEPING[asked.keep])
     settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
-    listener = Listener(settings, Receiver(folder, Health(clock), clock))
+    health = Health(clock)
+    trust, refusals = Trust(settings, health, clock), Refusals(lambda kind, sentence, count: None, clock)
+    listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock)
     stopping.wait()
     listener.stop()
     if folder.let_go:

@@ -1,7 +1,7 @@
 """What a service says of itself over HTTP, on loopback: /metrics, /healthz and /readyz.
 
 /healthz fails when the main loop has not beaten for a while: restart the process. /readyz fails while something it
-needs is away, and says what: wait.
+needs is away, and says what: wait. Its warnings are for a person to look at; they do not make it fail.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Health:
         self._silence_s_max = silence_s_max
         self._lock = threading.Lock()
         self._checks: dict[str, str | None] = {"started": "still starting"}
+        self._warnings: dict[str, str] = {}
         self._beat: float | None = None
 
     def ready(self, name: str, ok: bool, why: str = "") -> None:
@@ -44,6 +45,14 @@ class Health:
         with self._lock:
             self._checks[name] = None if ok else why or "no reason given"
         metrics.CHECK_FAILING.labels(name).set(0 if ok else 1)
+
+    def warn(self, name: str, what: str) -> None:
+        """Notes what a person should look at, while the service does its work; an empty text takes it back."""
+        with self._lock:
+            self._warnings.pop(name, None)
+            if what:
+                self._warnings[name] = what
+        metrics.CHECK_WARNING.labels(name).set(1 if what else 0)
 
     def beat(self) -> None:
         """The main loop goes round. A service whose loop has not begun is alive."""
@@ -53,6 +62,11 @@ class Health:
         """The checks that fail, with their reasons; empty when ready."""
         with self._lock:
             return {name: why for name, why in self._checks.items() if why is not None}
+
+    def warnings(self) -> Mapping[str, str]:
+        """What a person should look at, by check."""
+        with self._lock:
+            return dict(self._warnings)
 
     def silence_s(self) -> float | None:
         """Seconds since the last beat, or None before the first."""
@@ -123,7 +137,8 @@ def application(health: Health) -> Application:
                 return _json(start, health.alive, {"alive": health.alive, "silence_s": health.silence_s()})
             case "/readyz":
                 failing = health.failing()
-                return _json(start, not failing, {"ready": not failing, "failing": failing})
+                said = {"ready": not failing, "failing": failing, "warnings": health.warnings()}
+                return _json(start, not failing, said)
         start("404 Not Found", [("Content-Type", "text/plain")])
         return [b"/metrics, /healthz or /readyz\n"]
 

@@ -18,6 +18,8 @@ BUILD = Gauge("radstream_build_info", "Version of the code that runs", ["service
 
 # What /readyz says, by check: log, store, database, commit (the router cannot promise to keep an image), step, ...
 CHECK_FAILING = Gauge("radstream_check_failing", "1 where what the service needs is away, else 0", ["check"])
+# What /readyz warns of, by check: a person should look, and the service goes on: peers, tls, ends.
+CHECK_WARNING = Gauge("radstream_check_warning", "1 where a person should look, else 0", ["check"])
 
 # Records whose outcome is settled: done, quarantine, deadletter, parked, retried, duplicate.
 RECORDS = Counter("radstream_records", "Records handled, by outcome", ["group", "topic", "outcome"])
@@ -51,6 +53,16 @@ ASSOCIATIONS = Gauge("radstream_associations", "Open DICOM associations")
 ASSOCIATIONS_ENDED = Counter("radstream_associations_ended", "Associations that ended, or never began", ["how"])
 # Connections reset at once: there were too many, from all peers or from that one.
 CONNECTIONS_REFUSED = Counter("radstream_connections_refused", "DICOM connections refused")
+# `why` is called_ae, calling_ae, address, certificate, plain, exception_ended (all by the peers file), or limit.
+ASSOCIATIONS_REFUSED = Counter("radstream_associations_refused", "Associations that somebody may not have", ["why"])
+# `result` is done, or why there was none: not_tls, no_certificate, certificate_expired, certificate_revoked,
+# certificate_untrusted, parameters, refused_by_peer, broken, closed, expired, address.
+TLS_HANDSHAKES = Counter("radstream_tls_handshakes", "TLS handshakes asked for", ["result"])
+# Days until the first of its kind ends; `what` is certificate (ours), ca, crl, peer_certificate (of those that came
+# since the start), exception (from TLS). Less than 0 is over. A kind that there is none of is absent.
+TRUST_DAYS_LEFT = Gauge("radstream_trust_days_left", "Days until the first of its kind ends", ["what"])
+# Files that services read again when they change: peers, tls. `result` is used, or refused (the former ones stay).
+FILES_READ = Counter("radstream_files_read", "Times that files were read", ["what", "result"])
 
 # Instances acknowledged, by what that promises: replicated (store and log have it), or spool (this node's disk has it).
 ACKNOWLEDGED = Counter("radstream_acknowledged", "Instances acknowledged", ["promise"])

@@ -4,6 +4,8 @@
 
     run("validate", Settings, main)
 
+What `check` finds wrong with the configuration ends a start before the service says that it is ready.
+
 Exit codes: 0 after SIGTERM or SIGINT, 1 for a configuration that cannot be used, 3 where the service stopped itself
 (one line says why and what to do), 4 for what nobody planned.
 """
@@ -71,17 +73,25 @@ def source_of(site: Site, name: str) -> str:
     return f"radstream/{site.tenant}/{site.site}/{name}"
 
 
-def run(name: str, kind: type[S], main: Callable[[Context, S], None], *, waits: bool = True) -> None:
+def run(
+    name: str,
+    kind: type[S],
+    main: Callable[[Context, S], None],
+    check: Callable[[Config, S], None] | None = None,
+    *,
+    waits: bool = True,
+) -> None:
     """Runs `main` with the section [name] of the configuration, once log and store answer. Exits the process.
 
-    Without `waits`, `main` starts at once, waits itself for what it needs, and says itself that it has started.
+    `check` comes first, and raises ConfigError for files that the section names and that cannot be used. Without
+    `waits`, `main` starts at once, waits itself for what it needs, and says itself that it has started.
     """
     parser = argparse.ArgumentParser(prog=f"radstream {name}")
     parser.add_argument("--config", type=Path, help=f"configuration file; else ${configuration.ENVIRONMENT}")
     path = parser.parse_args().config
     # At once: what goes wrong before the configuration is read is not to be printed with its text either.
     logs.configure(name)
-    sys.exit(_guarded(name, lambda: _run(name, kind, main, path, waits)))
+    sys.exit(_guarded(name, lambda: _run(name, kind, main, check, path, waits)))
 
 
 def _guarded(name: str, body: Callable[[], None]) -> int:
@@ -110,13 +120,22 @@ def reason_of(error: Exception) -> str:
     return error.reason if isinstance(error, Stop) else f"{type(error).__name__}: {error}"
 
 
-def _run(name: str, kind: type[S], main: Callable[[Context, S], None], path: Path | None, waits: bool) -> None:
+def _run(
+    name: str,
+    kind: type[S],
+    main: Callable[[Context, S], None],
+    check: Callable[[Config, S], None] | None,
+    path: Path | None,
+    waits: bool,
+) -> None:
     config = configuration.load(path)
     settings = config.section(name, kind)
     try:
         logs.configure(name, settings.log_level)
     except ValueError as error:
         raise ConfigError(f"{config.path}: [{name}] log_level: {error}") from None
+    if check is not None:
+        check(config, settings)
     metrics.BUILD.labels(name, build()).set(1)
     context = _context(name, config)
     for number in (signal.SIGTERM, signal.SIGINT):

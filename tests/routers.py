@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pydicom import Dataset, dcmread
 
 from producers.dicom_router.archive import STEP, Archive
+from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.config import Settings
+from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.spool.keeping import Keeping
+from producers.dicom_router.trust.current import Trust
+from producers.dicom_router.trust.refusals import Refusals
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from radstream.store_scu import Target
@@ -27,6 +35,7 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
 from streams.protected import ProtectedBlocks
+from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -66,12 +75,16 @@ class AdjustableClock(SystemClock):
     def monotonic(self) -> float:
         return super().monotonic() + self.ahead_s
 
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead_s)
+
 
 @dataclass
 class Router:
-    """`store` may be one that fails; `held` is what is behind it."""
+    """`store` may be one that fails; `held` is what is behind it. `secured` is the port for TLS, where there is one."""
 
     target: Target
+    secured: Target | None
     log: MemoryLog
     health: Health
     held: MemoryStore
@@ -79,6 +92,8 @@ class Router:
     receiver: Receiver
     keeping: Keeping
     clock: AdjustableClock
+    trust: Trust
+    refusals: Refusals
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
         return send_items(items, self.target, associations=associations, calling_ae=calling_ae, retries=retries)
@@ -111,26 +126,40 @@ def running_router(
     log, clock, site = memory_log(), AdjustableClock(), Site(tenant="t", site="here")
     blocks = ProtectedBlocks(held, RandomKeys(), site.tenant)
     chosen = Settings(http_port=0, port=0, stop_timeout_s=0.5, **settings)  # type: ignore[arg-type]
+    health = Health(clock)
+    trust = Trust(chosen, health, clock)
+    producer, ids, source = log.producer(), SchemaIds(), "radstream/t/here/router"
     archive = Archive(
         site=site,
         store=store or held,
-        producer=log.producer(),
-        ids=SchemaIds(),
+        producer=producer,
+        ids=ids,
         blocks=blocks,
         clock=clock,
-        identity=of_facts(STEP, chosen.lanes_digest()),
-        lanes=chosen.lanes,
-        source="radstream/t/here/router",
+        identity=of_facts(STEP),
+        lanes=Lanes(chosen.lanes, lambda: trust.peers.lanes if trust.peers else {}),
+        source=source,
         commit_timeout_s=chosen.commit_timeout_s,
     )
-    health = Health(clock)
     health.ready("started", True)
     keeping = Keeping(archive, chosen.spool, health)
     receiver = Receiver(keeping, health, clock)
-    listener = Listener(chosen, receiver)
+    refusals = Refusals(RefusalAudit(site, producer, ids, clock, source).write, clock)
+    listener = Listener(chosen, receiver, trust, refusals, clock)
+    secured = None if listener.tls_port is None else Target("RADSTREAM", "127.0.0.1", listener.tls_port)
     try:
         yield Router(
-            Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, keeping, clock
+            target=Target("RADSTREAM", "127.0.0.1", listener.port),
+            secured=secured,
+            log=log,
+            health=health,
+            held=held,
+            blocks=blocks,
+            receiver=receiver,
+            keeping=keeping,
+            clock=clock,
+            trust=trust,
+            refusals=refusals,
         )
     finally:
         listener.stop()
@@ -192,6 +221,10 @@ class Ct:
 
     def implicit_data_set(self) -> bytes:
         return b"".join(implicit(tag, value) for tag, _, value in self.elements())
+
+    def dataset(self) -> Dataset:
+        """For pynetdicom's own sender."""
+        return dcmread(io.BytesIO(stored_file(self.sop_class, self.instance, EXPLICIT, self.data_set())))
 
     def item(self, transfer_syntax: str = EXPLICIT) -> Item:
         data = self.implicit_data_set() if transfer_syntax == IMPLICIT else self.data_set()

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -54,9 +55,17 @@ def folders() -> None:
     (ETC / "radstream.toml").write_text(text, encoding="utf-8")
     if not (ETC / "site-keys").exists():
         create_key_file(ETC / "site-keys")
-    for path in (ETC, ETC / "radstream.toml", ETC / "site-keys", SPOOL):
+    if not (ETC / "peers.toml").exists():
+        (ETC / "peers.toml").write_text(peers(datetime.now(UTC).date()), encoding="utf-8")
+    for path in (ETC, *(ETC / name for name in ("radstream.toml", "site-keys", "peers.toml")), SPOOL):
         os.chown(path, ACCOUNT, ACCOUNT)
         path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def peers(today: date) -> str:
+    """The text of the peers file; its exceptions last a year."""
+    text = Path(__file__).with_name("peers.toml").read_text(encoding="utf-8")
+    return text.replace("@UNTIL@", (today + timedelta(days=365)).isoformat())
 
 
 def setup() -> None:

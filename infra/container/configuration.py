@@ -1,4 +1,4 @@
-"""The files of a service, out of the environment: radstream.toml, schema_ids.json, site-keys."""
+"""The files of a service, out of the environment: radstream.toml, schema_ids.json, site-keys, the router's trust."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from streams.config import ConfigError
 FOLDER = Path("/run/radstream")
 TEXT = "RADSTREAM_CONFIG_TEXT"
 # By variable, the file that it becomes.
-FILES = {"RADSTREAM_SCHEMA_IDS": "schema_ids.json", "RADSTREAM_SITE_KEYS": "site-keys"}
+FILES = {
+    "RADSTREAM_SCHEMA_IDS": "schema_ids.json",
+    "RADSTREAM_SITE_KEYS": "site-keys",
+    "RADSTREAM_PEERS": "peers.toml",
+    "RADSTREAM_TLS_CERTIFICATE": "router.pem",
+    "RADSTREAM_TLS_KEY": "router.key",
+    "RADSTREAM_TLS_CA": "ca.pem",
+}
 _NAME = re.compile(r"@([A-Z][A-Z_]*)@")
 
 

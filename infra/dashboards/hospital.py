@@ -79,5 +79,15 @@ HOSPITAL = Dashboard(
             unit="percentunit",
             bad=0.05,
         ),
+        Panel(
+            "Who may not send, an hour",
+            "Associations refused, by reason. The audit has more, radstream peers list who may.",
+            (Query("sum by (why) (increase(radstream_associations_refused_total[1h]))", "{{why}}"),),
+        ),
+        Panel(
+            "Days until something ends",
+            "Certificates, revocation lists and exceptions from TLS; at 0 scanners stop. radstream doctor says which.",
+            (Query("min by (what) (radstream_trust_days_left)", "{{what}}"),),
+        ),
     ),
 )

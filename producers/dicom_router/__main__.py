@@ -5,12 +5,16 @@ from __future__ import annotations
 import structlog
 
 from producers.dicom_router.archive import STEP, STORE, Archive
+from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.config import Settings
+from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.store_check import Checking, check_store
-from streams.config import Protected
+from producers.dicom_router.trust.current import Trust, check_files
+from producers.dicom_router.trust.refusals import Refusals
+from streams.config import Config, Protected
 from streams.generation import of_facts
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
@@ -31,6 +35,8 @@ def main(context: Context, settings: Settings) -> None:
         check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer()
+    settings = settings.beside(context.config.path.parent)
+    trust = Trust(settings, context.health, context.clock)
     archive = Archive(
         site=context.site,
         store=context.store,
@@ -38,8 +44,8 @@ def main(context: Context, settings: Settings) -> None:
         ids=context.ids,
         blocks=ProtectedBlocks(context.store, keys, context.site.tenant),
         clock=context.clock,
-        identity=of_facts(STEP, settings.lanes_digest()),
-        lanes=settings.lanes,
+        identity=of_facts(STEP),
+        lanes=Lanes(settings.lanes, lambda: trust.peers.lanes if trust.peers else {}),
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
     )
@@ -48,21 +54,38 @@ def main(context: Context, settings: Settings) -> None:
     if checking is not None:
         checking.wait(settings.spool.patience_s)
     receiver = Receiver(keeping, context.health, context.clock)
-    listener = Listener(settings, receiver)
+    audit = RefusalAudit(context.site, producer, context.ids, context.clock, context.source)
+    refusals = Refusals(audit.write, context.clock)
+    listener = Listener(settings, receiver, trust, refusals, context.clock)
     context.health.ready("started", True)
-    structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
+    structlog.get_logger().info(
+        "listening",
+        host=settings.host,
+        port=listener.port,
+        tls_port=listener.tls_port,
+        ae_title=settings.ae_title,
+        peers=len(trust.peers.by_title) if trust.peers else "anybody on this machine",
+    )
     try:
         while not context.stopping.wait(_BEAT_S):
             context.health.beat()
             receiver.settle()
             keeping.look()
+            trust.look()
+            refusals.publish()
             if checking is not None:
                 checking.ask()
     finally:
         listener.stop()
         keeping.stop()
+        refusals.publish(all_of_it=True)
         producer.close(settings.commit_timeout_s)
 
 
+def check(config: Config, settings: Settings) -> None:
+    """Raises ConfigError where the files of trust cannot be used."""
+    check_files(settings.beside(config.path.parent))
+
+
 if __name__ == "__main__":
-    run("router", Settings, main, waits=False)
+    run("router", Settings, main, check, waits=False)

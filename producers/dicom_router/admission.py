@@ -1,6 +1,6 @@
-"""Who is let in: how many connections and associations there may be, from all peers and from each.
+"""Room: how many connections and associations there may be, from all peers and from each.
 
-A peer is an address. One that takes all it can get leaves room for the others.
+A peer is an address. One that takes all it can get leaves room for the others. An AE title may have a limit of its own.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Admission:
         self._lock = threading.Lock()
         self._connections = _Count(factor * associations_max, factor * associations_per_peer_max)
         self._associations = _Count(associations_max, associations_per_peer_max)
+        self._by_title: Counter[str] = Counter()
 
     @property
     def associations(self) -> int:
@@ -60,31 +61,22 @@ class Admission:
         with self._lock:
             self._connections.give_back(peer)
 
-    def associate(self, peer: str) -> bool:
-        """Whether there is room for an association; `dissociate` gives it back."""
-        with self._lock:
-            return self._associations.take(peer)
+    def associate(self, peer: str, ae_title: str = "", ae_title_max: int | None = None) -> bool:
+        """Whether there is room for an association; `dissociate` gives it back.
 
-    def dissociate(self, peer: str) -> None:
+        `ae_title_max` is how many there may be of that AE title, wherever they come from.
+        """
+        with self._lock:
+            if ae_title_max is not None and self._by_title[ae_title] >= ae_title_max:
+                return False
+            if not self._associations.take(peer):
+                return False
+            self._by_title[ae_title] += 1
+            return True
+
+    def dissociate(self, peer: str, ae_title: str = "") -> None:
         with self._lock:
             self._associations.give_back(peer)
-
-
-class AssociationPlace:
-    """The place of one connection among the associations. Used by its thread."""
-
-    def __init__(self, admission: Admission, peer: str) -> None:
-        self._admission = admission
-        self._peer = peer
-        self._taken = False
-
-    def take(self) -> bool:
-        """Whether there is one."""
-        self._taken = self._admission.associate(self._peer)
-        return self._taken
-
-    def give_back(self) -> None:
-        """The association is over, if there was one. May be said twice."""
-        if self._taken:
-            self._taken = False
-            self._admission.dissociate(self._peer)
+            self._by_title[ae_title] -= 1
+            if not self._by_title[ae_title]:
+                del self._by_title[ae_title]

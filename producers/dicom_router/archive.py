@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -12,6 +12,7 @@ from producers.dicom_router import header as headers
 from producers.dicom_router.arrival import Arrival, Refusal
 from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
+from producers.dicom_router.lanes import Lanes
 from schemas import Lane
 from streams import tracing
 from streams.clock import Clock
@@ -64,7 +65,7 @@ class Archive:
     blocks: ProtectedBlocks
     clock: Clock
     identity: StepIdentity
-    lanes: Mapping[str, Lane]
+    lanes: Lanes
     source: str
     commit_timeout_s: float
 
@@ -130,7 +131,7 @@ class Archive:
         self.producer.send(message).result(timeout=self.commit_timeout_s)
 
     def _lane(self, arrival: Arrival) -> Lane:
-        return self.lanes.get(arrival.calling_ae, "routine")
+        return self.lanes.of(arrival.calling_ae)
 
     def _received(
         self,
@@ -150,7 +151,7 @@ class Archive:
                 subject=instance.digest,
                 occurred_at=receipt.at,
             ),
-            provenance=self.identity.provenance(),
+            provenance=replace(self.identity, config_digest=self.lanes.digest).provenance(),
             instance=instance,
             object=ref,
             technical=header.technical(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from producers.dicom_router.spool.config import Settings as Spool
+from producers.dicom_router.trust.config import Tls
 from schemas import Lane
 from streams.config import Service
 
@@ -20,12 +21,15 @@ AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]
 class Settings(Service, frozen=True, kw_only=True):
     """`lanes` maps a calling AE title to the lane of what it sends; all others travel in 'routine'.
 
-    Times are in seconds. A peer is an address: `associations_per_peer_max` of them leave room for the others.
+    `peers` names the file that says who may send (`trust.reading`); without one only this machine may. Times are in
+    seconds. A peer is an address: `associations_per_peer_max` of them leave room for the others.
     """
 
     port: Annotated[int, Meta(ge=0, le=65535)]
     host: str = "127.0.0.1"
     ae_title: AeTitle = "RADSTREAM"
+    peers: Path | None = None
+    tls: Tls | None = None
     lanes: Mapping[AeTitle, Lane] = msgspec.field(default_factory=dict)
     associations_max: Annotated[int, Meta(ge=1)] = 64
     associations_per_peer_max: Annotated[int, Meta(ge=1)] = 48
@@ -50,6 +54,31 @@ class Settings(Service, frozen=True, kw_only=True):
     # How long associations may go on after SIGTERM.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 20.0
 
-    def lanes_digest(self) -> str:
-        """SHA-256 (hex) of what affects the events: the lanes, and nothing else here."""
-        return hashlib.sha256(msgspec.json.encode(self.lanes, order="deterministic")).hexdigest()
+    def __post_init__(self) -> None:
+        if self.peers is None and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} lets other machines in, and nothing says which may send: write a peers file "
+                "(docs/hospitals.md has one to begin with), try it by `radstream peers check FILE`, name it in peers; "
+                'or listen on this machine alone, host = "127.0.0.1"'
+            )
+        if self.peers is None and self.tls is not None:
+            raise ValueError(
+                "tls is there and peers is not: a certificate proves nothing where no AE title is bound to it; write a "
+                "peers file (docs/hospitals.md) and name it in peers"
+            )
+
+    def beside(self, folder: Path) -> Settings:
+        """The same, with the files of trust by absolute paths: relative ones are beside the configuration file."""
+        return msgspec.structs.replace(
+            self,
+            peers=None if self.peers is None else folder / self.peers,
+            tls=None if self.tls is None else self.tls.beside(folder),
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens there is heard on this machine alone. A name other than localhost could be any address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,4 +1,6 @@
-"""The listener: it takes connections, gives each a thread and an association, and ends them when it stops."""
+"""The listener: it takes connections, gives each a thread and an association, and ends them when it stops.
+
+Plain DICOM and DICOM over TLS have a port each, and everything else together."""
 
 from __future__ import annotations
 
@@ -11,30 +13,37 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.admission import Admission, AssociationPlace
+from producers.dicom_router.admission import Admission
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import operations
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.trust.current import Trust
+from producers.dicom_router.trust.door import Door, Visit
+from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.association import Association, Limits
 from producers.dicom_router.upper_layer.connection import Connection, refuse
 from producers.dicom_router.upper_layer.messages import Pace
 from producers.dicom_router.upper_layer.pdu import Violation
+from producers.dicom_router.upper_layer.tls_connection import TlsConnection
 from producers.dicom_router.workers import Workers
 from streams import metrics
+from streams.clock import Clock
 from streams.config import ConfigError
 
 _BACKLOG: Final = 128
 # How long associations may take to end once they are asked to, before their connections are cut.
 _END_S_MAX: Final = 3.0
 _PAUSE_S: Final = 0.1
+# How long a peer whose handshake failed may take to hear of it.
+_LAST_WORD_S_MAX: Final = 1.0
 
 
 class Listener:
-    """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0."""
+    """Listens from construction to `stop`. `port` and `tls_port` are those it has, where 0 was asked for."""
 
-    def __init__(self, settings: Settings, receiver: Receiver) -> None:
+    def __init__(self, settings: Settings, receiver: Receiver, trust: Trust, refusals: Refusals, clock: Clock) -> None:
         self._settings = settings
         room = Room(
             object_bytes_max=settings.object_bytes_max,
@@ -50,18 +59,34 @@ class Listener:
             pdu_bytes_max=settings.pdu_bytes_max,
         )
         self._admission = Admission(settings.associations_max, settings.associations_per_peer_max)
+        self._trust = trust
+        self._door = Door(settings.ae_title, trust, self._admission, refusals, clock)
         self._open: set[Connection] = set()
         self._changed = threading.Condition()
         self._stopping = False
         self._workers = Workers("association")
-        self._socket = _listening(settings)
+        self._socket = _listening("router", settings.host, settings.port)
+        self._tls_socket = settings.tls and _listening("router.tls", settings.host, settings.tls.port)
         metrics.ASSOCIATIONS.set_function(lambda: self._admission.associations)
-        self._thread = threading.Thread(target=self._accept, name="listener", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._accept, args=(listening,), name="listener", daemon=True)
+            for listening in self._sockets
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def port(self) -> int:
         return int(self._socket.getsockname()[1])
+
+    @property
+    def tls_port(self) -> int | None:
+        """None where there is no TLS."""
+        return int(self._tls_socket.getsockname()[1]) if self._tls_socket else None
+
+    @property
+    def _sockets(self) -> tuple[socket.socket, ...]:
+        return (self._socket, self._tls_socket) if self._tls_socket else (self._socket,)
 
     def stop(self) -> None:
         """Takes no new associations, lets those that are there end within `stop_timeout_s`, then ends the rest.
@@ -69,9 +94,10 @@ class Listener:
         Those between two messages are asked to release, the others are aborted.
         """
         self._stopping = True
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
+        for listening, thread in zip(self._sockets, self._threads, strict=True):
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            listening.close()
         self._wait(lambda: self._admission.associations == 0, self._settings.stop_timeout_s)
         with self._changed:
             left = tuple(self._open)
@@ -86,10 +112,10 @@ class Listener:
         self._wait(lambda: not self._open, _END_S_MAX)
         structlog.get_logger().info("listener_stopped", connections_ended=len(left), connections_cut=len(cut))
 
-    def _accept(self) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         while True:
             try:
-                connected, address = self._socket.accept()
+                connected, address = listening.accept()
             except OSError as error:
                 if self._stopping:
                     return
@@ -97,14 +123,15 @@ class Listener:
                 structlog.get_logger().error("connection_not_taken", error=error)
                 time.sleep(_PAUSE_S)
                 continue
-            self._take(connected, str(address[0]))
+            self._take(connected, str(address[0]), secured=listening is self._tls_socket)
 
-    def _take(self, connected: socket.socket, peer: str) -> None:
+    def _take(self, connected: socket.socket, peer: str, *, secured: bool) -> None:
         if not self._admission.connect(peer):
             metrics.CONNECTIONS_REFUSED.inc()
             refuse(connected)
             return
-        connection = Connection(connected)
+        context = self._trust.context if secured else None
+        connection = Connection(connected) if context is None else TlsConnection(connected, context)
         with self._changed:
             self._open.add(connection)
         try:
@@ -117,20 +144,30 @@ class Listener:
     def _serve(self, connection: Connection, peer: str) -> None:
         """The life of one connection, in its own thread."""
         log = structlog.get_logger()
-        place = AssociationPlace(self._admission, peer)
-        association = Association(connection, self._limits, self._operations, place)
+        visit = self._door.visit(peer)
         ended = "aborted"
         try:
-            ended = association.run()
+            connection.deadline = time.monotonic() + self._limits.set_up_s
+            if not isinstance(connection, TlsConnection) or visit.shake_hands(connection):
+                ended = self._associated(connection, visit)
+            else:
+                ended = "rejected"
+                connection.linger(_LAST_WORD_S_MAX)
         except Violation as violation:
-            log.warning("association_aborted", association=association.id, peer=peer, reason=violation.why)
+            log.warning("association_aborted", association=visit.association, peer=peer, reason=violation.why)
         except Exception:
             # Nobody planned this one. It ends one association and nothing else.
-            log.error("association_failed", association=association.id, exc_info=True)
+            log.error("association_failed", association=visit.association, exc_info=True)
         finally:
-            place.give_back()
+            visit.give_back()
             metrics.ASSOCIATIONS_ENDED.labels(ended).inc()
             self._leave(connection, peer)
+
+    def _associated(self, connection: Connection, visit: Visit) -> str:
+        """How the association ended, as `Association.run` says it. Raises Violation after it was aborted."""
+        association = Association(connection, self._limits, self._operations, visit)
+        visit.association = association.id
+        return association.run()
 
     def _leave(self, connection: Connection, peer: str) -> None:
         connection.close()
@@ -144,12 +181,12 @@ class Listener:
             self._changed.wait_for(condition, seconds)
 
 
-def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listening(section: str, host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"[router] {settings.host}:{settings.port} cannot be listened on ({error.strerror}): "
+            f"[{section}] {host}:{port} cannot be listened on ({error.strerror}): "
             "stop what uses it, or set another port"
         ) from None

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 class Workers:
     """Runs what it is given in threads of its own, as many as are needed at once; they wait for more afterwards.
 
-    They end with the process. Used from one thread.
+    They end with the process. Used from any thread.
     """
 
     def __init__(self, name: str) -> None:

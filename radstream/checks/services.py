@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import urllib3
 
-from radstream.checks.check import Check, broken, well
+from radstream.checks.check import Check, broken, note, well
 from streams.config import Service
 
 PART = "service"
@@ -17,7 +17,8 @@ def check(name: str, settings: Service) -> Iterator[Check]:
     url = f"http://{settings.http_host}:{settings.http_port}/readyz"
     try:
         answer = urllib3.request("GET", url, timeout=CALL_S, retries=False)
-        failing = answer.json().get("failing", {})
+        said = answer.json()
+        failing, warnings = said.get("failing", {}), said.get("warnings", {})
     except urllib3.exceptions.HTTPError:
         yield broken(PART, name, f"No answer at {url}.", f"Start it: radstream up {name}.")
     except (ValueError, AttributeError):
@@ -27,5 +28,6 @@ def check(name: str, settings: Service) -> Iterator[Check]:
             broken(PART, name, f"{what}: {why}.", "It goes on by itself once that is mended.")
             for what, why in failing.items()
         )
+        yield from (note(PART, name, f"{what}: {why}.") for what, why in warnings.items())
         if not failing:
             yield well(PART, name, "Ready.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from infra.container.configuration import write
 from infra.local.parts.store import BUCKETS
+from producers.dicom_router.config import Settings
+from streams import config
 from tests import terraform
 
 SERVICES = yaml.safe_load((terraform.TREE / "services.yaml").read_text(encoding="utf-8"))["services"]
@@ -190,3 +194,21 @@ def test_nothing_is_reached_from_the_internet(plan: Plan) -> None:
     assert balancer["internal"] is True
     for rule in of_type(plan, "aws_vpc_security_group_ingress_rule").values():
         assert rule["cidr_ipv4"] != "0.0.0.0/0"
+
+
+def test_scanners_reach_the_router_by_tls_alone_and_it_sees_who_they_are(plan: Plan, tmp_path: Path) -> None:
+    (listener,) = of_type(plan, "aws_lb_listener").values()
+    (group,) = of_type(plan, "aws_lb_target_group").values()
+    assert (listener["protocol"], listener["port"]) == (group["protocol"], group["port"]) == ("TCP", 2762)
+    assert group["preserve_client_ip"] == "true"
+    (task,) = [one for address, one in of_type(plan, "aws_ecs_task_definition").items() if key_of(address) == "router"]
+    (container,) = json.loads(task["container_definitions"])
+    assert group["port"] in {mapping["containerPort"] for mapping in container["portMappings"]}
+
+    given = {one["name"]: one["value"] for one in container["environment"]}
+    given |= {one["name"]: "x" for one in container["secrets"]}
+    path, _ = write(given, tmp_path)
+    settings = config.load(path).section("router", Settings).beside(tmp_path)
+    assert settings.peers is not None
+    assert settings.tls is not None
+    assert all(file.is_file() for file in (settings.peers, *settings.tls.files))

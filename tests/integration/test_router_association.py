@@ -286,7 +286,9 @@ def test_nobody_there_is_one_message_and_everything_is_in_the_result() -> None:
 
 def test_a_port_in_use_is_one_clear_message() -> None:
     with running_router() as router, pytest.raises(ConfigError, match=r"cannot be listened on .*set another port"):
-        Listener(Settings(http_port=0, port=router.target.port), router.receiver)
+        Listener(
+            Settings(http_port=0, port=router.target.port), router.receiver, router.trust, router.refusals, router.clock
+        )
 
 
 def test_after_stop_nobody_is_answered() -> None:

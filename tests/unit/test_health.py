@@ -54,12 +54,15 @@ def get(server: HealthServer, path: str) -> tuple[int, Any]:
 
 
 def test_not_ready_until_it_has_started_and_says_what_fails(health: Health, server: HealthServer) -> None:
-    assert get(server, "/readyz") == (503, {"ready": False, "failing": {"started": "still starting"}})
+    assert get(server, "/readyz") == (503, {"ready": False, "failing": {"started": "still starting"}, "warnings": {}})
     health.ready("started", True)
-    health.ready("store", False, "the store does not answer")
-    assert get(server, "/readyz") == (503, {"ready": False, "failing": {"store": "the store does not answer"}})
+    health.ready("store", False, "away")
+    assert get(server, "/readyz") == (
+        503,
+        {"ready": False, "failing": {"store": "away"}, "warnings": {}},
+    )
     health.ready("store", True)
-    assert get(server, "/readyz") == (200, {"ready": True, "failing": {}})
+    assert get(server, "/readyz") == (200, {"ready": True, "failing": {}, "warnings": {}})
 
 
 def test_alive_until_the_loop_is_silent_for_too_long(health: Health, clock: HandClock, server: HealthServer) -> None:

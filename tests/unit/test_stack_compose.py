@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.compose.__main__ import peers
 from infra.local import founding
 from infra.local.parts import kafka
 from infra.local.parts.services import MODULES, Listening
 from infra.local.parts.store import BUCKETS
+from producers.dicom_router.trust.peer import Peer, address_of
+from producers.dicom_router.trust.reading import read_peers
+from radstream import demo_run, sending
 from streams.config import Config, Registry, Store
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra" / "compose"
@@ -68,6 +73,16 @@ def test_the_configuration_holds_for_every_service(config: Config) -> None:
         found = config.section(name, Listening)
         assert found.http_port == founding.HTTP[f"{name}-http"]
         assert found.port == (founding.SERVERS["router"] if name == "router" else None)
+
+
+def test_the_demo_and_the_sender_of_this_machine_may_send_through_the_published_port(tmp_path: Path) -> None:
+    compose = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    today = date(2026, 2, 28)
+    (tmp_path / "peers.toml").write_text(peers(today), encoding="utf-8")
+    found = read_peers(tmp_path / "peers.toml")
+    for title in (sending.CALLING_AE, demo_run.CALLING_AE):
+        assert isinstance(found.judge(title, address_of(network["gateway"]), None, today), Peer)
 
 
 def test_a_service_is_an_image_of_its_own_that_may_write_nothing_else(services: dict[str, Any]) -> None:

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.dicom_router.admission import Admission, AssociationPlace
 from producers.dicom_router.arrival import SUCCESS, Arrival
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import Echo, Store
 from producers.dicom_router.upper_layer import command_set
-from producers.dicom_router.upper_layer.associate_rq import decode
+from producers.dicom_router.upper_layer.associate_rq import Requested, decode
 from producers.dicom_router.upper_layer.association import Association, Limits
 from producers.dicom_router.upper_layer.connection import Connection
 from producers.dicom_router.upper_layer.messages import Pace
@@ -55,6 +54,16 @@ def pairs() -> Iterator[Callable[[], tuple[socket.socket, socket.socket]]]:
         yield pair
 
 
+class Anybody:
+    """A place for whoever asks."""
+
+    def take(self, requested: Requested) -> None:
+        return None
+
+    def give_back(self) -> None:
+        """There is always another."""
+
+
 def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
     """How an association ends that is sent these bytes and then nothing: in a planned way, or by a Violation."""
     peer, accepted = pair
@@ -66,8 +75,7 @@ def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
     }
     connection = Connection(accepted)
     connection.prepare()
-    place = AssociationPlace(Admission(1, 1), "peer")
-    association = Association(connection, LIMITS, operations, place)
+    association = Association(connection, LIMITS, operations, Anybody())
 
     def speak() -> None:
         try:

@@ -16,7 +16,6 @@ from producers.dicom_router.upper_layer.messages import Message, Messages, Opera
 from producers.dicom_router.upper_layer.negotiation import negotiate
 from producers.dicom_router.upper_layer.pdu import (
     BY_USER,
-    LOCAL_LIMIT_EXCEEDED,
     RELEASE_RP,
     RELEASE_RQ,
     UNEXPECTED_PDU,
@@ -51,17 +50,20 @@ class Limits:
 
 
 class Place(Protocol):
-    """Room for one association."""
+    """Room for one association, and the right to it."""
 
-    def take(self) -> bool:
-        """Whether there is any. Asked once, when the peer has said what it wants."""
+    def take(self, requested: Requested) -> Rejection | None:
+        """How the association is rejected, or nothing. Asked once, when the peer has said what it wants."""
 
     def give_back(self) -> None:
         """Told before our last word, so that a peer that hears it finds the room."""
 
 
 class Association:
-    """`run` returns how it ended, for a metric: released, aborted_by_peer, rejected, closed or expired."""
+    """`run` returns how it ended, for a metric: released, aborted_by_peer, rejected, closed or expired.
+
+    Time that the connection's set-up took before is not given again.
+    """
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class Association:
         place: Place,
     ) -> None:
         now = time.monotonic()
-        connection.deadline = now + limits.set_up_s
+        connection.deadline = min(connection.deadline, now + limits.set_up_s)
         connection.end = now + limits.association_s
         self.id = uuid.uuid4().hex
         self._connection = connection
@@ -140,8 +142,8 @@ class Association:
 
     def _negotiated(self, requested: Requested) -> str:
         outcome = negotiate(requested, self._limits.pdu_bytes_max)
-        if not isinstance(outcome, Rejection) and not self._place.take():
-            outcome = LOCAL_LIMIT_EXCEEDED
+        if not isinstance(outcome, Rejection):
+            outcome = self._place.take(requested) or outcome
         if isinstance(outcome, Rejection):
             self._last_word(associate_rj(outcome))
             return "rejected"

@@ -1,7 +1,7 @@
 """A transport connection with deadlines (PS3.8 section 9.1): one thread reads and writes it, blocking.
 
 Deadlines are absolute. The kernel wakes a read that got nothing a few times a second, so a deadline that another thread
-moves is seen soon, and no read pays for a timer of its own. TLS docks here: an SSLSocket has `recv_into` alone.
+moves is seen soon, and no read pays for a timer of its own. Under TLS it is a `tls_connection.TlsConnection`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import time
 from contextlib import suppress
 from typing import Final
 
-_TICK_S: Final = 0.25
+TICK_S: Final = 0.25
 # A response is some 200 bytes. Who does not take them for so long takes nothing any more.
-_SEND_S_MAX: Final = 10.0
+SEND_S_MAX: Final = 10.0
 _LINGER_BYTES_MAX: Final = 64 << 20
 
 
@@ -42,19 +42,17 @@ class Connection:
         """Before anything else. Raises OSError where the connection is gone already."""
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK_S))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_SEND_S_MAX))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(TICK_S))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_S_MAX))
 
-    def receive(self, into: memoryview, ahead: memoryview | None = None) -> int:
+    def receive(self, into: memoryview, ahead: memoryview | None = None, flags: int = 0) -> int:
         """Takes what is there, at least a byte; what is more than `into` holds goes to `ahead`. Bytes taken.
 
-        Raises Closed, Expired.
+        `flags` are recv(2)'s. Raises Closed, Expired.
         """
         while True:
             try:
-                got = self._socket.recv_into(into) if ahead is None else self._socket.recvmsg_into((into, ahead))[0]
-            except BlockingIOError:
-                got = None
+                got = self._take(into, ahead, flags)
             except OSError:
                 raise Closed from None
             if got == 0:
@@ -68,7 +66,7 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Raises Closed, also where the peer does not take it in time."""
         try:
-            self._socket.sendall(data)
+            self._put(data)
         except OSError:
             raise Closed from None
 
@@ -84,6 +82,19 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
             while let_go < _LINGER_BYTES_MAX:
                 let_go += self.receive(scratch)
+
+    def _take(self, into: memoryview, ahead: memoryview | None, flags: int) -> int | None:
+        """One read; None where nothing came in a while. Raises OSError."""
+        try:
+            if ahead is None:
+                return self._socket.recv_into(into, 0, flags)
+            return self._socket.recvmsg_into((into, ahead), 0, flags)[0]
+        except BlockingIOError:
+            return None
+
+    def _put(self, data: bytes) -> None:
+        """Raises OSError, also where it is not taken in time."""
+        self._socket.sendall(data)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -26,6 +26,8 @@ _AHEAD_BYTES: Final = 4096
 _HEADERS_BYTES: Final = HEADER.size + _PDV.size
 _STEP_BYTES: Final = 65_536
 COMMAND, LAST = 0x01, 0x02
+# The first byte of who begins TLS (RFC 8446 section 5.1). It is no PDU, and a mistake that a person is helped with.
+_TLS_HANDSHAKE: Final = 0x16
 
 
 class Fragment(NamedTuple):
@@ -62,6 +64,8 @@ class Inbound:
         self._need(HEADER.size)
         kind, length = HEADER.unpack_from(self._ahead, self._start)
         self._start += HEADER.size
+        if kind == _TLS_HANDSHAKE:
+            raise Violation("TLS came to the port for DICOM without TLS", UNRECOGNIZED_PDU)
         if not PduType.ASSOCIATE_RQ <= kind <= PduType.ABORT:
             raise Violation("a PDU of a type that there is not", UNRECOGNIZED_PDU)
         if length > PDU_BYTES_MAX:

@@ -59,7 +59,7 @@ class Accepted:
 
 
 def negotiate(requested: Requested, pdu_bytes_max: int) -> Accepted | Rejection:
-    """Any called AE title is accepted: the port is what a site opens. `pdu_bytes_max` is what we take."""
+    """Who asks and whom it calls is not judged here. `pdu_bytes_max` is what we take."""
     if not requested.protocol_version & _VERSION_1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
     if requested.application_context != associate_ac.APPLICATION_CONTEXT:

@@ -47,6 +47,8 @@ class Rejection(NamedTuple):
 
 
 CONTEXT_NAME_NOT_SUPPORTED: Final = Rejection(1, 1, 2)
+CALLING_AE_TITLE_NOT_RECOGNIZED: Final = Rejection(1, 1, 3)
+CALLED_AE_TITLE_NOT_RECOGNIZED: Final = Rejection(1, 1, 7)
 PROTOCOL_VERSION_NOT_SUPPORTED: Final = Rejection(1, 2, 2)
 LOCAL_LIMIT_EXCEEDED: Final = Rejection(2, 3, 2)
 

@@ -126,8 +126,7 @@ module "services" {
   s3_prefix_list_id = module.network.s3_prefix_list_id
   domain            = local.domain
   hospital_cidrs    = var.hospital_cidrs
-  certificate_arn   = var.certificate_arn
-  dicom_port        = local.house["router"].settings.port
+  dicom_tls_port    = local.house["router"].tables.tls.port
   router_http_port  = local.house["router"].port
   lanes             = concat(module.topic_list.lanes, ["-"])
   metric_namespace  = local.metric_namespace

@@ -12,6 +12,13 @@ resource "aws_secretsmanager_secret" "site_keys" {
   }
 }
 
+# Who may send, and the router's side of TLS: one JSON object that a person puts there (README.md).
+resource "aws_secretsmanager_secret" "trust" {
+  name        = "${var.name}/trust"
+  description = "peers, certificate, key and ca: the texts of the router's files"
+  kms_key_id  = module.kms.arns["secrets"]
+}
+
 # The schema registry's ids, put there by a person after `setup` has printed them (README.md). Nothing secret.
 resource "aws_ssm_parameter" "schema_ids" {
   name  = "/${var.name}/schema-ids"
@@ -32,6 +39,12 @@ locals {
         RADSTREAM_SCHEMA_IDS = aws_ssm_parameter.schema_ids.arn
       },
       contains(entry.secrets, "site-keys") ? { RADSTREAM_SITE_KEYS = aws_secretsmanager_secret.site_keys.arn } : {},
+      contains(entry.secrets, "trust") ? {
+        RADSTREAM_PEERS           = "${aws_secretsmanager_secret.trust.arn}:peers::"
+        RADSTREAM_TLS_CERTIFICATE = "${aws_secretsmanager_secret.trust.arn}:certificate::"
+        RADSTREAM_TLS_KEY         = "${aws_secretsmanager_secret.trust.arn}:key::"
+        RADSTREAM_TLS_CA          = "${aws_secretsmanager_secret.trust.arn}:ca::"
+      } : {},
       contains(entry.secrets, "database") ? {
         DATABASE_USERNAME = "${module.catalog.secret_arn}:username::"
         DATABASE_PASSWORD = "${module.catalog.secret_arn}:password::"
@@ -44,6 +57,7 @@ locals {
       for service, entry in local.house : service => concat(
         [module.msk.secret_arns[service]],
         contains(entry.secrets, "site-keys") ? [aws_secretsmanager_secret.site_keys.arn] : [],
+        contains(entry.secrets, "trust") ? [aws_secretsmanager_secret.trust.arn] : [],
         contains(entry.secrets, "database") ? [module.catalog.secret_arn] : [],
       )
     },
@@ -61,6 +75,7 @@ locals {
       buckets   = { for tier, bucket in module.storage.buckets : tier => bucket.name }
       section   = service
       settings  = merge({ http_port = entry.port, http_host = "0.0.0.0" }, entry.settings)
+      tables    = try(entry.tables, {})
     })
   }
 
@@ -90,7 +105,7 @@ locals {
         cpu     = entry.cpu
         memory  = entry.memory
         gpu     = 0
-        ports   = [for port in [entry.port, try(entry.settings.port, null)] : port if port != null]
+        ports   = [for port in [entry.port, try(entry.tables.tls.port, null)] : port if port != null]
         count   = entry.count
         lag     = entry.lag
         command = ["python", "-m", "infra.container", "start", entry.module]

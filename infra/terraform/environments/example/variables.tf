@@ -59,11 +59,6 @@ variable "hospital_cidrs" {
   type        = list(string)
 }
 
-variable "certificate_arn" {
-  description = "Certificate (ACM) that scanners see."
-  type        = string
-}
-
 variable "administrator_arns" {
   description = "People who may make topics and grants, with a second factor."
   type        = list(string)

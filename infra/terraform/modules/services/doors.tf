@@ -24,7 +24,7 @@ resource "aws_vpc_security_group_ingress_rule" "scanners" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_router" {
-  for_each = toset([tostring(var.dicom_port), tostring(var.router_http_port)])
+  for_each = toset([tostring(var.dicom_tls_port), tostring(var.router_http_port)])
 
   security_group_id            = aws_security_group.dicom.id
   description                  = "To the router"
@@ -35,7 +35,7 @@ resource "aws_vpc_security_group_egress_rule" "to_router" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "from_balancer" {
-  for_each = toset([tostring(var.dicom_port), tostring(var.router_http_port)])
+  for_each = toset([tostring(var.dicom_tls_port), tostring(var.router_http_port)])
 
   security_group_id            = aws_security_group.tasks.id
   description                  = "From the balancer of the router"

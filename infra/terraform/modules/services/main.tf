@@ -108,7 +108,7 @@ resource "aws_ecs_service" "this" {
   }
 
   dynamic "load_balancer" {
-    for_each = each.key == "router" ? [var.dicom_port] : []
+    for_each = each.key == "router" ? [var.dicom_tls_port] : []
 
     content {
       target_group_arn = aws_lb_target_group.dicom.arn
@@ -151,7 +151,8 @@ resource "aws_service_discovery_service" "this" {
   }
 }
 
-# Scanners come here, over the site's line, by DICOM over TLS (PS3.15 annex B). The balancer ends TLS.
+# Scanners come here, over the site's line, by DICOM over TLS (PS3.15 annex B). The router ends it: it has to see whose
+# certificate and whose address it is.
 resource "aws_lb" "dicom" {
   name                             = "${var.name}-dicom"
   internal                         = true
@@ -163,11 +164,12 @@ resource "aws_lb" "dicom" {
 }
 
 resource "aws_lb_target_group" "dicom" {
-  name        = "${var.name}-dicom"
-  port        = var.dicom_port
-  protocol    = "TCP"
-  target_type = "ip"
-  vpc_id      = var.vpc_id
+  name               = "${var.name}-dicom"
+  port               = var.dicom_tls_port
+  protocol           = "TCP"
+  target_type        = "ip"
+  vpc_id             = var.vpc_id
+  preserve_client_ip = "true"
   # As long as the router lets associations go on.
   deregistration_delay = 60
 
@@ -181,9 +183,7 @@ resource "aws_lb_target_group" "dicom" {
 resource "aws_lb_listener" "dicom" {
   load_balancer_arn = aws_lb.dicom.arn
   port              = 2762
-  protocol          = "TLS"
-  certificate_arn   = var.certificate_arn
-  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  protocol          = "TCP"
 
   default_action {
     type             = "forward"

@@ -49,18 +49,8 @@ variable "hospital_cidrs" {
   }
 }
 
-variable "certificate_arn" {
-  description = "Certificate (ACM) that scanners see."
-  type        = string
-
-  validation {
-    condition     = can(regex("^arn:aws[a-z-]*:acm:", var.certificate_arn))
-    error_message = "ARN of a certificate in ACM."
-  }
-}
-
-variable "dicom_port" {
-  description = "Port of the router for associations, as in services.yaml."
+variable "dicom_tls_port" {
+  description = "Port of the router for associations over TLS, as in services.yaml."
   type        = number
 }
 

@@ -57,7 +57,6 @@ mock_provider "aws" {
 variables {
   account_id         = "123456789012"
   hospital_cidrs     = ["192.0.2.0/24"]
-  certificate_arn    = "arn:aws:acm:eu-central-1:123456789012:certificate/00000000-0000-0000-0000-000000000000"
   administrator_arns = ["arn:aws:iam::123456789012:user/someone"]
   alert_emails       = ["ops@example.org"]
   release            = "0.1.0"

@@ -1,0 +1,115 @@
+"""A transport connection under TLS, as its server (PS3.15 annex B.12, PS3.8 section 9.1)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from contextlib import suppress
+from typing import Final
+
+from producers.dicom_router.upper_layer.connection import SEND_S_MAX, TICK_S, Closed, Connection, Expired
+
+# The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1), and of an A-ASSOCIATE-RQ.
+_HANDSHAKE, _ASSOCIATE_RQ = 0x16, 0x01
+_VERIFY_EXPIRED, _VERIFY_REVOKED = 10, 23
+_PARAMETERS: Final = frozenset(
+    (
+        "UNSUPPORTED_PROTOCOL",
+        "VERSION_TOO_LOW",
+        "NO_SHARED_CIPHER",
+        "NO_SHARED_GROUPS",
+        "NO_SUITABLE_KEY_SHARE",
+        "NO_SUITABLE_SIGNATURE_ALGORITHM",
+        "NO_SHARED_SIGNATURE_ALGORITHMS",
+    )
+)
+
+
+class HandshakeFailed(Exception):
+    """`kind` is for a metric's label, `why` a sentence for the log; nothing in it is the peer's own text."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+        self.why = why
+
+
+class TlsConnection(Connection):
+    """`await_hello` and `handshake` come first, in the connection's own thread; until then nothing of TLS is there."""
+
+    def __init__(self, connected: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(connected)
+        self._context = context
+
+    def await_hello(self) -> None:
+        """Until the peer begins TLS. Raises HandshakeFailed where it begins something else, Closed, Expired."""
+        first = bytearray(1)
+        self.receive(memoryview(first), flags=socket.MSG_PEEK)
+        if first[0] == _ASSOCIATE_RQ:
+            raise HandshakeFailed("not_tls", "DICOM without TLS came to the port for TLS")
+        if first[0] != _HANDSHAKE:
+            raise HandshakeFailed("not_tls", "something that is not TLS came to the port for TLS")
+
+    def handshake(self) -> ssl.SSLSocket:
+        """The connection, to be asked for the peer's certificate. Raises HandshakeFailed, Closed, Expired."""
+        try:
+            secured = self._context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+            # A timeout of Python's own: where the kernel's runs out, the ssl module would ask again for ever.
+            secured.settimeout(TICK_S)
+            self._socket = secured
+            self._shake_hands(secured)
+        except ssl.SSLError as error:
+            raise _failure(error) from None
+        except (OSError, ValueError):
+            raise Closed from None
+        return secured
+
+    def linger(self, seconds: float) -> None:
+        """Says close_notify first (RFC 8446 section 6.1): the peer knows that nothing was cut off."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            with suppress(OSError, ValueError):
+                self._socket.unwrap()
+        super().linger(seconds)
+
+    def _shake_hands(self, secured: ssl.SSLSocket) -> None:
+        while True:
+            try:
+                secured.do_handshake()
+            except TimeoutError:
+                if time.monotonic() > min(self.deadline, self.end):
+                    raise Expired from None
+            else:
+                return
+
+    def _take(self, into: memoryview, ahead: memoryview | None, flags: int) -> int | None:
+        """At most a record at a time; there is nothing to gain from reading ahead (`recvmsg_into` is not for TLS)."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return super()._take(into, None, flags)
+        try:
+            return self._socket.recv_into(into)
+        except TimeoutError:
+            return None
+
+    def _put(self, data: bytes) -> None:
+        self._socket.settimeout(SEND_S_MAX)
+        try:
+            super()._put(data)
+        finally:
+            self._socket.settimeout(TICK_S)
+
+
+def _failure(error: ssl.SSLError) -> HandshakeFailed:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        kind = {_VERIFY_EXPIRED: "certificate_expired", _VERIFY_REVOKED: "certificate_revoked"}.get(error.verify_code)
+        return HandshakeFailed(
+            kind or "certificate_untrusted", f"its certificate is not accepted: {error.verify_message}"
+        )
+    reason = error.reason or ""
+    if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return HandshakeFailed("no_certificate", "it has no certificate to show")
+    if reason in _PARAMETERS:
+        return HandshakeFailed("parameters", f"it offers no TLS 1.2 or 1.3 with what BCP 195 wants ({reason})")
+    if "ALERT" in reason:
+        return HandshakeFailed("refused_by_peer", f"it does not accept our certificate, or our TLS ({reason})")
+    return HandshakeFailed("broken", f"the handshake broke off ({reason or type(error).__name__})")
