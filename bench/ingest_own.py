@@ -95,7 +95,7 @@ def main() -> None:
     folder = Folder(KEEPING[asked.keep])
     settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
     health = Health(clock)
-    trust, refusals = Trust(settings, health, clock), Refusals(lambda kind, sentence, count: None, clock)
+    trust, refusals = Trust(settings, health, clock), Refusals(lambda *_: None, clock)
     listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock)
     stopping.wait()
     listener.stop()
