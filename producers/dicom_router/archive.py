@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from producers.dicom_router import header as headers
-from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.arrival import REFUSED, Arrival, Refusal
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
 from schemas import Lane
 from streams import tracing
@@ -26,7 +26,6 @@ from streams.stored_file import stored_file
 from streams.wire import SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
-PROTOCOL = "DIMSE"
 STORE = "hot"
 _BLOCKS: Final[tuple[tuple[Level, Mapping[int, str]], ...]] = (("study", STUDY_BLOCK), ("series", SERIES_BLOCK))
 
@@ -78,7 +77,7 @@ class Archive:
                 ),
                 provenance=of_facts(AUDIT).provenance(),
                 actor=arrival.calling_ae,
-                action="c-store.refused",
+                action=REFUSED[arrival.protocol],
                 outcome="refused",
                 reason=refusal.reason,
                 attributes={
@@ -131,7 +130,7 @@ class Archive:
             technical=header.technical(),
             protected=blocks,
             source=Source(
-                protocol=PROTOCOL,
+                protocol=arrival.protocol,
                 calling_ae=arrival.calling_ae,
                 called_ae=arrival.called_ae,
                 association=arrival.association,

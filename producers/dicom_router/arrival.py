@@ -1,4 +1,4 @@
-"""What arrives with a C-STORE request, and what is refused of it (PS3.4 annex B.2.3).
+"""What arrives to be stored, by C-STORE or by another door, and what is refused of it (PS3.4 annex B.2.3).
 
 Little is refused: what is unreadable or unidentifiable is kept, acknowledged, and quarantined by validation with a
 reason. Refused is what would be a wrong record of somebody, or is no instance at all.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from producers.dicom_router.header import SOP_INSTANCE, Header
 from streams.identity import uid_is_usable
+
+Protocol = Literal["DIMSE", "STOW-RS", "folder"]
 
 SUCCESS: Final = 0x0000
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
@@ -19,7 +21,15 @@ SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 OUT_OF_RESOURCES: Final = 0xA700
 TOO_LARGE: Final = 0xA701
 NOT_OF_SOP_INSTANCE: Final = 0xA900
+NOT_OF_STUDY: Final = 0xA901
 CANNOT_UNDERSTAND: Final = 0xC000
+
+# The action of the audit event of a refusal, by the door.
+REFUSED: Final[dict[Protocol, str]] = {
+    "DIMSE": "c-store.refused",
+    "STOW-RS": "stow-rs.refused",
+    "folder": "folder.refused",
+}
 
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -30,9 +40,10 @@ _NOT_OF_AE: Final = re.compile(r"[^ -\[\]-~]")
 
 @dataclass(frozen=True)
 class Arrival:
-    """One C-STORE request. UIDs are as the sender gave them, legal or not; `data_set` is as received.
+    """One request to store. UIDs are as the sender gave them, legal or not; `data_set` is as received.
 
-    `oversize` says that the data set was more than the router takes, and that its bytes were let go.
+    `oversize` says that the data set was more than the router takes, and that its bytes were let go. `fault` is what
+    the door that it came by has against it, and `protocol` says which door that is.
     """
 
     sop_class_uid: str
@@ -44,6 +55,8 @@ class Arrival:
     called_ae: str
     association: str
     oversize: bool = False
+    protocol: Protocol = "DIMSE"
+    fault: Refusal | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,8 @@ def refusal(arrival: Arrival, header: Header) -> Refusal | None:
     A data set of another SOP class than the command's is kept: the bytes are what they are, and validation reports it.
     Another SOP instance is not: the sender would count an image as archived that is not.
     """
+    if arrival.fault is not None:
+        return arrival.fault
     if arrival.oversize:
         return Refusal(TOO_LARGE, "the data set is larger than [router] object_bytes_max")
     if arrival.abstract_syntax in NOT_STORABLE or arrival.sop_class_uid in NOT_STORABLE:
