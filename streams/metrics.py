@@ -48,6 +48,16 @@ CSTORE_RESPONSES = Counter("radstream_cstore_responses", "C-STORE responses sent
 # Associations that are open now.
 ASSOCIATIONS = Gauge("radstream_associations", "Open DICOM associations")
 
+# Responses of STOW-RS, by HTTP status; and its instances, by the status that C-STORE would have given each.
+STOW_RESPONSES = Counter("radstream_stow_responses", "STOW-RS responses sent", ["status"])
+STOW_INSTANCES = Counter("radstream_stow_instances", "Parts of STOW-RS requests answered", ["status"])
+# Connections closed at once: there were as many as are taken, in all or from their address.
+STOW_CONNECTIONS_REFUSED = Counter("radstream_stow_connections_refused", "HTTP connections to STOW-RS refused")
+# Files of the watched folder, by the same status: 0000 are in done, A700 are tried again, the others in failed.
+WATCHED_FILES = Counter("radstream_watched_files", "Files of the watched folder read", ["status"])
+# Files that are in it now, settled or not.
+WATCHED_WAITING = Gauge("radstream_watched_waiting", "Files in the watched folder that are not settled")
+
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
 # From the router's receipt to the committed catalog row of the same instance.

@@ -1,0 +1,28 @@
+"""What can be set in [router.stow]. Without the section, nothing listens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from producers.dicom_router.titles import AeTitle
+from streams.config import Section
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """Times are in seconds. A peer is an address: `requests_per_peer_max` of them leave room for the others.
+
+    HTTP knows no AE titles: `calling_ae` is what [router] lanes and the events call whoever sends here.
+    """
+
+    port: Annotated[int, Meta(ge=0, le=65535)]
+    host: str = "127.0.0.1"
+    calling_ae: AeTitle = "STOW-RS"
+    # Each holds one object of [router] object_bytes_max at most, twice for a moment.
+    requests_max: Annotated[int, Meta(ge=1)] = 16
+    requests_per_peer_max: Annotated[int, Meta(ge=1)] = 12
+    # A sender that is silent for so long in the middle of a request is given up.
+    idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    # However busy, a request is answered after this with what was kept until then.
+    request_timeout_s: Annotated[float, Meta(gt=0)] = 3600.0

@@ -1,0 +1,87 @@
+"""The parts of one request, each stored as it is whole, before the next is read."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from producers.dicom_router.arrival import CANNOT_UNDERSTAND, Arrival, Refusal
+from producers.dicom_router.incoming_file import Door, IncomingFile
+from producers.dicom_router.stow import answer
+from producers.dicom_router.stow.answer import Answer, Part, Trouble
+from producers.dicom_router.stow.parts import BadBody, Parts
+from producers.dicom_router.stow.request import DICOM, Accepted, media_type
+from streams import metrics
+
+# What RFC 2045 section 6.2 calls the identity: anything else would have to be decoded.
+_PLAIN_ENCODINGS: Final = frozenset(("", "binary", "8bit", "7bit"))
+_OTHER_TYPE: Final = Refusal(CANNOT_UNDERSTAND, f"the part is not {DICOM}")
+_ENCODED: Final = Refusal(CANNOT_UNDERSTAND, "the part has a transfer encoding: parts are sent as bytes")
+_NOT_ENDED: Final = "the body ended before its closing boundary"
+
+Store = Callable[[Arrival], int]
+
+
+class Storing:
+    """One request: `write` what comes of its body, then `end`. `store` gives a C-STORE's status (PS3.4 annex B.2.3)."""
+
+    def __init__(self, request: Accepted, door: Door, store: Store) -> None:
+        self._study_uid = request.study_uid
+        self._door = door
+        self._store = store
+        self._association = uuid.uuid4().hex
+        self._answered: list[Part] = []
+        self._file: IncomingFile | None = None
+        self._fault: Refusal | None = None
+        self._trouble: Trouble | None = None
+        self._parts = Parts(request.boundary, self)
+
+    def write(self, data: bytes) -> bool:
+        """Whether to read on: after something wrong with the body, nothing more of it is looked at."""
+        try:
+            self._parts.write(data)
+        except BadBody as error:
+            if not self._parts.ended:
+                self._trouble = Trouble(400, str(error))
+            return False
+        return True
+
+    def end(self, trouble: Trouble | None = None) -> Answer:
+        """The answer. A part that was not whole is none. `trouble` is why the body was not read to its end."""
+        self._file = None
+        trouble = self._trouble or trouble
+        if self._parts.ended:
+            trouble = None
+        elif trouble is None:
+            trouble = Trouble(400, _NOT_ENDED)
+        if trouble is None and not self._answered:
+            trouble = Trouble(400, "there is no part in the body")
+        return answer.of_parts(self._answered, trouble)
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        self._file = IncomingFile(self._door, self._association)
+        self._fault = _fault(headers)
+
+    def data(self, piece: memoryview) -> None:
+        if self._file is not None:
+            self._file.write(piece)
+
+    def end_of_part(self) -> None:
+        """Comes back when the part is kept, or refused and accounted for."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        arrival = file.arrival(self._study_uid, self._fault)
+        del file
+        status = self._store(arrival)
+        metrics.STOW_INSTANCES.labels(f"{status:04X}").inc()
+        self._answered.append(Part(arrival.sop_class_uid, arrival.sop_instance_uid, status))
+
+
+def _fault(headers: Mapping[str, str]) -> Refusal | None:
+    if media_type(headers.get("content-type", DICOM)) != DICOM:
+        return _OTHER_TYPE
+    if headers.get("content-transfer-encoding", "").lower() not in _PLAIN_ENCODINGS:
+        return _ENCODED
+    return None
