@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from producers.dicom_router.archive import STEP, Archive
 from producers.dicom_router.config import Settings
+from producers.dicom_router.doors import Doors
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
 from radstream.items import Item
@@ -77,6 +78,7 @@ class Router:
     blocks: ProtectedBlocks
     receiver: Receiver
     clock: AdjustableClock
+    doors: Doors
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
         return send_items(items, self.target, associations=associations, calling_ae=calling_ae, retries=retries)
@@ -125,9 +127,12 @@ def running_router(
     health.ready("started", True)
     receiver = Receiver(archive, health, clock)
     listener = Listener(chosen, receiver)
+    doors = Doors(chosen, receiver.answer, clock)
+    target = Target("RADSTREAM", "127.0.0.1", listener.port)
     try:
-        yield Router(Target("RADSTREAM", "127.0.0.1", listener.port), log, health, held, blocks, receiver, clock)
+        yield Router(target, log, health, held, blocks, receiver, clock, doors)
     finally:
+        doors.stop()
         listener.stop()
 
 

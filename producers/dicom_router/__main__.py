@@ -6,6 +6,7 @@ import structlog
 
 from producers.dicom_router.archive import STEP, STORE, Archive
 from producers.dicom_router.config import Settings
+from producers.dicom_router.doors import Doors
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.store_check import check_store
@@ -38,12 +39,14 @@ def main(context: Context, settings: Settings) -> None:
         commit_timeout_s=settings.commit_timeout_s,
     )
     receiver = Receiver(archive, context.health, context.clock)
+    doors = Doors(settings, receiver.answer, context.clock)
     listener = Listener(settings, receiver)
     structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
     while not context.stopping.wait(_BEAT_S):
         context.health.beat()
         receiver.settle()
     listener.stop()
+    doors.stop()
     producer.close(settings.commit_timeout_s)
 
 

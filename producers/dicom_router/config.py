@@ -9,10 +9,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from producers.dicom_router.stow.config import Settings as Stow
+from producers.dicom_router.titles import AeTitle
+from producers.dicom_router.watch.config import Settings as Watched
 from schemas import Lane
 from streams.config import Service
-
-AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
 
 
 class Settings(Service, frozen=True, kw_only=True):
@@ -32,6 +33,8 @@ class Settings(Service, frozen=True, kw_only=True):
     commit_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     # A peer that is silent for so long loses its association.
     idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    stow: Stow | None = None
+    watch: Watched | None = None
     # How long associations may go on after SIGTERM.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 20.0
 
