@@ -40,7 +40,7 @@ class Places:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in (DONE, FAILED):
-            (folder / name).mkdir(mode=0o700, exist_ok=True)
+            (folder / name).mkdir(exist_ok=True)
             if (folder / name).stat().st_dev != folder.stat().st_dev:
                 raise OSError(0, f"{name} is on another file system, where files cannot be moved to in one step")
         self._lock = os.open(folder / DONE / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -84,7 +84,7 @@ class Places:
     def _free(self, name: str, path: Path) -> Path:
         """A path that nothing has, as near to the file's own as there is."""
         wanted = self.folder / name / path.relative_to(self.folder)
-        wanted.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        wanted.parent.mkdir(parents=True, exist_ok=True)
         free = wanted
         for number in count(2):
             if not os.path.lexists(free):

@@ -1,4 +1,4 @@
-"""The thread that watches: it looks, reads what has settled, stores it, and moves it."""
+"""Looks at the folder, reads what has settled, stores it, and moves it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _AGAIN_S, _AGAIN_S_MAX = 2.0, 60.0
 _STOP_S_MAX: Final = 5.0
 
 
-class Watch:
-    """Watches from construction to `stop`. `store` gives a C-STORE's status (PS3.4 annex B.2.3).
+class Folder:
+    """Used by one thread. `store` gives a C-STORE's status (PS3.4 annex B.2.3).
 
     A crash between the acknowledgement and the move stores the file again, which is harmless. Raises ConfigError for a
     folder that cannot be used.
@@ -45,31 +45,23 @@ class Watch:
         self._clock = clock
         self._places = _opened(settings.folder)
         self._waiting: dict[Path, _Waiting] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._thread.start()
 
-    def stop(self) -> None:
-        """Begins no other file, and waits some seconds for the one in hand."""
-        self._stopping.set()
-        self._thread.join(_STOP_S_MAX)
-
-    def _run(self) -> None:
-        with closing(self._places):
-            while not self._stopping.is_set():
-                if self._places.mine():
-                    self._look()
-                self._stopping.wait(min(_LOOK_S, self._settled_s))
-
-    def _look(self) -> None:
+    def look(self, stopping: threading.Event) -> None:
+        """Settles what is due, one file after another, until `stopping` is set."""
+        if not self._places.mine():
+            return
         seen = {file.path: file for file in islice(self._places.files(), FILES_MAX)}
         metrics.WATCHED_WAITING.set(len(seen))
         self._waiting = {path: self._waited(file) for path, file in seen.items()}
         for waiting in self._waiting.values():
-            if self._stopping.is_set():
+            if stopping.is_set():
                 return
             if self._clock.monotonic() >= waiting.due:
                 self._settle(waiting)
+
+    def close(self) -> None:
+        """Another router may watch it."""
+        self._places.close()
 
     def _waited(self, file: Seen) -> _Waiting:
         """What is known of a file; a file that changed is another."""
@@ -121,6 +113,27 @@ class Watch:
             while piece := file.read(_READ_BYTES):
                 incoming.write(piece)
         return incoming.arrival()
+
+
+class Watch:
+    """Looks again and again, in a thread of its own, from construction to `stop`. Raises as `Folder`."""
+
+    def __init__(self, settings: Settings, door: Door, store: Store, clock: Clock) -> None:
+        self._folder = Folder(settings, door, store, clock)
+        self._pause_s = min(_LOOK_S, settings.settled_s)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begins no other file, and waits some seconds for the one in hand."""
+        self._stopping.set()
+        self._thread.join(_STOP_S_MAX)
+
+    def _run(self) -> None:
+        with closing(self._folder):
+            while not self._stopping.wait(self._pause_s):
+                self._folder.look(self._stopping)
 
 
 class _Waiting:

@@ -1,0 +1,91 @@
+"""A file that comes in by pieces is taken apart where its header ends, and nothing that it says breaks anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from producers.dicom_router.arrival import CANNOT_UNDERSTAND, TOO_LARGE, Arrival, refusal
+from producers.dicom_router.header import read_header
+from producers.dicom_router.incoming_file import Door, IncomingFile
+from streams.identity import uid_is_usable
+from streams.part10 import EXPLICIT_VR_BIG_ENDIAN
+from streams.stored_file import stored_file
+from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, explicit
+
+DOOR = Door("STOW-RS", "SENDER", "RADSTREAM", 1 << 20)
+
+
+def arrived(file: bytes, cuts: Sequence[int] = (), study: str = "") -> Arrival:
+    incoming = IncomingFile(DOOR, "a")
+    places = [0, *sorted(cut % (len(file) + 1) for cut in cuts), len(file)]
+    for start, end in pairwise(places):
+        incoming.write(memoryview(file)[start:end])
+    return incoming.arrival(study)
+
+
+@given(
+    file=st.binary(max_size=400)
+    | st.binary(max_size=400).map(lambda data: bytes(128) + b"DICM" + data)
+    | st.binary(max_size=400).map(lambda data: stored_file(CT, "1.2.3", EXPLICIT, data)),
+    cuts=st.lists(st.integers(0), max_size=5),
+)
+@example(file=bytes(128) + b"DICM", cuts=[])
+@example(file=bytes(128) + b"DICM" + b"\x02\x00\x10\x00UI\xff\xff1.2", cuts=[])
+@example(file=bytes(128) + b"DICM" + b"\x02\x00\x02\x01SQ\0\0\xff\xff\xff\xff" * 30, cuts=[])
+def test_any_bytes_are_an_arrival_that_is_kept_or_refused(file: bytes, cuts: list[int]) -> None:
+    arrival = arrived(file, cuts)
+    assert arrival == arrived(file)
+    assert file.endswith(arrival.data_set)
+    for uid in (arrival.sop_class_uid, arrival.sop_instance_uid, arrival.transfer_syntax_uid):
+        assert not uid or uid_is_usable(uid)
+    if refusal(arrival, read_header(arrival.data_set, arrival.transfer_syntax_uid)) is None:
+        assert arrival.sop_instance_uid
+        assert arrival.transfer_syntax_uid
+
+
+@given(data=st.binary(max_size=300), position=st.integers(0, 600), value=st.integers(0, 255))
+def test_one_wrong_byte_breaks_nothing(data: bytes, position: int, value: int) -> None:
+    file = bytearray(stored_file(CT, "1.2.3.4.5", EXPLICIT, Ct().data_set() + data))
+    file[position % len(file)] = value
+    arrival = arrived(bytes(file))
+    assert arrival.fault is None or arrival.fault.status == CANNOT_UNDERSTAND
+
+
+def test_a_file_is_taken_apart_behind_its_header() -> None:
+    arrival = arrived(stored_file(CT, "1.2.3.4.5", EXPLICIT, Ct().data_set()))
+    assert arrival.data_set == Ct().data_set()
+    assert (arrival.sop_class_uid, arrival.sop_instance_uid, arrival.transfer_syntax_uid) == (CT, "1.2.3.4.5", EXPLICIT)
+    assert (arrival.protocol, arrival.calling_ae, arrival.fault) == ("STOW-RS", "SENDER", None)
+
+
+def test_a_data_set_without_a_header_shows_its_transfer_syntax() -> None:
+    big = b"".join(explicit(tag, vr, value, ">") for tag, vr, value in Ct().elements())
+    for data, syntax in (
+        (Ct().data_set(), EXPLICIT),
+        (Ct().implicit_data_set(), IMPLICIT),
+        (big, EXPLICIT_VR_BIG_ENDIAN),
+    ):
+        arrival = arrived(data)
+        assert (arrival.transfer_syntax_uid, arrival.data_set, arrival.fault) == (syntax, data, None)
+
+
+def test_over_the_ceiling_the_bytes_are_let_go_and_the_names_are_known() -> None:
+    file = stored_file(CT, "1.2.3.4.5", EXPLICIT, Ct(pixels=bytes(2 << 20)).data_set())
+    incoming = IncomingFile(DOOR, "a")
+    for start in range(0, len(file), 1000):
+        incoming.write(file[start : start + 1000])
+        assert len(incoming._bytes) <= DOOR.object_bytes_max
+    arrival = incoming.arrival()
+    assert arrival.fault is not None
+    assert (arrival.fault.status, arrival.sop_instance_uid, arrival.data_set) == (TOO_LARGE, "1.2.3.4.5", b"")
+
+
+def test_the_study_that_was_asked_for_is_compared() -> None:
+    file = stored_file(CT, "1.2.3.4.5", EXPLICIT, Ct().data_set())
+    assert arrived(file, study="1.2.3").fault is None
+    assert arrived(file, study="1.2.4").fault is not None
+    assert arrived(stored_file(CT, "1.2.3.4.5", EXPLICIT, b""), study="1.2.3").fault is not None
