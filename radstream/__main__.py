@@ -25,7 +25,7 @@ COMMANDS = {
         "radstream.demo:demo",
         "Send test images and a generated chest CT, follow them to results and through the tiers, and sum up.",
     ),
-    "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
+    "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE or STOW-RS."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
