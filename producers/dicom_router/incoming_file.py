@@ -24,6 +24,7 @@ _TOO_LARGE: Final = Refusal(TOO_LARGE, "the file is larger than [router] object_
 _NO_INSTANCE: Final = Refusal(
     CANNOT_UNDERSTAND, "not a DICOM file: neither a file header nor a data set names a SOP instance"
 )
+_ILLEGAL_MAX: Final = 128
 _NO_SYNTAX: Final = Refusal(CANNOT_UNDERSTAND, "the file says in no way which transfer syntax it is in")
 _OTHER_STUDY: Final = Refusal(NOT_OF_STUDY, "the data set is of another study than the one that the request names")
 
@@ -67,8 +68,8 @@ class IncomingFile:
         named = meta.get(TRANSFER_SYNTAX_UID, "")
         data_set = memoryview(head if oversize else self._bytes)[start:]
         header = read_header(data_set, named or EXPLICIT_VR_LITTLE_ENDIAN)
-        sop_class = header.uid(SOP_CLASS) or meta.get(MEDIA_SOP_CLASS, "")
-        sop_instance = header.uid(SOP_INSTANCE) or meta.get(MEDIA_SOP_INSTANCE, "")
+        sop_class = header.uid(SOP_CLASS) or meta.get(MEDIA_SOP_CLASS, "") or _illegal(header, SOP_CLASS)
+        sop_instance = header.uid(SOP_INSTANCE) or meta.get(MEDIA_SOP_INSTANCE, "") or _illegal(header, SOP_INSTANCE)
         syntax = named or shown_transfer_syntax(header)
         fault = fault or (_TOO_LARGE if oversize else _fault(header, sop_instance, syntax, study_uid))
         kept = b"" if fault else bytes(data_set)
@@ -86,6 +87,12 @@ class IncomingFile:
             protocol=self._door.protocol,
             fault=fault,
         )
+
+
+def _illegal(header: Header, tag: int) -> str:
+    """A UID that cannot be a name, and yet is what the sender calls the instance, as in the command of a C-STORE."""
+    text = header.values.get(tag, b"").rstrip(b"\x00 ").decode("latin-1")
+    return text if len(text) <= _ILLEGAL_MAX and text.isascii() and text.isprintable() else ""
 
 
 def _fault(header: Header, sop_instance: str, syntax: str, study_uid: str) -> Refusal | None:

@@ -40,8 +40,9 @@ def test_any_bytes_are_an_arrival_that_is_kept_or_refused(file: bytes, cuts: lis
     arrival = arrived(file, cuts)
     assert arrival == arrived(file)
     assert file.endswith(arrival.data_set)
-    for uid in (arrival.sop_class_uid, arrival.sop_instance_uid, arrival.transfer_syntax_uid):
-        assert not uid or uid_is_usable(uid)
+    assert not arrival.transfer_syntax_uid or uid_is_usable(arrival.transfer_syntax_uid)
+    for uid in (arrival.sop_class_uid, arrival.sop_instance_uid):
+        assert not uid or (uid.isprintable() and uid.isascii() and len(uid) <= 128)
     if refusal(arrival, read_header(arrival.data_set, arrival.transfer_syntax_uid)) is None:
         assert arrival.sop_instance_uid
         assert arrival.transfer_syntax_uid
@@ -89,3 +90,10 @@ def test_the_study_that_was_asked_for_is_compared() -> None:
     assert arrived(file, study="1.2.3").fault is None
     assert arrived(file, study="1.2.4").fault is not None
     assert arrived(stored_file(CT, "1.2.3.4.5", EXPLICIT, b""), study="1.2.3").fault is not None
+
+
+def test_an_illegal_uid_is_what_its_sender_calls_it_and_one_without_bounds_is_none() -> None:
+    file = stored_file(CT, "", EXPLICIT, Ct(instance="1.2." + "3" * 70).data_set())
+    assert (arrived(file).sop_instance_uid, arrived(file).fault) == ("1.2." + "3" * 70, None)
+    endless = arrived(stored_file(CT, "", EXPLICIT, Ct(instance="3" * 200).data_set()))
+    assert endless.fault is not None
