@@ -17,6 +17,7 @@ from producers.dicom_router.stow.config import Settings as StowSettings
 from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.stow.listening import StowListener
 from producers.dicom_router.stow.parts import EPILOGUE_BYTES_MAX, PARTS_MAX, PREAMBLE_BYTES_MAX
+from producers.dicom_router.stow.storing import STRANGE_PARTS_MAX
 from streams.config import ConfigError
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
@@ -300,6 +301,20 @@ def test_endless_parts_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         answer = stow.store(*[file_of()] * 30)
         assert (answer.status, len(answer.kept), answer.others) == (202, 20, [0x0110])
         assert PARTS_MAX > 5000
+
+
+def test_a_request_of_parts_that_are_no_files_does_not_fill_the_log() -> None:
+    with running_stow() as stow:
+        answer = stow.store(file_of(), *[b"no DICOM"] * (2 * STRANGE_PARTS_MAX), file_of())
+        assert (answer.status, len(answer.kept)) == (202, 1)
+        assert len(stow.router.audited()) == STRANGE_PARTS_MAX
+
+
+def test_a_body_in_a_great_many_chunks_of_a_byte_is_not_read_to_its_end() -> None:
+    with running_stow() as stow, stow.raw() as peer:
+        peer.sendall(request_head(None) + b"1\r\nx\r\n" * 30_000)
+        answer = answered(peer)
+        assert (answer.status, answer.headers["connection"]) == (400, "close")
 
 
 def test_the_body_may_come_in_chunks_of_any_size() -> None:

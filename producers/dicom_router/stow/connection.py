@@ -17,9 +17,12 @@ HEAD_BYTES_MAX: Final = 32 << 10
 _READ_BYTES: Final = 256 << 10
 # What a body must bring on average, beyond its first `idle_s`.
 _BYTES_PER_S_MIN: Final = 1024
+# A body in small pieces costs more than its bytes: beyond the first ones, a piece has to bring so much on average.
+_PIECES: Final = 10_000
+_PIECE_BYTES_MIN: Final = 64
 # From the connection, or the answer before, to the whole head of a request.
 _HEAD_S_MAX: Final = 10.0
-_WRITE_S_MAX: Final = 30.0
+_WRITE_S_MAX: Final = 10.0
 # A peer that is still sending would not get the answer if the connection were closed at once.
 _LINGER_S_MAX: Final = 2.0
 
@@ -81,7 +84,12 @@ class Connection:
             raise BadFraming(Trouble(408, "the body did not come in time")) from None
         except OSError:
             raise BadFraming(Trouble(400, "the connection was lost")) from None
-        return bytes(event.data) if isinstance(event, h11.Data) else None
+        if not isinstance(event, h11.Data):
+            return None
+        self._pieces += 1
+        if (self._pieces - _PIECES) * _PIECE_BYTES_MIN > self._came:
+            raise BadFraming(Trouble(400, "the body comes in more and smaller chunks than are taken"))
+        return bytes(event.data)
 
     def begin_body(self) -> None:
         """From here on time counts for the body."""
@@ -134,7 +142,7 @@ class Connection:
         self._silent_s_max = idle_s
         self._end = time.monotonic() + total_s
         self._waited_s = 0.0
-        self._came = 0
+        self._came = self._pieces = 0
 
     def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """Raises OSError, TimeoutError among them, and h11.RemoteProtocolError."""

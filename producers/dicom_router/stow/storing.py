@@ -16,6 +16,8 @@ from streams import metrics
 
 # What RFC 2045 section 6.2 calls the identity: anything else would have to be decoded.
 _PLAIN_ENCODINGS: Final = frozenset(("", "binary", "8bit", "7bit"))
+# Each is an event of the audit: a request is not to fill the log with them.
+STRANGE_PARTS_MAX: Final = 100
 _OTHER_TYPE: Final = Refusal(CANNOT_UNDERSTAND, f"the part is not {DICOM}")
 _ENCODED: Final = Refusal(CANNOT_UNDERSTAND, "the part has a transfer encoding: parts are sent as bytes")
 _NOT_ENDED: Final = "the body ended before its closing boundary"
@@ -32,6 +34,7 @@ class Storing:
         self._store = store
         self._association = uuid.uuid4().hex
         self._answered: list[Part] = []
+        self._strange = 0
         self._file: IncomingFile | None = None
         self._fault: Refusal | None = None
         self._trouble: Trouble | None = None
@@ -77,6 +80,9 @@ class Storing:
         status = self._store(arrival)
         metrics.STOW_INSTANCES.labels(f"{status:04X}").inc()
         self._answered.append(Part(arrival.sop_class_uid, arrival.sop_instance_uid, status))
+        self._strange += status == CANNOT_UNDERSTAND
+        if self._strange >= STRANGE_PARTS_MAX:
+            raise BadBody(f"{STRANGE_PARTS_MAX} parts are no DICOM files: the rest is not looked at")
 
 
 def _fault(headers: Mapping[str, str]) -> Refusal | None:
