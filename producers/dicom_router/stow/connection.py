@@ -51,7 +51,8 @@ class Connection:
     """Used by one thread, but for `cut` and `idle`."""
 
     def __init__(self, connected: socket.socket, idle_s: float, request_s: float) -> None:
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # The peer may be gone already: reading finds that out.
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connected
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._idle_s = idle_s
