@@ -68,3 +68,23 @@ class Admission:
     def dissociate(self, peer: str) -> None:
         with self._lock:
             self._associations.give_back(peer)
+
+
+class AssociationPlace:
+    """The place of one connection among the associations. Used by its thread."""
+
+    def __init__(self, admission: Admission, peer: str) -> None:
+        self._admission = admission
+        self._peer = peer
+        self._taken = False
+
+    def take(self) -> bool:
+        """Whether there is one."""
+        self._taken = self._admission.associate(self._peer)
+        return self._taken
+
+    def give_back(self) -> None:
+        """The association is over, if there was one. May be said twice."""
+        if self._taken:
+            self._taken = False
+            self._admission.dissociate(self._peer)
