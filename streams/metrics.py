@@ -47,6 +47,10 @@ OBJECT_BYTES = Counter("radstream_object_bytes", "Bytes of objects created", ["s
 CSTORE_RESPONSES = Counter("radstream_cstore_responses", "C-STORE responses sent", ["status"])
 # Associations that are open now.
 ASSOCIATIONS = Gauge("radstream_associations", "Open DICOM associations")
+# `how` is released, rejected, aborted (by us), aborted_by_peer, closed (by the peer, without a word) or expired.
+ASSOCIATIONS_ENDED = Counter("radstream_associations_ended", "Associations that ended, or never began", ["how"])
+# Connections reset at once: there were too many, from all peers or from that one.
+CONNECTIONS_REFUSED = Counter("radstream_connections_refused", "DICOM connections refused")
 
 # Responses of STOW-RS, by HTTP status; and its instances, by the status that C-STORE would have given each.
 STOW_RESPONSES = Counter("radstream_stow_responses", "STOW-RS responses sent", ["status"])

@@ -156,7 +156,7 @@ class ProtectedBlocks:
         data = MAGIC + bytes((len(key_id),)) + key_id.encode("ascii") + sealed
         stored = self._store.create(NewObject(self._tenant, STORE, protected_key(self._tenant, name), data))
         # Whoever was first may have had another current key.
-        encryption = Encryption(scheme=SCHEME, key_id=_parse(stored.data)[0])
+        encryption = Encryption(scheme=SCHEME, key_id=_parse(bytes(stored.data))[0])
         placed: ObjectRef = msgspec.structs.replace(stored.ref, encryption=encryption)
         return placed
 

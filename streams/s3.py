@@ -192,7 +192,7 @@ def _past_proxies(endpoint: str) -> ClientConfig:
 
 
 def _whole(
-    tenant: str, store: str, key: str, data: bytes, version_id: str | None, sha256: str | None = None
+    tenant: str, store: str, key: str, data: bytes | memoryview, version_id: str | None, sha256: str | None = None
 ) -> ObjectRef:
     return ObjectRef(
         tenant=tenant,

@@ -46,7 +46,7 @@ class NewObject:
     tenant: str
     store: str
     key: str
-    data: bytes
+    data: bytes | memoryview
     sha256: str | None = None
 
 
@@ -55,7 +55,7 @@ class Stored:
     """What the store holds under a `NewObject`'s key: its bytes, or those of whoever was first."""
 
     ref: ObjectRef
-    data: bytes
+    data: bytes | memoryview
     created: bool
 
 

@@ -127,7 +127,7 @@ def running_router(
     health.ready("started", True)
     receiver = Receiver(archive, health, clock)
     listener = Listener(chosen, receiver)
-    doors = Doors(chosen, receiver.answer, clock)
+    doors = Doors(chosen, receiver.answer, clock, listener.room)
     target = Target("RADSTREAM", "127.0.0.1", listener.port)
     try:
         yield Router(target, log, health, held, blocks, receiver, clock, doors)

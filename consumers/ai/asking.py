@@ -86,7 +86,7 @@ class Asking:
         tenant = event.meta.tenant
         key = derived_key(tenant, self._revisions.event_id(tenant, subject(event.study_uid, number), 0))
         found = self._store.find(tenant, event.manifest.store, key)
-        return set(json.loads(found.data)) if found is not None else None
+        return set(json.loads(bytes(found.data))) if found is not None else None
 
     def _about_instance(self, item: Input[Event], event: InstanceValidated, clock: Clock) -> list[Asked]:
         takers = self._takers(event)

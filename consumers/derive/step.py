@@ -66,7 +66,7 @@ class Derive:
 
         def events(stored: tuple[Stored, ...]) -> Sequence[InstanceDerived]:
             # Whoever was first is right: its index says what there is.
-            index = pack.index_of(stored[0].data)
+            index = pack.index_of(bytes(stored[0].data))
             return [emit(pack.representations(stored[0], index), index.notes)]
 
         return Done((NewObject(tenant, STORE, derived_key(tenant, name), pack.packed(parts, notes)),), events)

@@ -39,9 +39,9 @@ def main(context: Context, settings: Settings) -> None:
         commit_timeout_s=settings.commit_timeout_s,
     )
     receiver = Receiver(archive, context.health, context.clock)
-    doors = Doors(settings, receiver.answer, context.clock)
     listener = Listener(settings, receiver)
     structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
+    doors = Doors(settings, receiver.answer, context.clock, listener.room)
     while not context.stopping.wait(_BEAT_S):
         context.health.beat()
         receiver.settle()

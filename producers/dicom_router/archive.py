@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
-from streams.stored_file import stored_file
 from streams.wire import SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
@@ -52,8 +50,8 @@ class Archive:
         StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under the key.
         """
         meta = _media_storage(arrival, header)
-        data = stored_file(*meta, arrival.transfer_syntax_uid, arrival.data_set)
-        instance = _instance(arrival, header, hashlib.sha256(data).hexdigest())
+        data, digest = arrival.content.stored_file(*meta)
+        instance = _instance(arrival, header, digest)
         blocks = self._protected(header)
         ref = self._put(instance, data)
         self._publish(self._received(arrival, header, instance, ref, blocks))
@@ -92,7 +90,7 @@ class Archive:
         blocks = ((level, header.protected(block)) for level, block in _BLOCKS)
         return tuple(self.blocks.put(level, attributes) for level, attributes in blocks if attributes)
 
-    def _put(self, instance: Instance, data: bytes) -> ObjectRef:
+    def _put(self, instance: Instance, data: bytes | memoryview) -> ObjectRef:
         tenant = self.site.tenant
         key = original_key(tenant, instance.study_uid, instance.series_uid, instance.sop_instance_uid, instance.digest)
         ref = self.store.create(NewObject(tenant, STORE, key, data, instance.digest)).ref

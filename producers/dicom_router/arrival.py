@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from producers.dicom_router.data_set import DataSet, Fate
 from producers.dicom_router.header import SOP_INSTANCE, Header
 from streams.identity import uid_is_usable
 
@@ -40,23 +41,26 @@ _NOT_OF_AE: Final = re.compile(r"[^ -\[\]-~]")
 
 @dataclass(frozen=True)
 class Arrival:
-    """One request to store. UIDs are as the sender gave them, legal or not; `data_set` is as received.
+    """One request to store. UIDs are as the sender gave them, legal or not; `content` is as received.
 
-    `oversize` says that the data set was more than the router takes, and that its bytes were let go. `fault` is what
-    the door that it came by has against it, and `protocol` says which door that is.
+    The bytes are there until the request is answered: whoever needs them longer copies them. `fault` is what the door
+    that it came by has against it, and `protocol` says which door that is.
     """
 
     sop_class_uid: str
     sop_instance_uid: str
     abstract_syntax: str
     transfer_syntax_uid: str
-    data_set: bytes
+    content: DataSet
     calling_ae: str
     called_ae: str
     association: str
-    oversize: bool = False
     protocol: Protocol = "DIMSE"
     fault: Refusal | None = None
+
+    @property
+    def data_set(self) -> memoryview:
+        return self.content.view
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def refusal(arrival: Arrival, header: Header) -> Refusal | None:
     """
     if arrival.fault is not None:
         return arrival.fault
-    if arrival.oversize:
+    if arrival.content.fate is Fate.OVERSIZE:
         return Refusal(TOO_LARGE, "the data set is larger than [router] object_bytes_max")
     if arrival.abstract_syntax in NOT_STORABLE or arrival.sop_class_uid in NOT_STORABLE:
         return Refusal(SOP_CLASS_NOT_SUPPORTED, "not an instance of a storage SOP class")

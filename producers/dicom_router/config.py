@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -19,7 +20,7 @@ from streams.config import Service
 class Settings(Service, frozen=True, kw_only=True):
     """`lanes` maps a calling AE title to the lane of what it sends; all others travel in 'routine'.
 
-    `object_bytes_max` bounds memory: pynetdicom holds each object whole, and a few copies of it.
+    Times are in seconds. A peer is an address: `associations_per_peer_max` of them leave room for the others.
     """
 
     port: Annotated[int, Meta(ge=0, le=65535)]
@@ -27,12 +28,24 @@ class Settings(Service, frozen=True, kw_only=True):
     ae_title: AeTitle = "RADSTREAM"
     lanes: Mapping[AeTitle, Lane] = msgspec.field(default_factory=dict)
     associations_max: Annotated[int, Meta(ge=1)] = 64
+    associations_per_peer_max: Annotated[int, Meta(ge=1)] = 48
     # What a sender may put into one P-DATA-TF; the larger, the fewer system calls for each object (PS3.8 annex D.1).
     pdu_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 20)] = 131_072
-    object_bytes_max: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    object_bytes_max: Annotated[int, Meta(ge=1 << 20, le=4 << 30)] = 1 << 30
+    # For the objects of all associations that are coming in, beyond 1 MiB for each: in memory, and what does not fit
+    # there in files without names in `objects_folder` (else where the system has temporary files).
+    objects_memory_bytes_max: Annotated[int, Meta(ge=0)] = 64 << 20
+    objects_disk_bytes_max: Annotated[int, Meta(ge=0)] = 16 << 30
+    objects_folder: Path | None = None
     commit_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    # From the connection to the accepted association.
+    set_up_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
     # A peer that is silent for so long loses its association.
     idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    # What a message that has begun must bring on average, beyond its first `idle_timeout_s`.
+    message_bytes_per_s_min: Annotated[int, Meta(ge=1)] = 1024
+    # However busy, an association is asked to release after this; the sender opens another.
+    association_timeout_s: Annotated[float, Meta(gt=0)] = 86_400.0
     stow: Stow | None = None
     watch: Watched | None = None
     # How long associations may go on after SIGTERM.

@@ -8,6 +8,7 @@ import structlog
 
 from producers.dicom_router.arrival import Arrival
 from producers.dicom_router.config import Settings
+from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.stow.listening import StowListener
 from producers.dicom_router.watch.watching import Watch
@@ -17,16 +18,16 @@ from streams.clock import Clock
 class Doors:
     """Open from construction to `stop`. `store` gives a C-STORE's status. Raises ConfigError for what cannot be had."""
 
-    def __init__(self, settings: Settings, store: Callable[[Arrival], int], clock: Clock) -> None:
+    def __init__(self, settings: Settings, store: Callable[[Arrival], int], clock: Clock, room: Room) -> None:
         self._stop_timeout_s = settings.stop_timeout_s
         self.stow: StowListener | None = None
         self.watch: Watch | None = None
         if settings.stow is not None:
-            door = Door("STOW-RS", settings.stow.calling_ae, settings.ae_title, settings.object_bytes_max)
+            door = Door("STOW-RS", settings.stow.calling_ae, settings.ae_title, room)
             self.stow = StowListener(settings.stow, door, store)
             structlog.get_logger().info("stow_listening", host=settings.stow.host, port=self.stow.port)
         if settings.watch is not None:
-            door = Door("folder", settings.watch.calling_ae, settings.ae_title, settings.object_bytes_max)
+            door = Door("folder", settings.watch.calling_ae, settings.ae_title, room)
             self.watch = Watch(settings.watch, door, store, clock)
 
     def stop(self) -> None:

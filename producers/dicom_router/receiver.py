@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import cast
+from typing import Protocol
 
 import structlog
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.events import Event
 
-from producers.dicom_router.archive import Archive
-from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title, refusal
-from producers.dicom_router.header import read_header
-from producers.dicom_router.transport import Discarded, association_id
-from streams import metrics
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, Refusal, refusal
+from producers.dicom_router.data_set import Fate
+from producers.dicom_router.header import Header, read_header
 from streams.clock import Clock
 from streams.health import Health
 from streams.log import LogAway, LogRefused
 from streams.objects import Damaged, StoreAway
+
+
+class NoRoom(Exception):
+    """Neither memory nor disk had room for an object that came in."""
+
 
 # What is behind a failed write, as readiness says it.
 _WHY = {
@@ -25,31 +25,38 @@ _WHY = {
     LogAway: "the log did not acknowledge an event; senders are told to try again (0xA700)",
     TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
     LogRefused: "the log refused an event; see the broker's log and its ACLs",
+    NoRoom: "no memory and no disk for an object that came in; senders are told to try again (0xA700)",
     Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
 }
 _UNREADY_S = 5.0
 
 
+class Keeper(Protocol):
+    """What an archive does (`archive.Archive`). Called from the threads of all associations at once."""
+
+    def keep(self, arrival: Arrival, header: Header) -> object:
+        """Returns when the promise holds, and raises otherwise. Lets go of the arrival's bytes before."""
+
+    def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
+        """Accounts for a request of which nothing is kept."""
+
+
 class Receiver:
     """Answers C-STORE requests: 0x0000 only after the archive has what was sent."""
 
-    def __init__(self, archive: Archive, health: Health, clock: Clock) -> None:
+    def __init__(self, archive: Keeper, health: Health, clock: Clock) -> None:
         self._archive = archive
         self._health = health
         self._clock = clock
         self._failed_at: float | None = None
 
-    def on_c_store(self, event: Event) -> int:
-        """Bound to pynetdicom's EVT_C_STORE; returns the status."""
-        status = self.answer(arrival_of(event))
-        metrics.CSTORE_RESPONSES.labels(f"{status:04X}").inc()
-        return status
-
     def answer(self, arrival: Arrival) -> int:
         """The status of one request. Whatever fails, nothing is acknowledged that is not durable."""
         log = structlog.get_logger()
-        header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
+        if arrival.content.fate is Fate.NO_ROOM:
+            return self._failed(arrival, NoRoom())
         try:
+            header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
             if refused := refusal(arrival, header):
                 self._archive.refuse(arrival, refused)
                 return refused.status
@@ -75,20 +82,3 @@ class Receiver:
         name = "object_damaged" if isinstance(error, Damaged) else "instance_not_kept"
         structlog.get_logger().error(name, error=error, association=arrival.association)
         return OUT_OF_RESOURCES
-
-
-def arrival_of(event: Event) -> Arrival:
-    """What pynetdicom knows of a request."""
-    request, association = cast(C_STORE, event.request), event.assoc
-    data_set = cast(BytesIO, request.DataSet)
-    return Arrival(
-        sop_class_uid=str(request.AffectedSOPClassUID or ""),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
-        abstract_syntax=str(event.context.abstract_syntax),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        data_set=data_set.getvalue(),
-        calling_ae=ae_title(association.requestor.ae_title),
-        called_ae=ae_title(association.acceptor.ae_title),
-        association=association_id(association),
-        oversize=isinstance(data_set, Discarded),
-    )

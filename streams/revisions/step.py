@@ -90,7 +90,7 @@ class Revisions:
     ) -> StudyRevision:
         """Says what the store holds: whoever made this revision's manifest first has said which instances are in it."""
         (manifest,) = stored
-        digests = json.loads(manifest.data)
+        digests = json.loads(bytes(manifest.data))
         inside = [noted.note for noted in waiting.inputs if noted.note.digest.hex() in set(digests)]
         times = [seen.at for seen in inside] or [now]
         refs = (*waiting.newest.values(), *((last.ref,) if last else ()))

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import Verification
 from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
-from producers.dicom_router.transport import PDU_BYTES_MAX
+from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
 from radstream.__main__ import cli
 from radstream.items import SECONDARY_CAPTURE, Item
 from radstream.sending import send_items
@@ -28,6 +28,7 @@ from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
+from tests.raw_peer import p_data, pdv, store_rq
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, running_router
 from tests.waiting import wait_until
 
@@ -266,7 +267,7 @@ def test_a_connection_cut_in_mid_object_leaves_nothing_and_harms_nobody() -> Non
     with running_router() as router:
         scu = StoreScu(router.target, "SCANNER", [(CT, EXPLICIT)])
         half = struct.pack(">BxIIBB", 4, 106, 102, 1, 0) + bytes(10)
-        scu._socket.sendall(half)
+        scu._socket.sendall(p_data(pdv(store_rq(), command=True)) + half)
         scu._socket.shutdown(socket.SHUT_RDWR)
         scu.abort()
         assert router.send(Ct().item()).statuses == {"0000": 1}

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from producers.dicom_router.arrival import MEDIA_DIRECTORY
+from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
+from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.stow.config import Settings as StowSettings
 from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.stow.listening import StowListener
@@ -426,6 +428,26 @@ def test_a_connection_cut_in_the_middle_leaves_what_was_whole() -> None:
         assert {event.instance.sop_instance_uid for event in stow.router.received()} == {"1.2.3.4.5", "1.2.10"}
 
 
+def test_room_for_objects_is_given_back_however_a_request_ends() -> None:
+    large = body_of([file_of(Ct(pixels=bytes(3 << 20)))])
+    room = {"objects_memory_bytes_max": 0, "objects_disk_bytes_max": 5 << 20, "object_bytes_max": 4 << 20}
+    with running_stow(**room) as stow:
+        for _ in range(4):
+            with stow.raw() as peer:
+                peer.sendall(request_head(len(large)) + large[:-300])
+            assert stow.post(large[:-300]).status == 400
+            assert stow.store(file_of(Ct(pixels=bytes(5 << 20)))).status == 413
+            assert stow.post(large, path="/studies/1.9").status == 409
+            wait_until(lambda: stow.post(large).status == 200, "the room that the cut request had")
+
+
+def test_without_room_for_an_object_the_sender_is_told_to_come_again() -> None:
+    with running_stow(objects_memory_bytes_max=0, objects_disk_bytes_max=1 << 20) as stow:
+        answer = stow.store(file_of(Ct(pixels=bytes(3 << 20))), file_of())
+        assert (answer.status, answer.kept, answer.failed) == (202, ["1.2.3.4.5"], {"1.2.3.4.5": 0xA700})
+        assert stow.store(file_of(Ct(pixels=bytes(3 << 20)))).status == 503
+
+
 def test_more_requests_than_the_limit_are_told_to_come_again() -> None:
     body = body_of([file_of()])
     with running_stow({"requests_max": 2, "requests_per_peer_max": 1}) as stow, stow.raw() as peer:
@@ -488,7 +510,7 @@ def test_stopping_cuts_who_does_not_come_to_an_end() -> None:
 
 
 def test_a_port_in_use_is_one_clear_message() -> None:
-    door = Door("STOW-RS", "A", "B", 1)
+    door = Door("STOW-RS", "A", "B", Room(1, BufferPool(Budget(0)), Budget(0)))
     with running_stow() as stow, pytest.raises(ConfigError, match=r"\[router.stow\].*set another port"):
         StowListener(StowSettings(port=stow.port), door, lambda _: 0)
 

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from producers.dicom_router.arrival import MEDIA_DIRECTORY, SUCCESS, Arrival
-from producers.dicom_router.incoming_file import Door
+from producers.dicom_router.data_set import Room
+from producers.dicom_router.incoming_file import Door, IncomingFile
+from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.watch import watching
 from producers.dicom_router.watch.config import Settings
 from producers.dicom_router.watch.watching import Folder
 from streams.config import ConfigError
@@ -22,7 +25,8 @@ from tests.routers import CT, EXPLICIT, Ct, Router, running_router
 from tests.stow import file_of
 from tests.waiting import wait_until
 
-DOOR = Door("folder", "FOLDER", "RADSTREAM", 1 << 20)
+ROOM = Room(1 << 20, BufferPool(Budget(1 << 20)), Budget(8 << 20))
+DOOR = Door("folder", "FOLDER", "RADSTREAM", ROOM)
 
 
 @dataclass
@@ -95,15 +99,14 @@ def test_a_file_that_grows_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with watched(tmp_path) as watch:
-        path, read = watch.put("image", file_of()), Folder._read
+        path, read = watch.put("image", file_of()), watching._read
 
-        def changed(folder: Folder, which: Path) -> Arrival:
-            arrival = read(folder, which)
+        def changed(which: Path, incoming: IncomingFile) -> None:
+            read(which, incoming)
             with path.open("ab") as file:
                 file.write(b"more")
-            return arrival
 
-        monkeypatch.setattr(Folder, "_read", changed)
+        monkeypatch.setattr(watching, "_read", changed)
         watch.settle()
         assert watch.router.received() == []
         assert watch.names() == {"image"}
@@ -115,7 +118,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path: Path, monk
         (stored_file(MEDIA_DIRECTORY, "1.2.9", EXPLICIT, b""), "0x0122: not an instance of a storage SOP class\n"),
         (b"Dear Doctor, Jane Doe is well", "0xC000: not a DICOM file"),
         (b"", "0xC000: not a DICOM file"),
-        (file_of(Ct(pixels=bytes(2 << 20))), "0xA701: the file is larger than"),
+        (file_of(Ct(pixels=bytes(2 << 20))), "0xA701: the data set is larger than"),
     ],
 )
 def test_what_is_refused_is_in_failed_with_the_reason_and_nothing_of_its_content(
@@ -201,17 +204,17 @@ def test_a_file_that_cannot_be_read_has_no_other_wait(tmp_path: Path, monkeypatc
     with watched(tmp_path) as watch:
         watch.put("a", file_of())
         watch.put("b", file_of())
-        read = Folder._read
+        read = watching._read
 
-        def unreadable(folder: Folder, path: Path) -> Arrival:
+        def unreadable(path: Path, incoming: IncomingFile) -> None:
             if path.name == "a":
                 raise PermissionError
-            return read(folder, path)
+            read(path, incoming)
 
-        monkeypatch.setattr(Folder, "_read", unreadable)
+        monkeypatch.setattr(watching, "_read", unreadable)
         watch.settle()
         assert watch.names() == {"a", "done/b"}
-        monkeypatch.setattr(Folder, "_read", read)
+        monkeypatch.setattr(watching, "_read", read)
         watch.look(100.0)
         assert watch.names() == {"done/a", "done/b"}
 

@@ -9,18 +9,25 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from producers.dicom_router.arrival import CANNOT_UNDERSTAND, TOO_LARGE, Arrival, refusal
+from producers.dicom_router.data_set import Room
 from producers.dicom_router.header import read_header
 from producers.dicom_router.incoming_file import Door, IncomingFile
+from producers.dicom_router.object_buffer import Budget, BufferPool
 from streams.identity import uid_is_usable
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN
 from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, explicit
 
-DOOR = Door("STOW-RS", "SENDER", "RADSTREAM", 1 << 20)
+OBJECT_BYTES_MAX = 1 << 20
+
+
+def door() -> Door:
+    room = Room(OBJECT_BYTES_MAX, BufferPool(Budget(1 << 20)), Budget(8 << 20))
+    return Door("STOW-RS", "SENDER", "RADSTREAM", room)
 
 
 def arrived(file: bytes, cuts: Sequence[int] = (), study: str = "") -> Arrival:
-    incoming = IncomingFile(DOOR, "a")
+    incoming = IncomingFile(door(), "a")
     places = [0, *sorted(cut % (len(file) + 1) for cut in cuts), len(file)]
     for start, end in pairwise(places):
         incoming.write(memoryview(file)[start:end])
@@ -38,8 +45,9 @@ def arrived(file: bytes, cuts: Sequence[int] = (), study: str = "") -> Arrival:
 @example(file=bytes(128) + b"DICM" + b"\x02\x00\x02\x01SQ\0\0\xff\xff\xff\xff" * 30, cuts=[])
 def test_any_bytes_are_an_arrival_that_is_kept_or_refused(file: bytes, cuts: list[int]) -> None:
     arrival = arrived(file, cuts)
-    assert arrival == arrived(file)
-    assert file.endswith(arrival.data_set)
+    again = arrived(file)
+    assert (arrival.data_set, arrival.fault) == (again.data_set, again.fault)
+    assert file.endswith(bytes(arrival.data_set))
     assert not arrival.transfer_syntax_uid or uid_is_usable(arrival.transfer_syntax_uid)
     for uid in (arrival.sop_class_uid, arrival.sop_instance_uid):
         assert not uid or (uid.isprintable() and uid.isascii() and len(uid) <= 128)
@@ -75,14 +83,25 @@ def test_a_data_set_without_a_header_shows_its_transfer_syntax() -> None:
 
 
 def test_over_the_ceiling_the_bytes_are_let_go_and_the_names_are_known() -> None:
-    file = stored_file(CT, "1.2.3.4.5", EXPLICIT, Ct(pixels=bytes(2 << 20)).data_set())
-    incoming = IncomingFile(DOOR, "a")
-    for start in range(0, len(file), 1000):
-        incoming.write(file[start : start + 1000])
-        assert len(incoming._bytes) <= DOOR.object_bytes_max
+    arrival = arrived(
+        stored_file(CT, "1.2.3.4.5", EXPLICIT, Ct(pixels=bytes(2 << 20)).data_set()), range(0, 2 << 20, 999)
+    )
+    refused = refusal(arrival, read_header(arrival.data_set, EXPLICIT))
+    assert refused is not None
+    assert (refused.status, arrival.sop_instance_uid, arrival.data_set) == (TOO_LARGE, "1.2.3.4.5", b"")
+
+
+def test_a_file_larger_than_its_share_of_memory_is_whole_all_the_same() -> None:
+    data = Ct(pixels=bytes(range(256)) * 4000).data_set()
+    room = Room(OBJECT_BYTES_MAX, BufferPool(Budget(0)), Budget(8 << 20))
+    incoming = IncomingFile(Door("STOW-RS", "SENDER", "RADSTREAM", room), "a")
+    incoming.write(memoryview(stored_file(CT, "1.2.3.4.5", EXPLICIT, data)))
     arrival = incoming.arrival()
-    assert arrival.fault is not None
-    assert (arrival.fault.status, arrival.sop_instance_uid, arrival.data_set) == (TOO_LARGE, "1.2.3.4.5", b"")
+    assert arrival.data_set == data
+    assert arrival.content.stored_file(CT, "1.2.3.4.5").data == stored_file(CT, "1.2.3.4.5", EXPLICIT, data)
+    arrival.data_set.release()
+    incoming.done(reusable=True)
+    assert room.disk.take(8 << 20)
 
 
 def test_the_study_that_was_asked_for_is_compared() -> None:

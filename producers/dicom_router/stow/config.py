@@ -19,7 +19,7 @@ class Settings(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)]
     host: str = "127.0.0.1"
     calling_ae: AeTitle = "STOW-RS"
-    # Each holds one object of [router] object_bytes_max at most, twice for a moment.
+    # Each holds one object, in the room that associations have for theirs, and some 2 MB.
     requests_max: Annotated[int, Meta(ge=1)] = 16
     requests_per_peer_max: Annotated[int, Meta(ge=1)] = 12
     # A sender that is silent for so long in the middle of a request is given up.

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 import structlog
@@ -146,15 +147,15 @@ class StowListener:
             self._admission.dissociate(peer)
 
     def _stored(self, connection: Connection, asked: Accepted) -> Answer:
-        storing = Storing(asked, self._door, self._store)
-        connection.begin_body()
-        try:
-            while (data := connection.body()) is not None:
-                if not storing.write(data):
-                    break
-        except BadFraming as error:
-            return storing.end(error.trouble)
-        return storing.end()
+        with closing(Storing(asked, self._door, self._store)) as storing:
+            connection.begin_body()
+            try:
+                while (data := connection.body()) is not None:
+                    if not storing.write(data):
+                        break
+            except BadFraming as error:
+                return storing.end(error.trouble)
+            return storing.end()
 
 
 def _listening(settings: Settings) -> socket.socket:

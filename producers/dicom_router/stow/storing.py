@@ -6,7 +6,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from producers.dicom_router.arrival import CANNOT_UNDERSTAND, Arrival, Refusal
+import structlog
+
+from producers.dicom_router.arrival import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, SUCCESS, Arrival, Refusal
 from producers.dicom_router.incoming_file import Door, IncomingFile
 from producers.dicom_router.stow import answer
 from producers.dicom_router.stow.answer import Answer, Part, Trouble
@@ -48,11 +50,14 @@ class Storing:
             if not self._parts.ended:
                 self._trouble = Trouble(400, str(error))
             return False
+        except OSError:
+            structlog.get_logger().error("no_room_for_an_instance", association=self._association)
+            self._trouble = Trouble(503, "there is no memory for a part")
+            return False
         return True
 
     def end(self, trouble: Trouble | None = None) -> Answer:
         """The answer. A part that was not whole is none. `trouble` is why the body was not read to its end."""
-        self._file = None
         trouble = self._trouble or trouble
         if self._parts.ended:
             trouble = None
@@ -61,6 +66,12 @@ class Storing:
         if trouble is None and not self._answered:
             trouble = Trouble(400, "there is no part in the body")
         return answer.of_parts(self._answered, trouble)
+
+    def close(self) -> None:
+        """Gives back what a part that was not whole took."""
+        if self._file is not None:
+            self._file.done(reusable=True)
+            self._file = None
 
     def begin(self, headers: Mapping[str, str]) -> None:
         self._file = IncomingFile(self._door, self._association)
@@ -75,9 +86,12 @@ class Storing:
         file, self._file = self._file, None
         if file is None:
             return
-        arrival = file.arrival(self._study_uid, self._fault)
-        del file
-        status = self._store(arrival)
+        status = OUT_OF_RESOURCES
+        try:
+            arrival = file.arrival(self._study_uid, self._fault)
+            status = self._store(arrival)
+        finally:
+            file.done(reusable=status == SUCCESS)
         metrics.STOW_INSTANCES.labels(f"{status:04X}").inc()
         self._answered.append(Part(arrival.sop_class_uid, arrival.sop_instance_uid, status))
         self._strange += status == CANNOT_UNDERSTAND

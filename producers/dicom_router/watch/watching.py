@@ -74,10 +74,7 @@ class Folder:
         """Stores one file and moves it, or has it wait."""
         log, path = structlog.get_logger(), waiting.file.path
         try:
-            arrival = self._read(path)
-            if look(path) != waiting.file:
-                return  # It changed while it was read: the next look finds another.
-            reason = self._kept(arrival)
+            reason = self._stored(waiting.file)
             if reason is None:
                 self._again(waiting)
             elif reason:
@@ -96,23 +93,30 @@ class Folder:
         waiting.pause_s = min(2 * waiting.pause_s, _AGAIN_S_MAX)
         waiting.due = self._clock.monotonic() + waiting.pause_s
 
-    def _kept(self, arrival: Arrival) -> str | None:
-        """Empty where it is kept, else why it is refused; None where it is to be tried again."""
-        status = self._store(arrival)
-        metrics.WATCHED_FILES.labels(f"{status:04X}").inc()
-        if status in (SUCCESS, OUT_OF_RESOURCES):
-            return "" if status == SUCCESS else None
-        refused = refusal(arrival, read_header(arrival.data_set, arrival.transfer_syntax_uid))
-        return f"0x{status:04X}: {refused.reason}" if refused else f"0x{status:04X}"
+    def _stored(self, file: Seen) -> str | None:
+        """Empty where it is kept, else why it is refused; None where it is to be tried again. Raises OSError."""
+        incoming, status = IncomingFile(self._door, uuid.uuid4().hex), OUT_OF_RESOURCES
+        try:
+            _read(file.path, incoming)
+            if look(file.path) != file:
+                return None  # It changed while it was read: the next look finds another.
+            arrival = incoming.arrival()
+            status = self._store(arrival)
+            metrics.WATCHED_FILES.labels(f"{status:04X}").inc()
+            if status in (SUCCESS, OUT_OF_RESOURCES):
+                return "" if status == SUCCESS else None
+            refused = refusal(arrival, read_header(arrival.data_set, arrival.transfer_syntax_uid))
+            return f"0x{status:04X}: {refused.reason}" if refused else f"0x{status:04X}"
+        finally:
+            incoming.done(reusable=status == SUCCESS)
 
-    def _read(self, path: Path) -> Arrival:
-        """Raises OSError. No link is followed that was put in the file's place, and no pipe is waited for."""
-        incoming = IncomingFile(self._door, uuid.uuid4().hex)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
-            while piece := file.read(_READ_BYTES):
-                incoming.write(piece)
-        return incoming.arrival()
+
+def _read(path: Path, incoming: IncomingFile) -> None:
+    """Raises OSError. No link is followed that was put in the file's place, and no pipe is waited for."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+        while piece := file.read(_READ_BYTES):
+            incoming.write(memoryview(piece))
 
 
 class Watch:

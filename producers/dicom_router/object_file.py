@@ -1,0 +1,53 @@
+"""An object that memory has no room for: a file without a name, that is gone when it is closed or the process ends.
+
+It is written with `write`, so that a full disk is an error of one object; a mapping that is written to would end the
+process. What it holds is then mapped, for reading: pages that the kernel may take back at any time.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from producers.dicom_router.object_buffer import Budget
+
+
+class ObjectFile:
+    """Used by one thread. Each call may raise OSError; a budget that is spent is one, too."""
+
+    def __init__(self, folder: Path | None, budget: Budget) -> None:
+        """`folder` is the system's for temporary files where it is None."""
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by `close`
+        self._budget = budget
+        self._size = 0
+        self._map: mmap.mmap | None = None
+
+    def append(self, data: memoryview) -> None:
+        if not self._budget.take(len(data)):
+            raise OSError("the budget for large objects on disk is spent")
+        self._size += len(data)
+        while len(data):
+            data = data[os.write(self._file.fileno(), data) :]
+
+    def overwrite(self, data: bytes, at: int) -> None:
+        """Raises OSError also where it was cut short."""
+        if os.pwrite(self._file.fileno(), data, at) != len(data):
+            raise OSError("the disk took a part")
+
+    def view(self) -> memoryview:
+        """All that was appended. Nothing is appended any more."""
+        if self._map is None:
+            self._map = mmap.mmap(self._file.fileno(), self._size, prot=mmap.PROT_READ)
+        return memoryview(self._map)
+
+    def close(self) -> None:
+        """Where somebody still holds a view, the file goes with that."""
+        if self._map is not None:
+            with suppress(BufferError):
+                self._map.close()
+        self._file.close()
+        self._budget.give_back(self._size)
+        self._size = 0

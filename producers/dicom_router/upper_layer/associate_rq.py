@@ -1,0 +1,151 @@
+"""What an A-ASSOCIATE-RQ asks for (PS3.8 section 9.3.2, its user information PS3.7 annex D.3.3)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from producers.dicom_router.upper_layer.pdu import Violation
+
+_FIXED: Final = struct.Struct(">H2x16s16s32s")
+_ITEM: Final = struct.Struct(">BxH")
+_APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
+_ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
+_MAXIMUM_LENGTH, _ASYNCHRONOUS_OPERATIONS, _ROLE_SELECTION = 0x51, 0x53, 0x54
+
+# Where a peer does not say what it takes, which it must: what everything takes (PS3.8 annex D.1).
+_PDU_BYTES_MAX_UNSAID: Final = 16_384
+_REMEMBERED_BYTES_MAX: Final = 512
+
+
+class ProposedContext(NamedTuple):
+    """A presentation context. `transfer_syntaxes` are in the order of the proposal."""
+
+    id: int
+    abstract_syntax: str
+    transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Requested:
+    """An association that a peer asks for.
+
+    `echoed` are the 64 bytes of titles that the answer repeats. `pdu_bytes_max` is what the peer takes in one
+    P-DATA-TF, 0 for any length. `roles` has for a SOP class whether the requestor proposes to be its SCU, and its SCP.
+    User identity and the extended negotiations are let go: no response declines them (PS3.7 annex D.3.3.5 to D.3.3.7).
+    """
+
+    protocol_version: int
+    called_ae: str
+    calling_ae: str
+    echoed: bytes
+    application_context: str
+    contexts: tuple[ProposedContext, ...]
+    pdu_bytes_max: int
+    asks_for_asynchronous_operations: bool
+    roles: Mapping[str, tuple[bool, bool]]
+
+
+def decode(body: bytes) -> Requested:
+    """What stands after the first six bytes of the PDU. Raises Violation."""
+    if len(body) < _FIXED.size:
+        raise Violation("an A-ASSOCIATE-RQ that is too short")
+    version, called, calling, _ = _FIXED.unpack_from(body)
+    application_context, user_information = "", b""
+    contexts: dict[int, ProposedContext] = {}
+    for kind, value in _items(body[_FIXED.size :]):
+        if kind == _APPLICATION_CONTEXT:
+            application_context = _uid(value)
+        elif kind == _PRESENTATION_CONTEXT:
+            context = _presentation_context(value)
+            if context.id in contexts:
+                raise Violation("two presentation contexts have one id")
+            contexts[context.id] = context
+        elif kind == _USER_INFORMATION:
+            user_information = value
+    if not contexts:
+        raise Violation("an A-ASSOCIATE-RQ without presentation contexts")
+    pdu_bytes_max, asynchronous, roles = _user_information(user_information)
+    return Requested(
+        protocol_version=version,
+        called_ae=called.decode("latin-1"),
+        calling_ae=calling.decode("latin-1"),
+        echoed=body[4 : _FIXED.size],
+        application_context=application_context,
+        contexts=tuple(contexts.values()),
+        pdu_bytes_max=pdu_bytes_max,
+        asks_for_asynchronous_operations=asynchronous,
+        roles=roles,
+    )
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each item. Raises Violation where a length does not hold."""
+    at, end = 0, len(data)
+    while at < end:
+        if end - at < _ITEM.size:
+            raise Violation("an item that is cut")
+        kind, length = _ITEM.unpack_from(data, at)
+        at += _ITEM.size
+        if length > end - at:
+            raise Violation("an item that is longer than what holds it")
+        yield kind, data[at : at + length]
+        at += length
+
+
+def _presentation_context(value: bytes) -> ProposedContext:
+    if len(value) < 4:
+        raise Violation("a presentation context that is too short")
+    if value[0] % 2 == 0:
+        raise Violation("a presentation context with an even id")
+    syntaxes = value[4:]
+    read = _remembered if len(syntaxes) <= _REMEMBERED_BYTES_MAX else _syntaxes
+    return ProposedContext(value[0], *read(syntaxes))
+
+
+def _syntaxes(items: bytes) -> tuple[str, tuple[str, ...]]:
+    """Abstract syntax and transfer syntaxes."""
+    abstract_syntax = ""
+    transfer_syntaxes = []
+    for kind, name in _items(items):
+        if kind == _ABSTRACT_SYNTAX:
+            abstract_syntax = _uid(name)
+        elif kind == _TRANSFER_SYNTAX:
+            transfer_syntaxes.append(_uid(name))
+    return abstract_syntax, tuple(transfer_syntaxes)
+
+
+# A sender proposes the same 128 contexts for each of its associations.
+_remembered = lru_cache(maxsize=1024)(_syntaxes)
+
+
+def _user_information(data: bytes) -> tuple[int, bool, dict[str, tuple[bool, bool]]]:
+    """Maximum length, whether a window of asynchronous operations is proposed, and roles."""
+    pdu_bytes_max, asynchronous, roles = _PDU_BYTES_MAX_UNSAID, False, {}
+    for kind, value in _items(data):
+        if kind == _MAXIMUM_LENGTH:
+            if len(value) != 4:
+                raise Violation("a maximum length that is not four bytes")
+            pdu_bytes_max = int.from_bytes(value, "big")
+        elif kind == _ASYNCHRONOUS_OPERATIONS:
+            asynchronous = True
+        elif kind == _ROLE_SELECTION:
+            uid, scu, scp = _role(value)
+            roles[uid] = scu, scp
+    return pdu_bytes_max, asynchronous, roles
+
+
+def _role(value: bytes) -> tuple[str, bool, bool]:
+    """SOP class, and which roles are proposed (PS3.7 table D.3-9)."""
+    length = int.from_bytes(value[:2], "big")
+    if len(value) != length + 4:
+        raise Violation("a role selection that is not as long as it says")
+    return _uid(value[2 : 2 + length]), value[-2] == 1, value[-1] == 1
+
+
+def _uid(value: bytes) -> str:
+    """A name without the padding that it should not have here (PS3.8 annex F), legal or not."""
+    return value.rstrip(b"\x00 ").decode("latin-1")

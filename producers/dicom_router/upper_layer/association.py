@@ -1,0 +1,186 @@
+"""One association, from its connection to its end, as its acceptor (PS3.8 section 9.2). One thread runs it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from producers.dicom_router.upper_layer import command_set
+from producers.dicom_router.upper_layer.associate_rq import Requested, decode
+from producers.dicom_router.upper_layer.connection import Closed, Connection, Expired
+from producers.dicom_router.upper_layer.inbound import Inbound
+from producers.dicom_router.upper_layer.messages import Message, Messages, Operation, Pace
+from producers.dicom_router.upper_layer.negotiation import negotiate
+from producers.dicom_router.upper_layer.pdu import (
+    BY_USER,
+    LOCAL_LIMIT_EXCEEDED,
+    RELEASE_RP,
+    RELEASE_RQ,
+    UNEXPECTED_PDU,
+    UNSPECIFIED,
+    Abort,
+    Rejection,
+    Violation,
+    a_abort,
+    associate_rj,
+)
+from producers.dicom_router.upper_layer.states import Action, State, action
+
+# ARTIM (PS3.8 section 9.1.5), where we said the last word and wait for the peer to close.
+_CLOSE_S_MAX: Final = 2.0
+# How long a peer has to answer when we ask to release.
+_RELEASE_S_MAX: Final = 2.0
+_ENDS: Final = {
+    Action.RELEASED: "released",
+    Action.ABORTED_BY_PEER: "aborted_by_peer",
+    Action.END_BEFORE_IT_BEGAN: "aborted_by_peer",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds: to set an association up, without a message, and for the whole of it."""
+
+    set_up_s: float
+    pace: Pace
+    association_s: float
+    pdu_bytes_max: int
+
+
+class Place(Protocol):
+    """Room for one association."""
+
+    def take(self) -> bool:
+        """Whether there is any. Asked once, when the peer has said what it wants."""
+
+    def give_back(self) -> None:
+        """Told before our last word, so that a peer that hears it finds the room."""
+
+
+class Association:
+    """`run` returns how it ended, for a metric: released, aborted_by_peer, rejected, closed or expired."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        limits: Limits,
+        operations: Mapping[int, Operation],
+        place: Place,
+    ) -> None:
+        now = time.monotonic()
+        connection.deadline = now + limits.set_up_s
+        connection.end = now + limits.association_s
+        self.id = uuid.uuid4().hex
+        self._connection = connection
+        self._inbound = Inbound(connection)
+        self._limits = limits
+        self._operations = operations
+        self._place = place
+        self._state = State.AWAITING_REQUEST
+        self._messages = Messages(connection, self._inbound, limits.pace, operations, {}, "", self.id)
+        self._pdu_bytes_max = 0
+
+    def run(self) -> str:
+        """Returns, or raises Violation after it has aborted, when nothing more is to be said on the connection."""
+        try:
+            while not (ended := self._next()):
+                pass
+            return ended
+        except Closed:
+            return "closed"
+        except Expired:
+            if self._state is not State.AWAITING_REQUEST:
+                self._abort(UNSPECIFIED)
+            return "expired"  # before there was an association, without a word (AA-2)
+        except Violation as violation:
+            self._abort(violation.abort)
+            raise
+        except Exception:
+            self._abort(UNSPECIFIED)
+            raise
+        finally:
+            self._messages.abandon()
+
+    def _next(self) -> str:
+        """One PDU. How the association ended, or nothing where it goes on."""
+        if self._state is State.ESTABLISHED and not self._messages.is_open:
+            try:
+                self._connection.deadline = time.monotonic() + self._limits.pace.idle_s
+                self._inbound.wait()
+                self._messages.begin()
+            except Expired:
+                if time.monotonic() <= self._connection.end:
+                    raise
+                self._ask_for_release()
+        return self._acted(action(self._state, self._inbound.pdu()))
+
+    def _acted(self, on: Action) -> str:
+        match on:
+            case Action.TAKE_DATA:
+                while self._inbound.in_pdu:
+                    if message := self._messages.take(self._inbound.fragment()):
+                        self._answer(message)
+            case Action.LET_DATA_GO:
+                while self._inbound.in_pdu:
+                    self._inbound.let_go(self._inbound.fragment().length)
+            case Action.NEGOTIATE:
+                return self._negotiated(decode(self._inbound.body()))
+            case Action.AWAIT_RELEASE_RESPONSE:
+                self._inbound.body()
+                self._state = State.RELEASE_COLLIDED
+            case Action.ANSWER_RELEASE | Action.ANSWER_COLLIDED_RELEASE:
+                self._last_word(RELEASE_RP)
+                return "released"
+            case Action.ABORT_BEFORE_IT_BEGAN | Action.ABORT:
+                raise Violation("a PDU that does not belong there", UNEXPECTED_PDU)
+        return _ENDS.get(on, "")
+
+    def _negotiated(self, requested: Requested) -> str:
+        outcome = negotiate(requested, self._limits.pdu_bytes_max)
+        if not isinstance(outcome, Rejection) and not self._place.take():
+            outcome = LOCAL_LIMIT_EXCEEDED
+        if isinstance(outcome, Rejection):
+            self._last_word(associate_rj(outcome))
+            return "rejected"
+        self._messages = Messages(
+            self._connection,
+            self._inbound,
+            self._limits.pace,
+            self._operations,
+            outcome.contexts,
+            requested.calling_ae,
+            self.id,
+        )
+        self._pdu_bytes_max = requested.pdu_bytes_max
+        self._connection.send(outcome.answer)
+        self._state = State.ESTABLISHED
+        return ""
+
+    def _answer(self, message: Message) -> None:
+        request, operation = message.request, message.operation
+        answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
+        self._connection.send(command_set.pdus(request.context_id, answer, self._pdu_bytes_max))
+        # Whatever follows in the same PDU is of the next message.
+        self._messages.begin()
+
+    def _ask_for_release(self) -> None:
+        """The time for this association is over, and no message is open: nothing is lost by an end in peace."""
+        self._connection.end = self._connection.deadline = time.monotonic() + _RELEASE_S_MAX
+        self._connection.send(RELEASE_RQ)
+        self._state = State.RELEASE_REQUESTED
+
+    def _abort(self, abort: Abort) -> None:
+        """AA-8, or AA-1 before the association was there: then it is the user that aborts."""
+        self._last_word(a_abort(BY_USER if self._state is State.AWAITING_REQUEST else abort))
+
+    def _last_word(self, pdu: bytes) -> None:
+        self._state = State.AWAITING_CLOSE
+        self._place.give_back()
+        try:
+            self._connection.send(pdu)
+        except Closed:
+            return
+        self._connection.linger(_CLOSE_S_MAX)
