@@ -36,17 +36,20 @@ class Equation:
         return f"{self.left.count} {self.left.what} = {right}"
 
 
-def of_log(census: LogCensus) -> tuple[Equation, ...]:
-    """What the topics say of each other."""
+def of_log(census: LogCensus, spooled: Set[str] | None = None) -> tuple[Equation, ...]:
+    """What the topics say of each other. `spooled`: digests of what was on the router's spool before the log was read,
+    None where no spool can be seen."""
+    waiting = None if spooled is None else len(spooled - census.received)
     validated = census.in_use
     return (
         Equation(
             "requests",
-            Term("arrivals and refusals", census.received_records + census.refused_total),
+            Term("arrivals and refusals", census.received_records + census.refused_total + (waiting or 0)),
             (
                 Term("received", len(census.received)),
                 Term("duplicates", census.duplicates),
                 Term("refused", census.refused_total),
+                *(() if waiting is None else (Term("on the spool", waiting),)),
             ),
         ),
         Equation(

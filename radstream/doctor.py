@@ -10,7 +10,8 @@ import click
 from rich.text import Text
 
 from consumers.catalog.config import Settings as CatalogSettings
-from radstream.checks import broker, configuration, database, machine, object_store, schema_registry, services
+from producers.dicom_router.config import Settings as RouterSettings
+from radstream.checks import broker, configuration, database, machine, object_store, schema_registry, services, spool
 from radstream.checks.check import Check
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, show
@@ -55,6 +56,7 @@ def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], It
     yield lambda: schema_registry.check(config.section("registry", Registry), config.section("kafka", Kafka))
     yield lambda: object_store.check(config.section("store", Store))
     yield lambda: database.check(config.section("catalog", CatalogSettings))
+    yield lambda: spool.check(config.section("router", RouterSettings).spool)
     for name, kind in configuration.services(config).items():
         yield _service(config, name, kind)
 

@@ -11,7 +11,8 @@ from radstream.errors import Failure
 from radstream.lag_look import Watch
 from radstream.lag_watch import watch_json, watch_table
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
-from radstream.output import print_table, show
+from radstream.output import console, print_table, show
+from radstream.spool import SpoolLook, look, waiting_too
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.lagging.figures import GroupLag, Lag
@@ -37,8 +38,8 @@ INTERVAL_S = 2.0
 def lag(groups: tuple[str, ...], config_path: Path, as_json: bool, watch: bool, interval_s: float) -> None:
     """How far consumer groups are behind: records that wait, and the age of the oldest.
 
-    Without GROUP, all of them. Study revisions count an image as waiting until its study was quiet. With --watch and
-    --json, a line for each measurement.
+    Without GROUP, all of them. What waits on the router's spool to be written at all is said beside them. Study
+    revisions count an image as waiting until its study was quiet. With --watch and --json, a line for each measurement.
     """
     known = load_topics().groups
     if unknown := [name for name in groups if name not in known]:
@@ -48,9 +49,13 @@ def lag(groups: tuple[str, ...], config_path: Path, as_json: bool, watch: bool, 
         watching = Watch.of(config, groups or tuple(known), interval_s)
         (watch_json if as_json else watch_table)(watching)
         return
-    with log_answers():
-        found = measure(open_log(config), groups or tuple(known))
-    show(as_json, found, lambda: print_lag(found))
+    try:
+        with log_answers():
+            found = measure(open_log(config), groups or tuple(known))
+    except Failure as error:
+        raise Failure(f"{error}{waiting_too(config)}") from None
+    spool = look(config)
+    show(as_json, {**vars(found), "spool": spool.state if spool else None}, lambda: print_lag(found, spool))
 
 
 def measure(log: Log, groups: Collection[str]) -> Lag:
@@ -58,11 +63,13 @@ def measure(log: Log, groups: Collection[str]) -> Lag:
     return Meter(log, groups, SystemClock()).read()
 
 
-def print_lag(found: Lag) -> None:
-    """A row for each partition that waits, and one for each group."""
+def print_lag(found: Lag, spool: SpoolLook | None = None) -> None:
+    """A row for each partition that waits, and one for each group; what waits for the log itself on the spool."""
     columns = ("group", "topic", "lane", "partition", "committed", "end", "lag", "oldest")
     rows = [row for group in found.groups for row in _rows(group)]
     print_table(f"{found.lag} records wait", columns, rows, numbers=("partition", "committed", "end", "lag", "oldest"))
+    if spool is not None:
+        console().print(f"{spool.state}.")
 
 
 def _rows(group: GroupLag) -> Iterator[tuple[object, ...]]:

@@ -11,6 +11,7 @@ import click
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
+from radstream.spool import waiting_too
 from radstream.stack_state import NOT_DURABLE, StackState, stack_state
 from radstream.store_census import HOT
 from radstream.survey import Survey, survey
@@ -29,7 +30,7 @@ def status(config_path: Path, as_json: bool) -> None:
     try:
         found = survey(config)
     except Failure as error:
-        raise Failure(f"{error}{_not_running(stack)}") from None
+        raise Failure(f"{error}{_not_running(stack)}{waiting_too(config)}") from None
     show(as_json, _facts(stack, found), lambda: _print(stack, found))
 
 
@@ -43,6 +44,7 @@ def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
         "agree": found.agree,
         "accounts": found.equations,
         "stack": stack,
+        "spool": found.spool,
         "topics": {
             topic: {"records": log.records[topic], "events": len(events), "undecodable": log.undecodable[topic]}
             for topic, events in log.events.items()
@@ -75,6 +77,11 @@ def _print(stack: StackState | None, found: Survey) -> None:
     if stack:
         rows = [(part.name, "runs" if part.runs else "stopped", part.pid) for part in stack.parts]
         print_table(f"Local stack in {stack.home}", ("part", "state", "pid"), rows, numbers=("pid",))
+    if spool := found.spool:
+        columns = ("instances", "bytes", "oldest", "aside", "damaged", "on disk", "budget")
+        age = None if spool.oldest_age_s is None else f"{spool.oldest_age_s:.1f} s"
+        row = (spool.instances, spool.bytes, age, spool.aside, spool.damaged, spool.disk_bytes, spool.budget_bytes)
+        print_table(f"Spool in {spool.folder}: one node's promise", columns, [row], numbers=columns)
     equations = [("yes" if equation.agrees else "NO", equation.name, str(equation)) for equation in found.equations]
     print_table("Accounts", ("agree", "of", "equation"), equations)
     for title, what, sizes in (

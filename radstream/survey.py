@@ -1,4 +1,4 @@
-"""One look at a whole site: catalog, log and bucket, read in an order that lets their sums be compared."""
+"""One look at a whole site: spool, catalog, log and bucket, read in an order that lets their sums be compared."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from radstream.errors import Failure
 from radstream.log_census import LogCensus
 from radstream.log_scan import moved_since, scan
 from radstream.options import open_log
+from radstream.spool import SpoolState, look
 from radstream.store_census import StoreCensus, census_of
 from streams.config import Config, Site, Store
 from streams.log import LogAway, LogRefused
@@ -29,6 +30,7 @@ class Survey:
     store: StoreCensus
     catalog: Mapping[str, int]
     equations: tuple[Equation, ...]
+    spool: SpoolState | None
 
     @property
     def agree(self) -> bool:
@@ -36,11 +38,12 @@ class Survey:
 
 
 def survey(config: Config) -> Survey:
-    """Counts everything: the catalog and how far it is in one transaction, then the log, then the bucket.
+    """Counts everything: the spool, the catalog and how far it is in one transaction, then the log, then the bucket.
 
     Whatever is written meanwhile is in the later count, where it is named as in flight. Raises Failure where a part
     does not answer.
     """
+    spool = look(config)
     try:
         with snapshot(config.section("catalog", Catalog).dsn) as cursor:
             rows = counts(cursor)
@@ -54,7 +57,8 @@ def survey(config: Config) -> Survey:
         raise Failure(f"{_part(error)} does not answer; see what runs, and start it: radstream up") from None
     except Stop as stop:
         raise Failure(stop.reason) from None
-    return Survey(log, store, rows, (*of_log(log), *of_store(log, store, moving), *of_catalog(log, rows)))
+    sums = (*of_log(log, spool.digests if spool else None), *of_store(log, store, moving), *of_catalog(log, rows))
+    return Survey(log, store, rows, sums, spool.state if spool else None)
 
 
 def _part(error: Exception) -> str:

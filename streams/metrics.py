@@ -62,6 +62,21 @@ WATCHED_FILES = Counter("radstream_watched_files", "Files of the watched folder 
 # Files that are in it now, settled or not.
 WATCHED_WAITING = Gauge("radstream_watched_waiting", "Files in the watched folder that are not settled")
 
+# Instances acknowledged, by what that promises: replicated (store and log have it), or spool (this node's disk has it).
+ACKNOWLEDGED = Counter("radstream_acknowledged", "Instances acknowledged", ["promise"])
+# The router's spool: what waits to be committed, and the age of the oldest, 0 where nothing waits.
+SPOOL_INSTANCES = Gauge("radstream_spool_instances", "Instances on the spool that are not committed")
+SPOOL_BYTES = Gauge("radstream_spool_bytes", "Bytes of those instances")
+SPOOL_OLDEST_SECONDS = Gauge("radstream_spool_oldest_seconds", "Time since the oldest of them was received")
+# What the folder takes of its disk: of all processes, with what is committed and not deleted yet, and what is aside.
+SPOOL_DISK_BYTES = Gauge("radstream_spool_disk_bytes", "Bytes in the folder of the spool")
+SPOOL_BUDGET_BYTES = Gauge("radstream_spool_budget_bytes", "What the spool may take of its disk")
+SPOOL_ASIDE = Gauge("radstream_spool_aside", "Instances and damaged parts set aside, that a person must look at")
+SPOOL_APPENDED = Counter("radstream_spool_appended", "Instances put on the spool")
+SPOOL_DRAINED = Counter("radstream_spool_drained", "Instances of the spool that were committed")
+SPOOL_SET_ASIDE = Counter("radstream_spool_set_aside", "Instances and damaged parts set aside")
+SPOOL_REPEATED = Counter("radstream_spool_repeated", "Instances that came again while the same bytes were on the spool")
+
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
 # From the router's receipt to the committed catalog row of the same instance.

@@ -71,14 +71,17 @@ def source_of(site: Site, name: str) -> str:
     return f"radstream/{site.tenant}/{site.site}/{name}"
 
 
-def run(name: str, kind: type[S], main: Callable[[Context, S], None]) -> None:
-    """Runs `main` with the section [name] of the configuration, once log and store answer. Exits the process."""
+def run(name: str, kind: type[S], main: Callable[[Context, S], None], *, waits: bool = True) -> None:
+    """Runs `main` with the section [name] of the configuration, once log and store answer. Exits the process.
+
+    Without `waits`, `main` starts at once, waits itself for what it needs, and says itself that it has started.
+    """
     parser = argparse.ArgumentParser(prog=f"radstream {name}")
     parser.add_argument("--config", type=Path, help=f"configuration file; else ${configuration.ENVIRONMENT}")
     path = parser.parse_args().config
     # At once: what goes wrong before the configuration is read is not to be printed with its text either.
     logs.configure(name)
-    sys.exit(_guarded(name, lambda: _run(name, kind, main, path)))
+    sys.exit(_guarded(name, lambda: _run(name, kind, main, path, waits)))
 
 
 def _guarded(name: str, body: Callable[[], None]) -> int:
@@ -107,7 +110,7 @@ def reason_of(error: Exception) -> str:
     return error.reason if isinstance(error, Stop) else f"{type(error).__name__}: {error}"
 
 
-def _run(name: str, kind: type[S], main: Callable[[Context, S], None], path: Path | None) -> None:
+def _run(name: str, kind: type[S], main: Callable[[Context, S], None], path: Path | None, waits: bool) -> None:
     config = configuration.load(path)
     settings = config.section(name, kind)
     try:
@@ -121,7 +124,9 @@ def _run(name: str, kind: type[S], main: Callable[[Context, S], None], path: Pat
     with closing(serve(context.health, settings.http_host, settings.http_port)):
         structlog.get_logger().info("service_starting", build=build(), http_port=settings.http_port)
         _spare_the_collector()
-        if wait_for_parts(context):
+        if not waits:
+            main(context, settings)
+        elif wait_for_parts(context):
             context.health.ready("started", True)
             main(context, settings)
 

@@ -11,6 +11,8 @@ from consumers.catalog.checksum import Checksum, checksum
 from consumers.catalog.config import Settings as Catalog
 from consumers.catalog.counts import open_work
 from consumers.catalog.database import snapshot
+from producers.dicom_router.config import Settings as Router
+from producers.dicom_router.spool.census import census
 from radstream.flow import Flow, Gauge
 from radstream.items import Item
 from radstream.sending import SUCCESS, SendResult, Sent, send_items
@@ -83,7 +85,14 @@ def _to_do(stack: RunningStack) -> dict[str, int]:
             "SELECT count(*) FROM current_revisions r LEFT JOIN study_tiers t USING (tenant, study_uid) "
             "WHERE coalesce(t.objects, 0) < r.instance_count"
         ).fetchone()
-        return {**open_work(cursor), "studies without a backup": int(found[0]) if found else 0}
+        behind = int(found[0]) if found else 0
+        return {**open_work(cursor), "on the spool": on_the_spool(stack), "studies without a backup": behind}
+
+
+def on_the_spool(stack: RunningStack) -> int:
+    """How many instances are acknowledged and neither in the store nor in the log yet."""
+    folder = stack.config.section("router", Router).spool.folder
+    return len(census(folder).waiting) if folder else 0
 
 
 def catalog_checksum(stack: RunningStack) -> Checksum:

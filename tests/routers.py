@@ -13,6 +13,7 @@ from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.spool.keeping import Keeping
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from radstream.store_scu import Target
@@ -77,6 +78,7 @@ class Router:
     held: MemoryStore
     blocks: ProtectedBlocks
     receiver: Receiver
+    keeping: Keeping
     clock: AdjustableClock
     doors: Doors
 
@@ -125,15 +127,17 @@ def running_router(
     )
     health = Health(clock)
     health.ready("started", True)
-    receiver = Receiver(archive, health, clock)
+    keeping = Keeping(archive, chosen.spool, health)
+    receiver = Receiver(keeping, health, clock)
     listener = Listener(chosen, receiver)
     doors = Doors(chosen, receiver.answer, clock, listener.room)
     target = Target("RADSTREAM", "127.0.0.1", listener.port)
     try:
-        yield Router(target, log, health, held, blocks, receiver, clock, doors)
+        yield Router(target, log, health, held, blocks, receiver, keeping, clock, doors)
     finally:
         doors.stop()
         listener.stop()
+        keeping.stop()
 
 
 # Data sets, coded here: a test of a reader does not use a writer that makes the same mistakes.

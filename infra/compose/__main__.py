@@ -23,6 +23,7 @@ ETC = Path("/etc/radstream")
 OBJECTS = Path("/objects")
 REGISTRY = Path("/registry")
 DASHBOARDS = Path("/dashboards")
+SPOOL = Path("/spool")
 ACCOUNT = 10001  # the user of the image, see Dockerfile
 WAIT_S_MAX = 180
 SECRETS = ("RADSTREAM_STORE_SECRET", "RADSTREAM_DATABASE_PASSWORD")
@@ -39,7 +40,7 @@ def main() -> None:
 
 
 def folders() -> None:
-    """Before the store starts: folders that are written through, the site's keys, the configuration, the dashboards."""
+    """Before the store starts: folders that are written through, keys, the configuration, dashboards, the spool's."""
     for folder in (OBJECTS / "root", OBJECTS / "versions"):
         folder.mkdir(parents=True, exist_ok=True)
         if not durable.make_synchronous(folder):
@@ -53,7 +54,7 @@ def folders() -> None:
     (ETC / "radstream.toml").write_text(text, encoding="utf-8")
     if not (ETC / "site-keys").exists():
         create_key_file(ETC / "site-keys")
-    for path in (ETC, ETC / "radstream.toml", ETC / "site-keys"):
+    for path in (ETC, ETC / "radstream.toml", ETC / "site-keys", SPOOL):
         os.chown(path, ACCOUNT, ACCOUNT)
         path.chmod(0o700 if path.is_dir() else 0o600)
 

@@ -50,6 +50,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     state = site.state
     services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
     services["router"] |= {"port": state.ports["router"], "stow": {"port": state.ports["stow"]}}
+    services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
     services["catalog"]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
     if "windows" in services:
         services["windows"]["folder"] = str(site.data("windows"))

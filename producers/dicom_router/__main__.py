@@ -9,21 +9,27 @@ from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
-from producers.dicom_router.store_check import check_store
+from producers.dicom_router.spool.keeping import Keeping
+from producers.dicom_router.store_check import Checking, check_store
 from streams.config import Protected
 from streams.generation import of_facts
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
-from streams.service import Context, run
+from streams.service import Context, run, wait_for_parts
 
 _BEAT_S = 1.0
 
 
 def main(context: Context, settings: Settings) -> None:
-    """Receives until `context.stopping` is set. Raises ConfigError for a port that cannot be had, and for a
-    store that would not keep what is promised.
+    """Receives until `context.stopping` is set: with a spool soon, whatever is away, else once log and store answer.
+
+    Raises ConfigError for a port or a folder that cannot be had, and for a store that would not keep what is promised.
     """
-    check_store(context, STORE)
+    at_once = settings.spool.takes_over
+    if not at_once:
+        if not wait_for_parts(context):
+            return
+        check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer()
     archive = Archive(
@@ -38,17 +44,28 @@ def main(context: Context, settings: Settings) -> None:
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
     )
-    receiver = Receiver(archive, context.health, context.clock)
+    keeping = Keeping(archive, settings.spool, context.health, held=at_once)
+    checking = Checking(context, STORE, keeping.release) if at_once else None
+    if checking is not None:
+        checking.wait(settings.spool.patience_s)
+    receiver = Receiver(keeping, context.health, context.clock)
     listener = Listener(settings, receiver)
-    structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
     doors = Doors(settings, receiver.answer, context.clock, listener.room)
-    while not context.stopping.wait(_BEAT_S):
-        context.health.beat()
-        receiver.settle()
-    listener.stop()
-    doors.stop()
-    producer.close(settings.commit_timeout_s)
+    context.health.ready("started", True)
+    structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
+    try:
+        while not context.stopping.wait(_BEAT_S):
+            context.health.beat()
+            receiver.settle()
+            keeping.look()
+            if checking is not None:
+                checking.ask()
+    finally:
+        listener.stop()
+        doors.stop()
+        keeping.stop()
+        producer.close(settings.commit_timeout_s)
 
 
 if __name__ == "__main__":
-    run("router", Settings, main)
+    run("router", Settings, main, waits=False)

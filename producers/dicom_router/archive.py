@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol
 
 from producers.dicom_router import header as headers
-from producers.dicom_router.arrival import REFUSED, Arrival, Refusal
+from producers.dicom_router.arrival import REFUSED, Arrival, Refusal, SourceProtocol
+from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
 from schemas import Lane
 from streams import tracing
@@ -21,11 +23,35 @@ from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
-from streams.wire import SchemaIds, encode
+from streams.wire import Headers, SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
 STORE = "hot"
 _BLOCKS: Final[tuple[tuple[Level, Mapping[int, str]], ...]] = (("study", STUDY_BLOCK), ("series", SERIES_BLOCK))
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a request when it comes, and not from its bytes. `trace` is its trace context."""
+
+    at: datetime
+    lane: Lane
+    trace: Headers
+
+
+class Request(Protocol):
+    """What a commit takes of a request beside its bytes."""
+
+    @property
+    def transfer_syntax_uid(self) -> str: ...
+    @property
+    def protocol(self) -> SourceProtocol: ...
+    @property
+    def calling_ae(self) -> str: ...
+    @property
+    def called_ae(self) -> str: ...
+    @property
+    def association(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -43,19 +69,20 @@ class Archive:
     source: str
     commit_timeout_s: float
 
-    def keep(self, arrival: Arrival, header: Header) -> str:
-        """Durable when it returns: the object in the store, its event acknowledged. The instance's digest.
+    def receipt(self, arrival: Arrival) -> Receipt:
+        """Of a request that comes now."""
+        return Receipt(self.clock.now(), self._lane(arrival), tracing.new_root())
+
+    def keep(self, request: Request, header: Header, file: StoredFile, receipt: Receipt) -> None:
+        """Durable when it returns: the object in the store, its event acknowledged.
 
         Finding the object there is no proof of its event, so the event is published again, with the same id. Raises
         StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under the key.
         """
-        meta = _media_storage(arrival, header)
-        data, digest = arrival.content.stored_file(*meta)
-        instance = _instance(arrival, header, digest)
+        instance = _instance(request, header, file.sha256)
         blocks = self._protected(header)
-        ref = self._put(instance, data)
-        self._publish(self._received(arrival, header, instance, ref, blocks))
-        return instance.digest
+        ref = self._put(instance, file.data)
+        self._publish(self._received(request, header, instance, ref, blocks, receipt), receipt.trace)
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
         """Writes the audit event of a refusal, so that every request is accounted for. Raises as `keep` does."""
@@ -83,7 +110,8 @@ class Archive:
                     "association": arrival.association,
                     **{name: uid for name, uid in named.items() if uid_is_usable(uid)},
                 },
-            )
+            ),
+            tracing.new_root(),
         )
 
     def _protected(self, header: Header) -> tuple[ProtectedRef, ...]:
@@ -98,8 +126,8 @@ class Archive:
             raise Damaged(key)
         return ref
 
-    def _publish(self, event: Event) -> None:
-        message = encode(event, self.ids, source=self.source, extra=tracing.new_root())
+    def _publish(self, event: Event, trace: Headers) -> None:
+        message = encode(event, self.ids, source=self.source, extra=trace)
         self.producer.send(message).result(timeout=self.commit_timeout_s)
 
     def _lane(self, arrival: Arrival) -> Lane:
@@ -107,20 +135,21 @@ class Archive:
 
     def _received(
         self,
-        arrival: Arrival,
+        request: Request,
         header: Header,
         instance: Instance,
         ref: ObjectRef,
         blocks: tuple[ProtectedRef, ...],
+        receipt: Receipt,
     ) -> InstanceReceived:
         return InstanceReceived(
             meta=Meta(
                 event_id=self.identity.event_id(self.site.tenant, instance.digest, 0),
                 tenant=self.site.tenant,
                 site=self.site.site,
-                lane=self._lane(arrival),
+                lane=receipt.lane,
                 subject=instance.digest,
-                occurred_at=self.clock.now(),
+                occurred_at=receipt.at,
             ),
             provenance=self.identity.provenance(),
             instance=instance,
@@ -128,27 +157,27 @@ class Archive:
             technical=header.technical(),
             protected=blocks,
             source=Source(
-                protocol=arrival.protocol,
-                calling_ae=arrival.calling_ae,
-                called_ae=arrival.called_ae,
-                association=arrival.association,
+                protocol=request.protocol,
+                calling_ae=request.calling_ae,
+                called_ae=request.called_ae,
+                association=request.association,
             ),
         )
 
 
-def _media_storage(arrival: Arrival, header: Header) -> tuple[str, str]:
-    """SOP class and instance for group 0002: the data set's, else the command's, else empty."""
+def file_of(arrival: Arrival, header: Header) -> StoredFile:
+    """The file to store. SOP class and instance for group 0002: the data set's, else the command's, else empty."""
     asked = ((headers.SOP_CLASS, arrival.sop_class_uid), (headers.SOP_INSTANCE, arrival.sop_instance_uid))
     sop_class, sop_instance = (header.uid(tag) or (uid if uid_is_usable(uid) else "") for tag, uid in asked)
-    return sop_class, sop_instance
+    return arrival.content.stored_file(sop_class, sop_instance)
 
 
-def _instance(arrival: Arrival, header: Header, digest: str) -> Instance:
+def _instance(request: Request, header: Header, digest: str) -> Instance:
     return Instance(
         study_uid=header.uid(headers.STUDY),
         series_uid=header.uid(headers.SERIES),
         sop_instance_uid=header.uid(headers.SOP_INSTANCE),
         sop_class_uid=header.uid(headers.SOP_CLASS),
-        transfer_syntax_uid=arrival.transfer_syntax_uid,
+        transfer_syntax_uid=request.transfer_syntax_uid,
         digest=digest,
     )

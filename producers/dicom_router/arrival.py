@@ -14,7 +14,7 @@ from producers.dicom_router.data_set import DataSet, Fate
 from producers.dicom_router.header import SOP_INSTANCE, Header
 from streams.identity import uid_is_usable
 
-Protocol = Literal["DIMSE", "STOW-RS", "folder"]
+SourceProtocol = Literal["DIMSE", "STOW-RS", "folder"]
 
 SUCCESS: Final = 0x0000
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
@@ -26,7 +26,7 @@ NOT_OF_STUDY: Final = 0xA901
 CANNOT_UNDERSTAND: Final = 0xC000
 
 # The action of the audit event of a refusal, by the door.
-REFUSED: Final[dict[Protocol, str]] = {
+REFUSED: Final[dict[SourceProtocol, str]] = {
     "DIMSE": "c-store.refused",
     "STOW-RS": "stow-rs.refused",
     "folder": "folder.refused",
@@ -55,7 +55,7 @@ class Arrival:
     calling_ae: str
     called_ae: str
     association: str
-    protocol: Protocol = "DIMSE"
+    protocol: SourceProtocol = "DIMSE"
     fault: Refusal | None = None
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from producers.dicom_router.spool.config import Settings as Spool
 from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.titles import AeTitle
 from producers.dicom_router.watch.config import Settings as Watched
@@ -46,6 +47,7 @@ class Settings(Service, frozen=True, kw_only=True):
     message_bytes_per_s_min: Annotated[int, Meta(ge=1)] = 1024
     # However busy, an association is asked to release after this; the sender opens another.
     association_timeout_s: Annotated[float, Meta(gt=0)] = 86_400.0
+    spool: Spool = Spool()
     stow: Stow | None = None
     watch: Watched | None = None
     # How long associations may go on after SIGTERM.

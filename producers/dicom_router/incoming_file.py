@@ -13,8 +13,8 @@ from producers.dicom_router.arrival import (
     CANNOT_UNDERSTAND,
     NOT_OF_STUDY,
     Arrival,
-    Protocol,
     Refusal,
+    SourceProtocol,
 )
 from producers.dicom_router.data_set import DataSet, Fate, Room
 from producers.dicom_router.header import SOP_CLASS, SOP_INSTANCE, STUDY, Header, read_header, shown_transfer_syntax
@@ -33,7 +33,7 @@ _OTHER_STUDY: Final = Refusal(NOT_OF_STUDY, "the data set is of another study th
 class Door:
     """By which way files come in. `calling_ae` stands for the sender where there is no AE title."""
 
-    protocol: Protocol
+    protocol: SourceProtocol
     calling_ae: str
     called_ae: str
     room: Room

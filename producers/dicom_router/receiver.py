@@ -9,6 +9,7 @@ import structlog
 from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, Refusal, refusal
 from producers.dicom_router.data_set import Fate
 from producers.dicom_router.header import Header, read_header
+from producers.dicom_router.spool.writing import NotSpooled
 from streams.clock import Clock
 from streams.health import Health
 from streams.log import LogAway, LogRefused
@@ -20,14 +21,16 @@ class NoRoom(Exception):
 
 
 # What is behind a failed write, as readiness says it.
-_WHY = {
+_WHY: dict[type[Exception], str] = {
     StoreAway: "the store did not take an object; senders are told to try again (0xA700)",
     LogAway: "the log did not acknowledge an event; senders are told to try again (0xA700)",
     TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
     LogRefused: "the log refused an event; see the broker's log and its ACLs",
+    NotSpooled: "store or log are away and the spool takes no more; senders are told to try again (0xA700)",
     NoRoom: "no memory and no disk for an object that came in; senders are told to try again (0xA700)",
     Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
 }
+_NOT_KEPT = tuple(_WHY)
 _UNREADY_S = 5.0
 
 
@@ -42,10 +45,10 @@ class Keeper(Protocol):
 
 
 class Receiver:
-    """Answers C-STORE requests: 0x0000 only after the archive has what was sent."""
+    """Answers C-STORE requests: 0x0000 only after what was sent is durable."""
 
-    def __init__(self, archive: Keeper, health: Health, clock: Clock) -> None:
-        self._archive = archive
+    def __init__(self, keeping: Keeper, health: Health, clock: Clock) -> None:
+        self._keeping = keeping
         self._health = health
         self._clock = clock
         self._failed_at: float | None = None
@@ -58,10 +61,10 @@ class Receiver:
         try:
             header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
             if refused := refusal(arrival, header):
-                self._archive.refuse(arrival, refused)
+                self._keeping.refuse(arrival, refused)
                 return refused.status
-            self._archive.keep(arrival, header)
-        except (StoreAway, LogAway, LogRefused, TimeoutError, Damaged) as error:
+            self._keeping.keep(arrival, header)
+        except _NOT_KEPT as error:
             return self._failed(arrival, error)
         except Exception:
             # Nobody planned this one. The sender keeps its copy and the association goes on.

@@ -1,6 +1,9 @@
-"""Before the first association: does the store keep what the router is about to promise?"""
+"""Before anything is committed: does the store keep what the router is about to promise?"""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -10,6 +13,38 @@ from streams.probe import missing, probe
 from streams.service import Context
 
 _AGAIN_S = 1.0
+
+
+class Checking:
+    """Checks the store while associations are taken already. `well` is called once it may be used."""
+
+    def __init__(self, context: Context, bucket: str, well: Callable[[], None]) -> None:
+        self._context = context
+        self._bucket = bucket
+        self._well = well
+        self._refused: ConfigError | None = None
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="store-check", daemon=True).start()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until it is known, or for so long. Raises as `ask`."""
+        self._ended.wait(timeout_s)
+        self.ask()
+
+    def ask(self) -> None:
+        """Raises ConfigError once the store was found unfit."""
+        if self._refused is not None:
+            raise self._refused
+
+    def _run(self) -> None:
+        try:
+            check_store(self._context, self._bucket)
+        except ConfigError as error:
+            self._refused = error
+        else:
+            self._well()
+        finally:
+            self._ended.set()
 
 
 def check_store(context: Context, bucket: str) -> None:

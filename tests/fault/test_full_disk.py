@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from infra.local.errors import StackError
 from infra.local.stack import Stack
+from producers.dicom_router.spool.census import census
 from radstream.phantom import encoded
 from radstream.sending import SUCCESS, TRY_AGAIN, Sent, send_items
 from tests.pipeline_run import lost, router_of, settled
 from tests.power import PowerDisk
-from tests.running_stack import RunningStack
+from tests.running_stack import NO_MODELS, RunningStack, new_home
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
@@ -70,6 +72,31 @@ def test_nothing_is_acknowledged_and_lost_on_a_full_disk(disk: PowerDisk) -> Non
     finally:
         stack.down()
         wait_until(disk.is_pulled_out, "the last process to let go of the disk")
+
+
+def test_a_spool_on_another_disk_takes_what_a_full_one_does_not(disk: PowerDisk) -> None:
+    items = list(encoded(32, SLICES, matrix=256))
+    spool = new_home()
+    stack = RunningStack(disk.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
+    stack.deploy(NO_MODELS)
+    text = stack.config_path.read_text(encoding="utf-8")
+    stack.config_path.write_text(text.replace(str(stack.home / "data" / "router" / "spool"), str(spool / "spool")))
+    try:
+        stack.up()
+        filler = fill(disk)
+        # Nobody is refused, and nobody tries twice.
+        assert send_items(items, router_of(stack), associations=4, retries=0).statuses == {"0000": len(items)}
+        assert census(spool / "spool").waiting
+
+        filler.unlink()
+        wait_until(lambda: comes_up(stack), "the stack to run again", deadline_s=120)
+        wait_until(lambda: not census(spool / "spool").waiting, "the spool to be drained", deadline_s=120)
+        settled(stack)
+        assert lost(stack, items) == []
+    finally:
+        stack.down()
+        wait_until(disk.is_pulled_out, "the last process to let go of the disk")
+        shutil.rmtree(spool)
 
 
 def comes_up(stack: RunningStack) -> bool:

@@ -16,6 +16,7 @@ from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
 from streams.s3 import S3Store
 from streams.wire import decode
+from tests.pipeline_run import on_the_spool
 from tests.routers import Ct
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
@@ -61,6 +62,7 @@ def test_a_killed_router_loses_nothing_that_it_acknowledged(stack: RunningStack)
         result = sending.result(timeout=300)
 
     assert result.statuses == {"0000": INSTANCES}
+    wait_until(lambda: not on_the_spool(stack), "the spool to be drained", 60.0)
     events = announced(stack, study)
     store = S3Store(stack.config.section("store", Store))
     kept = {event.instance.sop_instance_uid: store.read(event.object) for event in events}

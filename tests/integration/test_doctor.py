@@ -28,7 +28,7 @@ def test_a_running_stack_is_well(stack: RunningStack) -> None:
     assert answer["well"]
     assert code == 0
     parts = {check["part"] for check in answer["checks"]}
-    assert parts == {"configuration", "machine", "broker", "registry", "store", "database", "service"}
+    assert parts == {"configuration", "machine", "broker", "registry", "store", "database", "spool", "service"}
     ignored = {check["name"] for check in answer["checks"] if check["part"] == "store" and check["state"] == "note"}
     assert ignored == {"storage_class", "encryption", "lifecycle"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +15,7 @@ from tests.raw_peer import (
     associate_rq,
     context_item,
     echo_rq,
+    element,
     item,
     p_data,
     pdv,
@@ -196,3 +198,12 @@ def test_a_context_that_was_refused_is_not_used() -> None:
     with running_router() as router, RawPeer(router.target).associated(request) as peer:
         peer.send(p_data(pdv(COMMAND, command=True, context=5)))
         assert peer.aborted()[0] == 2
+
+
+@pytest.mark.parametrize("said", [b"", element(0, struct.pack("<I", 4)), element(0, b"")])
+def test_a_command_without_a_right_group_length_is_answered(said: bytes) -> None:
+    with running_router() as router, RawPeer(router.target).associated() as peer:
+        peer.send(p_data(pdv(said + echo_rq()[12:], command=True, context=3)))
+        answer = peer.read()
+        assert answer is not None
+        assert status_of(answer) == 0x0000

@@ -7,6 +7,7 @@ import hashlib
 import socket
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.spool.config import Settings as SpoolSettings
 from producers.dicom_router.stow.config import Settings as StowSettings
 from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.stow.listening import StowListener
@@ -544,3 +546,14 @@ def test_the_answer_is_the_dicom_json_model() -> None:
             },
             "0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xC000]}}]},
         }
+
+
+def test_what_came_by_another_door_and_waited_on_the_spool_says_so(tmp_path: Path) -> None:
+    store = AwayStore()
+    spool = SpoolSettings(folder=tmp_path, patience_s=0.2)
+    with running_stow(store=store, held=store, spool=spool) as stow:
+        assert stow.store(file_of(Ct(name=""))).status == 200
+        assert stow.router.received() == []
+        store.away = False
+        (event,) = wait_until(stow.router.received, "the spool to be drained")
+        assert (event.source.protocol, event.source.calling_ae) == ("STOW-RS", "STOW-RS")

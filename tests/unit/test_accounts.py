@@ -159,6 +159,14 @@ def test_every_request_is_received_a_duplicate_or_refused(site: Site):
     assert requests.agrees
 
 
+def test_what_is_on_the_spool_is_a_request_and_counted_once_when_it_was_received_meanwhile(site: Site):
+    site.received("a")
+    (requests, *_) = of_log(scan(site.log, {}), {digest_of("a"), digest_of("b")})
+    assert requests.left.count == 2
+    assert right(requests) == {"received": 1, "duplicates": 0, "refused": 0, "on the spool": 1}
+    assert requests.agrees
+
+
 def test_what_is_not_read_yet_is_in_flight(site: Site):
     site.received("a")
     site.all_read("validate")

@@ -1,7 +1,7 @@
 """The command set of a DIMSE message, in Implicit VR Little Endian (PS3.7 section 6.3, annex E).
 
-Decoded strictly: elements ascend, lengths hold, and the group length is right. What is not so was not written by
-anybody who talks DICOM.
+Decoded strictly: elements ascend and their lengths hold; what is not so was not written by anybody who talks DICOM. The
+group length alone is not looked at: fragments say where a command ends, and there are scanners that get it wrong.
 """
 
 from __future__ import annotations
@@ -52,9 +52,6 @@ def decode(data: bytes | bytearray) -> Command:
         elements[number] = bytes(data[at : at + length])
         at += length
         last = number
-    said = elements.get(_GROUP_LENGTH, b"")
-    if len(said) != 4 or int.from_bytes(said, "little") != len(data) - _LONG.size:
-        raise Violation("a command set with another length than it says", BY_USER)
     return Command(
         field=_short(elements, _COMMAND_FIELD),
         message_id=_short(elements, _MESSAGE_ID),

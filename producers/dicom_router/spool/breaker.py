@@ -1,0 +1,117 @@
+"""Whether store and log answer, so that one sender waits to find out and not each of them.
+
+Closed, everybody commits. It opens when a commit finds a part away, or when one is under way for longer than a sender
+is kept waiting. From then on nobody tries but one probe at a time: at once after the first failure, which may have been
+that of one connection, then after a capped backoff with jitter. The first commit that works closes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+
+import structlog
+
+from streams.backoff import Backoff
+from streams.clock import Clock
+from streams.log import LogAway
+from streams.objects import StoreAway
+
+AWAY = (StoreAway, LogAway, TimeoutError)
+_AGAIN = Backoff(first_s=0.25, max_s=5.0)
+# What a commit of a large object may take longer: it moves, so nobody is away.
+_BYTES_PER_S_MIN = 10 << 20
+
+
+class Breaker:
+    """Used from many threads. `patience_s`: how long a commit may take before others no longer wait for theirs."""
+
+    def __init__(self, clock: Clock, patience_s: float, again: Backoff = _AGAIN) -> None:
+        self._clock = clock
+        self._patience_s = patience_s
+        self._again = again
+        self._lock = threading.Lock()
+        self._under_way: set[Turn] = set()
+        self._probe: Turn | None = None
+        self._failures = 0
+        self._due = 0.0
+        self._held = False
+
+    def hold(self) -> None:
+        """Nobody tries, not even a probe, until `release`: it is not known yet whether the store may be used."""
+        with self._lock:
+            self._held = True
+
+    def release(self) -> None:
+        with self._lock:
+            self._held = False
+
+    @property
+    def closed(self) -> bool:
+        with self._lock:
+            return self._is_closed()
+
+    def may_try(self) -> bool:
+        """Whether `turn` would give leave now."""
+        with self._lock:
+            return self._is_closed() or self._probe_is_due()
+
+    def turn(self, size_bytes: int, *, probing: bool = True) -> Turn | None:
+        """Leave to try a commit of so many bytes: `with turn: ...`. None while parts are away: not now.
+
+        `probing` says whether this one may be the probe.
+        """
+        now = self._clock.monotonic()
+        with self._lock:
+            closed = self._is_closed()
+            if not closed and not (probing and self._probe_is_due()):
+                return None
+            turn = Turn(self, now + self._patience_s + size_bytes / _BYTES_PER_S_MIN)
+            self._under_way.add(turn)
+            if not closed:
+                self._probe = turn
+            return turn
+
+    def _is_closed(self) -> bool:
+        now = self._clock.monotonic()
+        return not self._held and not self._failures and all(turn.overdue_at > now for turn in self._under_way)
+
+    def _probe_is_due(self) -> bool:
+        waits = self._held or self._probe is not None
+        return bool(self._failures) and not waits and self._clock.monotonic() >= self._due
+
+    def ended(self, turn: Turn, error: type[BaseException] | None) -> None:
+        away = error is not None and issubclass(error, AWAY)
+        with self._lock:
+            self._under_way.discard(turn)
+            was, is_probe = self._failures, self._probe is turn
+            if is_probe:
+                self._probe = None
+            if error is None:
+                self._failures = 0
+            elif away and (is_probe or not was):
+                self._failures += 1
+                wait_s = self._again.delay_s(self._failures - 1) if self._failures > 1 else 0.0
+                self._due = self._clock.monotonic() + wait_s
+            now_open = bool(self._failures)
+        if now_open and not was and error is not None:
+            structlog.get_logger().warning("parts_away", error=error.__name__)
+        elif was and not now_open:
+            structlog.get_logger().info("parts_back")
+
+
+@dataclass(eq=False)
+class Turn:
+    """A commit that is tried."""
+
+    breaker: Breaker
+    overdue_at: float
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.breaker.ended(self, kind)

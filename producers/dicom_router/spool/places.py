@@ -1,0 +1,137 @@
+"""The folders and files of a spool: who owns which, names, modes, and directory entries that are on the disk.
+
+    <folder>/<16 hexadecimal digits>/00000001.segment    written by one process, which has a lock (flock) of its folder
+                                     00000001.progress   the checks of its records that are committed
+    <folder>/aside/                                      what could not be committed, each with its reason
+
+Several processes share a spool's folder, and each drains what it wrote. The folder of one that died is free: whoever
+looks first takes it over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ASIDE: Final = "aside"
+SEGMENT, PROGRESS = ".segment", ".progress"
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+_OWNED: Final = re.compile(r"[0-9a-f]{16}\Z")
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A folder that this process holds the lock of."""
+
+    path: Path
+    descriptor: int
+
+    def let_go(self) -> None:
+        """Removes the folder where nothing is left in it, and lets others have it where something is."""
+        with suppress(OSError):
+            self.path.rmdir()
+        os.close(self.descriptor)
+
+
+def prepare(folder: Path) -> None:
+    """Makes the folder and `aside` in it, of mode 700. Raises OSError."""
+    if not folder.is_dir():
+        folder.mkdir(mode=FOLDER_MODE, parents=True)
+        sync_folder(folder.parent)
+    (folder / ASIDE).mkdir(mode=FOLDER_MODE, exist_ok=True)
+    folder.chmod(FOLDER_MODE)
+    sync_folder(folder)
+
+
+def new_owned(folder: Path) -> Owned:
+    """A new folder of this process. Raises OSError."""
+    while True:
+        path = folder / secrets.token_hex(8)
+        path.mkdir(mode=FOLDER_MODE)
+        if (owned := owned_by_us(path)) is not None:
+            sync_folder(folder)
+            return owned
+
+
+def free_ones(folder: Path) -> Iterator[Owned]:
+    """Locks and gives each folder that no process holds."""
+    for path in sorted(owned_folders(folder)):
+        if (owned := owned_by_us(path)) is not None:
+            yield owned
+
+
+def owned_folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _OWNED.match(path.name)]
+
+
+def owned_by_us(path: Path) -> Owned | None:
+    """The folder, locked; None where another process holds it or it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it may have removed it between the two calls.
+        if path.stat().st_ino == os.fstat(descriptor).st_ino:
+            return Owned(path, descriptor)
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segments in a folder, oldest first."""
+    return sorted(path for path in folder.iterdir() if path.suffix == SEGMENT)
+
+
+def create(path: Path) -> int:
+    """A new file of mode 600, whose directory entry is on the disk: its descriptor. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+        raise
+    return descriptor
+
+
+def sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def bytes_under(folder: Path) -> int:
+    """How many bytes all files under a folder have. What vanishes meanwhile counts nothing."""
+    total, folders = 0, [folder]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
+            else:
+                total += _size(entry)
+    return total
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,163 @@
+"""The spool of one router process: what is appended is durable when `append` returns, and waits to be committed.
+
+The process writes into a folder of its own, and drains besides what other processes left that are gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from producers.dicom_router.spool import aside, places, progress
+from producers.dicom_router.spool.order import Entry, Waiting
+from producers.dicom_router.spool.places import Owned
+from producers.dicom_router.spool.reading import read
+from producers.dicom_router.spool.record import NotARecord
+from producers.dicom_router.spool.recovery import recovered, take_over
+from producers.dicom_router.spool.room import Limits, Room, try_disk
+from producers.dicom_router.spool.segment import SegmentFailed, Sync
+from producers.dicom_router.spool.writing import Incoming, NotSpooled, Writing
+from streams import metrics
+
+_DISK = "the spool's disk does not keep what is written; see the machine's log"
+_FULL = "the spool's disk is full"
+
+
+class Spool:
+    """Used from many threads; `open` and `look` from one."""
+
+    def __init__(self, folder: Path, limits: Limits, segment_bytes: int, fdatasync: Sync = os.fdatasync) -> None:
+        self.folder = folder
+        self.waiting = Waiting()
+        self._segment_bytes = segment_bytes
+        self._room = Room(folder, limits)
+        self._writing = Writing(folder, self._room, segment_bytes, fdatasync)
+        self._lock = threading.Lock()
+        self._known: dict[bytes, Entry] = {}
+        self._taken_over: list[Owned] = []
+        self._disk_fails: str | None = None
+
+    def open(self) -> None:
+        """Takes over what is left of processes that are gone, and what stands aside. Raises OSError."""
+        places.prepare(self.folder)
+        aside.remove_unfinished(self.folder)
+        self._adopt()
+        for record in aside.records(self.folder):
+            path = self._writing.next_path()
+            if aside.take_back(record, path):
+                self._recover(path)
+        self._room.look()
+
+    def append(self, incoming: Incoming) -> None:
+        """Durable when it returns. The parts are not referred to afterwards. Raises NotSpooled.
+
+        Where the disk fails, another segment is tried, once.
+        """
+        for _ in range(2):
+            try:
+                entry = self._writing.append(incoming, self.waiting.count)
+            except (SegmentFailed, OSError) as error:
+                self._disk_fails = _said(error.__cause__ or error)
+                continue
+            with self._lock:
+                self._known[incoming.digest] = entry
+            self.waiting.put(entry)
+            self._disk_fails = None
+            metrics.SPOOL_APPENDED.inc()
+            return
+        raise NotSpooled(self._disk_fails or _DISK)
+
+    def repeated(self, digest: bytes) -> bool:
+        """Whether the same bytes wait already, whole: they are then published once more when they are committed."""
+        with self._lock:
+            entry = self._known.get(digest)
+        if entry is None:
+            return False
+        try:
+            read(entry.shelf.path, entry.found)
+        except (NotARecord, OSError):
+            return False
+        with self._lock:
+            if self._known.get(digest) is not entry:
+                return False
+            entry.again += 1
+        return True
+
+    def once_more(self, entry: Entry) -> bool:
+        """Whether the same bytes came since, for which the event is to be published again."""
+        with self._lock:
+            if entry.again:
+                entry.again -= 1
+                return True
+            if self._known.get(entry.found.head.digest) is entry:
+                del self._known[entry.found.head.digest]
+            return False
+
+    def settled(self, entry: Entry) -> None:
+        """An entry that was taken is committed, or stands aside. Its segment goes with the last of it."""
+        # Without the mark it is committed again after a restart, which is harmless.
+        with suppress(OSError):
+            progress.mark(entry.shelf.path, entry.found.head.check)
+        self.waiting.done(entry)
+        entry.shelf.drop()
+
+    def stuck(self, entry: Entry) -> None:
+        """An entry that can be neither committed nor set aside: its segment stays, until the next start."""
+        self.waiting.done(entry)
+
+    def look(self) -> str | None:
+        """What is to be done every second. Why the spool does not take another segment, or None."""
+        self._writing.seal_if_idle()
+        with suppress(OSError):
+            self._adopt()
+        self._room.look()
+        if self._disk_fails:
+            with suppress(OSError):
+                try_disk(self.folder)
+                self._disk_fails = None
+        return self._disk_fails or self._room.refusal(self._segment_bytes, self.waiting.count)
+
+    def close(self) -> None:
+        """Takes no more; what waits is for the next start, or for another process."""
+        self._writing.close()
+        for owned in self._taken_over:
+            owned.let_go()
+        self._taken_over = []
+
+    @property
+    def used_bytes(self) -> int:
+        return self._room.used_bytes
+
+    def _adopt(self) -> None:
+        """Takes over the folders of processes that are gone, and removes those that are empty by now."""
+        for owned, paths in take_over(self.folder):
+            self._taken_over.append(owned)
+            for path in paths:
+                self._recover(path)
+        for owned in [one for one in self._taken_over if not any(one.path.iterdir())]:
+            self._taken_over.remove(owned)
+            owned.let_go()
+
+    def _recover(self, path: Path) -> None:
+        try:
+            shelf, entries = recovered(self.folder, path)
+        except OSError as error:
+            # It stays where it is, for the next start; the others are as good as ever.
+            structlog.get_logger().error("spool_unreadable", error=error, file=path.name)
+            return
+        for entry in entries:
+            with self._lock:
+                self._known.setdefault(entry.found.head.digest, entry)
+            self.waiting.put(entry)
+        shelf.remove_if_done()
+
+
+def _said(failure: BaseException) -> str:
+    structlog.get_logger().error("spool_segment_failed", error=failure)
+    full = isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
+    return _FULL if full else _DISK

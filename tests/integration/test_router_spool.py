@@ -1,0 +1,313 @@
+"""C-STORE while store or log come and go: senders are told 0x0000, and all they sent arrives, in its order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from producers.dicom_router.spool import aside, places
+from producers.dicom_router.spool.config import Settings
+from streams.log import LogRefused
+from streams.memory_store import MemoryStore
+from streams.objects import StoreAway
+from streams.step import NewObject, Stored
+from streams.stored_file import stored_file
+from tests.routers import CT, EXPLICIT, Ct, Router, running_router
+from tests.spools import segments
+from tests.waiting import wait_until
+
+
+class Store(MemoryStore):
+    """Takes nothing while `away`; hangs while `gate` is closed; keeps other bytes for what `spoils` says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+        self.gate = threading.Event()
+        self.gate.set()
+        self.spoils: Callable[[str], bool] = lambda _: False
+        self.tries = 0
+
+    def create(self, new: NewObject) -> Stored:
+        self.tries += 1
+        self.gate.wait()
+        if self.away:
+            raise StoreAway("the store is away")
+        if self.spoils(new.key):
+            new = NewObject(new.tenant, new.store, new.key, b"other bytes")
+        return super().create(new)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def settings(folder: Path, **more: object) -> Settings:
+    chosen = {"budget_bytes": 64 << 20, "free_bytes_min": 0, "segment_bytes": 1 << 16, **more}
+    return Settings(folder=folder, **chosen)  # type: ignore[arg-type]
+
+
+def images(count: int, study: str = "1.2.3") -> list[Ct]:
+    return [Ct(study=study, series=f"{study}.1", instance=f"{study}.1.{number}") for number in range(1, count + 1)]
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"radstream_{name}", labels) or 0.0
+
+
+def arrived(router: Router, count: int) -> None:
+    wait_until(lambda: len(router.received()) >= count, f"{count} events")
+
+
+def whole(router: Router, image: Ct) -> bool:
+    file = stored_file(CT, image.instance, EXPLICIT, image.data_set())
+    digest = hashlib.sha256(file).hexdigest()
+    events = [event for event in router.received() if event.instance.digest == digest]
+    return bool(events) and router.held.read(events[0].object) == file
+
+
+@pytest.mark.parametrize("part", ["store", "log"])
+def test_while_a_part_is_away_senders_are_acknowledged_and_what_they_sent_arrives_in_its_order(
+    part: str, store: Store, folder: Path
+) -> None:
+    sent = [image for study in ("1.2.3", "1.2.4", "1.2.5") for image in images(6, study)]
+    with running_router(store, store, spool=settings(folder)) as router:
+        parts = {"store": store, "log": router.log}
+        parts[part].away = True
+        assert router.send(*(image.item() for image in sent)).statuses == {"0000": 18}
+        assert router.health.failing() == {}
+        parts[part].away = False
+        arrived(router, 18)
+
+        assert all(whole(router, image) for image in sent)
+        for study in ("1.2.3", "1.2.4", "1.2.5"):
+            order = [
+                event.instance.sop_instance_uid for event in router.received() if event.instance.study_uid == study
+            ]
+            assert order == [image.instance for image in images(6, study)]
+
+
+def test_an_event_out_of_the_spool_says_when_and_from_whom_it_came(store: Store, folder: Path) -> None:
+    before = datetime.now(UTC)
+    with running_router(store, store, lanes={"ANGIO1": "stat"}, spool=settings(folder)) as router:
+        store.away = True
+        router.send(Ct().item(), calling_ae="ANGIO1")
+        acknowledged = datetime.now(UTC)
+        store.away = False
+        wait_until(lambda: router.received("imaging.instance.received.stat"), "the event")
+
+        (event,) = router.received("imaging.instance.received.stat")
+        assert before.timestamp() - 0.001 <= event.meta.occurred_at.timestamp() <= acknowledged.timestamp()
+        assert event.meta.lane == "stat"
+        assert (event.source.calling_ae, event.source.called_ae) == ("ANGIO1", "RADSTREAM")
+
+
+def test_nobody_waits_for_a_store_that_hangs(store: Store, folder: Path) -> None:
+    """One commit hangs; from when it took too long on, others are acknowledged without the store being asked."""
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.gate.clear()
+        hanging = threading.Thread(target=router.send, args=(Ct(study="1.9").item(),))
+        hanging.start()
+        wait_until(lambda: store.tries, "the first commit")
+        router.clock.ahead_s += 10.0
+        tries = store.tries
+        assert router.send(*(image.item() for image in images(5))).statuses == {"0000": 5}
+        assert store.tries == tries
+        store.gate.set()
+        hanging.join()
+        arrived(router, 6)
+
+
+def test_without_the_spool_senders_are_told_to_try_again_at_once(store: Store, folder: Path) -> None:
+    with running_router(store, store, spool=settings(folder, no_spool=True)) as router:
+        store.away = True
+        assert router.send(Ct().item()).statuses == {"A700": 1}
+        assert segments(folder) == []
+        assert "commit" in router.health.failing()
+        store.away = False
+        assert router.send(Ct().item(), retries=20).statuses == {"0000": 1}
+
+
+def test_without_the_spool_a_study_of_which_something_is_on_it_waits_until_that_is_drained(
+    store: Store, folder: Path
+) -> None:
+    first, second = images(2)
+    store.away = True
+    with running_router(store, store, spool=settings(folder)) as router:
+        assert router.send(first.item()).statuses == {"0000": 1}
+    store.away = False
+    store.gate.clear()
+    with running_router(store, store, spool=settings(folder, no_spool=True)) as router:
+        assert router.send(second.item()).statuses == {"A700": 1}
+        store.gate.set()
+        assert router.send(second.item(), retries=20).statuses == {"0000": 1}
+        order = [event.instance.sop_instance_uid for event in router.received()]
+        assert order == [first.instance, second.instance]
+
+
+def test_a_site_that_chose_so_acknowledges_by_the_spool_and_drains_at_once(store: Store, folder: Path) -> None:
+    before = metric("acknowledged_total", promise="spool")
+    chosen = settings(folder, acknowledge_of={"CT1": "spool"})
+    with running_router(store, store, spool=chosen) as router:
+        store.gate.clear()
+        assert router.send(*(image.item() for image in images(4)), calling_ae="CT1").statuses == {"0000": 4}
+        assert metric("acknowledged_total", promise="spool") == before + 4
+        assert router.received() == []
+        store.gate.set()
+        arrived(router, 4)
+        assert all(whole(router, image) for image in images(4))
+
+
+def test_a_study_with_spooled_instances_stays_on_the_spool_until_it_is_drained(store: Store, folder: Path) -> None:
+    chosen = settings(folder, acknowledge_of={"CT1": "spool"})
+    with running_router(store, store, spool=chosen) as router:
+        first, second = images(2)
+        store.gate.clear()
+        router.send(first.item(), calling_ae="CT1")
+        # Another sender, whose objects are committed at once where nothing of their study is on the spool.
+        assert router.send(second.item(), calling_ae="PACS").statuses == {"0000": 1}
+        assert router.received() == []
+        store.gate.set()
+        arrived(router, 2)
+        assert [event.instance.sop_instance_uid for event in router.received()] == [first.instance, second.instance]
+
+
+def test_over_budget_the_answer_is_a700_readiness_says_why_and_nothing_acknowledged_is_lost(
+    store: Store, folder: Path
+) -> None:
+    sent = [Ct(study="1.2.3", instance=f"1.2.3.1.{number}", pixels=bytes(200_000)) for number in range(1, 13)]
+    with running_router(store, store, spool=settings(folder, budget_bytes=1 << 20, segment_bytes=1 << 18)) as router:
+        store.away = True
+        result = router.send(*(image.item() for image in sent))
+        assert result.statuses.keys() == {"0000", "A700"}
+        router.keeping.look()
+        assert router.health.failing().keys() >= {"commit", "spool"}
+        store.away = False
+        arrived(router, result.statuses["0000"])
+        assert sum(whole(router, image) for image in sent) == result.statuses["0000"]
+
+
+def test_a_spool_without_room_sends_nobody_away_before_it_is_needed(store: Store, folder: Path) -> None:
+    with running_router(store, store, spool=settings(folder, free_bytes_min=1 << 60)) as router:
+        router.keeping.look()
+        assert router.health.failing() == {}
+        assert router.send(Ct().item()).statuses == {"0000": 1}
+        store.away = True
+        assert router.send(Ct(instance="1.2.3.4.6").item()).statuses == {"A700": 1}
+        router.keeping.look()
+        assert "free_bytes_min" in router.health.failing()["spool"]
+
+
+def test_what_was_acknowledged_arrives_after_a_restart(store: Store, folder: Path) -> None:
+    store.away = True
+    with running_router(store, store, spool=settings(folder)) as router:
+        assert router.send(*(image.item() for image in images(5))).statuses == {"0000": 5}
+    store.away = False
+    with running_router(store, store, spool=settings(folder)) as router:
+        arrived(router, 5)
+        assert [event.instance.sop_instance_uid for event in router.received()] == [
+            image.instance for image in images(5)
+        ]
+
+
+def test_the_same_bytes_again_are_acknowledged_stored_once_and_published_again(store: Store, folder: Path) -> None:
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.away = True
+        for _ in range(3):
+            assert router.send(Ct().item()).statuses == {"0000": 1}
+        store.away = False
+        arrived(router, 3)
+        assert router.send(Ct().item()).statuses == {"0000": 1}
+        arrived(router, 4)
+
+        assert len({event.meta.event_id for event in router.received()}) == 1
+        assert len(router.originals()) == 1
+
+
+def test_what_cannot_be_committed_is_set_aside_with_its_reason_and_blocks_nobody(store: Store, folder: Path) -> None:
+    first, bad, last = images(3)
+    store.spoils = lambda key: f"/{bad.instance}/" in key
+    chosen = settings(folder, acknowledge="spool")
+    with running_router(store, store, spool=chosen) as router:
+        assert router.send(*(image.item() for image in (first, bad, last))).statuses == {"0000": 3}
+        arrived(router, 2)
+        assert [event.instance.sop_instance_uid for event in router.received()] == [first.instance, last.instance]
+        wait_until(lambda: aside.count(folder), "it to be set aside")
+        router.keeping.look()
+        assert metric("spool_aside") == 1.0
+        (reason,) = (folder / places.ASIDE).glob("*.reason")
+        assert json.loads(reason.read_text()) == {"reason": "the store holds other bytes under its key"}
+        assert aside.records(folder)[0].read_bytes().endswith(bad.data_set())
+
+
+def test_a_log_that_refuses_everything_is_waited_for_and_not_taken_for_bad_instances(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(folder, acknowledge="spool")
+    with running_router(store, store, spool=chosen) as router:
+        really = router.log.append
+
+        def refuse(message: object) -> None:
+            raise LogRefused("not authorised")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(router.log, "append", refuse)
+            sent = [image for number in range(40) for image in images(1, f"1.2.{number}")]
+            assert router.send(*(image.item() for image in sent)).statuses == {"0000": 40}
+            wait_until(lambda: aside.count(folder) >= 10, "the first ones to be set aside")
+        assert router.log.append == really
+        wait_until(lambda: len(router.received()) + aside.count(folder) == 40, "all the others")
+        assert aside.count(folder) < 20
+    with running_router(store, store, spool=chosen) as router:
+        wait_until(lambda: not aside.count(folder) and not segments(folder), "all of them")
+
+
+def test_what_it_holds_is_shown(store: Store, folder: Path) -> None:
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.away = True
+        router.send(*(image.item() for image in images(3)))
+        router.clock.ahead_s += 1
+        router.keeping.look()
+        assert metric("spool_instances") == 3.0
+        assert metric("spool_bytes") > 3 * len(Ct().data_set())
+        assert metric("spool_oldest_seconds") >= 0.0
+        assert metric("spool_disk_bytes") >= metric("spool_bytes")
+        store.away = False
+        arrived(router, 3)
+        wait_until(lambda: (router.keeping.look(), metric("spool_instances"))[1] == 0.0, "an empty spool")
+
+
+def test_a_folder_that_cannot_be_used_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with (
+        pytest.raises(Exception, match=r"\[router.spool\] folder .* cannot be used"),
+        running_router(spool=settings(tmp_path / "file")),
+    ):
+        pass
+
+
+def test_names_are_on_the_spool_in_files_of_the_router_alone(store: Store, folder: Path) -> None:
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.away = True
+        router.send(Ct(name="Doe^Jane").item())
+        (path,) = segments(folder)
+        assert b"Doe^Jane" in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0
+        assert path.stat().st_uid == os.geteuid()
+        store.away = False
+        arrived(router, 1)
+        wait_until(lambda: (router.keeping.look(), segments(folder))[1] == [], "the segment to be removed")

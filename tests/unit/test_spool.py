@@ -1,0 +1,352 @@
+"""The spool over restarts, damage, and a disk that fills or fails: nothing acknowledged is gone."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from producers.dicom_router.spool import aside, places
+from producers.dicom_router.spool.reading import read
+from producers.dicom_router.spool.spool import Spool
+from producers.dicom_router.spool.writing import NotSpooled
+from tests.spools import FILE_HEAD, incoming, opened, segments, taken
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+def data_sets(spool: Spool) -> list[bytes]:
+    return [read(entry.shelf.path, entry.found)[1].removeprefix(FILE_HEAD) for entry in taken(spool)]
+
+
+def settle_all(spool: Spool) -> None:
+    while (entry := spool.waiting.take(0.0)) is not None:
+        spool.once_more(entry)
+        spool.settled(entry)
+
+
+def die(spool: Spool) -> None:
+    """What SIGKILL does: locks go, nothing is closed."""
+    for owned in (spool._writing._own, *spool._taken_over):
+        if owned is not None:
+            os.close(owned.descriptor)
+    spool._writing._own, spool._taken_over = None, []
+
+
+def test_folders_and_files_are_its_owners_alone(folder: Path) -> None:
+    opened(folder).append(incoming(b"an image"))
+    for path in (folder, *folder.rglob("*")):
+        wanted = 0o700 if path.is_dir() else 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+
+
+def test_what_was_acknowledged_waits_in_its_order_after_a_crash(folder: Path) -> None:
+    before = opened(folder, segment_bytes=1 << 16)
+    sent = [bytes([number]) * 20_000 for number in range(20)]
+    for data_set in sent:
+        before.append(incoming(data_set))
+    assert len(segments(folder)) > 1
+    die(before)
+
+    assert data_sets(opened(folder)) == sent
+
+
+def test_a_torn_end_is_cut_off_after_a_crash_and_the_rest_is_there(folder: Path) -> None:
+    before = opened(folder)
+    before.append(incoming(b"whole"))
+    (path,) = segments(folder)
+    size = path.stat().st_size
+    before.append(incoming(b"torn"))
+    die(before)
+    os.truncate(path, size + 50)
+
+    assert data_sets(opened(folder)) == [b"whole"]
+    assert path.stat().st_size == size
+    assert aside.count(folder) == 0
+
+
+def test_damage_in_the_middle_is_set_aside_once_with_a_reason_and_the_rest_goes_on(folder: Path) -> None:
+    before = opened(folder)
+    starts = []
+    for name in (b"first", b"second", b"third"):
+        before.append(incoming(name))
+        starts.append(segments(folder)[0].stat().st_size)
+    die(before)
+    (path,) = segments(folder)
+    damaged = bytearray(path.read_bytes())
+    damaged[starts[0]] ^= 1
+    path.write_bytes(damaged)
+
+    after = opened(folder)
+    assert data_sets(after) == [b"first", b"third"]
+    die(after)
+    assert data_sets(opened(folder)) == [b"first", b"third"]
+    (kept,) = (folder / places.ASIDE).glob(f"*{aside.BYTES}")
+    assert kept.read_bytes() == damaged[starts[0] : starts[1]]
+    assert "no head of a record" in kept.with_suffix(aside.REASON).read_text()
+
+
+def test_what_is_committed_is_not_committed_again_after_sigkill(folder: Path) -> None:
+    before = opened(folder)
+    before.append(incoming(b"committed", "1.2.1"))
+    before.append(incoming(b"waits", "1.2.2"))
+    entry = before.waiting.take(0.0)
+    assert entry is not None
+    before.settled(entry)
+    die(before)
+
+    assert data_sets(opened(folder)) == [b"waits"]
+
+
+def test_what_is_committed_waits_again_where_a_power_cut_took_the_note_of_it(folder: Path) -> None:
+    before = opened(folder)
+    before.append(incoming(b"committed", "1.2.1"))
+    before.append(incoming(b"waits", "1.2.2"))
+    entry = before.waiting.take(0.0)
+    assert entry is not None
+    before.settled(entry)
+    die(before)
+    (path,) = segments(folder)
+    path.with_suffix(places.PROGRESS).write_bytes(bytes(20))
+
+    assert data_sets(opened(folder)) == [b"committed", b"waits"]
+
+
+def test_a_segment_goes_when_all_in_it_is_committed_and_not_before(folder: Path) -> None:
+    spool = opened(folder, segment_bytes=1 << 16)
+    for number in range(8):
+        spool.append(incoming(bytes([number]) * 30_000))
+    there = segments(folder)
+    assert len(there) == 4
+    for left in (there[1:], there[2:]):
+        for _ in range(2):
+            assert set(segments(folder)) >= set(left)
+            entry = spool.waiting.take(0.0)
+            assert entry is not None
+            spool.settled(entry)
+        assert segments(folder) == left
+    settle_all(spool)
+    # The last one is written to; it goes when nobody wrote for a while.
+    spool.look()
+    spool.look()
+    assert segments(folder) == []
+    assert list(folder.glob("*/*")) == []
+
+
+def test_another_process_takes_over_what_one_left_and_nothing_of_one_that_lives(folder: Path) -> None:
+    first, second = opened(folder), opened(folder)
+    first.append(incoming(b"of the first"))
+    second.look()
+    assert data_sets(second) == []
+    die(first)
+    second.look()
+    assert data_sets(second) == [b"of the first"]
+
+
+def test_a_folder_that_is_empty_after_a_takeover_is_removed(folder: Path) -> None:
+    first, second = opened(folder), opened(folder)
+    first.append(incoming(b"of the first"))
+    die(first)
+    second.look()
+    settle_all(second)
+    second.look()
+    assert places.owned_folders(folder) == []
+
+
+def test_over_its_budget_it_takes_no_more_and_says_why_until_there_is_room(folder: Path) -> None:
+    spool = opened(folder, budget_bytes=1 << 20, segment_bytes=1 << 16)
+    for number in range(17):
+        spool.append(incoming(bytes([number]) * 60_000))
+    with pytest.raises(NotSpooled, match=r"the spool is full.*budget_bytes"):
+        spool.append(incoming(b"x" * 60_000))
+    assert sum(path.stat().st_size for path in segments(folder)) <= 1 << 20
+    settle_all(spool)
+    spool.look()
+    assert spool.look() is None
+    spool.append(incoming(b"x" * 60_000))
+
+
+def test_the_budget_is_for_all_processes_together(folder: Path) -> None:
+    first, second = opened(folder, budget_bytes=1 << 20), opened(folder, budget_bytes=1 << 20)
+    first.append(incoming(b"x" * 900_000))
+    second.look()
+    with pytest.raises(NotSpooled):
+        second.append(incoming(b"y" * 200_000))
+
+
+def test_it_leaves_the_disk_what_others_need(folder: Path) -> None:
+    free = shutil.disk_usage(folder.parent).free
+    spool = opened(folder, free_bytes_min=2 * free)
+    with pytest.raises(NotSpooled, match="free_bytes_min"):
+        spool.append(incoming(b"an image"))
+    assert spool.look() is not None
+
+
+class FailingDisk:
+    """Fails the next `failures` syncs, and notes the file of each sync."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.synced: list[int] = []
+
+    def fdatasync(self, descriptor: int) -> None:
+        self.synced.append(os.fstat(descriptor).st_ino)
+        if self.failures:
+            self.failures -= 1
+            raise OSError(5, "Input/output error")
+        os.fdatasync(descriptor)
+
+
+def test_after_a_failed_sync_another_segment_is_tried_and_what_was_durable_stays_so(folder: Path) -> None:
+    disk = FailingDisk()
+    spool = opened(folder, fdatasync=disk.fdatasync)
+    spool.append(incoming(b"first"))
+    disk.failures = 1
+    spool.append(incoming(b"second"))
+    spool.append(incoming(b"third"))
+
+    failed = disk.synced[1]
+    assert failed not in disk.synced[2:]
+    die(spool)
+    assert data_sets(opened(folder)) == [b"first", b"second", b"third"]
+
+
+def test_a_disk_that_keeps_nothing_is_not_believed_and_readiness_says_so_until_it_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FailingDisk()
+    spool = opened(folder, fdatasync=disk.fdatasync)
+    disk.failures = 2
+    with pytest.raises(NotSpooled, match="disk does not keep"):
+        spool.append(incoming(b"an image"))
+
+    def fails(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        assert "does not keep" in (spool.look() or "")
+    assert spool.look() is None
+    assert data_sets(spool) == []
+    spool.append(incoming(b"an image"))
+    assert data_sets(spool) == [b"an image"]
+
+
+def test_a_disk_that_is_full_is_called_full(folder: Path) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    spool = opened(folder, fdatasync=full)
+    with pytest.raises(NotSpooled, match="disk is full"):
+        spool.append(incoming(b"an image"))
+
+
+def test_what_was_not_finished_aside_is_removed_once_nobody_can_be_writing_it(folder: Path) -> None:
+    opened(folder).close()
+    old, new = (folder / places.ASIDE / name for name in ("old.segment.part", "new.segment.part"))
+    for path in (old, new):
+        path.write_bytes(b"half an ima")
+    os.utime(old, (0, 0))
+    opened(folder)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_many_at_once_share_syncs(folder: Path) -> None:
+    """While one sync is under way, all that come meanwhile are written and wait for the next one together."""
+    entered, gate = threading.Semaphore(0), threading.Event()
+    syncs: list[int] = []
+
+    def fdatasync(descriptor: int) -> None:
+        syncs.append(descriptor)
+        entered.release()
+        gate.wait()
+        os.fdatasync(descriptor)
+
+    spool = opened(folder, segment_bytes=8 << 20, fdatasync=fdatasync)
+    with ThreadPoolExecutor(17) as pool:
+        first = pool.submit(spool.append, incoming(b"first"))
+        entered.acquire()
+        (path,) = segments(folder)
+        others = [pool.submit(spool.append, incoming(bytes([number]) * 1000)) for number in range(16)]
+        wait_until(lambda: path.stat().st_size > 16_000, "all to be written")
+        gate.set()
+        for future in (first, *others):
+            future.result()
+    assert len(syncs) <= 3
+    assert spool.waiting.count == 17
+
+
+def test_the_same_bytes_again_are_not_stored_twice_and_are_published_again(folder: Path) -> None:
+    spool = opened(folder)
+    one = incoming(b"an image")
+    assert not spool.repeated(one.digest)
+    spool.append(one)
+    size = segments(folder)[0].stat().st_size
+    assert spool.repeated(one.digest)
+    assert spool.repeated(one.digest)
+
+    assert segments(folder)[0].stat().st_size == size
+    entry = spool.waiting.take(0.0)
+    assert entry is not None
+    assert [spool.once_more(entry) for _ in range(3)] == [True, True, False]
+    assert not spool.repeated(one.digest)
+
+
+def test_the_same_bytes_again_are_stored_where_those_on_the_spool_are_damaged(folder: Path) -> None:
+    spool = opened(folder)
+    one = incoming(b"an image")
+    spool.append(one)
+    (path,) = segments(folder)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert not spool.repeated(one.digest)
+
+
+def test_what_stands_aside_is_tried_again_at_the_next_start(folder: Path) -> None:
+    before = opened(folder)
+    before.append(incoming(b"an image"))
+    entry = before.waiting.take(0.0)
+    assert entry is not None
+    kept, file = read(entry.shelf.path, entry.found)
+    aside.set_record_aside(folder, entry.found, kept, file, "the log refused its event")
+    before.settled(entry)
+    before.close()
+    assert aside.count(folder) == 1
+
+    after = opened(folder)
+    assert aside.count(folder) == 0
+    (again,) = taken(after)
+    assert again.found.head.digest == hashlib.sha256(FILE_HEAD + b"an image").digest()
+    assert read(again.shelf.path, again.found) == (kept, file)
+
+
+def test_a_segment_that_cannot_be_read_stays_and_stops_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = opened(folder, segment_bytes=1 << 16)
+    before.append(incoming(b"a" * 60_000))
+    before.append(incoming(b"b" * 60_000))
+    die(before)
+    bad, _ = segments(folder)
+    really = os.open
+
+    def fails(path: Path, *arguments: int) -> int:
+        if Path(path) == bad and arguments[0] & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(5, "Input/output error")
+        return really(path, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", fails)
+        after = opened(folder)
+    assert data_sets(after) == [b"b" * 60_000]
+    assert bad.exists()
