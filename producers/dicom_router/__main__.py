@@ -61,6 +61,7 @@ def main(context: Context, settings: Settings) -> None:
             if checking is not None:
                 checking.ask()
     finally:
+        doors.close()
         listener.stop()
         doors.stop()
         keeping.stop()

@@ -30,7 +30,15 @@ class Doors:
             door = Door("folder", settings.watch.calling_ae, settings.ae_title, room)
             self.watch = Watch(settings.watch, door, store, clock)
 
+    def close(self) -> None:
+        """Nothing more comes in; what is in hand goes on until `stop`."""
+        if self.stow is not None:
+            self.stow.close()
+        if self.watch is not None:
+            self.watch.close()
+
     def stop(self) -> None:
+        """Closes, and waits for what is in hand."""
         if self.stow is not None:
             self.stow.stop(self._stop_timeout_s)
         if self.watch is not None:

@@ -42,6 +42,7 @@ class StowListener:
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False
+        self._closed_at = 0.0
         self._socket = _listening(settings)
         self._thread = threading.Thread(target=self._accept, name="stow", daemon=True)
         self._thread.start()
@@ -50,15 +51,20 @@ class StowListener:
     def port(self) -> int:
         return int(self._socket.getsockname()[1])
 
-    def stop(self, timeout_s: float) -> None:
-        """Takes no more, lets requests in hand come to their end for a while, then cuts them."""
+    def close(self) -> None:
+        """Takes no more requests; those in hand go on."""
         if self._stopping:
             return
         self._stopping = True
+        self._closed_at = time.monotonic()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
-        deadline = time.monotonic() + timeout_s
+
+    def stop(self, timeout_s: float) -> None:
+        """Closes, lets requests in hand come to their end within so many seconds of that, then cuts them."""
+        self.close()
+        deadline = self._closed_at + timeout_s
         with self._changed:
             while self._open and (left_s := deadline - time.monotonic()) > 0:
                 self._cut(lambda connection: connection.idle)

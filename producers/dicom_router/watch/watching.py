@@ -129,9 +129,13 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Begins no other file, and waits some seconds for the one in hand."""
+    def close(self) -> None:
+        """Begins no other file."""
         self._stopping.set()
+
+    def stop(self) -> None:
+        """Closes, and waits some seconds for the file in hand."""
+        self.close()
         self._thread.join(_STOP_S_MAX)
 
     def _run(self) -> None:
