@@ -27,7 +27,8 @@ class Meter:
     Children that end in between count: their parent's waited-for times have them.
     """
 
-    def __init__(self, roots: Mapping[str, int]) -> None:
+    def __init__(self, roots: Mapping[str, int], sample_s: float = SAMPLE_S) -> None:
+        self._sample_s = sample_s
         self._roots = {name: psutil.Process(pid) for name, pid in roots.items()}
         self._before: dict[str, float] = {}
         self._memory = dict.fromkeys(roots, 0)
@@ -56,7 +57,7 @@ class Meter:
         while True:
             for name, root in self._roots.items():
                 self._memory[name] = max(self._memory[name], sum(map(_pss, _tree(root))))
-            if self._ended.wait(SAMPLE_S):
+            if self._ended.wait(self._sample_s):
                 return
 
 

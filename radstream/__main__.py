@@ -54,7 +54,7 @@ COMMANDS = {
     "catalog": Lazy("radstream.catalog:catalog", "Compare, rebuild and migrate the catalog."),
     "contract": Lazy("radstream.contract:contract", "The public contract of topics and schemas."),
     "models": Lazy("radstream.models:models", "The models that can be deployed, and their cards."),
-    "bench": Lazy("radstream.bench:bench", "Measure the running stack."),
+    "bench": Lazy("radstream.bench:bench", "Measure the running stack, and receivers beside each other."),
 }
 
 

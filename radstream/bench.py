@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,19 +13,27 @@ from rich.console import Console
 from bench import ai as inference
 from bench.ai_figures import figures as figures_of_inference
 from bench.figures import figures
+from bench.ingest import NAMES, Asked
+from bench.ingest import measure as measure_ingest
+from bench.ingest_cases import CASES, QUICK
+from bench.ingest_figures import figures as figures_of_ingest
+from bench.ingest_profile import profiler
 from bench.pipeline import measure
 from bench.tiering import measure as measure_tiering
 from bench.tiering_figures import figures as figures_of_tiering
+from infra.local.home import default_home
 from radstream.errors import Failure
-from radstream.options import config_option, json_option, open_config
+from radstream.options import Names, config_option, json_option, open_config
 from radstream.output import show
 from radstream.stack_state import NOT_DURABLE, stack_state
 from streams.config import Config
 
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
 
 @click.group()
 def bench() -> None:
-    """Measure the running stack."""
+    """Measure the running stack, and receivers beside each other."""
 
 
 @bench.command()
@@ -95,3 +104,57 @@ def ai(studies: int, images: int, config_path: Path, as_json: bool) -> None:
             config, studies, images, lambda what, of, done: line.update(f"{what}: {done} of {of}")
         )
     show(as_json, report, lambda: click.echo(figures_of_inference(report), file=sys.stdout))
+
+
+@bench.command()
+@click.option(
+    "--instances", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Images of a CT case."
+)
+@click.option("--rounds", type=click.IntRange(1, 99), default=1, show_default=True, help="Of which the median counts.")
+@click.option("--seconds", type=click.IntRange(1, 600), default=15, show_default=True, help="Most of a case.")
+@click.option("--receivers", type=Names(NAMES), default=NAMES, help=f"Some of: {', '.join(NAMES)}.")
+@click.option("--cases", type=Names(CASES), default=None, help=f"Some of: {', '.join(CASES)}.")
+@click.option("--quick", is_flag=True, help=f"200 images, 5 s, and the cases {', '.join(QUICK)}.")
+@click.option(
+    "--folder", type=_FOLDER, help="Where receivers write; else beside the stack. /dev/shm takes the disk away."
+)
+@click.option("--programs", type=_FOLDER, help="Where to look for peers before the PATH.")
+@click.option("--profile", type=_FOLDER, help="Folder for collapsed stacks of our own receivers; takes py-spy.")
+@json_option
+def ingest(
+    instances: int,
+    rounds: int,
+    seconds: int,
+    receivers: Sequence[str],
+    cases: Sequence[str] | None,
+    quick: bool,
+    folder: Path | None,
+    programs: Path | None,
+    profile: Path | None,
+    as_json: bool,
+) -> None:
+    """C-STORE to this router, with its promise and without, beside other receivers on this machine.
+
+    Each is started for each case and ended again; peers that are not installed are named. Nothing that runs is touched,
+    and nothing stays. Measure on a machine that does nothing else: it takes some 20 minutes, or 3 with --quick.
+    """
+    beside = default_home().parent
+    beside.mkdir(parents=True, exist_ok=True)
+    if profile:
+        profiler()
+        profile.mkdir(parents=True, exist_ok=True)
+    asked = Asked(
+        receivers=receivers,
+        cases=cases or (QUICK if quick else tuple(CASES)),
+        instances=200 if quick else instances,
+        rounds=rounds,
+        seconds_max=5 if quick else seconds,
+        folder=folder or beside,
+        programs=programs,
+        profiles=profile,
+    )
+    # What it started ends with it, and what it wrote is removed, also where somebody else ends it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with Console(stderr=True).status("making images") as line:
+        report = measure_ingest(asked, line.update)
+    show(as_json, report, lambda: click.echo(figures_of_ingest(report), file=sys.stdout))

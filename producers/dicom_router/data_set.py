@@ -59,6 +59,7 @@ class DataSet:
         """Raises OSError without memory."""
         self.fate = Fate.HERE
         self._room = room
+        self._lent = False
         self._buffer = room.memory.take()
         self._file: ObjectFile | None = None
         self._transfer_syntax_uid = transfer_syntax_uid
@@ -115,12 +116,16 @@ class DataSet:
         """The association ended before all was there."""
         self.done(reusable=True)
 
+    def lend(self) -> None:
+        """A commit that failed may read the bytes for a while yet: no other object comes into this memory."""
+        self._lent = True
+
     def done(self, *, reusable: bool) -> None:
         """Gives everything back. Memory is not `reusable` after a failure: who failed may read it for a while."""
         if self._file is not None:
             self._file.close()
             self._file = None
-        if reusable:
+        if reusable and not self._lent:
             self._room.memory.give_back(self._buffer)
         else:
             self._room.memory.drop(self._buffer)

@@ -116,6 +116,30 @@ def test_an_event_out_of_the_spool_says_when_and_from_whom_it_came(store: Store,
         assert (event.source.calling_ae, event.source.called_ae) == ("ANGIO1", "RADSTREAM")
 
 
+def test_what_a_failed_commit_still_reads_is_not_overwritten_by_the_next_object(folder: Path) -> None:
+    """A client that gave up may send what it has for a while: the bytes stay those of their own image."""
+    store = Lingering()
+    with running_router(store, store, spool=settings(folder)) as router:
+        router.send(*(image.item() for image in images(20)))
+        (new, first), *_ = store.lingering
+        assert bytes(new.data) == first
+        arrived(router, 20)
+
+
+class Lingering(MemoryStore):
+    """Fails once, and keeps what it was given to read on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lingering: list[tuple[NewObject, bytes]] = []
+
+    def create(self, new: NewObject) -> Stored:
+        if not self.lingering and new.key.endswith(".dcm"):
+            self.lingering.append((new, bytes(new.data)))
+            raise StoreAway("gave up")
+        return super().create(new)
+
+
 def test_nobody_waits_for_a_store_that_hangs(store: Store, folder: Path) -> None:
     """One commit hangs; from when it took too long on, others are acknowledged without the store being asked."""
     with running_router(store, store, spool=settings(folder)) as router:

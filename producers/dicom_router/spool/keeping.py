@@ -104,6 +104,7 @@ class Keeping:
             with turn:
                 self._prompt.keep(request.arrival, request.header, request.file, request.receipt)
         except AWAY:
+            request.arrival.content.lend()
             return False
         metrics.ACKNOWLEDGED.labels("replicated").inc()
         return True

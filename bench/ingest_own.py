@@ -1,0 +1,103 @@
+"""This router's receive path without store and log: `python -m bench.ingest_own --port N --keep files`.
+
+The listener and the receiver are the router's own, so association, reading, tags, digest and answer cost what they cost
+there. Images become files in the working folder, or are let go; when told to end, it writes the SOP Instance UIDs of
+those that it let go into `let-go.txt` there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.config import Settings
+from producers.dicom_router.header import Header
+from producers.dicom_router.listening import Listener
+from producers.dicom_router.receiver import Receiver
+from streams import logs
+from streams.clock import SystemClock
+from streams.health import Health
+
+LET_GO: Final = "let-go.txt"
+
+Data = bytes | memoryview
+Keep = Callable[[str, Data], None]
+
+
+@dataclass
+class Folder:
+    """What the receiver takes for its archive; `write` is None for a sink. Used from all associations at once."""
+
+    write: Keep | None
+    let_go: list[str] = field(default_factory=list)
+
+    def keep(self, arrival: Arrival, header: Header) -> str:
+        data, digest = arrival.content.stored_file(arrival.sop_class_uid, arrival.sop_instance_uid)
+        if self.write is None:
+            self.let_go.append(arrival.sop_instance_uid)
+        else:
+            self.write(f"{arrival.sop_instance_uid}.dcm", data)
+        return digest
+
+    def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
+        """Nothing is kept of it; the sender counts it."""
+
+
+def written(name: str, data: Data) -> None:
+    os.close(_file(name, data))
+
+
+def fsynced(name: str, data: Data) -> None:
+    """Durable when it returns: the file's bytes, then its name."""
+    file = _file(name, data)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+    folder = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+KEEPING: Final[dict[str, Keep | None]] = {"nothing": None, "files": written, "fsynced": fsynced}
+
+
+def _file(name: str, data: Data) -> int:
+    """An open file with all of it."""
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    left = memoryview(data)
+    while left:
+        left = left[os.write(file, left) :]
+    return file
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--keep", choices=KEEPING, required=True)
+    asked = parser.parse_args()
+    logs.configure("bench", "warning")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    clock = SystemClock()
+    folder = Folder(KEEPING[asked.keep])
+    settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
+    listener = Listener(settings, Receiver(folder, Health(clock), clock))
+    stopping.wait()
+    listener.stop()
+    if folder.let_go:
+        Path(LET_GO).write_text("\n".join(folder.let_go), encoding="ascii")
+
+
+if __name__ == "__main__":
+    main()
