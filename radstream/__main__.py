@@ -25,7 +25,7 @@ COMMANDS = {
         "radstream.demo:demo",
         "Send test images and a generated chest CT, follow them to results and through the tiers, and sum up.",
     ),
-    "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE."),
+    "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE or STOW-RS."),
     "peers": Lazy("radstream.peers:peers", "Who may send to the router, how that is proven, and until when."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),

@@ -13,23 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from producers.dicom_router.header import SOP_CLASS, SOP_INSTANCE, Header, read_header
+from producers.dicom_router.header import SOP_CLASS, SOP_INSTANCE, read_header, shown_transfer_syntax
 from radstream.errors import Failure
-from streams.elements import Encoding, Limits, Malformed, TooComplex, Walk
-from streams.identity import EVENT_NAMESPACE, uid_is_usable
-from streams.part10 import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    TRANSFER_SYNTAX_UID,
-)
+from streams.file_head import HEAD_BYTES, MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE, split
+from streams.identity import EVENT_NAMESPACE
+from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAX_UID
 
 # What a file is sent as that does not say what it is.
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
-# UIDs stand at the beginning; group 0002 can carry private information of some length before them.
-_HEAD_BYTES: Final = 256 << 10
-_MEDIA_SOP_CLASS, _MEDIA_SOP_INSTANCE = 0x00020002, 0x00020003
-_META_ELEMENTS_MAX: Final = 100
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ def items_of(paths: Iterable[Path]) -> Iterator[Item]:
     for path in files_below(paths):
         try:
             with path.open("rb") as file:
-                head = file.read(_HEAD_BYTES)
+                head = file.read(HEAD_BYTES)
         except OSError as error:
             raise Failure(f"{path}: cannot be read ({error.strerror}); leave it out or mend its permissions") from None
         yield item_of(path, head)
@@ -74,39 +65,11 @@ def item_of(path: Path, head: bytes) -> Item:
     header = read_header(memoryview(head)[start:], named or EXPLICIT_VR_LITTLE_ENDIAN)
     return Item(
         name=str(path),
-        sop_class=header.uid(SOP_CLASS) or meta.get(_MEDIA_SOP_CLASS, "") or SECONDARY_CAPTURE,
-        sop_instance=header.uid(SOP_INSTANCE) or meta.get(_MEDIA_SOP_INSTANCE, "") or _made_up(path),
-        transfer_syntax=named or _shown(header),
+        sop_class=header.uid(SOP_CLASS) or meta.get(MEDIA_SOP_CLASS, "") or SECONDARY_CAPTURE,
+        sop_instance=header.uid(SOP_INSTANCE) or meta.get(MEDIA_SOP_INSTANCE, "") or _made_up(path),
+        transfer_syntax=named or shown_transfer_syntax(header) or IMPLICIT_VR_LITTLE_ENDIAN,
         data_set=lambda: _read(path, start),
     )
-
-
-def split(head: bytes) -> tuple[dict[int, str], int]:
-    """The usable UIDs of group 0002 by tag, and where the data set begins; none and 0 without a file header.
-
-    The group's own length is not to be relied on (PS3.10 section 7.1): its elements are walked through.
-    """
-    if head[128:132] != b"DICM":
-        return {}, 0
-    walk = Walk(head, Encoding(explicit=True), Limits(elements=_META_ELEMENTS_MAX))
-    try:
-        start = walk.group(132, 0x0002)
-    except (Malformed, TooComplex):
-        start = max((element.end for element in walk.elements.values()), default=132)
-    texts = {
-        tag: head[element.value_at : element.end].rstrip(b"\x00 ").decode("latin-1")
-        for tag, element in walk.elements.items()
-    }
-    return {tag: text for tag, text in texts.items() if uid_is_usable(text)}, start
-
-
-def _shown(header: Header) -> str:
-    """The transfer syntax that a data set without a file header shows; the default one where it shows none."""
-    if not header.uid(SOP_INSTANCE) and not header.uid(SOP_CLASS):
-        return IMPLICIT_VR_LITTLE_ENDIAN
-    if not header.encoding.explicit:
-        return IMPLICIT_VR_LITTLE_ENDIAN
-    return EXPLICIT_VR_LITTLE_ENDIAN if header.encoding.byte_order == "little" else EXPLICIT_VR_BIG_ENDIAN
 
 
 def _made_up(path: Path) -> str:

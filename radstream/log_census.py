@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from producers.dicom_router.arrival import REFUSED
 from streams.events import (
     EVENTS,
     SUBJECTS,
@@ -29,7 +30,7 @@ from streams.events import (
 from streams.identity import derived_key, original_key
 from streams.log import TopicPartition
 
-REFUSED = "c-store.refused"
+_REFUSALS = frozenset(REFUSED.values())
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class LogCensus:
                 self._kept(event)
             case HoldCommand(why=note) | ReviewEvent(note=ProtectedNote() as note):
                 self.protected_keys.add(note.object.key)
-            case AuditEvent(action=action) if action == REFUSED:
+            case AuditEvent(action=action) if action in _REFUSALS:
                 self.refused[event.reason] += 1
 
     def add_candidate(self, event: Event) -> None:

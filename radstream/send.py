@@ -1,4 +1,4 @@
-"""`radstream send`: real C-STORE of files and folders."""
+"""`radstream send`: real C-STORE or STOW-RS of files and folders."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from radstream.errors import Failure
 from radstream.items import files_below
 from radstream.options import config_option, json_option, open_config, open_log
 from radstream.output import console, print_table, show
-from radstream.sending import CALLING_AE, RETRIES, SendResult, Sent, send_files
+from radstream.sending import CALLING_AE, RETRIES, Destination, SendResult, Sent, send_files
 from radstream.store_scu import Target
+from radstream.stow_scu import Studies
 from streams.config import Config, Kafka, Site
 from streams.schema_ids import read_ids
 from streams.wire import SchemaIds
 
 UNSENT, REFUSED = 1, 3
 Outcome = Literal["success", "refused", "failure"]
+_URL: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/@:\s?#\[\]]+)(:[0-9]{1,5})?(/[!-~]*)?\Z")
 _TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\s]+):(?P<port>[0-9]{1,5})\Z")
 
 
-@click.command(short_help="Send DICOM files and folders by C-STORE.")
+@click.command(short_help="Send DICOM files and folders by C-STORE or STOW-RS.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", "to", metavar="AE@HOST:PORT", help="Whom to send to; else the router of the configuration.")
+@click.option("--stow", "stow", metavar="URL", help="Send by STOW-RS to this http(s)://HOST:PORT/studies instead.")
 @click.option("--associations", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--calling", "calling_ae", default=CALLING_AE, show_default=True, help="Calling AE title.")
 @click.option("--retries", type=click.IntRange(0, 20), default=RETRIES, show_default=True, help="After 0xA700.")
@@ -41,19 +44,24 @@ _TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+
 def send(
     paths: tuple[Path, ...],
     to: str | None,
+    stow: str | None,
     associations: int,
     calling_ae: str,
     retries: int,
     config_path: Path,
     as_json: bool,
 ) -> None:
-    """Send every file in PATHS and below, as it is, by C-STORE.
+    """Send every file in PATHS and below, as it is, by C-STORE or STOW-RS.
+
+    STOW-RS has a request for each file, and the statuses that C-STORE would have.
 
     Exit code: 0 where every file was acknowledged with 0x0000, 3 where some were refused with another status,
     1 where some could not be sent at all.
     """
-    config = None if to else open_config(config_path)
-    target = parse_target(to) if to else router_of(open_config(config_path))
+    if to and stow:
+        raise Failure("--to and --stow: one of them")
+    config = None if to or stow else open_config(config_path)
+    target = _destination(to, stow, config_path)
     if not 1 <= len(calling_ae.strip()) <= 16 or not calling_ae.isascii() or "\\" in calling_ae:
         raise Failure(f"--calling {calling_ae!r}: an AE title has 1 to 16 ASCII characters and no backslash")
     files = files_below(paths)
@@ -70,6 +78,20 @@ def send(
         sys.exit(UNSENT)
     if result.refused:
         sys.exit(REFUSED)
+
+
+def _destination(to: str | None, stow: str | None, config_path: Path) -> Destination:
+    """Raises Failure, ConfigError."""
+    if stow:
+        return parse_url(stow)
+    return parse_target(to) if to else router_of(open_config(config_path))
+
+
+def parse_url(text: str) -> Studies:
+    """An absolute URL of http or https. Raises Failure."""
+    if not _URL.match(text):
+        raise Failure(f"--stow {text}: not http(s)://HOST:PORT/studies, for example http://127.0.0.1:8104/studies")
+    return Studies(text)
 
 
 def parse_target(text: str) -> Target:
@@ -94,7 +116,7 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[Sent], None]]:
         yield lambda _: progress.advance(task)
 
 
-def _audit(config: Config, target: Target, result: SendResult) -> None:
+def _audit(config: Config, target: Destination, result: SendResult) -> None:
     """Counts, never names of files. The files are sent already, so a log that is away is a warning."""
     kafka = config.section("kafka", Kafka)
     outcome: Outcome = "failure" if result.unsent else "refused" if result.refused else "success"
@@ -113,11 +135,11 @@ def _audit(config: Config, target: Target, result: SendResult) -> None:
         click.echo(f"radstream: warning: {error}", err=True)
 
 
-def _print(result: SendResult, target: Target) -> None:
+def _print(result: SendResult, target: Destination) -> None:
     for title, faults, column in (("Refused", result.refused, "status"), ("Not sent", result.unsent, "reason")):
         if faults:
             print_table(title, ("file", column), [(fault["file"], fault[column]) for fault in faults])
-    times = f", C-STORE p50 {result.p50_ms} ms, p99 {result.p99_ms} ms" if result.p50_ms is not None else ""
+    times = f", each p50 {result.p50_ms} ms, p99 {result.p99_ms} ms" if result.p50_ms is not None else ""
     console().print(
         f"{result.acknowledged} of {result.files} files acknowledged by {target}, {len(result.refused)} refused, "
         f"{len(result.unsent)} not sent; {result.bytes / 1e6:.1f} MB in {result.seconds:.1f} s{times}"

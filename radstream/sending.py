@@ -1,4 +1,4 @@
-"""Sends objects by C-STORE, over several associations at once, and says how each was answered."""
+"""Sends objects by C-STORE or STOW-RS, over several associations at once, and says how each was answered."""
 
 from __future__ import annotations
 
@@ -10,16 +10,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from radstream.items import Item, items_of
-from radstream.store_scu import CONTEXTS_MAX, Lost, NoAssociation, NoContext, StoreScu, Target
+from radstream.store_scu import CONTEXTS_MAX, Lost, NoAssociation, NotTaken
 
 SUCCESS: Final = 0x0000
 TRY_AGAIN: Final = 0xA700
 CALLING_AE: Final = "RADSEND"
 RETRIES: Final = 3
 _BACKOFF_S, _BACKOFF_S_MAX = 0.5, 8.0
+
+
+class Scu(Protocol):
+    """One association, or what stands for it: used from one thread."""
+
+    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes) -> int:
+        """Sends one object and waits for its C-STORE status. Raises NoAssociation, NotTaken, Lost."""
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Destination(Protocol):
+    """Whom to send to; as text, as a person would name it."""
+
+    def open(self, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> Scu:
+        """For each (SOP class, transfer syntax). Raises NoAssociation."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class SendResult:
-    """`statuses` counts answers by status, four hexadecimal digits. Times are of acknowledged C-STOREs alone."""
+    """`statuses` counts answers by status, four hexadecimal digits. Times are of acknowledged objects alone."""
 
     files: int
     statuses: dict[str, int]
@@ -61,7 +79,7 @@ class _Batch:
 
 def send_files(
     paths: Iterable[Path],
-    target: Target,
+    target: Destination,
     *,
     associations: int = 1,
     calling_ae: str = CALLING_AE,
@@ -75,7 +93,7 @@ def send_files(
 
 def send_items(
     items: Iterable[Item],
-    target: Target,
+    target: Destination,
     *,
     associations: int = 1,
     calling_ae: str = CALLING_AE,
@@ -121,14 +139,14 @@ class _Worker:
     """One association at a time, opened anew where it is lost."""
 
     def __init__(
-        self, batch: _Batch, target: Target, calling_ae: str, retries: int, settle: Callable[[Sent], None]
+        self, batch: _Batch, target: Destination, calling_ae: str, retries: int, settle: Callable[[Sent], None]
     ) -> None:
         self._batch = batch
         self._target = target
         self._calling_ae = calling_ae
         self._retries = retries
         self._settle = settle
-        self._scu: StoreScu | None = None
+        self._scu: Scu | None = None
 
     def run(self) -> str:
         """Takes items until none is left; why it gave up, where it did."""
@@ -157,24 +175,29 @@ class _Worker:
         for attempt in range(self._retries + 1):
             if attempt:
                 _pause(attempt)
+            scu = self._open(attempt)
             started = time.monotonic()
             try:
-                status = self._open(attempt).store(item.sop_class, item.sop_instance, item.transfer_syntax, data)
-            except NoContext:
-                return Sent(item.name, None, len(data), 0.0, "the peer accepts no such SOP class or transfer syntax")
+                status = scu.store(item.sop_class, item.sop_instance, item.transfer_syntax, data)
+            except NotTaken as error:
+                return Sent(item.name, None, len(data), 0.0, str(error))
             except Lost:
                 self._drop()
+                continue
+            except NoAssociation:
+                if attempt == self._retries:
+                    raise
                 continue
             answer = Sent(item.name, status, len(data), time.monotonic() - started)
             if status != TRY_AGAIN:
                 break
         return answer
 
-    def _open(self, attempt: int) -> StoreScu:
+    def _open(self, attempt: int) -> Scu:
         """The association. Raises NoAssociation after the last try."""
         while self._scu is None:
             try:
-                self._scu = StoreScu(self._target, self._calling_ae, list(self._batch.contexts))
+                self._scu = self._target.open(self._calling_ae, list(self._batch.contexts))
             except NoAssociation:
                 attempt += 1
                 if attempt > self._retries:

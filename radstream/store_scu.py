@@ -45,6 +45,10 @@ class Target:
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}"
 
+    def open(self, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> StoreScu:
+        """An association with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
+        return StoreScu(self, calling_ae, contexts)
+
 
 class NoAssociation(Exception):
     """The peer cannot be reached or does not want the association. The text says which."""
@@ -54,8 +58,8 @@ class Lost(Exception):
     """The association ended before the answer. Whether the peer has the object is not known: send it again."""
 
 
-class NoContext(Exception):
-    """The peer did not accept this SOP class with this transfer syntax."""
+class NotTaken(Exception):
+    """The peer takes no such object. The text says why."""
 
 
 class _Waiting(AssociationSocket):
@@ -113,10 +117,10 @@ class StoreScu:
         self._message_id = 0
 
     def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes) -> int:
-        """Sends one object and waits for the status. Raises NoContext, Lost."""
+        """Sends one object and waits for the status. Raises NotTaken, Lost."""
         context = self._contexts.get((sop_class, transfer_syntax))
         if context is None:
-            raise NoContext
+            raise NotTaken("the peer accepts no such SOP class or transfer syntax")
         self._message_id = self._message_id % 0xFFFF + 1
         request = command_set(sop_class, sop_instance, self._message_id)
         bytes_max = min(self._association.acceptor.maximum_length or _PDU_BYTES_MAX, _PDU_BYTES_MAX)

@@ -64,6 +64,16 @@ TRUST_DAYS_LEFT = Gauge("radstream_trust_days_left", "Days until the first of it
 # Files that services read again when they change: peers, tls. `result` is used, or refused (the former ones stay).
 FILES_READ = Counter("radstream_files_read", "Times that files were read", ["what", "result"])
 
+# Responses of STOW-RS, by HTTP status; and its instances, by the status that C-STORE would have given each.
+STOW_RESPONSES = Counter("radstream_stow_responses", "STOW-RS responses sent", ["status"])
+STOW_INSTANCES = Counter("radstream_stow_instances", "Parts of STOW-RS requests answered", ["status"])
+# Connections closed at once: there were as many as are taken, in all or from their address.
+STOW_CONNECTIONS_REFUSED = Counter("radstream_stow_connections_refused", "HTTP connections to STOW-RS refused")
+# Files of the watched folder, by the same status: 0000 are in done, A700 are tried again, the others in failed.
+WATCHED_FILES = Counter("radstream_watched_files", "Files of the watched folder read", ["status"])
+# Files that are in it now, settled or not.
+WATCHED_WAITING = Gauge("radstream_watched_waiting", "Files in the watched folder that are not settled")
+
 # Instances acknowledged, by what that promises: replicated (store and log have it), or spool (this node's disk has it).
 ACKNOWLEDGED = Counter("radstream_acknowledged", "Instances acknowledged", ["promise"])
 # The router's spool: what waits to be committed, and the age of the oldest, 0 where nothing waits.

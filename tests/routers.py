@@ -15,6 +15,7 @@ from pydicom import Dataset, dcmread
 from producers.dicom_router.archive import STEP, Archive
 from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.config import Settings
+from producers.dicom_router.doors import Doors
 from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
@@ -94,6 +95,7 @@ class Router:
     clock: AdjustableClock
     trust: Trust
     refusals: Refusals
+    doors: Doors
 
     def send(self, *items: Item, calling_ae: str = "SCANNER", retries: int = 0, associations: int = 1) -> SendResult:
         return send_items(items, self.target, associations=associations, calling_ae=calling_ae, retries=retries)
@@ -146,6 +148,7 @@ def running_router(
     receiver = Receiver(keeping, health, clock)
     refusals = Refusals(RefusalAudit(site, producer, ids, clock, source).write, clock)
     listener = Listener(chosen, receiver, trust, refusals, clock)
+    doors = Doors(chosen, receiver.answer, clock, listener.room)
     secured = None if listener.tls_port is None else Target("RADSTREAM", "127.0.0.1", listener.tls_port)
     try:
         yield Router(
@@ -160,8 +163,10 @@ def running_router(
             clock=clock,
             trust=trust,
             refusals=refusals,
+            doors=doors,
         )
     finally:
+        doors.stop()
         listener.stop()
         keeping.stop()
 

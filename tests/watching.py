@@ -17,9 +17,10 @@ import urllib3
 from confluent_kafka import murmur2
 from prometheus_client.parser import text_string_to_metric_families
 
-from radstream.items import Item, split
+from radstream.items import Item
 from radstream.sending import SUCCESS, send_items
 from streams.config import Site
+from streams.file_head import split
 from streams.identity import partition_key
 from tests.images import CT, native
 from tests.pipeline_run import router_of

@@ -19,7 +19,14 @@ from infra.local.tools import cache
 
 # Beside the usual ones, where other servers are.
 BROKER, CONTROLLER = 19092, 19093
-SERVERS = {"registry": 18081, "registry-management": 18082, "store": 17070, "postgres": 15432, "router": 11112}
+SERVERS = {
+    "registry": 18081,
+    "registry-management": 18082,
+    "store": 17070,
+    "postgres": 15432,
+    "router": 11112,
+    "stow": 18080,
+}
 TRITON = {"triton-http": 18000, "triton-grpc": 18001, "triton-metrics": 18002}
 HTTP = {
     "router-http": 9101,

@@ -18,7 +18,7 @@ from streams import config
 SCHEMA_IDS = "schema_ids.json"
 SITE_KEYS = "site-keys"
 
-Value = str | int | Mapping[str, str]
+Value = str | int | Mapping[str, str | int]
 
 HEAD = """\
 # Where the parts of this stack are, and what may be set of its services. Yours to change: `radstream up` only adds
@@ -49,7 +49,7 @@ def keys_file(home: Path) -> Path:
 def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     state = site.state
     services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
-    services["router"]["port"] = state.ports["router"]
+    services["router"] |= {"port": state.ports["router"], "stow": {"port": state.ports["stow"]}}
     services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
     services["catalog"]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
     if "windows" in services:

@@ -7,6 +7,7 @@ import structlog
 from producers.dicom_router.archive import STEP, STORE, Archive
 from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.config import Settings
+from producers.dicom_router.doors import Doors
 from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
@@ -57,6 +58,7 @@ def main(context: Context, settings: Settings) -> None:
     audit = RefusalAudit(context.site, producer, context.ids, context.clock, context.source)
     refusals = Refusals(audit.write, context.clock)
     listener = Listener(settings, receiver, trust, refusals, context.clock)
+    doors = Doors(settings, receiver.answer, context.clock, listener.room)
     context.health.ready("started", True)
     structlog.get_logger().info(
         "listening",
@@ -76,7 +78,9 @@ def main(context: Context, settings: Settings) -> None:
             if checking is not None:
                 checking.ask()
     finally:
+        doors.close()
         listener.stop()
+        doors.stop()
         keeping.stop()
         refusals.publish(all_of_it=True)
         producer.close(settings.commit_timeout_s)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from producers.dicom_router import header as headers
-from producers.dicom_router.arrival import Arrival, Refusal
+from producers.dicom_router.arrival import REFUSED, Arrival, Refusal, SourceProtocol
 from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
 from producers.dicom_router.lanes import Lanes
@@ -27,7 +27,6 @@ from streams.step import NewObject
 from streams.wire import Headers, SchemaIds, encode
 
 STEP, AUDIT = "dicom_router", "audit"
-PROTOCOL = "DIMSE"
 STORE = "hot"
 _BLOCKS: Final[tuple[tuple[Level, Mapping[int, str]], ...]] = (("study", STUDY_BLOCK), ("series", SERIES_BLOCK))
 
@@ -46,6 +45,8 @@ class Request(Protocol):
 
     @property
     def transfer_syntax_uid(self) -> str: ...
+    @property
+    def protocol(self) -> SourceProtocol: ...
     @property
     def calling_ae(self) -> str: ...
     @property
@@ -102,7 +103,7 @@ class Archive:
                 ),
                 provenance=of_facts(AUDIT).provenance(),
                 actor=arrival.calling_ae,
-                action="c-store.refused",
+                action=REFUSED[arrival.protocol],
                 outcome="refused",
                 reason=refusal.reason,
                 attributes={
@@ -157,7 +158,7 @@ class Archive:
             technical=header.technical(),
             protected=blocks,
             source=Source(
-                protocol=PROTOCOL,
+                protocol=request.protocol,
                 calling_ae=request.calling_ae,
                 called_ae=request.called_ae,
                 association=request.association,

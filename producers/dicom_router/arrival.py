@@ -1,4 +1,4 @@
-"""What arrives with a C-STORE request, and what is refused of it (PS3.4 annex B.2.3).
+"""What arrives to be stored, by C-STORE or by another door, and what is refused of it (PS3.4 annex B.2.3).
 
 Little is refused: what is unreadable or unidentifiable is kept, acknowledged, and quarantined by validation with a
 reason. Refused is what would be a wrong record of somebody, or is no instance at all.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from producers.dicom_router.data_set import DataSet, Fate
 from producers.dicom_router.header import SOP_INSTANCE, Header
 from streams.identity import uid_is_usable
+
+SourceProtocol = Literal["DIMSE", "STOW-RS", "folder"]
 
 SUCCESS: Final = 0x0000
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
@@ -20,7 +22,15 @@ SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 OUT_OF_RESOURCES: Final = 0xA700
 TOO_LARGE: Final = 0xA701
 NOT_OF_SOP_INSTANCE: Final = 0xA900
+NOT_OF_STUDY: Final = 0xA901
 CANNOT_UNDERSTAND: Final = 0xC000
+
+# The action of the audit event of a refusal, by the door.
+REFUSED: Final[dict[SourceProtocol, str]] = {
+    "DIMSE": "c-store.refused",
+    "STOW-RS": "stow-rs.refused",
+    "folder": "folder.refused",
+}
 
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -31,9 +41,10 @@ _NOT_OF_AE: Final = re.compile(r"[^ -\[\]-~]")
 
 @dataclass(frozen=True)
 class Arrival:
-    """One C-STORE request. UIDs are as the sender gave them, legal or not; `content` is as received.
+    """One request to store. UIDs are as the sender gave them, legal or not; `content` is as received.
 
-    The bytes are there until the request is answered: whoever needs them longer copies them.
+    The bytes are there until the request is answered: whoever needs them longer copies them. `fault` is what the door
+    that it came by has against it, and `protocol` says which door that is.
     """
 
     sop_class_uid: str
@@ -44,6 +55,8 @@ class Arrival:
     calling_ae: str
     called_ae: str
     association: str
+    protocol: SourceProtocol = "DIMSE"
+    fault: Refusal | None = None
 
     @property
     def data_set(self) -> memoryview:
@@ -64,6 +77,8 @@ def refusal(arrival: Arrival, header: Header) -> Refusal | None:
     A data set of another SOP class than the command's is kept: the bytes are what they are, and validation reports it.
     Another SOP instance is not: the sender would count an image as archived that is not.
     """
+    if arrival.fault is not None:
+        return arrival.fault
     if arrival.content.fate is Fate.OVERSIZE:
         return Refusal(TOO_LARGE, "the data set is larger than [router] object_bytes_max")
     if arrival.abstract_syntax in NOT_STORABLE or arrival.sop_class_uid in NOT_STORABLE:

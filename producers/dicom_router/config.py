@@ -11,11 +11,12 @@ import msgspec
 from msgspec import Meta
 
 from producers.dicom_router.spool.config import Settings as Spool
+from producers.dicom_router.stow.config import Settings as Stow
+from producers.dicom_router.titles import AeTitle
 from producers.dicom_router.trust.config import Tls
+from producers.dicom_router.watch.config import Settings as Watched
 from schemas import Lane
 from streams.config import Service
-
-AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
 
 
 class Settings(Service, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Settings(Service, frozen=True, kw_only=True):
     # However busy, an association is asked to release after this; the sender opens another.
     association_timeout_s: Annotated[float, Meta(gt=0)] = 86_400.0
     spool: Spool = Spool()
+    stow: Stow | None = None
+    watch: Watched | None = None
     # How long associations may go on after SIGTERM.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 20.0
 

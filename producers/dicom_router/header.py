@@ -17,7 +17,12 @@ from producers.dicom_router.text import decoded
 from streams.elements import Encoding
 from streams.events import Technical
 from streams.identity import uid_is_usable
-from streams.part10 import DEFLATED, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from streams.part10 import (
+    DEFLATED,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _CHARACTER_SET: Final = 0x00080005
@@ -145,6 +150,15 @@ def read_header(data_set: bytes | memoryview, transfer_syntax_uid: str) -> Heade
         return first
     others = [_scanned(data_set, other) for other in (_EXPLICIT, _IMPLICIT, _BIG) if other != declared]
     return next((header for header in others if header.uid(SOP_INSTANCE)), first)
+
+
+def shown_transfer_syntax(header: Header) -> str:
+    """The transfer syntax that a data set shows by itself, without a file header; empty where it shows none."""
+    if not header.uid(SOP_INSTANCE) and not header.uid(SOP_CLASS):
+        return ""
+    if not header.encoding.explicit:
+        return IMPLICIT_VR_LITTLE_ENDIAN
+    return EXPLICIT_VR_LITTLE_ENDIAN if header.encoding.byte_order == "little" else EXPLICIT_VR_BIG_ENDIAN
 
 
 def _scanned(data_set: bytes | memoryview, encoding: Encoding) -> Header:

@@ -41,17 +41,19 @@ _LAST_WORD_S_MAX: Final = 1.0
 
 
 class Listener:
-    """Listens from construction to `stop`. `port` and `tls_port` are those it has, where 0 was asked for."""
+    """Listens from construction to `stop`. `port` and `tls_port` are those it has, where 0 was asked for; `room` is
+    where objects go that come in, also by other doors.
+    """
 
     def __init__(self, settings: Settings, receiver: Receiver, trust: Trust, refusals: Refusals, clock: Clock) -> None:
         self._settings = settings
-        room = Room(
+        self.room = Room(
             object_bytes_max=settings.object_bytes_max,
             memory=BufferPool(Budget(settings.objects_memory_bytes_max)),
             disk=Budget(settings.objects_disk_bytes_max),
             folder=settings.objects_folder,
         )
-        self._operations = operations(receiver, settings.ae_title, room)
+        self._operations = operations(receiver, settings.ae_title, self.room)
         self._limits = Limits(
             set_up_s=settings.set_up_timeout_s,
             pace=Pace(settings.idle_timeout_s, settings.message_bytes_per_s_min),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import structs
 
+from producers.dicom_router.arrival import REFUSED
 from radstream.accounts import Equation, of_catalog, of_log, of_store
 from radstream.errors import Failure
 from radstream.flow import Gauge
@@ -77,10 +78,10 @@ class Site:
     def derived(self, name: str) -> None:
         self.write(InstanceDerived(**about(name, "derive", 0, 1), source_size=1))
 
-    def refused(self, number: int) -> None:
+    def refused(self, number: int, action: str = "c-store.refused") -> None:
         fields = about(str(number), "audit", 0)
         del fields["instance"]
-        self.write(AuditEvent(**fields, actor="A", action="c-store.refused", outcome="refused", reason="why"))
+        self.write(AuditEvent(**fields, actor="A", action=action, outcome="refused", reason="why"))
 
     def all_read(self, group: str) -> None:
         """The group commits all there is."""
@@ -149,11 +150,12 @@ def test_an_empty_site_agrees(site: Site):
 def test_every_request_is_received_a_duplicate_or_refused(site: Site):
     for name in ("a", "b", "a", "a"):
         site.received(name)
-    site.refused(1)
-    site.refused(2)
+    for number, action in enumerate(REFUSED.values()):
+        site.refused(number, action)
+    site.refused(10, "send")
     requests = site.equations()["requests"]
-    assert requests.left.count == 6
-    assert right(requests) == {"received": 2, "duplicates": 2, "refused": 2}
+    assert requests.left.count == 7
+    assert right(requests) == {"received": 2, "duplicates": 2, "refused": 3}
     assert requests.agrees
 
 

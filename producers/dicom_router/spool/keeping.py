@@ -143,6 +143,7 @@ class Keeping:
             calling_ae=arrival.calling_ae,
             called_ae=arrival.called_ae,
             association=arrival.association,
+            protocol=arrival.protocol,
         )
         received_ms = round(receipt.at.timestamp() * 1000)
         return Incoming(kept, received_ms, bytes.fromhex(request.file.sha256), (request.file.data,))

@@ -38,6 +38,7 @@ from typing import Final
 
 import msgspec
 
+from producers.dicom_router.arrival import SourceProtocol
 from schemas import Lane
 
 VERSION: Final = 1
@@ -74,6 +75,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     calling_ae: str
     called_ae: str
     association: str
+    # Absent in what was spooled before there were other doors.
+    protocol: SourceProtocol = "DIMSE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from producers.dicom_router.config import AeTitle
+from producers.dicom_router.titles import AeTitle
 from producers.dicom_router.trust.lines import Lines
 from producers.dicom_router.trust.peer import Address, Network, Peer, Peers, Plain
 from schemas import Lane

@@ -1,0 +1,42 @@
+"""What can be set in [router.stow]. Without the section, nothing listens."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Annotated
+
+from msgspec import Meta
+
+from producers.dicom_router.titles import AeTitle
+from streams.config import Section
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """Times are in seconds. A peer is an address: `requests_per_peer_max` of them leave room for the others.
+
+    HTTP knows no AE titles: `calling_ae` is what [router] lanes and the events call whoever sends here. Nor is there a
+    sign-in yet: `addresses` are the addresses and networks that may send, else those of this machine alone.
+    """
+
+    port: Annotated[int, Meta(ge=0, le=65535)]
+    host: str = "127.0.0.1"
+    addresses: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    calling_ae: AeTitle = "STOW-RS"
+    # Each holds one object, in the room that associations have for theirs, and some 2 MB.
+    requests_max: Annotated[int, Meta(ge=1)] = 16
+    requests_per_peer_max: Annotated[int, Meta(ge=1)] = 12
+    # A sender that is silent for so long in the middle of a request is given up.
+    idle_timeout_s: Annotated[float, Meta(gt=0)] = 60.0
+    # However busy, a request is answered after this with what was kept until then.
+    request_timeout_s: Annotated[float, Meta(gt=0)] = 3600.0
+
+    def __post_init__(self) -> None:
+        for address in self.addresses:
+            ip_network(address)  # Its ValueError says which is none, and why.
+
+    def admits(self, peer: str) -> bool:
+        """Whether this address may send."""
+        address = ip_address(peer)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in ip_network(one) for one in self.addresses)

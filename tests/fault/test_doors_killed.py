@@ -1,0 +1,69 @@
+"""SIGKILL to the router while files come by STOW-RS and into its folder: what was acknowledged, or is done, is kept."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from radstream.sending import send_items
+from radstream.stow_scu import Studies
+from streams.config import Store
+from streams.s3 import S3Store
+from tests.fault.test_router_killed import announced
+from tests.routers import Ct
+from tests.running_stack import NO_MODELS, started
+from tests.stow import file_of
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.fault]
+
+INSTANCES = 60
+KILL_AFTER = (5, 30)
+
+
+def images_of(study: str) -> list[Ct]:
+    return [
+        Ct(study=study, series=f"{study}.1", instance=f"{study}.1.{number}", pixels=secrets.token_bytes(100_000))
+        for number in range(INSTANCES)
+    ]
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_router_loses_nothing_by_its_other_doors(tmp_path: Path) -> None:
+    sent, dropped = images_of(f"2.25.{secrets.randbits(96)}"), images_of(f"2.25.{secrets.randbits(96)}")
+    watch = f'watch = {{ folder = "{tmp_path}", settled_s = 0.2 }}'
+    acknowledged: list[str] = []
+
+    def done() -> set[str]:
+        return {path.name for path in (tmp_path / "done").glob("[0-9]*")}
+
+    with started(deployments=NO_MODELS, settings={"router": watch}) as stack, ThreadPoolExecutor(1) as pool:
+        for image in dropped:
+            (tmp_path / image.instance).write_bytes(file_of(image))
+        sending = pool.submit(
+            send_items,
+            [image.item() for image in sent],
+            Studies(f"http://127.0.0.1:{stack.ports['stow']}/studies"),
+            associations=2,
+            retries=20,
+            on_sent=lambda one: acknowledged.append(one.name),
+        )
+        for count in KILL_AFTER:
+            wait_until(lambda count=count: len(acknowledged) >= count or sending.done(), f"{count} answers", 120.0)
+            stack.kill("router")
+            stack.up(("router",))
+        assert sending.result(timeout=300).statuses == {"0000": INSTANCES}
+        wait_until(lambda: len(done()) == INSTANCES, "every file in done", 120.0)
+
+        store = S3Store(stack.config.section("store", Store))
+        for images in (sent, dropped):
+            events = announced(stack, images[0].study)
+            kept = {event.instance.sop_instance_uid: store.read(event.object) for event in events}
+            assert [image.instance for image in images if kept.get(image.instance) != file_of(image)] == []
+            # Stored again after a kill, an instance has a second record and no second event.
+            assert len({event.meta.event_id for event in events}) == INSTANCES
+        assert {event.source.protocol for event in announced(stack, dropped[0].study)} == {"folder"}
+        assert list((tmp_path / "failed").iterdir()) == []
