@@ -224,6 +224,8 @@ def refuses(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=5.0).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # It was just closing.
     return False
 
 
