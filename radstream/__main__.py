@@ -34,6 +34,9 @@ COMMANDS = {
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
     ),
+    "commitments": Lazy(
+        "radstream.commitments:commitments", "Storage commitment: what senders asked for, and what they were told."
+    ),
     "lag": Lazy(
         "radstream.lag:lag", "How far consumer groups are behind: records that wait, and the age of the oldest."
     ),

@@ -361,6 +361,52 @@ class AccessRead(OfStudy, frozen=True, kw_only=True):
     reader: str
 
 
+class SopReferences(msgspec.Struct, frozen=True, kw_only=True):
+    """Instances of one SOP class, as somebody names them."""
+
+    sop_class_uid: str
+    sop_instance_uids: tuple[str, ...]
+
+
+class FailedReferences(msgspec.Struct, frozen=True, kw_only=True):
+    """References that were not committed. `reason` is a Failure Reason (PS3.3 section C.14.1.1)."""
+
+    reason: int
+    sop_class_uid: str
+    sop_instance_uids: tuple[str, ...]
+
+
+class OfTransaction(Derived, frozen=True, kw_only=True):
+    """An event about a storage commitment (PS3.4 annex J). `source` is who asked for it."""
+
+    transaction_uid: str
+    source: Source
+
+
+class CommitmentRequest(OfTransaction, frozen=True, kw_only=True):
+    references: tuple[SopReferences, ...]
+
+
+class CommitmentResult(OfTransaction, frozen=True, kw_only=True):
+    """`copies` is how many verified copies each committed instance had at least."""
+
+    request_event_id: str
+    requested_at: datetime
+    copies: int
+    committed: tuple[SopReferences, ...] = ()
+    failed: tuple[FailedReferences, ...] = ()
+
+
+class CommitmentReport(OfTransaction, frozen=True, kw_only=True):
+    """What became of telling the requester. `status` is that of the N-EVENT-REPORT response, where there was one."""
+
+    request_event_id: str
+    outcome: Literal["delivered", "abandoned", "other"]
+    node: str | None = None
+    status: int | None = None
+    detail: str = ""
+
+
 # By the schema's subject, which is also the logical topic.
 EVENTS: dict[str, type[Event]] = {
     "imaging.instance.received": InstanceReceived,
@@ -376,6 +422,9 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.tier.command": TierCommand,
     "imaging.hold.command": HoldCommand,
     "imaging.access.read": AccessRead,
+    "imaging.commitment.request": CommitmentRequest,
+    "imaging.commitment.result": CommitmentResult,
+    "imaging.commitment.report": CommitmentReport,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 
@@ -386,6 +435,8 @@ def key_of(event: Event) -> bytes:
         return partition_key(event.meta.tenant, event.instance.study_uid or event.instance.digest)
     if isinstance(event, StudyRevision | OfStudy):
         return partition_key(event.meta.tenant, event.study_uid)
+    if isinstance(event, OfTransaction):
+        return partition_key(event.meta.tenant, event.transaction_uid)
     if isinstance(event, StepGeneration):
         return f"{event.meta.tenant}|{event.step}|{event.digest}".encode()
     return f"{event.meta.tenant}|{event.meta.event_id}".encode()

@@ -89,6 +89,14 @@ SPOOL_DRAINED = Counter("radstream_spool_drained", "Instances of the spool that 
 SPOOL_SET_ASIDE = Counter("radstream_spool_set_aside", "Instances and damaged parts set aside")
 SPOOL_REPEATED = Counter("radstream_spool_repeated", "Instances that came again while the same bytes were on the spool")
 
+# N-ACTION requests for storage commitment, by the status that the router answered (PS3.7 section 10.1.4.1.10).
+COMMITMENT_REQUESTS = Counter("radstream_commitment_requests", "Requests for storage commitment", ["status"])
+# Instances of requests that were judged; `outcome` is committed, or the Failure Reason (PS3.3 section C.14.1.1).
+COMMITMENT_INSTANCES = Counter("radstream_commitment_instances", "Instances judged for commitment", ["outcome"])
+# Every N-EVENT-REPORT that was tried; `node` is '-' where no node has the requester's AE title. `outcome` is delivered,
+# no_node, no_association, refused or lost; abandoned counts results that are tried no more.
+COMMITMENT_REPORTS = Counter("radstream_commitment_reports", "Reports of storage commitment", ["node", "outcome"])
+
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
 # From the router's receipt to the committed catalog row of the same instance.

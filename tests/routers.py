@@ -14,6 +14,8 @@ from pydicom import Dataset, dcmread
 
 from producers.dicom_router.archive import STEP, Archive
 from producers.dicom_router.audit import RefusalAudit
+from producers.dicom_router.commitment.action import Commit
+from producers.dicom_router.commitment.requests import Requests
 from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
 from producers.dicom_router.lanes import Lanes
@@ -22,6 +24,7 @@ from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.refusals import Refusals
+from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from radstream.store_scu import Target
@@ -41,7 +44,7 @@ from streams.wire import SchemaIds, decode
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-TOPICS = ("imaging.instance.received", "imaging.audit.event")
+TOPICS = ("imaging.instance.received", "imaging.audit.event", "imaging.commitment.request")
 
 
 class RandomKeys:
@@ -147,7 +150,9 @@ def running_router(
     keeping = Keeping(archive, chosen.spool, health)
     receiver = Receiver(keeping, health, clock)
     refusals = Refusals(RefusalAudit(site, producer, ids, clock, source).write, clock)
-    listener = Listener(chosen, receiver, trust, refusals, clock)
+    requests = Requests(site, producer, ids, clock, source, chosen.commit_timeout_s)
+    commit = {N_ACTION_RQ: Commit(requests, chosen.ae_title)}
+    listener = Listener(chosen, receiver, trust, refusals, clock, commit)
     doors = Doors(chosen, receiver.answer, clock, listener.room)
     secured = None if listener.tls_port is None else Target("RADSTREAM", "127.0.0.1", listener.tls_port)
     try:

@@ -17,6 +17,7 @@ rebuild, a disturbed run and another site with the same images have the same che
 - generations, but for the replays that were switched to: what a number stands for, the log says;
 - clocks again, where inference has them in bytes: its objects have the time of their result in them, and a pause makes
   a result of its own. So two runs with models differ in these tables, and a rebuild of one does not;
+- nodes and statuses of reports of storage commitment: how often a node was tried, and what it said, is its mood;
 - audit: it records commands, and those differ from run to run.
 """
 
@@ -74,6 +75,16 @@ CONTENT = {
     "reviews": (
         "SELECT event_id, tenant, study_uid, result_event_id, finding_id, verdict, reviewer, note_state, note, "
         "findings FROM reviews"
+    ),
+    "commitment_requests": (
+        "SELECT event_id, tenant, transaction_uid, calling_ae, called_ae, instances, refs FROM commitment_requests"
+    ),
+    "commitment_results": (
+        "SELECT event_id, tenant, transaction_uid, request_event_id, copies, committed, failed, failures "
+        "FROM commitment_results"
+    ),
+    "commitment_reports": (
+        "SELECT event_id, tenant, transaction_uid, request_event_id, outcome FROM commitment_reports"
     ),
     "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
 }

@@ -17,6 +17,9 @@ _EVENTS = {
     "imaging.inference.result": "SELECT count(*) FROM inferences",
     "imaging.review.event": "SELECT count(*) FROM reviews",
     "imaging.access.read": "SELECT count(*) FROM accesses",
+    "imaging.commitment.request": "SELECT count(*) FROM commitment_requests",
+    "imaging.commitment.result": "SELECT count(*) FROM commitment_results",
+    "imaging.commitment.report": "SELECT count(*) FROM commitment_reports",
 }
 
 # What is still to come of what is here, when nothing new arrives.

@@ -7,9 +7,10 @@ from typing import Any
 from msgspec import structs
 
 from consumers.catalog.attributes import Reader
+from consumers.catalog.rows_of_commitment import add_commitment
 from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_study import add_series, add_study
-from consumers.catalog.rows_of_tiering import add_access, add_hold, add_move
+from consumers.catalog.rows_of_tiering import add_tiering
 from consumers.catalog.table import Row
 from consumers.catalog.tables import (
     ARRIVALS,
@@ -28,6 +29,9 @@ from schemas import load_topics
 from streams.events import (
     AccessRead,
     AuditEvent,
+    CommitmentReport,
+    CommitmentRequest,
+    CommitmentResult,
     Event,
     HoldCommand,
     InferenceResult,
@@ -62,12 +66,10 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _derived(event, item, rows)
         case StudyRevision() | AuditEvent() | StepGeneration() as event:
             _one_row(event, rows)
-        case TierMoved() as event:
-            add_move(event, rows)
-        case HoldCommand() as event:
-            add_hold(event, reader.read(event.why), rows)
-        case AccessRead() as event:
-            add_access(event, rows)
+        case TierMoved() | HoldCommand() | AccessRead() as event:
+            add_tiering(event, reader, rows)
+        case CommitmentRequest() | CommitmentResult() | CommitmentReport() as event:
+            add_commitment(event, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from consumers.catalog.database import Cursor
 from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
+from consumers.catalog.tables_of_commitment import COMMITMENT_REPORTS, COMMITMENT_REQUESTS, COMMITMENT_RESULTS
 from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
 from consumers.catalog.text import document
 
@@ -171,6 +172,9 @@ TABLES = (
     STUDY_TIERS,
     HOLD_COMMANDS,
     ACCESSES,
+    COMMITMENT_REQUESTS,
+    COMMITMENT_RESULTS,
+    COMMITMENT_REPORTS,
     INFERENCES,
     INFERENCE_FINDINGS,
     INFERENCE_OBJECTS,

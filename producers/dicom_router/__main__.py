@@ -6,6 +6,8 @@ import structlog
 
 from producers.dicom_router.archive import STEP, STORE, Archive
 from producers.dicom_router.audit import RefusalAudit
+from producers.dicom_router.commitment.action import Commit
+from producers.dicom_router.commitment.requests import Requests
 from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
 from producers.dicom_router.lanes import Lanes
@@ -15,6 +17,7 @@ from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.store_check import Checking, check_store
 from producers.dicom_router.trust.current import Trust, check_files
 from producers.dicom_router.trust.refusals import Refusals
+from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
 from streams.config import Config, Protected
 from streams.generation import of_facts
 from streams.protected import ProtectedBlocks
@@ -57,7 +60,9 @@ def main(context: Context, settings: Settings) -> None:
     receiver = Receiver(keeping, context.health, context.clock)
     audit = RefusalAudit(context.site, producer, context.ids, context.clock, context.source)
     refusals = Refusals(audit.write, context.clock)
-    listener = Listener(settings, receiver, trust, refusals, context.clock)
+    requests = Requests(context.site, producer, context.ids, context.clock, context.source, settings.commit_timeout_s)
+    commit = {N_ACTION_RQ: Commit(requests, settings.ae_title)}
+    listener = Listener(settings, receiver, trust, refusals, context.clock, commit)
     doors = Doors(settings, receiver.answer, context.clock, listener.room)
     context.health.ready("started", True)
     structlog.get_logger().info(

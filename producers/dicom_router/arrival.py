@@ -13,6 +13,7 @@ from typing import Final, Literal
 from producers.dicom_router.data_set import DataSet, Fate
 from producers.dicom_router.header import SOP_INSTANCE, Header
 from streams.identity import uid_is_usable
+from streams.sop_classes import NOT_STORABLE
 
 SourceProtocol = Literal["DIMSE", "STOW-RS", "folder"]
 
@@ -31,10 +32,6 @@ REFUSED: Final[dict[SourceProtocol, str]] = {
     "STOW-RS": "stow-rs.refused",
     "folder": "folder.refused",
 }
-
-MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
-VERIFICATION: Final = "1.2.840.10008.1.1"
-NOT_STORABLE: Final = frozenset((MEDIA_DIRECTORY, VERIFICATION))
 
 _NOT_OF_AE: Final = re.compile(r"[^ -\[\]-~]")
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -24,7 +25,7 @@ from producers.dicom_router.trust.door import Door, Visit
 from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.association import Association, Limits
 from producers.dicom_router.upper_layer.connection import Connection, refuse
-from producers.dicom_router.upper_layer.messages import Pace
+from producers.dicom_router.upper_layer.messages import Operation, Pace
 from producers.dicom_router.upper_layer.pdu import Violation
 from producers.dicom_router.upper_layer.tls_connection import TlsConnection
 from producers.dicom_router.workers import Workers
@@ -45,7 +46,16 @@ class Listener:
     where objects go that come in, also by other doors.
     """
 
-    def __init__(self, settings: Settings, receiver: Receiver, trust: Trust, refusals: Refusals, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        receiver: Receiver,
+        trust: Trust,
+        refusals: Refusals,
+        clock: Clock,
+        beside_storage: Mapping[int, Operation] = MappingProxyType({}),
+    ) -> None:
+        """`beside_storage` are further operations, by the command field of their requests."""
         self._settings = settings
         self.room = Room(
             object_bytes_max=settings.object_bytes_max,
@@ -53,7 +63,7 @@ class Listener:
             disk=Budget(settings.objects_disk_bytes_max),
             folder=settings.objects_folder,
         )
-        self._operations = operations(receiver, settings.ae_title, self.room)
+        self._operations = {**operations(receiver, settings.ae_title, self.room), **beside_storage}
         self._limits = Limits(
             set_up_s=settings.set_up_timeout_s,
             pace=Pace(settings.idle_timeout_s, settings.message_bytes_per_s_min),

@@ -21,7 +21,7 @@ VALUE_BYTES_MAX: Final = 16_384
 INFLATED_BYTES_MAX: Final = 8 << 20
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """The bytes are not elements, or a ceiling was reached."""
 
 
@@ -39,7 +39,7 @@ def scan(data: bytes | memoryview, encoding: Encoding, wanted: Collection[int]) 
     Elements ascend (PS3.5 section 7.1), so nothing is looked for behind the highest wanted tag. Of a tag that stands
     there twice, the first counts. A value of more than VALUE_BYTES_MAX is left out.
     """
-    reader = _Reader(data, encoding)
+    reader = Reader(data, encoding)
     values: dict[int, bytes] = {}
     last = max(wanted)
     try:
@@ -53,14 +53,17 @@ def scan(data: bytes | memoryview, encoding: Encoding, wanted: Collection[int]) 
             value = reader.take(length)
             if tag in wanted and length <= VALUE_BYTES_MAX:
                 values.setdefault(tag, bytes(value))
-    except _Broken:
+    except Broken:
         pass  # What was read up to here is all there is.
     return values
 
 
-class _Reader:
-    def __init__(self, data: bytes | memoryview, encoding: Encoding) -> None:
+class Reader:
+    """Goes through elements. `position` is where the next byte is read."""
+
+    def __init__(self, data: bytes | memoryview, encoding: Encoding, elements_max: int = ELEMENTS_MAX) -> None:
         self.position = 0
+        self._elements_max = elements_max
         self._data = memoryview(data)
         self._elements = 0
         sign = "<" if encoding.byte_order == "little" else ">"
@@ -69,10 +72,13 @@ class _Reader:
         self._long = struct.Struct(f"{sign}I").unpack_from
 
     def head(self, explicit: bool) -> tuple[int, int, bool]:
-        """Tag and length of the next element, whose value comes next; whether what is nested in it is implicit VR."""
+        """Tag and length of the next element, whose value comes next; whether what is nested in it is implicit VR.
+
+        Raises Broken.
+        """
         self._elements += 1
-        if self._elements > ELEMENTS_MAX:
-            raise _Broken
+        if self._elements > self._elements_max:
+            raise Broken
         at = self.position
         try:
             if explicit:
@@ -85,18 +91,19 @@ class _Reader:
                     # What has VR UN and undefined length is implicit VR inside (PS3.5 section 6.2.2).
                     return group << 16 | number, self._long(self._data, at + 8)[0], vr == b"UN"
             if explicit and self._elements == 1:
-                raise _Broken  # Not in explicit VR at all.
+                raise Broken  # Not in explicit VR at all.
             # Items and delimiters have no VR, nor have elements of writers that did not know one.
             group, number, length = self._implicit_head(self._data, at)
             self.position = at + 8
             return group << 16 | number, length, not explicit
         except struct.error:
-            raise _Broken from None
+            raise Broken from None
 
     def take(self, length: int) -> memoryview:
+        """The next bytes. Raises Broken where there are not so many."""
         start, end = self.position, self.position + length
         if end > len(self._data):
-            raise _Broken
+            raise Broken
         self.position = end
         return self._data[start:end]
 
@@ -104,11 +111,12 @@ class _Reader:
         """Steps over a sequence of undefined length and all that is open in it (PS3.5 section 7.5).
 
         `parts` has an entry for each open sequence and item: whether what stands in it is in implicit VR.
+        Raises Broken.
         """
         parts = [implicit]
         while parts:
             if len(parts) > DEPTH_MAX:
-                raise _Broken
+                raise Broken
             tag, length, implicit_inside = self.head(explicit=not parts[-1])
             if tag in (ITEM_DELIMITER, SEQUENCE_DELIMITER):
                 parts.pop()

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 from consumers.ai.config import Settings as InferenceSettings
 from consumers.catalog.config import Settings as CatalogSettings
+from consumers.commitment.config import Settings as CommitmentSettings
 from consumers.derive.config import Settings as DeriveSettings
 from consumers.tiering.config import Settings as TieringSettings
+from consumers.tiering.policy import load_policy
 from consumers.validate.config import Settings as ValidateSettings
 from producers.dicom_router.config import Settings as RouterSettings
 from radstream.checks.check import Check, broken, well
+from streams import nodes
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
 from streams.lagging.config import Settings as LagSettings
+from streams.nodes import Settings as DicomSettings
 from streams.protected_keys import FileKeys
 from streams.revisions.config import Settings as RevisionsSettings
 from streams.windows.config import Settings as WindowsSettings
@@ -27,10 +31,13 @@ SERVICES: dict[str, type[Service]] = {
     "ai": InferenceSettings,
     "tiering": TieringSettings,
     "catalog": CatalogSettings,
+    "commitment": CommitmentSettings,
     "lag": LagSettings,
 }
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
+# Shared ones, likewise.
+SHARED: dict[str, type[Section]] = {"dicom": DicomSettings}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -48,7 +55,8 @@ def services(config: Config) -> dict[str, type[Service]]:
 
 def check(config: Config) -> Iterator[Check]:
     yield well(PART, "file", f"{config.path} is read.")
-    for name, kind in {**SECTIONS, **services(config)}.items():
+    shared = {name: kind for name, kind in SHARED.items() if name in config.names}
+    for name, kind in {**SECTIONS, **services(config), **shared}.items():
         try:
             config.section(name, kind)
         except ConfigError as error:
@@ -56,10 +64,35 @@ def check(config: Config) -> Iterator[Check]:
         else:
             yield well(PART, f"[{name}]", "All its values can be used.")
     for name in config.names:
-        if name not in {**SECTIONS, **OPTIONAL}:
-            known = ", ".join((*SECTIONS, *OPTIONAL))
+        if name not in {**SECTIONS, **OPTIONAL, **SHARED}:
+            known = ", ".join((*SECTIONS, *OPTIONAL, *SHARED))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
+    yield from _copies(config)
+    yield from _nodes(config)
     yield from _keys(config)
+
+
+def _copies(config: Config) -> Iterator[Check]:
+    """More than tiering makes would never be there, and no sender would ever be told that it may delete."""
+    try:
+        promised = config.section("commitment", CommitmentSettings).copies
+        policy = load_policy(config.section("tiering", TieringSettings).policy)
+    except ConfigError:
+        return
+    if promised > policy.copies:
+        yield broken(
+            PART,
+            "storage commitment",
+            f"[commitment] promises {promised} copies of an image, and the policy of [tiering] makes {policy.copies}.",
+            "Lower the one, or raise the other: until then no image is committed.",
+        )
+
+
+def _nodes(config: Config) -> Iterator[Check]:
+    try:
+        nodes.read(nodes.file_of(config))
+    except ConfigError as error:
+        yield broken(PART, "nodes", str(error), "Mend the file: reports of storage commitment go to its nodes.")
 
 
 def _keys(config: Config) -> Iterator[Check]:

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
-from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
@@ -26,6 +25,7 @@ from streams.config import ConfigError
 from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
+from streams.sop_classes import MEDIA_DIRECTORY
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
 from tests.raw_peer import p_data, pdv, store_rq

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from radstream.__main__ import cli
 from radstream.items import items_of
 from radstream.sending import send_items
 from radstream.stow_scu import Studies
+from streams.sop_classes import MEDIA_DIRECTORY
 from streams.stored_file import stored_file
 from tests.routers import EXPLICIT, Ct
 from tests.stow import file_of, running_stow

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from producers.dicom_router.arrival import MEDIA_DIRECTORY
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.object_buffer import Budget, BufferPool
@@ -22,6 +21,7 @@ from streams.config import ConfigError
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN
+from streams.sop_classes import MEDIA_DIRECTORY
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, explicit

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.dicom_router.arrival import MEDIA_DIRECTORY, SUCCESS, Arrival
+from producers.dicom_router.arrival import SUCCESS, Arrival
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door, IncomingFile
 from producers.dicom_router.object_buffer import Budget, BufferPool
@@ -20,6 +20,7 @@ from producers.dicom_router.watch import watching
 from producers.dicom_router.watch.config import Settings
 from producers.dicom_router.watch.watching import Folder
 from streams.config import ConfigError
+from streams.sop_classes import MEDIA_DIRECTORY
 from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, Ct, Router, running_router
 from tests.stow import file_of

@@ -45,6 +45,9 @@ http_port = 7
 [catalog]
 http_port = 6
 dsn = "postgresql://127.0.0.1:1/x"
+[commitment]
+http_port = 10
+dsn = "postgresql://127.0.0.1:1/x"
 [lag]
 http_port = 9
 """
@@ -120,3 +123,16 @@ def test_missing_programs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = broken(list(machine.check(tmp_path, StackState(tmp_path, (), True))))
     assert {check.name for check in found} == {"Kafka", "schema registry", "object store"}
     assert all("make demo" in check.mend for check in found)
+
+
+def test_a_promise_of_more_copies_than_tiering_makes_is_broken(tmp_path: Path, whole: str) -> None:
+    (wrong,) = broken(looked_at(tmp_path, whole.replace("[commitment]\n", "[commitment]\ncopies = 3\n")))
+    assert wrong.name == "storage commitment"
+    assert "promises 3" in wrong.found
+    assert "makes 2" in wrong.found
+
+
+def test_a_file_of_nodes_that_cannot_be_used_is_broken(tmp_path: Path, whole: str) -> None:
+    (tmp_path / "nodes.toml").write_text('[ct-1]\nae_title = "CT1"\nhost = "h"\n')
+    (wrong,) = broken(looked_at(tmp_path, whole))
+    assert wrong.name == "nodes"

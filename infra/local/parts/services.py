@@ -21,6 +21,7 @@ MODULES = {
     "ai": "consumers.ai",
     "tiering": "consumers.tiering",
     "catalog": "consumers.catalog",
+    "commitment": "consumers.commitment",
     "lag": "streams.lagging",
     **({"windows": "streams.windows"} if find_spec("faust") else {}),
     "router": "producers.dicom_router",

@@ -14,11 +14,14 @@ from typing import Final
 from producers.dicom_router.upper_layer.pdu import BY_USER, HEADER, PduType, Violation
 
 C_STORE_RQ, C_STORE_RSP, C_ECHO_RQ, C_ECHO_RSP = 0x0001, 0x8001, 0x0030, 0x8030
+N_ACTION_RQ, N_ACTION_RSP = 0x0130, 0x8130
 # Of some 20 elements the longest are UIDs and names of 64 characters.
 COMMAND_BYTES_MAX: Final = 16_384
 
 _GROUP_LENGTH, _SOP_CLASS, _COMMAND_FIELD, _MESSAGE_ID = 0x0000, 0x0002, 0x0100, 0x0110
 _RESPONDED_TO, _DATA_SET_TYPE, _STATUS, _SOP_INSTANCE = 0x0120, 0x0800, 0x0900, 0x1000
+# Of what is there already, a request names the "requested" class and instance, and not the "affected" ones.
+_REQUESTED_SOP_CLASS, _REQUESTED_SOP_INSTANCE, _ACTION_TYPE = 0x0003, 0x1001, 0x1008
 _NO_DATA_SET: Final = 0x0101
 _ELEMENT: Final = struct.Struct("<HHI")
 _SHORT: Final = struct.Struct("<HHIH")
@@ -29,13 +32,17 @@ _COMMAND, _LAST = 0x01, 0x02
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request. UIDs are as they were sent, with their padding; absent ones are empty."""
+    """A request. UIDs are as they were sent, with their padding; absent ones are empty.
+
+    `action_type` is that of an N-ACTION, else None.
+    """
 
     field: int
     message_id: int
     has_data_set: bool
     sop_class: bytes
     sop_instance: bytes
+    action_type: int | None = None
 
 
 def decode(data: bytes | bytearray) -> Command:
@@ -56,13 +63,14 @@ def decode(data: bytes | bytearray) -> Command:
         field=_short(elements, _COMMAND_FIELD),
         message_id=_short(elements, _MESSAGE_ID),
         has_data_set=_short(elements, _DATA_SET_TYPE) != _NO_DATA_SET,
-        sop_class=elements.get(_SOP_CLASS, b""),
-        sop_instance=elements.get(_SOP_INSTANCE, b""),
+        sop_class=elements.get(_SOP_CLASS, elements.get(_REQUESTED_SOP_CLASS, b"")),
+        sop_instance=elements.get(_SOP_INSTANCE, elements.get(_REQUESTED_SOP_INSTANCE, b"")),
+        action_type=_short(elements, _ACTION_TYPE) if _ACTION_TYPE in elements else None,
     )
 
 
 def response(request: Command, field: int, status: int) -> bytes:
-    """The command set that answers a request, without a data set (PS3.7 tables 9.3-2 and 9.3-13)."""
+    """The command set that answers a request, without a data set (PS3.7 tables 9.3-2, 9.3-13 and 10.3-8)."""
     elements = [
         _uid(_SOP_CLASS, request.sop_class),
         _SHORT.pack(0, _COMMAND_FIELD, 2, field),

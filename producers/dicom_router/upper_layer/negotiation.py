@@ -13,11 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from pydicom.uid import UID
-from pynetdicom import sop_class
-from pynetdicom.presentation import AllStoragePresentationContexts, NonPatientObjectPresentationContexts
-
-from producers.dicom_router.arrival import MEDIA_DIRECTORY, VERIFICATION
 from producers.dicom_router.upper_layer import associate_ac
 from producers.dicom_router.upper_layer.associate_ac import AcceptedRole, ContextResult, Result
 from producers.dicom_router.upper_layer.associate_rq import ProposedContext, Requested
@@ -28,19 +23,13 @@ from producers.dicom_router.upper_layer.pdu import (
 )
 from streams.identity import UID_LENGTH_MAX, uid_is_usable
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from streams.sop_classes import OTHER_SERVICES, STORAGE_COMMITMENT, VERIFICATION
 
 _VERSION_1: Final = 0x0001
-# What carries no data set gains nothing from anything else.
-_VERIFIED_IN: Final = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
-# The names of all services are pynetdicom's list. Palettes, hanging protocols, implant templates are objects without a
-# patient (PS3.4 annex GG), stored like others.
-_STORED: Final = {
-    MEDIA_DIRECTORY,
-    VERIFICATION,
-    *(str(context.abstract_syntax) for context in AllStoragePresentationContexts),
-    *(str(context.abstract_syntax) for context in NonPatientObjectPresentationContexts),
-}
-OTHER_SERVICES: Final = frozenset(str(uid) for uid in vars(sop_class).values() if isinstance(uid, UID)) - _STORED
+# What carries no data set, or one without pixels, gains nothing from anything else.
+_PLAIN: Final = (IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+# Services that are offered beside storage.
+_PLAIN_SERVICES: Final = frozenset((VERIFICATION, STORAGE_COMMITMENT))
 
 
 class Context(NamedTuple):
@@ -81,7 +70,7 @@ def negotiate(requested: Requested, pdu_bytes_max: int) -> Accepted | Rejection:
 
 
 def _roles(requested: Requested, accepted: Mapping[int, Context]) -> list[AcceptedRole]:
-    """We store and never send: where a requestor proposes both roles, it is the SCU."""
+    """We store and commit, and never ask: where a requestor proposes both roles, it is the SCU."""
     if not requested.roles:
         return []
     names = {context.abstract_syntax for context in accepted.values()}
@@ -96,13 +85,13 @@ def _answered(context: ProposedContext) -> ContextResult:
     if not context.transfer_syntaxes:
         return ContextResult(context.id, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_VR_LITTLE_ENDIAN)
     first = context.transfer_syntaxes[0]
-    if context.abstract_syntax in OTHER_SERVICES or not context.abstract_syntax:
-        return ContextResult(context.id, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, first)
-    if context.abstract_syntax == VERIFICATION:
-        first = next((uid for uid in context.transfer_syntaxes if uid in _VERIFIED_IN), "")
+    if context.abstract_syntax in _PLAIN_SERVICES:
+        first = next((uid for uid in context.transfer_syntaxes if uid in _PLAIN), "")
         if not first:
             return ContextResult(context.id, Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, context.transfer_syntaxes[0])
         return ContextResult(context.id, Result.ACCEPTANCE, first)
+    if context.abstract_syntax in OTHER_SERVICES or not context.abstract_syntax:
+        return ContextResult(context.id, Result.ABSTRACT_SYNTAX_NOT_SUPPORTED, first)
     # One that is no UID is accepted where there is nothing else: refused as an operation, it is in the audit.
     if not _is_usable(first):
         first = next((uid for uid in context.transfer_syntaxes if _is_usable(uid)), first)

@@ -1,0 +1,29 @@
+"""How it starts: `python -m consumers.commitment --config FILE`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from consumers.commitment.catalog import Catalog
+from consumers.commitment.config import Settings
+from consumers.commitment.step import NAME, Commitment
+from consumers.commitment.telling import Teller
+from streams import nodes
+from streams.generation import of_facts
+from streams.runner import Runner
+from streams.service import Context, run
+
+
+def main(context: Context, settings: Settings) -> None:
+    file = nodes.file_of(context.config)
+    # A file that cannot be used is a reason not to start; one that breaks later is a reason to wait.
+    nodes.read(file)
+    identity = of_facts(NAME)
+    teller = Teller(file, settings.answer_s_max, context.clock.monotonic)
+    with closing(Catalog(settings.dsn)) as catalog:
+        step = Commitment(identity, context.store, catalog, teller, settings)
+        Runner(context, step, identity, settings.runner).run()
+
+
+if __name__ == "__main__":
+    run(NAME, Settings, main)

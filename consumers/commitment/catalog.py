@@ -1,0 +1,91 @@
+"""What the catalog knows of a request and of its instances. It only reads, what migrations describe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from consumers.commitment.judging import Content, Known
+from streams.events import CommitmentRequest
+from streams.step import Away
+
+_CONNECTIONS_MAX: Final = 4
+# For a connection, or for another question's end.
+_WAIT_S_MAX: Final = 10.0
+_SETTINGS: Final = (
+    "-c search_path=catalog -c timezone=UTC -c statement_timeout=30000 -c default_transaction_read_only=on"
+)
+
+# Requests with one Transaction UID are in one partition, so the first that is here is the first that was written.
+_FIRST = """
+SELECT event_id::text FROM commitment_requests
+WHERE tenant = %(tenant)s AND calling_ae = %(calling_ae)s AND transaction_uid = %(transaction_uid)s
+ORDER BY requested_at, event_id LIMIT 1
+"""
+# A copy counts where the newest decision on its study says that it was read back (imaging.tier.moved).
+_CONTENTS = """
+SELECT i.sop_instance_uid, i.sop_class_uid, (
+    SELECT count(DISTINCT c.store)
+    FROM tier_items t
+    JOIN study_tiers s USING (tenant, study_uid, seq)
+    CROSS JOIN LATERAL jsonb_to_recordset(t.copies) AS c(store text, verified boolean)
+    WHERE t.tenant = i.tenant AND t.study_uid = i.study_uid AND t.digest = i.digest AND c.verified
+)
+FROM instances i
+WHERE i.tenant = %(tenant)s AND i.sop_instance_uid = ANY(%(uids)s)
+"""
+
+
+class Knowing(Protocol):
+    """Who is asked what is known."""
+
+    def of(self, request: CommitmentRequest) -> Known:
+        """Raises Away."""
+
+
+class Catalog:
+    """Used from several threads at once. Holds no connection while nobody asks."""
+
+    def __init__(self, dsn: str) -> None:
+        self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
+            dsn,
+            kwargs={"application_name": "radstream-commitment", "connect_timeout": 5, "options": _SETTINGS},
+            min_size=0,
+            max_size=_CONNECTIONS_MAX,
+            timeout=_WAIT_S_MAX,
+            max_idle=60.0,
+            check=ConnectionPool.check_connection,
+            name="commitment",
+            open=True,
+        )
+
+    def of(self, request: CommitmentRequest) -> Known:
+        """Raises Away: also while the catalog's tables are not there yet."""
+        uids = [uid for group in request.references for uid in group.sop_instance_uids]
+        asked = {
+            "tenant": request.meta.tenant,
+            "calling_ae": request.source.calling_ae,
+            "transaction_uid": request.transaction_uid,
+            "uids": uids,
+        }
+        contents: dict[str, list[Content]] = {}
+        with self._cursor() as cursor:
+            first = cursor.execute(_FIRST.encode(), asked).fetchone()
+            for uid, sop_class, copies in cursor.execute(_CONTENTS.encode(), asked):
+                contents.setdefault(uid, []).append(Content(sop_class, copies))
+        return Known(first[0] if first else None, contents)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
+        try:
+            with self._pool.connection() as connection, connection.cursor() as cursor:
+                yield cursor
+        except psycopg.Error as error:
+            raise Away(f"the catalog does not answer as it should ({type(error).__name__})") from None

@@ -1,0 +1,100 @@
+"""Which instances of a request are committed: a function of the request and of what is known of its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from streams.events import CommitmentRequest, FailedReferences, SopReferences
+from streams.sop_classes import NOT_STORABLE, OTHER_SERVICES
+
+# Failure Reasons (PS3.3 section C.14.1.1).
+PROCESSING_FAILURE: Final = 0x0110
+NO_SUCH_INSTANCE: Final = 0x0112
+CLASS_INSTANCE_CONFLICT: Final = 0x0119
+CLASS_NOT_SUPPORTED: Final = 0x0122
+DUPLICATE_TRANSACTION: Final = 0x0131
+# What time alone may mend: an instance may still come, and one that is here may still get its copies.
+_MAY_STILL_COME: Final = frozenset((NO_SUCH_INSTANCE, PROCESSING_FAILURE))
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was received under a SOP Instance UID. `copies` counts stores whose copy was read back and is right."""
+
+    sop_class_uid: str
+    copies: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known when a request is judged: contents by SOP Instance UID.
+
+    `first_request` is the event that had its Transaction UID first, of the same requester; None where not even the
+    request itself has come to the catalog.
+    """
+
+    first_request: str | None
+    contents: Mapping[str, Sequence[Content]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`open` counts those of `failed` that may be committed later."""
+
+    committed: tuple[SopReferences, ...]
+    failed: tuple[FailedReferences, ...]
+    open: int
+
+
+class _Verdict(NamedTuple):
+    """One instance of a request; a `reason` of 0 commits it."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    reason: int
+
+
+def judge(request: CommitmentRequest, known: Known, copies: int) -> Judged:
+    """`copies` is what is promised of each instance."""
+    duplicate = known.first_request not in (None, request.meta.event_id)
+    verdicts = list(_verdicts(request, known.contents, copies, duplicate=duplicate))
+    groups: dict[tuple[int, str], list[str]] = {}
+    for verdict in verdicts:
+        groups.setdefault((verdict.reason, verdict.sop_class_uid), []).append(verdict.sop_instance_uid)
+    return Judged(
+        committed=tuple(
+            SopReferences(sop_class_uid=sop_class, sop_instance_uids=tuple(uids))
+            for (reason, sop_class), uids in groups.items()
+            if not reason
+        ),
+        failed=tuple(
+            FailedReferences(reason=reason, sop_class_uid=sop_class, sop_instance_uids=tuple(uids))
+            for (reason, sop_class), uids in groups.items()
+            if reason
+        ),
+        open=sum(verdict.reason in _MAY_STILL_COME for verdict in verdicts),
+    )
+
+
+def _verdicts(
+    request: CommitmentRequest, contents: Mapping[str, Sequence[Content]], copies: int, *, duplicate: bool
+) -> Iterator[_Verdict]:
+    for group in request.references:
+        for uid in group.sop_instance_uids:
+            reason = _reason(group.sop_class_uid, contents.get(uid, ()), copies)
+            yield _Verdict(group.sop_class_uid, uid, DUPLICATE_TRANSACTION if duplicate else reason)
+
+
+def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
+    """Every content that came under the UID must be safe: the sender may mean any of them."""
+    if sop_class in OTHER_SERVICES or sop_class in NOT_STORABLE:
+        return CLASS_NOT_SUPPORTED
+    if not contents:
+        return NO_SUCH_INSTANCE
+    if any(content.sop_class_uid != sop_class for content in contents):
+        return CLASS_INSTANCE_CONFLICT
+    if any(content.copies < copies for content in contents):
+        return PROCESSING_FAILURE
+    return 0

@@ -1,0 +1,144 @@
+"""Tells a requester by N-EVENT-REPORT, on an association of our own to the node with its AE title (PS3.4 annex J.3.3).
+
+The node is looked up in the site's file each time, so a mended address is tried next. A report goes nowhere else: not
+to the address that the request came from, which anybody could have.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.presentation import build_context, build_role
+from pynetdicom.status import code_to_category
+from pynetdicom.transport import AssociationSocket
+
+from consumers.commitment.report import data_set, event_type
+from streams import metrics, nodes
+from streams.config import ConfigError
+from streams.events import CommitmentResult
+from streams.nodes import Node
+from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from streams.sop_classes import STORAGE_COMMITMENT
+
+# The well-known SOP instance (PS3.4 annex J.3.5).
+INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+_SET_UP_S_MAX: Final = 10.0
+# A node that could not be associated with is left alone for so long, whatever else there is to tell it.
+REST_S: Final = 30.0
+
+Outcome = Literal["delivered", "no_node", "resting", "no_association", "refused", "lost"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of one try. `why` is a sentence without patient data, empty where it was delivered."""
+
+    outcome: Outcome
+    node: str | None = None
+    status: int | None = None
+    why: str = ""
+
+
+class Teller:
+    """Used from several threads at once. `monotonic` is a clock in seconds."""
+
+    def __init__(self, nodes_file: Path, answer_s_max: float, monotonic: Callable[[], float]) -> None:
+        self._nodes_file = nodes_file
+        self._answer_s_max = answer_s_max
+        self._monotonic = monotonic
+        self._rests_until: dict[str, float] = {}
+        # pynetdicom's own event logging would format every PDU.
+        _config.LOG_HANDLER_LEVEL = "none"
+
+    def tell(self, result: CommitmentResult) -> Told:
+        """Tries once. Every try but one that is spared is in the metrics."""
+        told = self._told(result)
+        if told.outcome != "resting":
+            metrics.COMMITMENT_REPORTS.labels(told.node or "-", told.outcome).inc()
+        if told.node is not None and told.outcome == "no_association":
+            self._rests_until[told.node] = self._monotonic() + REST_S
+        return told
+
+    def _told(self, result: CommitmentResult) -> Told:
+        requester = result.source.calling_ae
+        try:
+            known = nodes.read(self._nodes_file)
+        except ConfigError:
+            return Told("no_node", why=f"{self._nodes_file.name} cannot be used; see: radstream doctor")
+        name = next((name for name, node in known.items() if node.ae_title.strip() == requester), None)
+        if name is None:
+            return Told("no_node", why=f"no node has the AE title {requester}; add it to {self._nodes_file.name}")
+        if self._monotonic() < self._rests_until.get(name, float("-inf")):
+            return Told("resting", name, why=f"{name} could not be associated with a moment ago")
+        return self._ask(name, known[name], result)
+
+    def _ask(self, name: str, node: Node, result: CommitmentResult) -> Told:
+        association = self._associated(node, result.source.called_ae)
+        if isinstance(association, str):
+            return Told("no_association", name, why=f"{name}: {association}")
+        try:
+            return self._reported(name, association, result)
+        finally:
+            association.release()
+            # Ends the threads of what could not be released.
+            association.abort()
+
+    def _associated(self, node: Node, calling_ae: str) -> Association | str:
+        """The association, or why there is none. We are the SCP of it, and propose to be."""
+        entity = _Entity(ae_title=calling_ae)
+        entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, self._answer_s_max)
+        entity.dimse_timeout, entity.network_timeout = self._answer_s_max, None
+        context = build_context(STORAGE_COMMITMENT, [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN])
+        role: SCP_SCU_RoleSelectionNegotiation = build_role(STORAGE_COMMITMENT, scp_role=True)
+        try:
+            association = entity.associate(
+                node.host, node.port, contexts=[context], ae_title=node.ae_title, ext_neg=[role]
+            )
+        except OSError:
+            return "its host name is not known"
+        if association.is_established:
+            if all(one.as_scp for one in association.accepted_contexts):
+                return association
+            association.abort()
+            return "it does not accept that we are the SCP (role selection, PS3.7 annex D.3.3.4)"
+        if association.is_rejected:
+            answer: Any = association.acceptor.primitive
+            return f"the association was rejected: {answer.reason_str}" if answer else "the association was rejected"
+        if association.rejected_contexts:
+            return "it does not accept storage commitment"
+        return "nothing answers there"
+
+    def _reported(self, name: str, association: Association, result: CommitmentResult) -> Told:
+        response, _ = association.send_n_event_report(
+            data_set(result), event_type(result), STORAGE_COMMITMENT, INSTANCE
+        )
+        status = response.get("Status")
+        if status is None:
+            return Told("lost", name, why=f"{name}: the association ended before its answer")
+        if code_to_category(status) in ("Success", "Warning"):
+            return Told("delivered", name, status)
+        return Told("refused", name, status, f"{name} answered 0x{status:04X}")
+
+
+class _Closing(AssociationSocket):
+    def _shutdown_socket(self) -> None:
+        """Closes it also where there is no connection to shut down, which pynetdicom's own leaves open."""
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
+
+
+class _Entity(AE):
+    def _create_socket(self, *args: Any) -> AssociationSocket:
+        created = super()._create_socket(*args)
+        created.__class__ = _Closing
+        return created

@@ -1,0 +1,115 @@
+"""N-ACTION of the Storage Commitment Push Model (PS3.4 annex J.3.2): kept as an event, then answered."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import structlog
+
+from producers.dicom_router.arrival import SUCCESS, ae_title
+from producers.dicom_router.commitment.references import (
+    DATA_SET_BYTES_MAX,
+    REFERENCES_MAX,
+    TooMany,
+    Unreadable,
+    read_asked,
+)
+from producers.dicom_router.commitment.requests import Requests, source_of
+from producers.dicom_router.data_set import DataSet, Fate, Room
+from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.upper_layer import command_set
+from producers.dicom_router.upper_layer.messages import Request
+from streams import metrics
+from streams.events import Source
+from streams.log import LogAway, LogRefused
+from streams.sop_classes import STORAGE_COMMITMENT
+
+# PS3.4 annex J.3.5: the one instance of the class, and the one action on it.
+INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+REQUEST: Final = 1
+# PS3.7 section 10.1.4.1.10.
+PROCESSING_FAILURE: Final = 0x0110
+NO_SUCH_INSTANCE: Final = 0x0112
+INVALID_ARGUMENT: Final = 0x0115
+NO_SUCH_CLASS: Final = 0x0118
+NO_SUCH_ACTION: Final = 0x0123
+RESOURCE_LIMITATION: Final = 0x0213
+
+# For all requests that are coming in, beyond 1 MiB for each.
+_MEMORY_BYTES_MAX: Final = 16 << 20
+
+
+class _Refused(NamedTuple):
+    status: int
+    reason: str
+
+
+class Commit:
+    """Used from the threads of all associations at once. `ae_title` is our own."""
+
+    response: Final = command_set.N_ACTION_RSP
+
+    def __init__(self, requests: Requests, ae_title: str) -> None:
+        self._requests = requests
+        self._ae_title = ae_title
+        self._room = Room(
+            object_bytes_max=DATA_SET_BYTES_MAX, memory=BufferPool(Budget(_MEMORY_BYTES_MAX)), disk=Budget(0)
+        )
+
+    def sink(self, request: Request) -> DataSet:
+        return DataSet(self._room, "", "", request.context.transfer_syntax)
+
+    def answer(self, request: Request, sink: DataSet | None) -> int:
+        """The status: success only when the request is in the log."""
+        source = source_of(ae_title(request.calling_ae), self._ae_title, request.association)
+        try:
+            status = self._status(request, sink, source)
+        finally:
+            if sink is not None:
+                sink.done(reusable=True)
+        metrics.COMMITMENT_REQUESTS.labels(f"{status:04X}").inc()
+        return status
+
+    def _status(self, request: Request, sink: DataSet | None, source: Source) -> int:
+        refused = _not_ours(request)
+        try:
+            if refused is None:
+                refused = self._kept(sink, request.context.transfer_syntax, source)
+            if refused is None:
+                return SUCCESS
+            self._requests.refuse(source, *refused)
+        except (LogAway, LogRefused, TimeoutError) as error:
+            # Neither the request nor its refusal is in the log: the sender asks again.
+            structlog.get_logger().error("commitment_request_not_kept", error=error, association=request.association)
+            return PROCESSING_FAILURE
+        return refused.status
+
+    def _kept(self, sink: DataSet | None, transfer_syntax: str, source: Source) -> _Refused | None:
+        if sink is None:
+            return _Refused(INVALID_ARGUMENT, "no data set says what is to be committed")
+        if sink.fate is not Fate.HERE:
+            return _Refused(RESOURCE_LIMITATION, f"the data set is not kept: {sink.fate.value}")
+        try:
+            with sink.view as view:
+                asked = read_asked(view, transfer_syntax)
+        except Unreadable as error:
+            return _Refused(INVALID_ARGUMENT, str(error))
+        except TooMany:
+            return _Refused(RESOURCE_LIMITATION, f"more than {REFERENCES_MAX} instances, or too many bytes of UIDs")
+        self._requests.keep(asked, source)
+        return None
+
+
+def _not_ours(request: Request) -> _Refused | None:
+    named = (request.context.abstract_syntax, _uid(request.command.sop_class))
+    if named != (STORAGE_COMMITMENT, STORAGE_COMMITMENT):
+        return _Refused(NO_SUCH_CLASS, "an N-ACTION of another class than storage commitment")
+    if _uid(request.command.sop_instance) != INSTANCE:
+        return _Refused(NO_SUCH_INSTANCE, "an N-ACTION on another instance than the well-known one")
+    if request.command.action_type != REQUEST:
+        return _Refused(NO_SUCH_ACTION, "an N-ACTION of another type than 1, request storage commitment")
+    return None
+
+
+def _uid(value: bytes) -> str:
+    return value.rstrip(b"\x00 ").decode("latin-1")
