@@ -257,6 +257,7 @@ class Candidate:
 def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     """A night with everything in it that ought to change nothing."""
     # Made of what this file makes.
+    from tests.commitment_events import committed
     from tests.inference_events import analysed
     from tests.tiering_events import archived
 
@@ -274,6 +275,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     yield from reprocessed(hospital)
     yield from replayed(hospital)
     yield from archived(hospital, stroke)
+    yield from committed(hospital, stroke)
     yield from analysed(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
 

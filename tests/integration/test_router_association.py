@@ -25,7 +25,7 @@ from streams.config import ConfigError
 from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
-from streams.sop_classes import MEDIA_DIRECTORY
+from streams.sop_classes import MEDIA_DIRECTORY, STORAGE_COMMITMENT
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
 from tests.raw_peer import p_data, pdv, store_rq
@@ -167,15 +167,16 @@ def test_storage_classes_that_nobody_knows_are_stored(sop_class: str) -> None:
         assert router.received()[0].instance.sop_class_uid == sop_class
 
 
-def test_a_media_directory_is_refused_and_audited() -> None:
+@pytest.mark.parametrize("sop_class", [MEDIA_DIRECTORY, STORAGE_COMMITMENT], ids=["media directory", "commitment"])
+def test_what_is_no_instance_is_refused_and_audited(sop_class: str) -> None:
     with running_router() as router:
-        result = router.send(raw(b"", sop_class=MEDIA_DIRECTORY))
+        result = router.send(raw(b"", sop_class=sop_class))
         assert result.refused == [{"file": "memory", "status": "0x0122"}]
         assert router.originals() == []
         (event,) = router.audited()
         assert (event.actor, event.action, event.outcome) == ("SCANNER", "c-store.refused", "refused")
         assert event.attributes["status"] == "0x0122"
-        assert event.attributes["sop_class"] == MEDIA_DIRECTORY
+        assert event.attributes["sop_class"] == sop_class
 
 
 def test_another_instance_than_the_command_says_is_refused_and_audited() -> None:

@@ -1,0 +1,114 @@
+"""What the catalog says of storage commitment, and what the service asks it, against a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+
+from consumers.catalog.commitments import CommitmentPage, WholeCommitment, commitments, transaction
+from consumers.catalog.counts import counts
+from consumers.catalog.database import snapshot
+from consumers.commitment.catalog import Catalog
+from consumers.commitment.judging import judge
+from streams.step import Away
+from tests.catalogs import catalog_of, project, projected
+from tests.commitment_events import CT, committed, decided, reported, requested
+from tests.event_streams import TENANT, Hospital, new_log, write
+from tests.tiering_events import backed_up, grown_cold
+from tests.unit.test_commitment_judging import reasons
+
+COMMITMENT = ("imaging.commitment.request", "imaging.commitment.result", "imaging.commitment.report")
+
+
+def page(dsn: str, **asked: object) -> CommitmentPage:
+    with snapshot(dsn) as cursor:
+        return commitments(cursor, TENANT, **asked)  # type: ignore[arg-type]
+
+
+def whole(dsn: str, transaction_uid: str) -> list[WholeCommitment]:
+    with snapshot(dsn) as cursor:
+        return transaction(cursor, TENANT, transaction_uid)
+
+
+def test_a_request_goes_from_waiting_to_delivered(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    request = requested(hospital, "2.25.7", ["1.1", "1.2"])
+    with catalog_of(dsn, log, hospital) as catalog:
+        for event, standing in (
+            (request, "waiting"),
+            (decided(hospital, request, ["1.2"]), "judged"),
+            (reported(hospital, request, "abandoned"), "abandoned"),
+            (reported(hospital, request, "delivered"), "delivered"),
+        ):
+            write(log, [event])
+            project(catalog, log)
+            (one,) = page(dsn).commitments
+            assert one.standing == standing
+    (found,) = whole(dsn, "2.25.7")
+    assert (found.instances, found.committed, found.failed, found.node, found.why) == (2, 1, 1, "ct-1", None)
+    assert found.failures == [{"reason": 0x0112, "sop_class_uid": CT, "sop_instance_uids": ["1.2"]}]
+    assert found.refs == [{"sop_class_uid": CT, "sop_instance_uids": ["1.1", "1.2"]}]
+
+
+def test_each_event_counts_once_and_pages_go_on_where_the_last_ended(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    write(log, committed(hospital, hospital.study("P1", "DOE")))
+    projected(dsn, log, hospital)
+    with snapshot(dsn) as cursor:
+        found = counts(cursor)
+    assert [found[topic] for topic in COMMITMENT] == [3, 2, 2]
+    first = page(dsn, limit=2)
+    second = page(dsn, limit=2, before=first.next)
+    assert [one.standing for one in (*first.commitments, *second.commitments)] == ["waiting", "abandoned", "delivered"]
+    assert second.next is None
+    assert [one.standing for one in page(dsn, open_only=True).commitments] == ["waiting"]
+    assert page(dsn, calling_ae="CT2").commitments == []
+    assert len(whole(dsn, first.commitments[0].transaction_uid)) == 2
+
+
+def test_what_the_service_asks_is_answered_by_what_tiering_has_decided(dsn: str) -> None:
+    """Received is not safe; verified in two stores is, also when the study has grown cold since."""
+    hospital, log = Hospital(), new_log()
+    images = hospital.study("P1", "DOE", series=1)
+    late = hospital.received(images[0].instance.study_uid, images[0].instance.series_uid, {})
+    uids = [image.instance.sop_instance_uid for image in (*images, late)]
+    request = requested(hospital, "2.25.7", [*uids, "1.2.3"], images[0].instance.sop_class_uid)
+    expected = {
+        "received": [0x0110, 0x0110, 0x0110, 0x0112],
+        "backed up": [0, 0, 0, 0x0112],
+        "cold": [0, 0, 0, 0x0112],
+    }
+    with catalog_of(dsn, log, hospital) as catalog, closing(Catalog(dsn)) as asked:
+        assert asked.of(request).first_request is None
+        for now, events in (
+            ("received", [*images, request]),
+            ("backed up", backed_up(hospital, images)),
+            ("cold", grown_cold(hospital, images)),
+        ):
+            write(log, events)
+            project(catalog, log)
+            known = asked.of(request)
+            assert known.first_request == request.meta.event_id
+            said = reasons(judge(request, known, copies=2))
+            assert [said[uid] for uid in (*uids[:3], "1.2.3")] == expected[now]
+            assert said[uids[3]] == 0x0112
+        write(log, [late])
+        project(catalog, log)
+        assert reasons(judge(request, asked.of(request), copies=2))[uids[3]] == 0x0110
+
+
+def test_the_first_request_with_a_transaction_uid_has_it(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    first, second = requested(hospital, "2.25.7", ["1.1"]), requested(hospital, "2.25.7", ["1.2"])
+    write(log, [first, second])
+    projected(dsn, log, hospital)
+    with closing(Catalog(dsn)) as asked:
+        assert asked.of(second).first_request == first.meta.event_id
+        assert reasons(judge(second, asked.of(second), copies=2)) == {"1.2": 0x0131}
+
+
+def test_a_catalog_without_tables_is_away(new_database: Callable[[], str]) -> None:
+    with closing(Catalog(new_database())) as asked, pytest.raises(Away):
+        asked.of(requested(Hospital(), "2.25.7", ["1.1"]))

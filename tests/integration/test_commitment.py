@@ -1,0 +1,219 @@
+"""Storage commitment between the router, the service and a modality that pynetdicom speaks for (PS3.4 annex J)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE
+from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
+
+from producers.dicom_router.commitment.references import REFERENCES_MAX
+from streams.events import CommitmentRequest
+from streams.metrics import COMMITMENT_REPORTS
+from streams.wire import Message
+from tests.commitment_peers import Modality, Report, ask, asked, listening
+from tests.commitment_world import REPORTS, REQUESTS, RESULTS, TOPICS, World, told, with_topics
+from tests.hooked_log import Crash, HookedLog, Hooks
+from tests.routers import CT, Router, running_router
+from tests.waiting import wait_until
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+@pytest.fixture
+def router() -> Iterator[Router]:
+    with running_router() as running:
+        yield running
+
+
+@pytest.fixture
+def world(router: Router, tmp_path: Path) -> World:
+    with_topics(router.log, [name for name in TOPICS if name != REQUESTS])
+    return World(tmp_path / "nodes.toml", router.log)
+
+
+def requests(router: Router) -> list[CommitmentRequest]:
+    return [event for event in told(router.log, REQUESTS) if isinstance(event, CommitmentRequest)]
+
+
+# The router.
+
+
+@pytest.mark.parametrize("role", [True, False], ids=["with role selection", "without"])
+def test_a_request_is_in_the_log_when_it_is_answered(router: Router, role: bool) -> None:
+    assert ask(router.target, "2.25.7", [(CT, "1.2.3"), (MR, "1.2.4")], role=role) == 0x0000
+    (event,) = requests(router)
+    assert event.transaction_uid == "2.25.7"
+    assert (event.source.calling_ae, event.source.called_ae) == ("CT1", "RADSTREAM")
+    assert [(one.sop_class_uid, one.sop_instance_uids) for one in event.references] == [
+        (CT, ("1.2.3",)),
+        (MR, ("1.2.4",)),
+    ]
+
+
+def test_the_same_request_again_is_the_same_event_and_another_is_not(router: Router) -> None:
+    for references in ([(CT, "1.1"), (CT, "1.2")], [(CT, "1.2"), (CT, "1.1")], [(CT, "1.1")]):
+        assert ask(router.target, "2.25.7", references) == 0x0000
+    assert ask(router.target, "2.25.7", [(CT, "1.1")], calling_ae="CT2") == 0x0000
+    assert len({event.meta.event_id for event in requests(router)}) == 3
+
+
+def test_what_is_no_request_is_refused_and_audited(router: Router) -> None:
+    many = [(CT, f"2.25.{number}") for number in range(1, REFERENCES_MAX + 2)]
+    assert ask(router.target, "2.25.7", [(CT, "1.2")], action_type=2) == 0x0123
+    assert ask(router.target, "2.25.7", [(CT, "1.2")], sop_instance="1.2.3") == 0x0112
+    assert ask(router.target, "DOE^JOHN", [(CT, "1.2")]) == 0x0115
+    assert ask(router.target, "2.25.7", []) == 0x0115
+    assert ask(router.target, "2.25.7", many) == 0x0213
+    assert requests(router) == []
+    audited = router.audited()
+    assert [event.attributes["status"] for event in audited] == ["0x0123", "0x0112", "0x0115", "0x0115", "0x0213"]
+    assert {event.action for event in audited} == {"n-action.refused"}
+    assert not any("DOE" in str(event) for event in audited)
+
+
+def test_a_data_set_over_the_ceiling_is_refused_and_the_association_goes_on(router: Router) -> None:
+    modality = AE(ae_title="CT1")
+    association = modality.associate(
+        router.target.host,
+        router.target.port,
+        contexts=[build_context(StorageCommitmentPushModel), build_context(Verification)],
+    )
+    assert association.is_established
+    status, _ = association.send_n_action(with_text(5 << 20), 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+    assert status.Status == 0x0213
+    assert association.send_c_echo().Status == 0x0000
+    association.release()
+
+
+def with_text(size: int) -> Dataset:
+    request = asked("2.25.7", [])
+    request.TextValue = "x" * size
+    return request
+
+
+def test_a_log_that_is_away_is_no_success(router: Router) -> None:
+    router.log.away = True
+    assert ask(router.target, "2.25.7", [(CT, "1.2")]) == 0x0110
+    router.log.away = False
+    assert requests(router) == []
+
+
+def test_an_action_in_a_context_of_storage_is_refused(router: Router) -> None:
+    modality = AE(ae_title="CT1")
+    association = modality.associate(
+        router.target.host, router.target.port, contexts=[build_context(StorageCommitmentPushModel), build_context(CT)]
+    )
+    commitment, storage = association.accepted_contexts
+    storage._abstract_syntax, commitment._abstract_syntax = commitment.abstract_syntax, storage.abstract_syntax
+    status, _ = association.send_n_action(with_text(10), 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+    assert status.Status == 0x0118
+    association.release()
+
+
+# The router and the service.
+
+
+def test_what_is_safe_is_told_on_an_association_of_our_own(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1", "1.2")
+    with listening(Modality()) as modality, world.running():
+        world.node(modality.port)
+        assert ask(router.target, "2.25.7", [(CT, "1.1"), (CT, "1.2")]) == 0x0000
+        (report,) = wait_until(world.reports, "the confirmation in the log")
+    assert modality.reports == [Report(1, "2.25.7", frozenset({"1.1", "1.2"}), {}, "RADSTREAM")]
+    assert (report.outcome, report.node, report.status) == ("delivered", "ct-1", 0)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_failures_are_told_with_their_reasons(router: Router, world: World) -> None:
+    """Leading zeros are the sender's own, and come back as they went."""
+    world.shelf.holds(CT, "1.1.01")
+    world.shelf.holds(CT, "1.2", copies=1)
+    with listening(Modality()) as modality, world.running():
+        world.node(modality.port)
+        ask(router.target, "2.25.7", [(CT, "1.1.01"), (CT, "1.2"), (CT, "1.3"), (MR, "1.1.01"), (Verification, "1.4")])
+        wait_until(world.shelf.asked.is_set, "a look")
+        world.clock.ahead_s = world.settings.deadline_s + 1
+        wait_until(world.reports, "the confirmation in the log")
+    (told_,) = modality.reports
+    assert told_.event_type == 2
+    assert told_.failed == {"1.2": 0x0110, "1.3": 0x0112, "1.1.01": 0x0119, "1.4": 0x0122}
+
+
+def test_a_transaction_uid_that_is_in_use_is_said_to_be(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1", "1.2")
+    with listening(Modality()) as modality, world.running():
+        world.node(modality.port)
+        ask(router.target, "2.25.7", [(CT, "1.1")])
+        wait_until(lambda: len(world.reports()) == 1, "the first")
+        ask(router.target, "2.25.7", [(CT, "1.2")])
+        wait_until(lambda: len(world.reports()) == 2, "the second")
+    assert [report.failed for report in modality.reports] == [{}, {"1.2": 0x0131}]
+
+
+def test_a_modality_that_was_switched_off_is_told_later(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1")
+    with listening(Modality()) as modality:
+        world.node(modality.port)
+    missed = COMMITMENT_REPORTS.labels("ct-1", "no_association")
+    before = missed._value.get()
+    with world.running():
+        ask(router.target, "2.25.7", [(CT, "1.1")])
+        wait_until(lambda: missed._value.get() > before, "a try in vain")
+        with listening(modality):
+            # It is left alone for a while after a try in vain.
+            world.clock.ahead_s += 60
+            wait_until(world.reports, "the confirmation in the log")
+    assert len(modality.reports) == 1
+
+
+def test_a_modality_that_refuses_is_asked_again(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1")
+    with listening(Modality(statuses=[0x0110, 0x0213])) as modality, world.running():
+        world.node(modality.port)
+        ask(router.target, "2.25.7", [(CT, "1.1")])
+        wait_until(world.reports, "the confirmation in the log")
+    assert len(modality.reports) == 3
+
+
+def test_a_modality_that_takes_no_role_is_named_with_what_is_wrong(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1")
+    with listening(Modality(), takes_role=False) as modality, world.running():
+        world.node(modality.port)
+        ask(router.target, "2.25.7", [(CT, "1.1")])
+        wait_until(world.results, "the result")
+        world.clock.ahead_s = world.settings.report_s_max + 1
+        (report,) = wait_until(world.reports, "the end of it")
+    assert report.outcome == "abandoned"
+    assert modality.reports == []
+
+
+@pytest.mark.parametrize("topic", [RESULTS, REPORTS, "imaging.retry.commitment"])
+def test_a_service_that_dies_forgets_nothing(router: Router, world: World, topic: str) -> None:
+    """Before the result, after the report that the modality has confirmed, and where a request was put aside."""
+
+    def dies(message: Message) -> None:
+        if message.topic == topic:
+            raise Crash
+
+    with listening(Modality()) as modality:
+        world.node(modality.port)
+        if topic != "imaging.retry.commitment":
+            world.shelf.holds(CT, "1.1")
+        assert ask(router.target, "2.25.7", [(CT, "1.1")]) == 0x0000
+        with world.running(HookedLog(router.log, "", Hooks(before_send=dies))):
+            wait_until(world.shelf.asked.is_set, "a look")
+            if topic == REPORTS:
+                wait_until(lambda: modality.reports, "the report")
+        world.shelf.holds(CT, "1.1")
+        with world.running():
+            wait_until(world.reports, "the confirmation in the log")
+    assert {event.meta.event_id for event in world.results()} == {world.results()[0].meta.event_id}
+    assert len(world.reports()) == 1
+    # The modality may hear it twice, and hears the same.
+    assert set(map(str, modality.reports)) == {str(modality.reports[0])}
+    assert len(modality.reports) == (2 if topic == REPORTS else 1)
