@@ -8,7 +8,12 @@ import pytest
 from pydicom.uid import UID
 from pynetdicom import sop_class
 from pynetdicom.pdu import A_ASSOCIATE_AC
-from pynetdicom.presentation import NonPatientObjectPresentationContexts, build_context, negotiate_unrestricted
+from pynetdicom.presentation import (
+    NonPatientObjectPresentationContexts,
+    build_context,
+    build_role,
+    negotiate_unrestricted,
+)
 
 from producers.dicom_router.upper_layer.associate_rq import ProposedContext, decode
 from producers.dicom_router.upper_layer.negotiation import Accepted, negotiate
@@ -16,12 +21,12 @@ from producers.dicom_router.upper_layer.pdu import Rejection
 from tests.pynetdicom_pdus import body, proposed, request
 from tests.routers import CT, EXPLICIT, IMPLICIT
 
-VERIFICATION = "1.2.840.10008.1.1"
+VERIFICATION, COMMITMENT = "1.2.840.10008.1.1", "1.2.840.10008.1.20.1"
 SERVICES = sorted({str(uid) for uid in vars(sop_class).values() if isinstance(uid, UID)})
 # By their keywords pynetdicom does not know these as services, and takes them for storage.
 MISTAKEN = {f"1.2.840.10008.5.1.4.39.{number}" for number in (2, 3, 4)} | {"1.2.840.10008.5.1.4.31"}
 # And these it is told to take, by name.
-TOLD = {VERIFICATION, "1.2.840.10008.1.3.10"}
+TOLD = {VERIFICATION, COMMITMENT, "1.2.840.10008.1.3.10"}
 SYNTAXES = [[EXPLICIT, IMPLICIT], [IMPLICIT], ["1.2.840.10008.1.2.4.90", EXPLICIT], ["2.25.1"]]
 
 
@@ -65,9 +70,11 @@ def test_each_context_has_its_own_result() -> None:
         ("1.2.840.10008.5.1.4.1.2.2.1", [EXPLICIT]),
         (VERIFICATION, [jpeg]),
         (VERIFICATION, [jpeg, IMPLICIT]),
+        (COMMITMENT, [jpeg, EXPLICIT]),
+        (COMMITMENT, [jpeg]),
         (CT, ["not.a.UID", EXPLICIT]),
         (CT, []),
-    ) == [(0, jpeg), (3, EXPLICIT), (4, jpeg), (0, IMPLICIT), (0, EXPLICIT), (4, IMPLICIT)]
+    ) == [(0, jpeg), (3, EXPLICIT), (4, jpeg), (0, IMPLICIT), (0, EXPLICIT), (4, jpeg), (0, EXPLICIT), (4, IMPLICIT)]
 
 
 def test_a_transfer_syntax_that_is_no_uid_is_accepted_where_there_is_no_other_so_that_it_can_be_refused_aloud() -> None:
@@ -81,3 +88,21 @@ def test_another_application_or_protocol_is_rejected_for_good() -> None:
     asked = decode(body(request([proposed(1, CT, [EXPLICIT])])))
     assert negotiate(replace(asked, application_context="1.2.3"), 0) == Rejection(1, 1, 2)
     assert negotiate(replace(asked, protocol_version=2), 0) == Rejection(1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("scu", "scp", "answered"),
+    [
+        pytest.param(True, False, [(True, False)], id="as the standard has it"),
+        pytest.param(True, True, [(True, False)], id="both"),
+        pytest.param(False, True, [], id="the other way round"),
+    ],
+)
+def test_who_asks_for_commitment_is_its_scu(scu: bool, scp: bool, answered: list[tuple[bool, bool]]) -> None:
+    asked = request([proposed(1, COMMITMENT, [EXPLICIT])], build_role(COMMITMENT, scu_role=scu, scp_role=scp))
+    ours = negotiate(decode(body(asked)), 131_072)
+    assert isinstance(ours, Accepted)
+    answer = A_ASSOCIATE_AC()
+    answer.decode(ours.answer)
+    roles = answer.user_information.role_selection
+    assert [(bool(one.scu), bool(one.scp)) for one in roles.values()] == answered

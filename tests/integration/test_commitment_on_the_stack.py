@@ -1,0 +1,78 @@
+"""Storage commitment on the running stack: backed up, then committed, then told, to who was off, after a SIGKILL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from radstream.__main__ import cli
+from radstream.phantom import chest_ct, encoded
+from radstream.sending import send_items
+from streams.nodes import file_of
+from tests.commitment_peers import Modality, ask, listening
+from tests.pipeline_run import router_of
+from tests.running_stack import RunningStack
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+SEED, SLICES, MATRIX = 83, (2, 6, 6), 64
+KEPT, LOST = "2.25.8301", "2.25.8302"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+NEVER_SENT = "2.25.8399"
+QUICK = "runner = {threads = 8, batch_max = 1, park_wait_s = 0.5, park_wait_s_max = 1.0}"
+
+
+def run(stack: RunningStack, *arguments: str) -> Any:
+    done = CliRunner().invoke(cli, [*arguments, "--json", "--config", str(stack.config_path)])
+    assert done.exception is None, done.exception
+    return json.loads(done.stdout)
+
+
+def standing(stack: RunningStack) -> dict[str, str]:
+    """By transaction."""
+    found = run(stack, "commitments", "list", "--ae", "CT1")["commitments"]
+    return {one["transaction_uid"]: one["standing"] for one in found}
+
+
+@pytest.fixture
+def impatient(stack: RunningStack) -> Iterator[RunningStack]:
+    """Looks again soon. What was configured before comes back."""
+    before, nodes = stack.config_path.read_text(encoding="utf-8"), file_of(stack.config)
+    stack.down(["commitment"])
+    stack._set("commitment", QUICK)
+    stack.up(["commitment"])
+    yield stack
+    stack.down(["commitment"])
+    stack.config_path.write_text(before, encoding="utf-8")
+    nodes.unlink()
+    stack.up(["commitment"])
+
+
+def test_a_study_is_committed_and_what_was_never_sent_is_not(impatient: RunningStack) -> None:
+    stack, modality = impatient, Modality()
+    with listening(modality):
+        pass  # Only its port: it is switched off until both were decided on.
+    file_of(stack.config).write_text(f'[ct-1]\nae_title = "CT1"\nhost = "127.0.0.1"\nport = {modality.port}\n')
+    items = list(encoded(SEED, SLICES, matrix=MATRIX))
+    sent = [str(one.SOPInstanceUID) for one in chest_ct(SEED, SLICES, MATRIX)]
+    assert send_items(items, router_of(stack)).statuses == {"0000": len(items)}
+    assert ask(router_of(stack), KEPT, [(CT, uid) for uid in sent]) == 0x0000
+    assert ask(router_of(stack), LOST, [(CT, sent[0]), (CT, NEVER_SENT)]) == 0x0000
+
+    wait_until(lambda: standing(stack) == {KEPT: "judged", LOST: "waiting"}, "the backup and the decision", 120)
+    stack.kill("commitment")
+    stack._set("commitment", "deadline_s = 1.0")
+    with listening(modality):
+        stack.up(["commitment"])
+        wait_until(lambda: set(standing(stack).values()) == {"delivered"}, "both reports", 90)
+    told = {report.transaction_uid: report for report in modality.reports}
+    assert (told[KEPT].event_type, told[KEPT].committed, told[KEPT].failed) == (1, frozenset(sent), {})
+    assert (told[LOST].committed, told[LOST].failed) == (frozenset(sent[:1]), {NEVER_SENT: 0x0112})
+    (shown,) = run(stack, "commitments", "show", LOST)
+    assert (shown["node"], shown["committed"], shown["failed"]) == ("ct-1", 1, 1)
+    assert shown["failures"] == [{"reason": 0x0112, "sop_class_uid": CT, "sop_instance_uids": [NEVER_SENT]}]
