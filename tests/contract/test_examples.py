@@ -31,11 +31,11 @@ IN_ORDER = (
     "imaging.tier.command",
     "imaging.tier.moved",
 )
-# Numbers from 15 on.
+# From 30 on: others took the numbers before at the same time.
 COMMITMENT = ("imaging.commitment.request", "imaging.commitment.result", "imaging.commitment.report")
 FIRST = {(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)}
 # And so does a version that is added.
-LATER = {("imaging.step.generation", 2): 14} | {(name, 1): number for number, name in enumerate(COMMITMENT, start=15)}
+LATER = {("imaging.step.generation", 2): 14} | {(name, 1): number for number, name in enumerate(COMMITMENT, start=30)}
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
 
