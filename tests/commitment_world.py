@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from consumers.commitment.config import Settings
@@ -14,7 +13,6 @@ from consumers.commitment.judging import Content, Known
 from consumers.commitment.step import NAME, Commitment
 from consumers.commitment.telling import Teller
 from schemas import load_topics
-from streams.clock import SystemClock
 from streams.config import Config, Site
 from streams.events import CommitmentReport, CommitmentRequest, CommitmentResult, Event
 from streams.generation import of_facts
@@ -28,6 +26,7 @@ from streams.service import Context
 from streams.step import Away
 from streams.wire import SchemaIds, decode, encode
 from tests.hooked_log import Crash, HookedLog
+from tests.routers import AdjustableClock
 
 REQUESTS, RESULTS, REPORTS = (f"imaging.commitment.{name}" for name in ("request", "result", "report"))
 TOPICS = (REQUESTS, RESULTS, REPORTS, "imaging.retry.commitment", "imaging.deadletter.commitment")
@@ -35,18 +34,6 @@ TOPICS = (REQUESTS, RESULTS, REPORTS, "imaging.retry.commitment", "imaging.deadl
 QUICK = RunnerSettings(
     threads=4, batch_max=1, world_wait_s=0.05, world_wait_s_max=0.2, park_wait_s=0.05, park_wait_s_max=0.2
 )
-
-
-class MovedClock(SystemClock):
-    """The real time, plus what a test adds; whoever waits in the retry topic waits in real time."""
-
-    ahead_s = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.ahead_s)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead_s
 
 
 @dataclass
@@ -93,7 +80,7 @@ class World:
     log: MemoryLog
     store: ObjectStore = field(default_factory=MemoryStore)
     shelf: Shelf = field(default_factory=Shelf)
-    clock: MovedClock = field(default_factory=MovedClock)
+    clock: AdjustableClock = field(default_factory=AdjustableClock)
     settings: Settings = field(
         default_factory=lambda: Settings(http_port=0, dsn="", deadline_s=3600.0, answer_s_max=5.0, runner=QUICK)
     )
