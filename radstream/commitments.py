@@ -72,7 +72,7 @@ def show_(transaction_uid: str, config_path: Path, as_json: bool) -> None:
     if not found:
         raise Failure("the catalog has no request with this Transaction UID; see: radstream commitments list")
     audited(config, open_log(config), "commitment.shown", transaction_uid, {})
-    show(as_json, found, lambda: _print_whole(found))
+    show(as_json, found, lambda: print_whole(found))
 
 
 def _print_page(found: CommitmentPage) -> None:
@@ -100,7 +100,8 @@ def _print_page(found: CommitmentPage) -> None:
         click.echo(f"there are more: --before {found.next}")
 
 
-def _print_whole(found: list[WholeCommitment]) -> None:
+def print_whole(found: list[WholeCommitment]) -> None:
+    """For a person: the standing of each request, and its failures by reason."""
     out = console()
     for one in found:
         out.print(f"{one.transaction_uid}, asked by {plain(one.calling_ae)} at {one.requested_at:%Y-%m-%d %H:%M:%S}")

@@ -171,6 +171,26 @@ def test_a_modality_that_was_switched_off_is_told_later(router: Router, world: W
     assert len(modality.reports) == 1
 
 
+def test_a_modality_that_is_off_is_spared_while_much_waits_for_it(router: Router, world: World) -> None:
+    """Each try costs seconds of a thread that others wait for."""
+    world.shelf.holds(CT, "1.1")
+    with listening(Modality()) as modality:
+        world.node(modality.port)
+    missed = COMMITMENT_REPORTS.labels("ct-1", "no_association")
+    before = missed._value.get()
+    with world.running():
+        for number in range(8):
+            ask(router.target, f"2.25.{number}", [(CT, "1.1")])
+        wait_until(lambda: len(world.results()) == 8, "the results")
+        wait_until(lambda: missed._value.get() > before, "a try in vain")
+        with listening(modality):
+            world.clock.ahead_s += 60
+            wait_until(lambda: len(world.reports()) == 8, "all confirmations")
+    assert {report.transaction_uid for report in modality.reports} == {f"2.25.{number}" for number in range(8)}
+    # Those that had begun before the first of them failed, and no more.
+    assert missed._value.get() - before <= world.settings.runner.threads
+
+
 def test_a_modality_that_refuses_is_asked_again(router: Router, world: World) -> None:
     world.shelf.holds(CT, "1.1")
     with listening(Modality(statuses=[0x0110, 0x0213])) as modality, world.running():

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from consumers.catalog.commitments import CommitmentPage, WholeCommitment, commitments, transaction
 from consumers.catalog.counts import counts
 from consumers.catalog.database import snapshot
 from consumers.commitment.catalog import Catalog
 from consumers.commitment.judging import judge
+from radstream.__main__ import cli
+from radstream.commitments import print_whole
+from radstream.errors import Failure
 from streams.step import Away
 from tests.catalogs import catalog_of, project, projected
 from tests.commitment_events import CT, committed, decided, reported, requested
@@ -107,6 +112,28 @@ def test_the_first_request_with_a_transaction_uid_has_it(dsn: str) -> None:
     with closing(Catalog(dsn)) as asked:
         assert asked.of(second).first_request == first.meta.event_id
         assert reasons(judge(second, asked.of(second), copies=2)) == {"1.2": 0x0131}
+
+
+def test_what_a_person_reads_names_reasons_in_words(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hospital, log = Hospital(), new_log()
+    request = requested(hospital, "2.25.7", ["1.1", "1.2"])
+    write(log, [request, decided(hospital, request, ["1.2"]), reported(hospital, request, "abandoned")])
+    projected(dsn, log, hospital)
+    config = tmp_path / "radstream.toml"
+    config.write_text(f'[site]\ntenant = "{TENANT}"\nsite = "north"\n[catalog]\nhttp_port = 1\ndsn = "{dsn}"\n')
+    listed = CliRunner().invoke(cli, ["commitments", "list", "--config", str(config)])
+    assert listed.exit_code == 0
+    assert all(word in listed.stdout for word in ("CT1", "2.25.7", "abandoned"))
+    print_whole(whole(dsn, "2.25.7"))
+    shown = capsys.readouterr().out
+    assert "1 of 2 committed, each in 2 verified copies or more" in shown
+    assert "could not be told: ct-1: nothing answers there" in shown
+    assert "0x0112, it never came:" in shown
+    assert "    1.2\n" in shown
+    unknown = CliRunner().invoke(cli, ["commitments", "show", "2.25.8", "--config", str(config)])
+    assert isinstance(unknown.exception, Failure)
 
 
 def test_a_catalog_without_tables_is_away(new_database: Callable[[], str]) -> None:
