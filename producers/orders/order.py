@@ -30,9 +30,12 @@ _LONG: Final = frozenset(
         *("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"),
     )
 )
+_NAMES: Final = frozenset(
+    ("PatientName", "ReferringPhysicianName", "RequestingPhysician", "ScheduledPerformingPhysicianName")
+)
 _AE: Final = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 _CODE_STRING: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
-_DATE: Final = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+_DATE: Final = re.compile(r"(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
 _NEVER: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -80,6 +83,10 @@ def check(order: Order) -> None:
         return
     _require(bool(order.said.get("PatientID")), "there is no patient ID")
     _require(bool(order.said.get("PatientName")), "there is no patient's name")
+    _require(
+        _DATE.fullmatch(str(order.said.get("PatientBirthDate", "19000101"))) is not None,
+        "the date of birth is not YYYYMMDD",
+    )
     _require(0 < len(order.steps) <= STEPS_MAX, f"an order has 1 to {STEPS_MAX} scheduled procedure steps")
     _check_texts(order.said)
     for step in order.steps:
@@ -104,6 +111,13 @@ def _check_texts(said: Said) -> None:
         for text in texts:
             _require(len(text) <= ceiling, f"{keyword} has more than {ceiling} characters")
             _require(not _NEVER.search(text), f"{keyword} has a control character or a backslash")
+        _require(keyword not in _NAMES or _is_name(texts[0]), f"{keyword} is no name as DICOM writes it")
+
+
+def _is_name(text: str) -> bool:
+    """PN (PS3.5 section 6.2.1): up to three component groups of up to five components."""
+    groups = text.split("=")
+    return len(groups) <= 3 and all(len(group) <= LONG_MAX and group.count("^") <= 4 for group in groups)
 
 
 def _require(holds: bool, what: str) -> None:

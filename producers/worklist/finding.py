@@ -20,11 +20,12 @@ from producers.worklist.item import item_of
 from producers.worklist.listening import Discarded
 from producers.worklist.matching import BadKey, matches
 from producers.worklist.query import asked
-from producers.worklist.status import Response, failure
+from producers.worklist.status import Response, code_of, failure
+from streams import metrics
 from streams.step import Away
 
 # PS3.4 table K.4-1.
-PENDING, PENDING_UNSUPPORTED, CANCELLED = 0xFF00, 0xFF01, 0xFE00
+SUCCESS, PENDING, PENDING_UNSUPPORTED, CANCELLED = 0x0000, 0xFF00, 0xFF01, 0xFE00
 OUT_OF_RESOURCES, UNABLE_TO_PROCESS = 0xA700, 0xC000
 
 
@@ -38,15 +39,27 @@ class Finder:
         self._today = today
 
     def on_c_find(self, event: Event) -> Iterator[Response]:
-        """Bound to pynetdicom's EVT_C_FIND. What nobody planned ends one query, and nothing of it is in a log."""
-        began, sent = time.monotonic(), 0
+        """Bound to pynetdicom's EVT_C_FIND, which reads no further than a failure."""
+        began, sent, last = time.monotonic(), 0, SUCCESS
         calling = ae_title(event.assoc.requestor.ae_title)
+        try:
+            for status, item in self._answers(event, calling):
+                sent += item is not None
+                last = SUCCESS if item is not None else code_of(status)
+                yield status, item
+        finally:
+            metrics.WORKLIST_RESPONSES.labels(f"{last:04X}").inc()
+            took_s = round(time.monotonic() - began, 3)
+            structlog.get_logger().info(
+                "worklist_queried", calling_ae=calling, status=f"0x{last:04X}", items=sent, took_s=took_s
+            )
+
+    def _answers(self, event: Event, calling: str) -> Iterator[Response]:
+        """What nobody planned ends one query, and nothing of it is in a log."""
         try:
             if isinstance(cast(Any, event.request).Identifier, Discarded):
                 raise BadKey("the identifier is larger than [worklist] data_set_bytes_max")
-            for response in self.find(event.identifier, lambda: bool(event.is_cancelled)):
-                sent += response[1] is not None
-                yield response
+            yield from self.find(event.identifier, lambda: bool(event.is_cancelled))
         except BadKey as error:
             yield failure(UNABLE_TO_PROCESS, str(error)), None
         except Away:
@@ -54,8 +67,6 @@ class Finder:
         except Exception:  # noqa: BLE001 - said by type and place; its text may quote a name
             structlog.get_logger().error("query_failed", calling_ae=calling, exc_info=True)
             yield failure(UNABLE_TO_PROCESS, "the identifier cannot be understood"), None
-        took_s = round(time.monotonic() - began, 3)
-        structlog.get_logger().info("worklist_queried", calling_ae=calling, items=sent, took_s=took_s)
 
     def find(self, keys: Dataset, is_cancelled: Callable[[], bool]) -> Iterator[Response]:
         """The responses but for the last, which is success. Raises BadKey, Away."""

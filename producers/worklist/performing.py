@@ -20,7 +20,8 @@ from producers.dicom_router.terms import MODALITIES
 from producers.worklist.attribute_list import STATUSES, Refusal, refuse_create, refuse_set, series, settable, study_uids
 from producers.worklist.known_steps import KnownSteps, Status
 from producers.worklist.listening import Discarded
-from producers.worklist.status import Response, failure
+from producers.worklist.status import Response, code_of, failure
+from streams import metrics
 from streams.clock import Clock
 from streams.config import Site
 from streams.events import Meta, MppsEvent
@@ -71,6 +72,11 @@ class Performing:
         return self._answered(event, str(asked.RequestedSOPInstanceUID or ""), asked.ModificationList, self.set), None
 
     def _answered(self, event: Event, mpps_uid: str, encoded: object, decide: Any) -> int | Dataset:
+        status = self._decided(event, mpps_uid, encoded, decide)
+        metrics.MPPS_RESPONSES.labels(f"{code_of(status):04X}").inc()
+        return status
+
+    def _decided(self, event: Event, mpps_uid: str, encoded: object, decide: Any) -> int | Dataset:
         """Whatever fails, nothing is acknowledged that is not in the log."""
         calling = ae_title(event.assoc.requestor.ae_title)
         try:

@@ -21,3 +21,7 @@ def failure(status: int, comment: str, error_id: int | None = None) -> Dataset:
         said.ErrorID = error_id
     made: Dataset = said
     return made
+
+
+def code_of(status: int | Dataset) -> int:
+    return status if isinstance(status, int) else int(status.Status)
