@@ -21,6 +21,11 @@ def print_orders(found: Sequence[Order]) -> None:
         out.print(f"            study {one.study_uid}", soft_wrap=True)
 
 
+def order_line(one: Order) -> str:
+    state = "" if one.standing else ", cancelled"
+    return f"ordered: accession number {plain(one.accession_number or '-')}, {one.priority}{state}"
+
+
 def patient(one: Order) -> str:
     if one.attributes is None:
         return f"(patient attributes {one.block_state or 'absent'})"

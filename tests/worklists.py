@@ -69,7 +69,7 @@ class Worklist:
 @contextmanager
 def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **settings: Any) -> Iterator[Worklist]:
     """Listens on a free port of loopback until the block ends."""
-    chosen = Settings(http_port=0, port=0, stop_timeout_s=0.5, **settings)
+    chosen = Settings(http_port=0, port=0, dsn=dsn, stop_timeout_s=0.5, **settings)
     clock = SystemClock()
     performing = Performing(
         site=Site(tenant=TENANT, site=SITE),
@@ -82,7 +82,7 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
         commit_timeout_s=chosen.commit_timeout_s,
         deciding=threading.Lock(),
     )
-    with closing(Reads(dsn)) as reads:
+    with closing(Reads(chosen.dsn)) as reads:
         finder = Finder(reads, TENANT, chosen, lambda: TODAY)
         listener = Listener(
             chosen,

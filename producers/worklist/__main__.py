@@ -9,7 +9,6 @@ from datetime import datetime
 import structlog
 from pynetdicom import evt
 
-from consumers.catalog.config import Settings as Catalog
 from consumers.catalog.reading import Reads
 from producers.worklist.config import Settings
 from producers.worklist.finding import Finder
@@ -42,7 +41,7 @@ def main(context: Context, settings: Settings) -> None:
         commit_timeout_s=settings.commit_timeout_s,
         deciding=threading.Lock(),
     )
-    with closing(Reads(context.config.section("catalog", Catalog).dsn)) as reads:
+    with closing(Reads(settings.dsn)) as reads:
         # Steps are scheduled by the site's own clock, as it hangs on the wall.
         finder = Finder(reads, context.site.tenant, settings, lambda: datetime.now().astimezone().date())
         handlers: list[evt.EventHandlerType] = [

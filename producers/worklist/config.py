@@ -11,8 +11,12 @@ from streams.config import Service
 
 
 class Settings(Service, frozen=True, kw_only=True):
-    """Times are in seconds. `associations_per_peer_max` of one address leave room for the others."""
+    """Times are in seconds. `associations_per_peer_max` of one address leave room for the others.
 
+    `dsn` is the catalog's, of an account that may read it.
+    """
+
+    dsn: str
     port: Annotated[int, Meta(ge=0, le=65535)]
     host: str = "127.0.0.1"
     ae_title: AeTitle = "RADSTREAM"
