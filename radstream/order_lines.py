@@ -9,8 +9,8 @@ from consumers.catalog.orders import Order, Performed, WholeOrder
 from radstream.output import console, plain
 
 
-def print_orders(found: Sequence[Order]) -> None:
-    """Two lines an order: numbers, then who it is for."""
+def print_orders(found: Sequence[Order], limit: int) -> None:
+    """Two lines an order: numbers and who it is for, then its study."""
     out = console()
     if not found:
         out.print("no orders")
@@ -19,6 +19,8 @@ def print_orders(found: Sequence[Order]) -> None:
         begins = one.first_date or "no date"
         out.print(f"{begins}  {plain(one.accession_number or '-')}  {one.priority}{state}  {patient(one)}")
         out.print(f"            study {one.study_uid}", soft_wrap=True)
+    if len(found) == limit:
+        out.print(f"there may be more than {limit}: give --limit")
 
 
 def order_line(one: Order) -> str:

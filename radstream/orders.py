@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from consumers.catalog.orders import WholeOrder, has_command, whole
+from consumers.catalog.orders import ORDERS_MAX, WholeOrder, has_command, whole
 from consumers.catalog.orders import orders as read_orders
 from producers.orders.announcing import STEP, Announcer
 from producers.orders.order import BadOrder, Order, Priority, Step
@@ -133,15 +133,16 @@ def cancel(accession: str, issuer: str, procedure_id: str | None, config_path: P
 
 @orders.command("list")
 @click.option("--all", "all_", is_flag=True, help="Cancelled ones, too.")
+@click.option("--limit", type=click.IntRange(1, ORDERS_MAX), default=100, show_default=True, help="So many at most.")
 @config_option
 @json_option
-def list_(all_: bool, config_path: Path, as_json: bool) -> None:
+def list_(all_: bool, limit: int, config_path: Path, as_json: bool) -> None:
     """Orders, those that begin last first."""
     config = open_config(config_path)
     with catalog_snapshot(config) as cursor:
-        found = read_orders(cursor, config.section("site", Site).tenant, standing=not all_)
+        found = read_orders(cursor, config.section("site", Site).tenant, standing=not all_, limit=limit)
     audited(config, open_log(config), "orders_listed", "orders", {"orders": str(len(found))})
-    show(as_json, found, lambda: print_orders(found))
+    show(as_json, found, lambda: print_orders(found, limit))
 
 
 @orders.command("show")

@@ -386,6 +386,7 @@ class OrderCommand(Derived, frozen=True, kw_only=True):
     actor: str
     priority: Literal["stat", "high", "routine", "medium", "low", "other"] = "routine"
     study_uid: str | None = None
+    study_uid_made: bool = False
     block: ProtectedBlock | None = None
     steps: tuple[OrderStep, ...] = ()
 

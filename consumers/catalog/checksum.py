@@ -77,8 +77,9 @@ CONTENT = {
     ),
     "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
     "order_commands": (
-        "SELECT tenant, action, actor, site, lane, priority, block_state, accession_number, accession_issuer, "
-        "procedure_id, patient_id, patient_issuer, attributes FROM order_commands"
+        "SELECT tenant, action, actor, site, lane, priority, stated_uid_made, "
+        "CASE WHEN stated_uid_made THEN NULL ELSE stated_uid END AS stated_uid, block_state, accession_number, "
+        "accession_issuer, procedure_id, patient_id, patient_issuer, attributes FROM order_commands"
     ),
     "orders": "SELECT tenant, accession_number, accession_issuer, procedure_id, attributes, standing FROM orders",
     "scheduled_steps": (

@@ -24,9 +24,8 @@ WHERE o.tenant = %(tenant)s
     AND (o.standing OR NOT %(standing)s)
     AND (%(order_id)s::text IS NULL OR o.order_id = %(order_id)s)
     AND (%(accession)s::text IS NULL OR o.accession_number = %(accession)s)
-    AND (%(study_uid)s::text IS NULL OR EXISTS (
-        SELECT FROM order_studies l
-        WHERE l.tenant = o.tenant AND l.order_id = o.order_id AND l.study_uid = %(study_uid)s
+    AND (%(study_uid)s::text IS NULL OR o.order_id IN (
+        SELECT l.order_id FROM order_studies l WHERE l.tenant = %(tenant)s AND l.study_uid = %(study_uid)s
     ))
 ORDER BY first_date DESC NULLS LAST, o.order_id
 LIMIT %(limit)s

@@ -9,8 +9,8 @@ ORDER_COMMANDS = Table(
     "order_commands",
     ("event_id",),
     columns(
-        "event_id tenant order_id record_offset action actor site lane priority study_uid block_id block_state "
-        "accession_number accession_issuer procedure_id patient_id patient_issuer attributes commanded_at"
+        "event_id tenant order_id record_offset action actor site lane priority stated_uid stated_uid_made block_id "
+        "block_state accession_number accession_issuer procedure_id patient_id patient_issuer attributes commanded_at"
     ),
 )
 SCHEDULED_STEPS = Table(

@@ -60,6 +60,7 @@ class Announcer:
             actor=actor,
             priority=order.priority,
             study_uid=self.study_uid(order) if states else None,
+            study_uid_made=states and order.study_uid is None,
             block=self.blocks.put_part("order", named, _whole(order)) if states else None,
             steps=tuple(self._step(named, step) for step in order.steps) if states else (),
         )

@@ -103,6 +103,20 @@ def test_the_last_word_in_the_log_holds_and_a_message_said_twice_is_said_once(ds
             assert all(one.order["PatientName"] == name for one in found)
 
 
+def test_a_change_without_a_study_uid_keeps_the_one_that_was_given(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    with catalog_of(dsn, log, hospital) as catalog:
+        for order, uid in (
+            (an_order(study_uid="2.25.7"), "2.25.7"),
+            (an_order(action="changed", priority="high"), "2.25.7"),
+            (an_order(action="changed", study_uid="2.25.8"), "2.25.8"),
+            (an_order(action="changed"), "2.25.8"),
+        ):
+            write(log, [commanded(hospital, order)])
+            project(catalog, log)
+            assert [one.study_uid for one in worklist(dsn)] == [uid]
+
+
 def test_a_change_with_fewer_steps_takes_the_others_off_the_list(dsn: str) -> None:
     hospital = Hospital()
     second = replace(CHEST, said={"ScheduledProcedureStepID": "S2"})

@@ -14,7 +14,8 @@ CREATE TABLE order_commands (
     site text NOT NULL,
     lane lane NOT NULL,
     priority text NOT NULL,
-    study_uid text COLLATE "C", -- this and what follows is null in a cancellation
+    stated_uid_made boolean NOT NULL,
+    stated_uid text COLLATE "C", -- this and what follows is null in a cancellation
     block_id text COLLATE "C",
     block_state block_state,
     accession_number text COLLATE "C", -- this and what follows is null unless the block is open
@@ -26,7 +27,7 @@ CREATE TABLE order_commands (
     commanded_at timestamptz NOT NULL
 );
 CREATE INDEX order_commands_of_order ON order_commands (tenant, order_id, record_offset DESC);
-CREATE INDEX order_commands_of_study ON order_commands (tenant, study_uid);
+CREATE INDEX order_commands_of_study ON order_commands (tenant, stated_uid);
 CREATE INDEX order_commands_by_accession ON order_commands USING hash (accession_number);
 
 -- The steps that a command states.
@@ -110,18 +111,26 @@ WHERE c.action = 'created' AND NOT EXISTS (
 
 -- What is current ----------------------------------------------------------------------------------------------------
 
--- An order is what its last command but cancellations states. It stands unless its last command is a cancellation.
+-- An order is what its last command but cancellations states. It stands unless its last command is a cancellation. A
+-- change that gives no Study Instance UID leaves the one that was given before.
 CREATE VIEW orders AS
-SELECT o.*, last.action <> 'cancelled' AS standing, last.actor AS last_actor, last.commanded_at AS last_at
+SELECT o.*, coalesce(given.stated_uid, o.stated_uid) AS study_uid, last.action <> 'cancelled' AS standing,
+    last.actor AS last_actor, last.commanded_at AS last_at
 FROM order_commands o
 CROSS JOIN LATERAL (
     SELECT c.action, c.actor, c.commanded_at FROM order_commands c
     WHERE c.tenant = o.tenant AND c.order_id = o.order_id
     ORDER BY c.record_offset DESC LIMIT 1
 ) AS last
-WHERE o.study_uid IS NOT NULL AND NOT EXISTS (
+LEFT JOIN LATERAL (
+    SELECT c.stated_uid FROM order_commands c
+    WHERE c.tenant = o.tenant AND c.order_id = o.order_id AND NOT c.stated_uid_made AND c.stated_uid IS NOT NULL
+        AND c.record_offset <= o.record_offset
+    ORDER BY c.record_offset DESC LIMIT 1
+) AS given ON true
+WHERE o.stated_uid IS NOT NULL AND NOT EXISTS (
     SELECT FROM order_commands later
-    WHERE later.tenant = o.tenant AND later.order_id = o.order_id AND later.study_uid IS NOT NULL
+    WHERE later.tenant = o.tenant AND later.order_id = o.order_id AND later.stated_uid IS NOT NULL
         AND later.record_offset > o.record_offset
 );
 
@@ -141,9 +150,10 @@ LEFT JOIN LATERAL (
 -- accession number does, with the patient: numbers of both are unique with their issuer alone, and a study that names
 -- no issuer is of the site's own patients.
 CREATE VIEW order_studies AS
-SELECT o.tenant, o.order_id, s.study_uid, s.study_uid = o.study_uid AS by_uid
-FROM orders o
-JOIN studies s ON s.tenant = o.tenant AND s.study_uid = o.study_uid
+SELECT o.tenant, o.order_id, s.study_uid, true AS by_uid
+FROM studies s
+JOIN order_commands c ON c.tenant = s.tenant AND c.stated_uid = s.study_uid
+JOIN orders o ON o.tenant = c.tenant AND o.order_id = c.order_id AND o.study_uid = s.study_uid
 UNION
 SELECT o.tenant, o.order_id, s.study_uid, s.study_uid = o.study_uid AS by_uid
 FROM orders o
