@@ -6,19 +6,21 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from producers.dicom_router.config import AeTitle
+from producers.dicom_router.titles import AeTitle
 from streams.config import Service
 
 
 class Settings(Service, frozen=True, kw_only=True):
     """Times are in seconds. `associations_per_peer_max` of one address leave room for the others.
 
-    `dsn` is the catalog's, of an account that may read it.
+    `dsn` is the catalog's, of an account that may read it. A worklist is names: it is told to the addresses in `peers`
+    alone, and where none is named, to all that reach the port, which is on loopback until a site opens it.
     """
 
     dsn: str
     port: Annotated[int, Meta(ge=0, le=65535)]
     host: str = "127.0.0.1"
+    peers: tuple[str, ...] = ()
     ae_title: AeTitle = "RADSTREAM"
     associations_max: Annotated[int, Meta(ge=1)] = 32
     associations_per_peer_max: Annotated[int, Meta(ge=1)] = 8

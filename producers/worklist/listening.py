@@ -76,9 +76,14 @@ class _Server(ThreadedAssociationServer):
         )
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """A peer with too many associations gets no other; its connection is closed at once."""
+        """A peer that is not named, or has too many associations, gets none; its connection is closed at once."""
+        address, settings = str(client_address[0]), self.settings
         peers = Counter(one.requestor.address for one in self.active_associations)
-        return bool(peers[client_address[0]] < self.settings.associations_per_peer_max)
+        allowed = not settings.peers or address in settings.peers
+        if allowed and peers[address] < settings.associations_per_peer_max:
+            return True
+        structlog.get_logger().warning("connection_refused", peer=address, allowed=allowed)
+        return False
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, address = super().get_request()
