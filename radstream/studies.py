@@ -13,6 +13,7 @@ from radstream.errors import Failure
 from radstream.hold_lines import hold_line
 from radstream.inference_lines import print_results
 from radstream.options import config_option, json_option, open_config, open_log
+from radstream.order_lines import order_line, performed_line
 from radstream.output import console, plain, print_table, show
 from radstream.reading import audited, catalog_snapshot
 from streams.config import Site
@@ -92,6 +93,10 @@ def _print_study(found: Study) -> None:
     if found.p50_s is not None and found.p99_s is not None:
         out.print(f"from C-STORE to catalog row: p50 {found.p50_s:.3f} s, p99 {found.p99_s:.3f} s")
     out.print(_kept(found), soft_wrap=True)
+    for order in found.orders:
+        out.print(order_line(order), soft_wrap=True)
+    for performed in found.performed:
+        out.print(performed_line(performed), soft_wrap=True)
     for hold in found.holds:
         out.print(hold_line(hold), soft_wrap=True)
     _print_rows("Series", found.series)

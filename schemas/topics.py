@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 Lane = Literal["stat", "routine", "bulk"]
-Kind = Literal["instance", "decision", "command", "replay", "single", "group", "private"]
+Kind = Literal["instance", "decision", "command", "entity", "replay", "single", "group", "private"]
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -89,6 +89,12 @@ SPOOL_DRAINED = Counter("radstream_spool_drained", "Instances of the spool that 
 SPOOL_SET_ASIDE = Counter("radstream_spool_set_aside", "Instances and damaged parts set aside")
 SPOOL_REPEATED = Counter("radstream_spool_repeated", "Instances that came again while the same bytes were on the spool")
 
+# Answers to HL7 messages; `code` is of HL7 table 0008: AA, AE, AR.
+HL7_ANSWERS = Counter("radstream_hl7_answers", "Acknowledgements of HL7 messages sent", ["code"])
+# Last responses to worklist queries, and responses about performed procedure steps; `status` as above.
+WORKLIST_RESPONSES = Counter("radstream_worklist_responses", "Worklist queries answered", ["status"])
+MPPS_RESPONSES = Counter("radstream_mpps_responses", "N-CREATE and N-SET responses sent", ["status"])
+
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
 # From the router's receipt to the committed catalog row of the same instance.

@@ -258,6 +258,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     """A night with everything in it that ought to change nothing."""
     # Made of what this file makes.
     from tests.inference_events import analysed
+    from tests.order_events import ordered
     from tests.tiering_events import archived
 
     for number in range(6):
@@ -276,6 +277,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     yield from archived(hospital, stroke)
     yield from analysed(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
+    yield from ordered(hospital)
 
 
 def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Event]:

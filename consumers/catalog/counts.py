@@ -17,6 +17,8 @@ _EVENTS = {
     "imaging.inference.result": "SELECT count(*) FROM inferences",
     "imaging.review.event": "SELECT count(*) FROM reviews",
     "imaging.access.read": "SELECT count(*) FROM accesses",
+    "imaging.order.command": "SELECT count(*) FROM order_commands",
+    "imaging.mpps.event": "SELECT count(*) FROM mpps_events",
 }
 
 # What is still to come of what is here, when nothing new arrives.

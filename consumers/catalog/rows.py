@@ -8,8 +8,9 @@ from msgspec import structs
 
 from consumers.catalog.attributes import Reader
 from consumers.catalog.rows_of_inference import add_inference
+from consumers.catalog.rows_of_orders import add_ordering
 from consumers.catalog.rows_of_study import add_series, add_study
-from consumers.catalog.rows_of_tiering import add_access, add_hold, add_move
+from consumers.catalog.rows_of_tiering import add_tiering
 from consumers.catalog.table import Row
 from consumers.catalog.tables import (
     ARRIVALS,
@@ -35,8 +36,10 @@ from streams.events import (
     InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
+    MppsEvent,
     ObjectRef,
     OfInstance,
+    OrderCommand,
     ReviewEvent,
     StepGeneration,
     StudyRevision,
@@ -62,14 +65,12 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _derived(event, item, rows)
         case StudyRevision() | AuditEvent() | StepGeneration() as event:
             _one_row(event, rows)
-        case TierMoved() as event:
-            add_move(event, rows)
-        case HoldCommand() as event:
-            add_hold(event, reader.read(event.why), rows)
-        case AccessRead() as event:
-            add_access(event, rows)
+        case TierMoved() | HoldCommand() | AccessRead() as event:
+            add_tiering(event, reader, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
+        case OrderCommand() | MppsEvent() as event:
+            add_ordering(event, item.record.offset, reader, rows)
 
 
 def _received(event: InstanceReceived, item: Input[Event], reader: Reader, rows: Rows) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from consumers.catalog.database import Cursor
 from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
 from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
+from consumers.catalog.tables_of_orders import MPPS_EVENTS, MPPS_SCHEDULED, ORDER_COMMANDS, SCHEDULED_STEPS
 from consumers.catalog.text import document
 
 
@@ -175,6 +176,10 @@ TABLES = (
     INFERENCE_FINDINGS,
     INFERENCE_OBJECTS,
     REVIEWS,
+    ORDER_COMMANDS,
+    SCHEDULED_STEPS,
+    MPPS_EVENTS,
+    MPPS_SCHEDULED,
     INSTANCES,
 )
 

@@ -49,9 +49,12 @@ def keys_file(home: Path) -> Path:
 def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     state = site.state
     services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
-    services["router"] |= {"port": state.ports["router"], "stow": {"port": state.ports["stow"]}}
+    for name in ("router", "worklist", "orders"):
+        services[name]["port"] = state.ports[name]
+    for name in ("catalog", "worklist"):
+        services[name]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
+    services["router"]["stow"] = {"port": state.ports["stow"]}
     services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
-    services["catalog"]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
     if "windows" in services:
         services["windows"]["folder"] = str(site.data("windows"))
     if "ai" in services and triton_tool.is_usable():

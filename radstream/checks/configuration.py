@@ -10,6 +10,8 @@ from consumers.derive.config import Settings as DeriveSettings
 from consumers.tiering.config import Settings as TieringSettings
 from consumers.validate.config import Settings as ValidateSettings
 from producers.dicom_router.config import Settings as RouterSettings
+from producers.orders.config import Settings as OrdersSettings
+from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
 from streams.lagging.config import Settings as LagSettings
@@ -28,6 +30,8 @@ SERVICES: dict[str, type[Service]] = {
     "tiering": TieringSettings,
     "catalog": CatalogSettings,
     "lag": LagSettings,
+    "orders": OrdersSettings,
+    "worklist": WorklistSettings,
 }
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}

@@ -33,7 +33,7 @@ IN_ORDER = (
 )
 FIRST = {(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)}
 # And so does a version that is added.
-LATER = {("imaging.step.generation", 2): 14}
+LATER = {("imaging.step.generation", 2): 14, ("imaging.order.command", 1): 16, ("imaging.mpps.event", 1): 17}
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
 

@@ -47,6 +47,13 @@ http_port = 6
 dsn = "postgresql://127.0.0.1:1/x"
 [lag]
 http_port = 9
+[orders]
+http_port = 10
+port = 11
+[worklist]
+http_port = 12
+port = 13
+dsn = "postgresql://127.0.0.1:1/x"
 """
 
 

@@ -23,6 +23,8 @@ MODULES = {
     "catalog": "consumers.catalog",
     "lag": "streams.lagging",
     **({"windows": "streams.windows"} if find_spec("faust") else {}),
+    "orders": "producers.orders",
+    "worklist": "producers.worklist",
     "router": "producers.dicom_router",
 }
 
