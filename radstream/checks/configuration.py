@@ -13,6 +13,7 @@ from producers.dicom_router.config import Settings as RouterSettings
 from radstream.checks.check import Check, broken, well
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
 from streams.lagging.config import Settings as LagSettings
+from streams.nodes import Settings as DicomSettings
 from streams.protected_keys import FileKeys
 from streams.revisions.config import Settings as RevisionsSettings
 from streams.windows.config import Settings as WindowsSettings
@@ -31,6 +32,8 @@ SERVICES: dict[str, type[Service]] = {
 }
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
+# Settings that have defaults, so a file may be without the section.
+WITH_DEFAULTS: dict[str, type[Section]] = {"dicom": DicomSettings}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -48,7 +51,8 @@ def services(config: Config) -> dict[str, type[Service]]:
 
 def check(config: Config) -> Iterator[Check]:
     yield well(PART, "file", f"{config.path} is read.")
-    for name, kind in {**SECTIONS, **services(config)}.items():
+    defaults = {name: kind for name, kind in WITH_DEFAULTS.items() if name in config.names}
+    for name, kind in {**SECTIONS, **services(config), **defaults}.items():
         try:
             config.section(name, kind)
         except ConfigError as error:
@@ -56,8 +60,8 @@ def check(config: Config) -> Iterator[Check]:
         else:
             yield well(PART, f"[{name}]", "All its values can be used.")
     for name in config.names:
-        if name not in {**SECTIONS, **OPTIONAL}:
-            known = ", ".join((*SECTIONS, *OPTIONAL))
+        if name not in {**SECTIONS, **OPTIONAL, **WITH_DEFAULTS}:
+            known = ", ".join((*SECTIONS, *OPTIONAL, *WITH_DEFAULTS))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
     yield from _keys(config)
 

@@ -1,0 +1,269 @@
+"""`radstream migrate`: the studies of an old PACS, pulled, and compared with the catalog instance by instance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from consumers.catalog.presence import Present, present
+from consumers.catalog.reading import Reads
+from producers.dicom_router.config import Settings as Router
+from radstream.dicom_peer import NoAssociation
+from radstream.errors import Failure
+from radstream.migrating.journal import Entry, Journal
+from radstream.migrating.old_pacs import Gone, OldPacs, Refused
+from radstream.migrating.pace import Night, Pace
+from radstream.migrating.pulling import Puller, Retrieve
+from radstream.migrating.relay import Relay
+from radstream.migrating.report import report
+from radstream.migrating.run import LANE, Migration, Tally
+from radstream.migrating.selecting import Selection
+from radstream.migrating.windows import Window
+from radstream.options import Moment, config_option, json_option, open_config, open_log
+from radstream.output import console, print_table, show
+from radstream.reading import audited, dsn_of, parts_answer
+from radstream.send import router_of
+from streams.clock import SystemClock
+from streams.config import Config, Site
+from streams.nodes import Node, node_of
+
+INCOMPLETE: Final = 3
+# Before this no PACS kept digital images; years without studies cost a few questions each.
+_OLDEST: Final = datetime(1985, 1, 1, tzinfo=UTC)
+_SHOWN_MAX: Final = 50
+
+
+class NightTime(click.ParamType):
+    name = "night"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Night:
+        try:
+            return Night.parse(str(value))
+        except ValueError:
+            self.fail(f"{value} is no night; write 20:00-06:00", param, ctx)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a person asked for."""
+
+    source: str
+    since: datetime
+    until: datetime | None
+    modality: tuple[str, ...]
+    study: tuple[str, ...]
+    studies_at_once: int
+    per_minute: float | None
+    night: Night | None
+    get: bool
+    dry_run: bool
+    journal: Path | None
+    report: Path | None
+
+
+@click.command(short_help="Pull studies from an old PACS, and compare each with the catalog.")
+@click.argument("source", metavar="FROM")
+@click.option("--since", type=Moment(), default=_OLDEST, help="Study date of the first studies; else the oldest.")
+@click.option("--until", type=Moment(), help="Study date of the last studies; else tomorrow.")
+@click.option("--modality", multiple=True, metavar="CT", help="Only studies that have it. May be given again.")
+@click.option("--study", multiple=True, metavar="UID", help="Only this one, whatever its date. May be given again.")
+@click.option("--studies-at-once", type=click.IntRange(1, 16), default=1, show_default=True, help="How many at once.")
+@click.option("--per-minute", type=click.FloatRange(0, min_open=True), help="At most so many studies a minute.")
+@click.option("--night", type=NightTime(), metavar="20:00-06:00", help="Pull only at these hours of this machine.")
+@click.option("--get", is_flag=True, help="By C-GET, where the old PACS cannot send to the router (C-MOVE).")
+@click.option("--dry-run", is_flag=True, help="Only compare what it has with what is here; pull nothing.")
+@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), help="Else migrations/FROM.jsonl.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="A line of CSV for each study.")
+@config_option
+@json_option
+def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
+    """Pull the studies of FROM, a node by its name, to the router, and compare what came with what FROM lists.
+
+    A run that was stopped goes on where it was: the same command again. Studies that are here already are not pulled.
+    Studies without a study date are in no range of dates: name them with --study.
+
+    Exit code: 0 where every instance that FROM lists is in the catalog, 3 where some are missing or may be,
+    1 where the run could not go on.
+    """
+    config, wanted = open_config(config_path), _Asked(**asked)
+    node, router = node_of(config, wanted.source), config.section("router", Router)
+    _check_lane(config, router, node)
+    pacs = OldPacs(node, router.ae_title)
+    retrieve = _retrieve(config, wanted, node, pacs, router.ae_title)
+    until = (wanted.until or datetime.now(UTC) + timedelta(days=1)).date()
+    with _reads(config) as held, report(wanted.report) as on_report, _progress(wanted, until, as_json) as progress:
+        selection = Selection(
+            pacs, wanted.since.date(), until, wanted.modality, wanted.study, on_window=progress.on_window
+        )
+        puller = Puller(pacs, retrieve, held)
+
+        def on_study(entry: Entry) -> None:
+            on_report(entry)
+            progress.on_study(entry)
+
+        if wanted.dry_run:
+            tally = _compare(puller, selection, on_study)
+        else:
+            tally = _run(config, wanted, puller, selection, pacs, on_study, progress.say)
+    show(as_json, _facts(tally, selection), lambda: _print(tally, selection))
+    if tally.stopped:
+        raise Failure(f"{tally.stopped}")
+    if not _is_complete(tally, selection):
+        sys.exit(INCOMPLETE)
+
+
+def _check_lane(config: Config, router: Router, node: Node) -> None:
+    """A migration never delays a scanner: what the old PACS sends has to travel in a lane of its own."""
+    if router.lanes.get(node.ae_title) != LANE:
+        raise Failure(
+            f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane. Add to [router.lanes]:\n"
+            f'  "{node.ae_title}" = "{LANE}"\nand start the router anew: radstream down router; radstream up router'
+        )
+
+
+def _retrieve(config: Config, wanted: _Asked, node: Node, pacs: OldPacs, destination: str) -> Retrieve:
+    if wanted.get:
+        return Relay(pacs, router_of(config), node.ae_title).get
+    return lambda listing, series: pacs.move(listing.study_uid, series, destination)
+
+
+@contextmanager
+def _reads(config: Config) -> Iterator[Callable[[str, Any], dict[str, Present]]]:
+    """Asks the catalog over connections that are kept. Raises Failure where it does not answer."""
+    reads, tenant = Reads(dsn_of(config)), config.section("site", Site).tenant
+
+    def held(study_uid: str, uids: Any) -> dict[str, Present]:
+        with parts_answer(), reads.snapshot() as cursor:
+            return present(cursor, tenant, study_uid, uids)
+
+    try:
+        yield held
+    finally:
+        reads.close()
+
+
+def _compare(puller: Puller, selection: Selection, on_study: Callable[[Entry], None]) -> Tally:
+    tally = Tally()
+    for study in selection.studies():
+        try:
+            entry = puller.compare(study)
+        except (NoAssociation, Refused, Gone) as error:
+            entry = Entry(study=study.uid, state="failed", said=study.instances, reason=str(error))
+        tally.count(entry)
+        on_study(entry)
+    return tally
+
+
+def _run(
+    config: Config,
+    wanted: _Asked,
+    puller: Puller,
+    selection: Selection,
+    pacs: OldPacs,
+    on_study: Callable[[Entry], None],
+    say: Callable[[str], None],
+) -> Tally:
+    journal = Journal(wanted.journal or config.path.absolute().parent / "migrations" / f"{wanted.source}.jsonl")
+    pace = Pace(SystemClock(), wanted.per_minute, wanted.night, say)
+    log = open_log(config)
+    audited(config, log, "migration_started", wanted.source, _audit_of(wanted))
+    migration = Migration(puller, journal, pace, at_once=wanted.studies_at_once, abort=pacs.abort, on_study=on_study)
+    try:
+        return migration.run(selection.studies())
+    except KeyboardInterrupt:
+        raise Failure("interrupted; the same command goes on where this one was") from None
+    except OSError as error:
+        raise Failure(f"{journal.path}: cannot be written ({error.strerror}), so nothing more was pulled") from None
+    finally:
+        journal.close()
+        # What was pulled is pulled, also where the log went away since.
+        with suppress(Failure):
+            audited(config, log, "migration_ended", wanted.source, {**_audit_of(wanted), **_counts(migration.tally)})
+
+
+def _audit_of(wanted: _Asked) -> dict[str, str]:
+    until = f"{wanted.until:%Y-%m-%d}" if wanted.until else ""
+    return {"since": f"{wanted.since:%Y-%m-%d}", "until": until, "studies_named": str(len(wanted.study))}
+
+
+def _counts(tally: Tally) -> dict[str, str]:
+    return {f"studies_{state}": str(count) for state, count in tally.states.items()} | {"moves": str(tally.moves)}
+
+
+class _Shown:
+    """The bar goes over the days, because nobody knows how many studies there are before the last was found."""
+
+    def __init__(self, progress: Progress, days: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("migrating", total=days, what="")
+        self._studies = self._undone = 0
+
+    def on_window(self, window: Window) -> None:
+        self._progress.advance(self._task, (window.last - window.first).days + 1)
+
+    def on_study(self, entry: Entry) -> None:
+        self._studies += 1
+        self._undone += entry.state in ("short", "failed")
+        self._progress.update(self._task, what=f"{self._studies} studies, {self._undone} not complete")
+
+    def say(self, text: str) -> None:
+        click.echo(text, err=True)
+
+
+@contextmanager
+def _progress(wanted: _Asked, until: date, as_json: bool) -> Iterator[_Shown]:
+    columns = (TextColumn("migrating"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
+    shown = not as_json and sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
+        yield _Shown(progress, (until - wanted.since.date()).days + 1)
+
+
+def _is_complete(tally: Tally, selection: Selection) -> bool:
+    return not selection.unproven and not tally.states["short"] and not tally.states["failed"]
+
+
+def _facts(tally: Tally, selection: Selection) -> dict[str, Any]:
+    return {
+        "complete": _is_complete(tally, selection) and not tally.stopped,
+        "stopped": tally.stopped or None,
+        "studies": dict(tally.states),
+        "done_before": tally.before,
+        "instances": {"listed": tally.listed, "here": tally.here, "held": tally.held},
+        "retrievals": tally.moves,
+        "unproven": [str(window) for window in selection.unproven],
+        "differences": tally.undone,
+    }
+
+
+def _print(tally: Tally, selection: Selection) -> None:
+    if tally.undone:
+        print_table("Differences", ("study", "state", "missing", "reason"), _rows(tally.undone[:_SHOWN_MAX]))
+        if len(tally.undone) > _SHOWN_MAX:
+            console().print(f"and {len(tally.undone) - _SHOWN_MAX} more: --report FILE or --json lists all")
+    for window in selection.unproven:
+        console().print(
+            f"{window}: it may have more studies than the old PACS showed; have its limit of answers raised, or name "
+            "them with --study"
+        )
+    states = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items())) or "no studies"
+    console().print(
+        f"{states}; {tally.here} of {tally.listed} instances are in the catalog, {tally.held} of them held; "
+        f"{tally.moves} retrievals, {tally.before} studies done before",
+        soft_wrap=True,
+    )
+
+
+def _rows(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    return [
+        (one.study, one.state, len(one.missing) + one.unlisted, one.reason or f"{len(one.elsewhere)} in another study")
+        for one in entries
+    ]
