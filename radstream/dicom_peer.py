@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from pynetdicom import AE, _config, evt
+from pynetdicom import _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from radstream.store_scu import Entity
 from streams.nodes import Node
 
 SET_UP_S_MAX: Final = 10.0
@@ -51,7 +52,7 @@ def associated(
     """
     # pynetdicom's own event logging would format every PDU, and identifiers in them.
     _config.LOG_HANDLER_LEVEL = "none"
-    entity = AE(ae_title=calling_ae)
+    entity = Entity(ae_title=calling_ae)
     entity.connection_timeout = entity.acse_timeout = SET_UP_S_MAX
     entity.dimse_timeout, entity.network_timeout = answer_s_max, None
     try:

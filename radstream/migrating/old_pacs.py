@@ -31,7 +31,8 @@ _SUCCESS: Final = 0x0000
 _PENDING: Final = (0xFF00, 0xFF01)
 _OUT_OF_RESOURCES: Final = 0xA700
 _UNKNOWN_DESTINATION: Final = 0xA801
-_MOVE_WARNING: Final = 0xB000
+# Some, or all, sub-operations failed: it says how many.
+_NOT_ALL: Final = (0xB000, 0xA702)
 # An old PACS looks things up on tape; between two of its responses hours do not pass all the same.
 _ANSWER_S_MAX: Final = 600.0
 
@@ -75,6 +76,8 @@ class OldPacs:
         """Ends what is under way: calls of other threads raise Gone."""
         for association in tuple(self._open):
             association.abort()
+            # Who waits for a response is not told of an abort of our own.
+            association.dimse.msg_queue.put((None, None))
 
     @contextmanager
     def associated(self, contexts: Sequence[PresentationContext], **more: Any) -> Iterator[Association]:
@@ -179,7 +182,7 @@ def retrieved(send: Callable[..., Responses], *request: object) -> Moved:
             continue
         if code == _UNKNOWN_DESTINATION:
             raise UnknownDestination("it does not know our router as a move destination (status A801)")
-        if code not in (_SUCCESS, _MOVE_WARNING):
+        if code not in (_SUCCESS, *_NOT_ALL):
             raise Refused(f"it answered the retrieval with status {code:04X}")
         names = ("Completed", "Failed", "Warning")
         completed, failed, warned = (int(status.get(f"NumberOf{name}Suboperations", 0) or 0) for name in names)

@@ -120,6 +120,8 @@ def _because(entry: Entry, moved: Moved) -> Entry:
     """Why a study is short after it was pulled."""
     if moved.failed:
         reason = f"the old PACS failed to send {moved.failed} instances (status {moved.status})"
+    elif not moved.completed and not moved.warned:
+        reason = f"the old PACS sent nothing, and says that this was all (status {moved.status})"
     elif entry.missing:
         reason = "the old PACS says that it sent them, and the catalog does not have them"
     else:

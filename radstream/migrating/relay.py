@@ -5,7 +5,7 @@ The old PACS is told what the router answered, so an instance that the router di
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, cast
 
@@ -49,7 +49,7 @@ class Relay:
         if not classes or len(classes) >= CONTEXTS_MAX:
             raise Refused("it does not say of which SOP classes the study is, so C-GET cannot ask for them")
         contexts = [build_context(StudyRootQueryRetrieveInformationModelGet)]
-        contexts += [build_context(one, list(TRANSFER_SYNTAXES)) for one in classes]
+        contexts += _storage_contexts(classes)
         roles = [build_role(one, scp_role=True) for one in classes]
         with _storing(self._router, self._calling_ae) as on_store:
             handlers = [(evt.EVT_C_STORE, on_store.on_c_store)]
@@ -60,6 +60,13 @@ class Relay:
                     for one in identifiers(listing.study_uid, series_uids)
                 ]
         return total(parts)
+
+
+def _storage_contexts(classes: Sequence[str]) -> list[PresentationContext]:
+    """One for each transfer syntax where there is room: of several in one context, the old PACS could use one alone."""
+    if len(classes) * len(TRANSFER_SYNTAXES) < CONTEXTS_MAX:
+        return [build_context(one, syntax) for one in classes for syntax in TRANSFER_SYNTAXES]
+    return [build_context(one, list(TRANSFER_SYNTAXES)) for one in classes]
 
 
 class _Storing:

@@ -121,13 +121,15 @@ class Splitter:
 
 @dataclass
 class Steps:
-    """The windows of a range, the oldest first, long over empty years and short over busy ones."""
+    """The windows of a range, the oldest first, long over empty years and short over busy ones.
+
+    `found` is told after each window how many studies it had.
+    """
 
     since: date
     until: date
 
     def __iter__(self) -> Iterator[Window]:
-        """`found` is told after each window how many studies it had."""
         first, self._days = self.since, 1
         while first <= self.until:
             last = min(first + timedelta(days=self._days - 1), self.until)
