@@ -32,8 +32,8 @@ SERVICES: dict[str, type[Service]] = {
 }
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
-# Settings that have defaults, so a file may be without the section.
-WITH_DEFAULTS: dict[str, type[Section]] = {"dicom": DicomSettings}
+# Shared ones, likewise.
+SHARED: dict[str, type[Section]] = {"dicom": DicomSettings}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -51,8 +51,8 @@ def services(config: Config) -> dict[str, type[Service]]:
 
 def check(config: Config) -> Iterator[Check]:
     yield well(PART, "file", f"{config.path} is read.")
-    defaults = {name: kind for name, kind in WITH_DEFAULTS.items() if name in config.names}
-    for name, kind in {**SECTIONS, **services(config), **defaults}.items():
+    shared = {name: kind for name, kind in SHARED.items() if name in config.names}
+    for name, kind in {**SECTIONS, **services(config), **shared}.items():
         try:
             config.section(name, kind)
         except ConfigError as error:
@@ -60,8 +60,8 @@ def check(config: Config) -> Iterator[Check]:
         else:
             yield well(PART, f"[{name}]", "All its values can be used.")
     for name in config.names:
-        if name not in {**SECTIONS, **OPTIONAL, **WITH_DEFAULTS}:
-            known = ", ".join((*SECTIONS, *OPTIONAL, *WITH_DEFAULTS))
+        if name not in {**SECTIONS, **OPTIONAL, **SHARED}:
+            known = ", ".join((*SECTIONS, *OPTIONAL, *SHARED))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
     yield from _keys(config)
 

@@ -29,7 +29,8 @@ _MOVE: Final = build_context(StudyRootQueryRetrieveInformationModelMove)
 
 _SUCCESS: Final = 0x0000
 _PENDING: Final = (0xFF00, 0xFF01)
-_OUT_OF_RESOURCES: Final = 0xA700
+# What a PACS says that stops at a number of answers: out of resources, or, as Orthanc does, cancelled.
+_CUT: Final = (0xA700, 0xFE00)
 _UNKNOWN_DESTINATION: Final = 0xA801
 # Some, or all, sub-operations failed: it says how many.
 _NOT_ALL: Final = (0xB000, 0xA702)
@@ -111,7 +112,7 @@ class OldPacs:
             try:
                 series = tuple(self._series(association, study_uid))
             except _Cut:
-                raise Refused("it does not list all instances of the study (status A700)") from None
+                raise Refused("it does not list all series of the study") from None
         return Listing(study_uid, series)
 
     def _series(self, association: Association, study_uid: str) -> Iterator[Series]:
@@ -121,10 +122,14 @@ class OldPacs:
             if not uid_is_usable(uid):
                 raise Refused("a series of it has a UID that is none")
             keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": uid, "SOPInstanceUID": "", "SOPClassUID": ""}
-            images = {
-                _text(one, "SOPInstanceUID"): _text(one, "SOPClassUID") for one in _find(association, "IMAGE", keys)
-            }
             said = _number(line, "NumberOfSeriesRelatedInstances")
+            try:
+                found = list(_find(association, "IMAGE", keys))
+            except _Cut as cut:
+                if said is None:
+                    raise Refused("it neither lists nor counts all instances of a series") from None
+                found = cut.answers
+            images = {_text(one, "SOPInstanceUID"): _text(one, "SOPClassUID") for one in found}
             yield Series(uid, frozenset(images), said, frozenset(images.values()) - {""})
 
     def move(self, study_uid: str, series_uids: Collection[str], destination: str) -> Moved:
@@ -138,7 +143,7 @@ class OldPacs:
 
 
 class _Cut(Exception):
-    """The answers until the PACS said that it will not give more (0xA700)."""
+    """The answers until the PACS said that it will not give more."""
 
     def __init__(self, answers: list[Dataset]) -> None:
         super().__init__()
@@ -156,7 +161,7 @@ def _find(association: Association, level: str, keys: dict[str, str]) -> Iterato
         if code in _PENDING:
             if answer is not None:
                 answers.append(answer)
-        elif code == _OUT_OF_RESOURCES:
+        elif code in _CUT:
             raise _Cut(answers)
         elif code != _SUCCESS:
             raise Refused(f"it answered C-FIND ({level}) with status {code:04X}")

@@ -88,6 +88,8 @@ class _Storing:
             raise Refused("it gives none of the SOP classes of the study by C-GET")
         try:
             self._scu = StoreScu(self._router, self._calling_ae, pairs)
+        except NoContext:
+            raise Refused("our router takes none of what it would give by C-GET") from None
         except NoRouter as error:
             raise NoAssociation(f"our router: {error}", "Start it: radstream up router.") from None
 

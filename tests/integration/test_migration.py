@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from consumers.catalog.presence import Present
 from radstream.migrating.journal import Journal
 from radstream.migrating.old_pacs import OldPacs as Peer
 from radstream.migrating.pace import Pace
@@ -23,6 +22,7 @@ from streams.backoff import Backoff
 from streams.clock import SystemClock
 from tests.old_pacs import AE_TITLE, OldPacs, running, study
 from tests.routers import Ct, Router, running_router
+from tests.routers_as_catalog import held_by
 
 AT_ONCE = Backoff(0.001, 0.001)
 
@@ -34,22 +34,6 @@ class Site:
     pacs: OldPacs
     router: Router
     folder: Path
-
-    def held(self, study_uid: str, uids: Collection[str]) -> Mapping[str, Present]:
-        """What the catalog would say, from the events that are acknowledged."""
-        topics = ("imaging.instance.received", "imaging.instance.received.bulk")
-        return {
-            event.instance.sop_instance_uid: Present(
-                event.instance.sop_instance_uid,
-                event.instance.study_uid,
-                event.instance.series_uid,
-                event.meta.lane,
-                None,
-            )
-            for topic in topics
-            for event in self.router.received(topic)
-            if event.instance.study_uid == study_uid or event.instance.sop_instance_uid in uids
-        }
 
     def migrate(
         self,
@@ -64,7 +48,7 @@ class Site:
         selection = Selection(peer, date(2019, 1, 1), date(2021, 1, 1), uids=uids, backoff=AT_ONCE)
         relay = Relay(peer, self.router.target, AE_TITLE)
         move = relay.get if get else lambda one, series: peer.move(one.study_uid, series, "RADSTREAM")
-        puller = Puller(peer, move, self.held, settle_s_max=0.5)
+        puller = Puller(peer, move, held_by(self.router), settle_s_max=0.5)
         with closing(Journal(self.folder / "journal.jsonl")) as journal:
             migration = Migration(
                 puller,
@@ -187,7 +171,7 @@ def test_a_router_that_the_pacs_does_not_know_ends_the_run_at_once(tmp_path: Pat
 def test_a_pacs_that_goes_away_ends_the_run_and_not_only_its_studies(tmp_path: Path) -> None:
     with site(tmp_path, studies(1)) as at:
         peer = Peer(at.pacs.node.__class__(ae_title=AE_TITLE, host="127.0.0.1", port=1), "RADSTREAM")
-        puller = Puller(peer, lambda one, series: peer.move(one.study_uid, series, "RADSTREAM"), at.held)
+        puller = Puller(peer, lambda one, series: peer.move(one.study_uid, series, "RADSTREAM"), held_by(at.router))
         with closing(Journal(tmp_path / "j.jsonl")) as journal:
             migration = Migration(puller, journal, Pace(SystemClock()), attempts=1, backoff=AT_ONCE)
             found = list(Selection(Peer(at.pacs.node, "R"), date(2019, 1, 1), date(2021, 1, 1)).studies())
