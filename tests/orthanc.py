@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -63,9 +64,10 @@ def orthanc(folder: Path, destination: tuple[str, int], answers_max: int = 0) ->
     file, log = folder / "orthanc.json", folder / "orthanc.log"
     file.write_text(json.dumps(settings), encoding="utf-8")
     with log.open("wb") as out:
-        process = subprocess.Popen([program, str(file)], stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+        process = subprocess.Popen([program, "--verbose", str(file)], stdout=out, stderr=subprocess.STDOUT, cwd=folder)
         try:
             wait_until(lambda: process.poll() is not None or _listens(port), "Orthanc to listen")
+            assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")[-2000:]
             yield Orthanc(port, log)
         finally:
             process.terminate()
@@ -73,9 +75,12 @@ def orthanc(folder: Path, destination: tuple[str, int], answers_max: int = 0) ->
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the ports that connections of other programs are given by the kernel, which could take it meanwhile."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - where Orthanc listens
+            return port
+    raise AssertionError("no port is free")
 
 
 def _listens(port: int) -> bool:
