@@ -125,8 +125,9 @@ def _check_lane(config: Config, router: Router, node: Node) -> None:
     """A migration never delays a scanner: what the old PACS sends has to travel in a lane of its own."""
     if router.lanes.get(node.ae_title) != LANE:
         raise Failure(
-            f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane. Add to [router.lanes]:\n"
-            f'  "{node.ae_title}" = "{LANE}"\nand start the router anew: radstream down router; radstream up router'
+            f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane, so it would delay scanners. Add to "
+            f'lanes in [router]: "{node.ae_title}" = "{LANE}", and start the router anew: radstream down router; '
+            "radstream up router"
         )
 
 

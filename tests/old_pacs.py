@@ -154,7 +154,7 @@ def running(pacs: OldPacs) -> Iterator[OldPacs]:
     ):
         entity.add_supported_context(service)
     for context in AllStoragePresentationContexts:
-        entity.add_supported_context(str(context.abstract_syntax), scu_role=True, scp_role=False)
+        entity.add_supported_context(str(context.abstract_syntax), scu_role=False, scp_role=True)
     entity.requested_contexts = AllStoragePresentationContexts[:128]
     handlers: list[evt.EventHandlerType] = [
         (evt.EVT_C_FIND, pacs.on_find),

@@ -190,7 +190,7 @@ def test_what_comes_in_another_lane_ends_the_run(tmp_path: Path) -> None:
 def test_by_c_get_what_comes_goes_to_the_router_in_the_same_lane(tmp_path: Path) -> None:
     with site(tmp_path, studies(3)) as at:
         tally = at.migrate(get=True)
-        assert (tally.states, tally.stopped) == ({"pulled": 3}, "")
+        assert (tally.states, tally.undone) == ({"pulled": 3}, [])
         assert at.originals() == 9
         assert {event.source.calling_ae for event in at.router.received("imaging.instance.received.bulk")} == {AE_TITLE}
 
