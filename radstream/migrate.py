@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consumers.catalog.presence import Present, present
 from consumers.catalog.reading import Reads
 from producers.dicom_router.config import Settings as Router
 from radstream.dicom_peer import NoAssociation
 from radstream.errors import Failure
+from radstream.migrate_lines import facts_of, is_complete, print_result, progress
 from radstream.migrating.journal import Entry, Journal
 from radstream.migrating.old_pacs import Gone, OldPacs, Refused
 from radstream.migrating.pace import Night, Pace
@@ -27,9 +26,8 @@ from radstream.migrating.relay import Relay
 from radstream.migrating.report import report
 from radstream.migrating.run import LANE, Migration, Tally
 from radstream.migrating.selecting import Selection
-from radstream.migrating.windows import Window
 from radstream.options import Moment, config_option, json_option, open_config, open_log
-from radstream.output import console, print_table, show
+from radstream.output import show
 from radstream.reading import audited, dsn_of, parts_answer
 from radstream.send import router_of
 from streams.clock import SystemClock
@@ -39,7 +37,6 @@ from streams.nodes import Node, node_of
 INCOMPLETE: Final = 3
 # Before this no PACS kept digital images; years without studies cost a few questions each.
 _OLDEST: Final = datetime(1985, 1, 1, tzinfo=UTC)
-_SHOWN_MAX: Final = 50
 
 
 class NightTime(click.ParamType):
@@ -96,28 +93,29 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
     """
     config, wanted = open_config(config_path), _Asked(**asked)
     node, router = node_of(config, wanted.source), config.section("router", Router)
-    _check_lane(config, router, node)
+    if not wanted.dry_run:
+        _check_lane(config, router, node)
     pacs = OldPacs(node, router.ae_title)
     retrieve = _retrieve(config, wanted, node, pacs, router.ae_title)
-    until = (wanted.until or datetime.now(UTC) + timedelta(days=1)).date()
-    with _reads(config) as held, report(wanted.report) as on_report, _progress(wanted, until, as_json) as progress:
-        selection = Selection(
-            pacs, wanted.since.date(), until, wanted.modality, wanted.study, on_window=progress.on_window
-        )
+    since, until = wanted.since.date(), (wanted.until or datetime.now(UTC) + timedelta(days=1)).date()
+    bar = progress((until - since).days + 1, len(wanted.study), shown=not as_json)
+    with _reads(config) as held, report(wanted.report) as on_report, bar as shown:
+        selection = Selection(pacs, since, until, wanted.modality, wanted.study, on_window=shown.on_window)
         puller = Puller(pacs, retrieve, held)
 
         def on_study(entry: Entry) -> None:
             on_report(entry)
-            progress.on_study(entry)
+            shown.on_study(entry)
 
         if wanted.dry_run:
             tally = _compare(puller, selection, on_study)
         else:
-            tally = _run(config, wanted, puller, selection, pacs, on_study, progress.say)
-    show(as_json, _facts(tally, selection), lambda: _print(tally, selection))
+            tally = _run(config, wanted, puller, selection, pacs, on_study, shown.say)
+    unproven = selection.unproven
+    show(as_json, facts_of(tally, unproven), lambda: print_result(tally, unproven))
     if tally.stopped:
-        raise Failure(f"{tally.stopped}")
-    if not _is_complete(tally, selection):
+        raise Failure(tally.stopped)
+    if not is_complete(tally, unproven):
         sys.exit(INCOMPLETE)
 
 
@@ -183,7 +181,7 @@ def _run(
     except KeyboardInterrupt:
         raise Failure("interrupted; the same command goes on where this one was") from None
     except OSError as error:
-        raise Failure(f"{journal.path}: cannot be written ({error.strerror}), so nothing more was pulled") from None
+        raise Failure(f"journal or report cannot be written ({error.strerror}), so nothing more was pulled") from None
     finally:
         journal.close()
         # What was pulled is pulled, also where the log went away since.
@@ -198,73 +196,3 @@ def _audit_of(wanted: _Asked) -> dict[str, str]:
 
 def _counts(tally: Tally) -> dict[str, str]:
     return {f"studies_{state}": str(count) for state, count in tally.states.items()} | {"moves": str(tally.moves)}
-
-
-class _Shown:
-    """The bar goes over the days, because nobody knows how many studies there are before the last was found."""
-
-    def __init__(self, progress: Progress, days: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task("migrating", total=days, what="")
-        self._studies = self._undone = 0
-
-    def on_window(self, window: Window) -> None:
-        self._progress.advance(self._task, (window.last - window.first).days + 1)
-
-    def on_study(self, entry: Entry) -> None:
-        self._studies += 1
-        self._undone += entry.state in ("short", "failed")
-        self._progress.update(self._task, what=f"{self._studies} studies, {self._undone} not complete")
-
-    def say(self, text: str) -> None:
-        click.echo(text, err=True)
-
-
-@contextmanager
-def _progress(wanted: _Asked, until: date, as_json: bool) -> Iterator[_Shown]:
-    columns = (TextColumn("migrating"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
-    shown = not as_json and sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
-        yield _Shown(progress, (until - wanted.since.date()).days + 1)
-
-
-def _is_complete(tally: Tally, selection: Selection) -> bool:
-    return not selection.unproven and not tally.states["short"] and not tally.states["failed"]
-
-
-def _facts(tally: Tally, selection: Selection) -> dict[str, Any]:
-    return {
-        "complete": _is_complete(tally, selection) and not tally.stopped,
-        "stopped": tally.stopped or None,
-        "studies": dict(tally.states),
-        "done_before": tally.before,
-        "instances": {"listed": tally.listed, "here": tally.here, "held": tally.held},
-        "retrievals": tally.moves,
-        "unproven": [str(window) for window in selection.unproven],
-        "differences": tally.undone,
-    }
-
-
-def _print(tally: Tally, selection: Selection) -> None:
-    if tally.undone:
-        print_table("Differences", ("study", "state", "missing", "reason"), _rows(tally.undone[:_SHOWN_MAX]))
-        if len(tally.undone) > _SHOWN_MAX:
-            console().print(f"and {len(tally.undone) - _SHOWN_MAX} more: --report FILE or --json lists all")
-    for window in selection.unproven:
-        console().print(
-            f"{window}: it may have more studies than the old PACS showed; have its limit of answers raised, or name "
-            "them with --study"
-        )
-    states = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items())) or "no studies"
-    console().print(
-        f"{states}; {tally.here} of {tally.listed} instances are in the catalog, {tally.held} of them held; "
-        f"{tally.moves} retrievals, {tally.before} studies done before",
-        soft_wrap=True,
-    )
-
-
-def _rows(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
-    return [
-        (one.study, one.state, len(one.missing) + one.unlisted, one.reason or f"{len(one.elsewhere)} in another study")
-        for one in entries
-    ]

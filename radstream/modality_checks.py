@@ -123,8 +123,8 @@ def _storage(node: Node, calling_ae: str) -> Iterator[Check]:
     yield well(
         NODE,
         "storage",
-        f"It takes {len(taken)} of {len(every)} storage SOP classes; {UID(usual).name} in: "
-        f"{', '.join(UID(one).name for one in syntaxes)}.",
+        f"It takes {len(taken)} of {len(every)} storage SOP classes. {UID(usual).name} in: "
+        f"{'; '.join(UID(one).name for one in syntaxes)}.",
     )
 
 
