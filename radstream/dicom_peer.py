@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -34,6 +35,11 @@ class NoAssociation(Exception):
     def __init__(self, why: str, mend: str) -> None:
         super().__init__(why)
         self.mend = mend
+
+
+def quiet() -> None:
+    """For commands, which say themselves what became of an association: pynetdicom would say it beside them."""
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
 
 
 @contextmanager

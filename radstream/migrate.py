@@ -15,7 +15,7 @@ import click
 from consumers.catalog.presence import Present, present
 from consumers.catalog.reading import Reads
 from producers.dicom_router.config import Settings as Router
-from radstream.dicom_peer import NoAssociation
+from radstream.dicom_peer import NoAssociation, quiet
 from radstream.errors import Failure
 from radstream.migrate_lines import facts_of, is_complete, print_result, progress
 from radstream.migrating.journal import Entry, Journal
@@ -91,6 +91,7 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
     Exit code: 0 where every instance that FROM lists is in the catalog, 3 where some are missing or may be,
     1 where the run could not go on.
     """
+    quiet()
     config, wanted = open_config(config_path), _Asked(**asked)
     node, router = node_of(config, wanted.source), config.section("router", Router)
     if not wanted.dry_run:

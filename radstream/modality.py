@@ -84,6 +84,9 @@ def test(name: str, store: bool, config_path: Path, as_json: bool) -> None:
 def _checks(config: Config, node: Node, router: Router, *, store: bool) -> Iterator[Check]:
     # pynetdicom, pydicom and the log are loaded for a test alone.
     from radstream import modality_checks, modality_store
+    from radstream.dicom_peer import quiet
+
+    quiet()
 
     yield from modality_checks.of_node(node, router.ae_title)
     yield from modality_checks.of_router(node, router)

@@ -22,11 +22,13 @@ def add(path: Path, name: str, node: Node) -> None:
     """Raises Failure for a name that is taken, and for values that are none; ConfigError for a file that is broken."""
     try:
         msgspec.convert(name, NodeName)
+    except msgspec.ValidationError:
+        raise Failure(f"{name}: a name has 1 to 32 small letters, digits, dashes or underscores") from None
+    try:
         msgspec.convert(msgspec.to_builtins(node), Node)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         raise Failure(
-            f"{error}: a name has 1 to 32 small letters, digits, dashes or underscores; an AE title 1 to 16 ASCII "
-            "characters and no backslash; a port is 1 to 65535"
+            f"{node}: an AE title has 1 to 16 ASCII characters, not only spaces and no backslash; a host has no spaces"
         ) from None
     nodes = read(path)
     if name in nodes:
