@@ -112,8 +112,8 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
             tally = _compare(puller, selection, on_study)
         else:
             tally = _run(config, wanted, puller, selection, pacs, on_study, shown.say)
-    unproven = selection.unproven
-    show(as_json, facts_of(tally, unproven), lambda: print_result(tally, unproven))
+    unproven, by_time = selection.unproven, selection.by_time
+    show(as_json, facts_of(tally, unproven, by_time), lambda: print_result(tally, unproven, by_time))
     if tally.stopped:
         raise Failure(tally.stopped)
     if not is_complete(tally, unproven):

@@ -56,7 +56,7 @@ def is_complete(tally: Tally, unproven: Sequence[Window]) -> bool:
     return not unproven and not tally.states["short"] and not tally.states["failed"]
 
 
-def facts_of(tally: Tally, unproven: Sequence[Window]) -> dict[str, Any]:
+def facts_of(tally: Tally, unproven: Sequence[Window], by_time: Sequence[Window]) -> dict[str, Any]:
     return {
         "complete": is_complete(tally, unproven) and not tally.stopped,
         "stopped": tally.stopped or None,
@@ -65,11 +65,12 @@ def facts_of(tally: Tally, unproven: Sequence[Window]) -> dict[str, Any]:
         "instances": {"listed": tally.listed, "here": tally.here, "held": tally.held},
         "retrievals": tally.moves,
         "unproven": [str(window) for window in unproven],
+        "by_time": [str(window) for window in by_time],
         "differences": tally.undone,
     }
 
 
-def print_result(tally: Tally, unproven: Sequence[Window]) -> None:
+def print_result(tally: Tally, unproven: Sequence[Window], by_time: Sequence[Window]) -> None:
     if tally.undone:
         print_table("Differences", ("study", "state", "missing", "reason"), _rows(tally.undone[:_SHOWN_MAX]))
         if len(tally.undone) > _SHOWN_MAX:
@@ -78,6 +79,13 @@ def print_result(tally: Tally, unproven: Sequence[Window]) -> None:
         console().print(
             f"{window}: it may have more studies than the old PACS showed; have its limit of answers raised, or name "
             "them with --study"
+        )
+    if by_time:
+        days = ", ".join(f"{window.first:%Y-%m-%d}" for window in by_time)
+        console().print(
+            f"note: it has more studies on a day than it answers at once. Those without a study time are not found on "
+            f"{days}; name them with --study",
+            soft_wrap=True,
         )
     states = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items())) or "no studies"
     console().print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
@@ -22,7 +22,8 @@ T = TypeVar("T")
 class Selection:
     """`modalities` keeps studies that have one of them, or do not say which they have. `on_window` is told of progress.
 
-    `unproven` are windows that may have more studies than the old PACS showed.
+    `unproven` are windows that may have more studies than the old PACS showed, `by_time` days on which it may have more
+    that have no time.
     """
 
     pacs: OldPacs
@@ -32,7 +33,17 @@ class Selection:
     uids: Sequence[str] = ()
     backoff: Backoff = BACKOFF
     on_window: Callable[[Window], None] = lambda _: None
-    unproven: list[Window] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._splitters = [Splitter(self._asking(modality)) for modality in self.modalities or ("",)]
+
+    @property
+    def unproven(self) -> list[Window]:
+        return [window for splitter in self._splitters for window in splitter.unproven]
+
+    @property
+    def by_time(self) -> list[Window]:
+        return [window for splitter in self._splitters for window in splitter.by_time]
 
     def studies(self) -> Iterator[Found]:
         """Each once. Raises Failure where the old PACS cannot be asked, however often."""
@@ -40,15 +51,16 @@ class Selection:
             for uid in dict.fromkeys(self.uids):
                 yield self._patiently(lambda uid=uid: self.pacs.study(uid)) or Found(uid, 0)  # type: ignore[misc]
             return
-        splitters = [Splitter(self._asking(modality), unproven=self.unproven) for modality in self.modalities or ("",)]
         steps = Steps(self.since, self.until)
         for window in steps:
             found: dict[str, Found] = {}
-            for splitter in splitters:
+            for splitter in self._splitters:
                 found |= self._whole(splitter, window)
             steps.found(len(found))
             yield from (study for study in found.values() if self._is_wanted(study))
             self.on_window(window)
+        for splitter in self._splitters:
+            splitter.prove()
 
     def _asking(self, modality: str) -> Callable[[Window], Answer]:
         return lambda window: self._patiently(lambda: self.pacs.studies(window, modality))

@@ -8,7 +8,7 @@ questions at the beginning and after each new largest answer, and then one for e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -17,6 +17,7 @@ DAY_S: Final = 86_400
 FEWEST: Final = 10
 # An answer of some hundred studies costs a PACS little, and says much.
 _FEW, _MANY, _DAYS_MAX = 250, 1000, 366
+_WIDER_DAYS: Final = (1, 4, 16, 64)
 
 
 @dataclass(frozen=True)
@@ -76,20 +77,52 @@ class TooMany(Exception):
     """The PACS refuses even the smallest question. The text says which."""
 
 
+@dataclass(frozen=True)
+class _Doubt:
+    """`answers` is what the window was answered with; None where the PACS said that there is more."""
+
+    window: Window
+    answers: int | None
+    of_times: bool
+
+
 @dataclass
 class Splitter:
-    """Asks for windows and their halves. `unproven` are those that may have more than the PACS showed."""
+    """Asks for windows and their halves."""
 
     ask: Callable[[Window], Answer]
     fewest: int = FEWEST
-    unproven: list[Window] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._most = self.fewest
+        self._doubts: list[_Doubt] = []
+
+    @property
+    def unproven(self) -> list[Window]:
+        """Windows that may have more studies than the PACS showed. What it gave since may have proven some."""
+        return [one.window for one in self._doubts if not one.of_times and self._is_open(one)]
+
+    @property
+    def by_time(self) -> list[Window]:
+        """Days that were found by their times alone: a study without a time may have been cut off there."""
+        return [one.window for one in self._doubts if one.of_times and self._is_open(one)]
 
     def studies(self, window: Window) -> dict[str, Found]:
         """By UID. Raises TooMany, and what `ask` raises."""
         return self._studies(window, self.ask(window))
+
+    def prove(self) -> None:
+        """Asks for wider windows around one in doubt: a larger answer proves that the smaller ones were whole."""
+        open_ = [one for one in self._doubts if one.answers is not None and self._is_open(one)]
+        for days in _WIDER_DAYS if open_ else ():
+            around = timedelta(days=days)
+            answer = self.ask(Window(open_[0].window.first - around, open_[0].window.last + around))
+            if len(answer.studies) > self._most:
+                self._most = len(answer.studies)
+                return
+
+    def _is_open(self, doubt: _Doubt) -> bool:
+        return doubt.answers is None or doubt.answers >= self._most
 
     def _studies(self, window: Window, answer: Answer) -> dict[str, Found]:
         found = {study.uid: study for study in answer.studies}
@@ -101,21 +134,23 @@ class Splitter:
         if halves is None:
             if not found:
                 raise TooMany(f"it gives no answer for {window}, and says that there are too many")
-            return self._unproven(window, found)
+            return self._doubted(window, answer, found)
         answers = [self.ask(half) for half in halves]
         if found and all(found.keys() == {study.uid for study in half.studies} for half in answers):
             # It does not look at the time, so smaller windows would never show fewer.
-            return self._unproven(window, found)
+            return self._doubted(window, answer, found)
         parts: dict[str, Found] = {}
         for half, of_half in zip(halves, answers, strict=True):
             parts |= self._studies(half, of_half)
-        if window.first == window.last and found.keys() - parts.keys():
-            # Studies without a time are in no half, so nobody can say whether all of them were shown.
-            self._unproven(window, found)
+        if window.first == window.last and not window.times:
+            # Studies without a time are in no half. Where some were shown, there may well be more.
+            self._doubted(window, answer, found, of_times=found.keys() <= parts.keys())
         return found | parts
 
-    def _unproven(self, window: Window, found: dict[str, Found]) -> dict[str, Found]:
-        self.unproven.append(window)
+    def _doubted(
+        self, window: Window, answer: Answer, found: dict[str, Found], *, of_times: bool = False
+    ) -> dict[str, Found]:
+        self._doubts.append(_Doubt(window, len(answer.studies) if answer.whole else None, of_times))
         return found
 
 
