@@ -15,6 +15,8 @@ import click
 from consumers.catalog.presence import Present, present
 from consumers.catalog.reading import Reads
 from producers.dicom_router.config import Settings as Router
+from producers.dicom_router.lanes import Lanes
+from producers.dicom_router.trust.reading import read_peers
 from radstream.dicom_peer import NoAssociation, quiet
 from radstream.errors import Failure
 from radstream.migrate_lines import facts_of, is_complete, print_result, progress
@@ -122,11 +124,13 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
 
 def _check_lane(config: Config, router: Router, node: Node) -> None:
     """A migration never delays a scanner: what the old PACS sends has to travel in a lane of its own."""
-    if router.lanes.get(node.ae_title) != LANE:
+    peers = router.beside(config.path.absolute().parent).peers
+    lanes = Lanes(router.lanes, lambda: {} if peers is None else read_peers(peers).lanes)
+    if lanes.of(node.ae_title) != LANE:
         raise Failure(
             f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane, so it would delay scanners. Add to "
             f'lanes in [router]: "{node.ae_title}" = "{LANE}", and start the router anew: radstream down router; '
-            "radstream up router"
+            "radstream up router; or give its peer in the peers file that lane"
         )
 
 

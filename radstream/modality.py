@@ -71,7 +71,8 @@ def test(name: str, store: bool, config_path: Path, as_json: bool) -> None:
     machine under the node's AE title: that it takes the node's address too, only the node itself can show.
     """
     config = open_config(config_path)
-    node, router = node_of(config, name), config.section("router", Router)
+    node = node_of(config, name)
+    router = config.section("router", Router).beside(config.path.absolute().parent)
     found = list(_checks(config, node, router, store=store))
     entered = _entered(node, router)
     well = all(one.state != "broken" for one in found)
@@ -85,28 +86,38 @@ def _checks(config: Config, node: Node, router: Router, *, store: bool) -> Itera
     # pynetdicom, pydicom and the log are loaded for a test alone.
     from radstream import modality_checks, modality_store
     from radstream.dicom_peer import quiet
+    from radstream.modality_trust import Trust
 
     quiet()
 
     yield from modality_checks.of_node(node, router.ae_title)
-    yield from modality_checks.of_router(node, router)
-    if store:
-        yield from modality_store.stored(config, node, router)
+    trust = Trust.of(node, router)
+    yield from trust.checks()
+    yield from modality_checks.of_address(node, router)
+    if trust.lets_this_machine:
+        yield from modality_checks.of_router(node, router)
+        if store:
+            yield from modality_store.stored(config, node, router)
+    else:
+        yield modality_checks.not_from_here(node)
     yield modality_store.arrived(config, node)
 
 
 def _entered(node: Node, router: Router) -> dict[str, str | int]:
     """What the node's console asks for."""
     from radstream.modality_checks import address_for
+    from radstream.modality_trust import Trust
 
-    return {"ae_title": router.ae_title, "host": address_for(node, router), "port": router.port}
+    port = Trust.of(node, router).port
+    tls = router.tls is not None and port == router.tls.port
+    return {"ae_title": router.ae_title, "host": address_for(node, router), "port": port, "tls": tls}
 
 
 def _print(found: list[Check], name: str, entered: dict[str, str | int]) -> None:
     print_checks(found)
+    where = f"AE title {entered['ae_title']}, host {entered['host']}, port {entered['port']}"
     console().print(
-        f"\nOn the console of {name} enter as destination: AE title {entered['ae_title']}, host {entered['host']}, "
-        f"port {entered['port']}.\nThen press its verify button (C-ECHO), send one study, and look at it: "
-        "radstream studies",
+        f"\nOn the console of {name} enter as destination: {where}{', with TLS' if entered['tls'] else ''}.\n"
+        "Then press its verify button (C-ECHO), send one study, and look at it: radstream studies",
         soft_wrap=True,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.config import Settings as Router
+from producers.dicom_router.config import is_loopback
 from radstream.checks.check import Check, broken, note, well
 from radstream.dicom_peer import NoAssociation, associated
 from radstream.migrating.relay import TRANSFER_SYNTAXES
@@ -61,20 +61,33 @@ def of_node(node: Node, calling_ae: str) -> Iterator[Check]:
 
 
 def of_router(node: Node, router: Router) -> Iterator[Check]:
-    """Whether the router takes the node's AE title, and whether the node can come to it at all."""
+    """Whether the router answers under the node's AE title, asked from this machine."""
     try:
         yield from _echo(ROUTER, router_node(router), node.ae_title)
     except NoAssociation as error:
-        yield broken(
-            ROUTER, "C-ECHO", f"As {node.ae_title}: {error}.", f"{error.mend} Is it running: radstream status?"
-        )
-    if _is_loopback(router.host) and not _is_loopback(node.host):
+        mend = f"{error.mend} Is it running: radstream status?"
+        yield broken(ROUTER, "C-ECHO", f"As {node.ae_title}: {error}.", mend)
+
+
+def of_address(node: Node, router: Router) -> Iterator[Check]:
+    """Whether the node can come to the router at all."""
+    if is_loopback(router.host) and not is_loopback(node.host):
         yield broken(
             ROUTER,
             "address",
             f"It listens on {router.host}, where no other machine reaches it.",
-            'Set host in [router] ("0.0.0.0", or the address of this machine in the scanners\' network), restart it.',
+            "Set host and peers in [router] (docs/hospitals.md), and restart it.",
         )
+
+
+def not_from_here(node: Node) -> Check:
+    """For a router whose peers file lets the node come from its own address alone, or by its certificate."""
+    return note(
+        ROUTER,
+        "C-ECHO",
+        f"This machine may not send as {node.ae_title}, so neither C-ECHO nor an image was sent in its name.",
+        "Press verify on its console, send one image, and test again.",
+    )
 
 
 def address_for(node: Node, router: Router) -> str:
@@ -138,13 +151,6 @@ def _accepted(node: Node, calling_ae: str, pairs: Sequence[tuple[str, list[str]]
             for one in association.accepted_contexts
             if one.abstract_syntax != Verification
         ]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _ms(started: float) -> str:

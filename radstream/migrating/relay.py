@@ -17,7 +17,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # ty
 from radstream.dicom_peer import NoAssociation
 from radstream.migrating.listing import Listing
 from radstream.migrating.old_pacs import Moved, OldPacs, Refused, identifiers, retrieved, total
-from radstream.store_scu import CONTEXTS_MAX, Lost, NoContext, StoreScu, Target
+from radstream.store_scu import CONTEXTS_MAX, Lost, NotTaken, StoreScu, Target
 from radstream.store_scu import NoAssociation as NoRouter
 
 _OUT_OF_RESOURCES: Final = 0xA700
@@ -88,8 +88,6 @@ class _Storing:
             raise Refused("it gives none of the SOP classes of the study by C-GET")
         try:
             self._scu = StoreScu(self._router, self._calling_ae, pairs)
-        except NoContext:
-            raise Refused("our router takes none of what it would give by C-GET") from None
         except NoRouter as error:
             raise NoAssociation(f"our router: {error}", "Start it: radstream up router.") from None
 
@@ -101,7 +99,7 @@ class _Storing:
         data, syntax = request.DataSet.getvalue(), str(event.context.transfer_syntax)
         try:
             return self._scu.store(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), syntax, data)
-        except (Lost, NoContext):
+        except (Lost, NotTaken):
             return _OUT_OF_RESOURCES
 
     def close(self) -> None:

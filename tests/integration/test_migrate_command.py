@@ -90,7 +90,8 @@ def test_an_old_pacs_is_tested_and_migrated_across_a_kill(stack: RunningStack, o
         assert found.keys() >= {("node", "C-ECHO"), ("node", "storage"), ("router", "C-STORE"), ("router", "catalog")}
         assert "lane bulk" in found["router", "catalog"]["found"]
         assert "CT Image Storage" in found["router", "images"]["found"]
-        assert tested["enter"] == {"ae_title": "RADSTREAM", "host": "127.0.0.1", "port": stack.ports["router"]}
+        enter = {"ae_title": "RADSTREAM", "host": "127.0.0.1", "port": stack.ports["router"], "tls": False}
+        assert tested["enter"] == enter
 
         planned = run(stack, "migrate", "old", "--dry-run", "--json")
         assert planned.exit_code == 3

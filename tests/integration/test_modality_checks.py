@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.config import Settings
+from producers.dicom_router.trust.config import Tls
 from radstream import modality_checks
 from radstream.checks.check import Check
-from radstream.modality_checks import address_for, of_node, of_router
+from radstream.modality_checks import address_for, of_address, of_node, of_router
+from radstream.modality_trust import Trust
 from streams.nodes import Node
 from tests.routers import running_router
 
@@ -97,10 +100,10 @@ def test_the_router_is_asked_under_the_name_of_the_node() -> None:
         settings = Settings(http_port=0, port=router.target.port)
         here = Node(ae_title="SCANNER", host="127.0.0.1", port=104)
         assert [(check.name, check.state) for check in of_router(here, settings)] == [("C-ECHO", "well")]
-        far = Node(ae_title="SCANNER", host="10.1.2.3", port=104)
-        found = told(of_router(far, settings))
-    assert found["address"].state == "broken"
-    assert "host in [router]" in found["address"].mend
+    assert list(of_address(here, settings)) == []
+    far = Node(ae_title="SCANNER", host="10.1.2.3", port=104)
+    (check,) = of_address(far, settings)
+    assert (check.state, "[router]" in check.mend) == ("broken", True)
 
 
 def test_a_router_that_does_not_run_is_said() -> None:
@@ -112,4 +115,53 @@ def test_a_router_that_does_not_run_is_said() -> None:
 
 def test_the_address_to_enter_is_that_on_the_way_to_the_node() -> None:
     node = Node(ae_title="SCANNER", host="127.0.0.1", port=104)
-    assert address_for(node, Settings(http_port=0, port=104, host="10.9.8.7")) == "10.9.8.7"
+    open_ = Settings(http_port=0, port=104, host="10.9.8.7", peers=Path("peers.toml"))
+    assert address_for(node, open_) == "10.9.8.7"
+    everywhere = Settings(http_port=0, port=104, host="::", peers=Path("peers.toml"))
+    assert address_for(node, everywhere) == "127.0.0.1"
+
+
+PEERS = """
+[[peer]]
+ae_title = "CT1"
+addresses = ["10.1.2.0/24"]
+common_name = "ct1"
+
+[[peer]]
+ae_title = "XA7"
+addresses = ["10.1.3.7"]
+plain = { address = "10.1.3.7", until = 9999-12-31 }
+
+[[peer]]
+ae_title = "OLD"
+addresses = ["10.1.3.8"]
+plain = { address = "10.1.3.8", until = 2020-01-01 }
+
+[[peer]]
+ae_title = "HERE"
+addresses = ["127.0.0.1"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("ae_title", "host", "state", "told", "port", "from_here"),
+    [
+        ("CT1", "10.1.2.3", "well", "by TLS, at port 2762", 2762, False),
+        ("CT1", "10.9.9.9", "broken", "10.9.9.9 is not there", 2762, False),
+        ("XA7", "10.1.3.7", "well", "without TLS", 104, False),
+        ("OLD", "10.1.3.8", "broken", "has ended", 2762, False),
+        ("MR1", "10.1.2.3", "broken", "No peer has the AE title MR1", 2762, False),
+        ("HERE", "127.0.0.1", "well", "without TLS", 104, True),
+    ],
+)
+def test_the_peers_file_is_asked_for_the_address_of_the_node(
+    tmp_path: Path, ae_title: str, host: str, state: str, told: str, port: int, from_here: bool
+) -> None:
+    file = tmp_path / "peers.toml"
+    file.write_text(PEERS, encoding="utf-8")
+    tls = Tls(certificate=file, key=file, ca=file)
+    router = Settings(http_port=0, port=104, host="::", peers=file, tls=tls)
+    trust = Trust.of(Node(ae_title=ae_title, host=host, port=104), router)
+    (check,) = trust.checks()
+    assert (check.state, told in check.found) == (state, True), check
+    assert (trust.port, trust.lets_this_machine) == (port, from_here)
