@@ -27,6 +27,8 @@ COMMANDS = {
     ),
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE or STOW-RS."),
     "peers": Lazy("radstream.peers:peers", "Who may send to the router, how that is proven, and until when."),
+    "modality": Lazy("radstream.modality:modality", "Scanners and other DICOM nodes, by name: connect, test, list."),
+    "migrate": Lazy("radstream.migrate:migrate", "Pull studies from an old PACS, and compare each with the catalog."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),

@@ -84,7 +84,9 @@ class _Waiting(AssociationSocket):
             self.socket.close()
 
 
-class _Entity(AE):
+class Entity(AE):
+    """An application entity whose associations wait in the kernel, and leave no socket open."""
+
     def _create_socket(self, *args: Any) -> AssociationSocket:
         created = super()._create_socket(*args)
         created.__class__ = _Waiting
@@ -97,7 +99,7 @@ class StoreScu:
     def __init__(self, target: Target, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> None:
         """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
         _config.LOG_HANDLER_LEVEL = "none"
-        entity = _Entity(ae_title=calling_ae)
+        entity = Entity(ae_title=calling_ae)
         entity.connection_timeout = entity.acse_timeout = _SET_UP_S_MAX
         entity.dimse_timeout = _RESPONSE_S_MAX
         entity.network_timeout = None

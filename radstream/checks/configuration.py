@@ -15,6 +15,7 @@ from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
 from streams.lagging.config import Settings as LagSettings
+from streams.nodes import Settings as DicomSettings
 from streams.protected_keys import FileKeys
 from streams.revisions.config import Settings as RevisionsSettings
 from streams.windows.config import Settings as WindowsSettings
@@ -35,6 +36,8 @@ SERVICES: dict[str, type[Service]] = {
 }
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
+# Shared ones, likewise.
+SHARED: dict[str, type[Section]] = {"dicom": DicomSettings}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -52,7 +55,8 @@ def services(config: Config) -> dict[str, type[Service]]:
 
 def check(config: Config) -> Iterator[Check]:
     yield well(PART, "file", f"{config.path} is read.")
-    for name, kind in {**SECTIONS, **services(config)}.items():
+    shared = {name: kind for name, kind in SHARED.items() if name in config.names}
+    for name, kind in {**SECTIONS, **services(config), **shared}.items():
         try:
             config.section(name, kind)
         except ConfigError as error:
@@ -60,8 +64,8 @@ def check(config: Config) -> Iterator[Check]:
         else:
             yield well(PART, f"[{name}]", "All its values can be used.")
     for name in config.names:
-        if name not in {**SECTIONS, **OPTIONAL}:
-            known = ", ".join((*SECTIONS, *OPTIONAL))
+        if name not in {**SECTIONS, **OPTIONAL, **SHARED}:
+            known = ", ".join((*SECTIONS, *OPTIONAL, *SHARED))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
     yield from _keys(config)
 

@@ -1,0 +1,72 @@
+"""The DICOM nodes that a site knows by name: scanners, an old PACS, whom images go to. One readable file, a table each.
+
+[ct-1]
+ae_title = "CT1"
+host = "10.1.2.3"
+port = 104
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from streams.config import Config, ConfigError, Section, load
+
+SECTION = "dicom"
+
+# PS3.5 section 6.2: no backslash, no control characters, and not spaces alone.
+AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
+NodeName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """`nodes` is the file; a path that is not absolute begins where the configuration is."""
+
+    nodes: Path = Path("nodes.toml")
+
+
+class Node(Section, frozen=True, kw_only=True):
+    """An application entity and where it listens."""
+
+    ae_title: AeTitle
+    host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[!-~]+$")]
+    port: Annotated[int, Meta(ge=1, le=65535)]
+
+    def __str__(self) -> str:
+        return f"{self.ae_title}@{self.host}:{self.port}"
+
+
+def file_of(config: Config) -> Path:
+    """The file of nodes of a site, there or not. Raises ConfigError for a section [dicom] that cannot be used."""
+    settings = config.section(SECTION, Settings) if SECTION in config.names else Settings()
+    return config.path.absolute().parent / settings.nodes
+
+
+def read(path: Path) -> Mapping[str, Node]:
+    """Nodes by name, in the order of the file; none where there is no file. Raises ConfigError with the line."""
+    if not path.exists():
+        return {}
+    file = load(path)
+    for name in file.names:
+        try:
+            msgspec.convert(name, NodeName)
+        except msgspec.ValidationError:
+            what = "a name has 1 to 32 small letters, digits, dashes or underscores"
+            raise ConfigError(f"{path}: [{name}]: {what}") from None
+    return {name: file.section(name, Node) for name in file.names}
+
+
+def node_of(config: Config, name: str) -> Node:
+    """One node of a site. Raises ConfigError."""
+    path = file_of(config)
+    nodes = read(path)
+    if name not in nodes:
+        known = ", ".join(nodes) or "none yet"
+        how = "radstream modality add NAME --ae AE --host HOST --port PORT"
+        raise ConfigError(f"{path} has no node {name!r}; there are: {known}. Add it: {how}")
+    return nodes[name]
