@@ -20,7 +20,7 @@ from infra.local.errors import StackError
 from infra.local.stack import Stack
 from radstream.errors import Failure
 from radstream.send import router_of
-from radstream.store_scu import Target
+from streams.store_scu import Target
 from schemas import load_topics
 from streams import config as configuration
 from streams.config import Kafka, Site, Store

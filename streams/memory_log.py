@@ -194,6 +194,14 @@ class MemoryLog:
             known = self._groups.setdefault(group, Group())
             return {name: known.committed.get(name, (None, ""))[0] for name in partitions}
 
+    def place(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        with self.changed:
+            self.reach()
+            known = self._groups.setdefault(group, Group())
+            if known.members:
+                raise LogRefused(f"first offsets of group {group}: it has members")
+            known.committed |= {name: (offset, self.topic(name.topic).topic_id) for name, offset in offsets.items()}
+
     def partitions(self, topic: str) -> int:
         with self.changed:
             return len(self.topic(topic).partitions)

@@ -38,6 +38,7 @@ HTTP = {
     "tiering-http": 9107,
     "lag-http": 9108,
     "windows-http": 9109,
+    "forward-http": 9110,
 }
 BROKERS = (1, 3)
 

@@ -92,14 +92,24 @@ class _Entity(AE):
 
 
 class StoreScu:
-    """One association. Used from one thread."""
+    """One association. Used from one thread at a time."""
 
-    def __init__(self, target: Target, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> None:
-        """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
+    def __init__(
+        self,
+        target: Target,
+        calling_ae: str,
+        contexts: Sequence[tuple[str, str]],
+        *,
+        answer_s_max: float = _RESPONSE_S_MAX,
+    ) -> None:
+        """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation.
+
+        A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association.
+        """
         _config.LOG_HANDLER_LEVEL = "none"
         entity = _Entity(ae_title=calling_ae)
-        entity.connection_timeout = entity.acse_timeout = _SET_UP_S_MAX
-        entity.dimse_timeout = _RESPONSE_S_MAX
+        entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, answer_s_max)
+        entity.dimse_timeout = answer_s_max
         entity.network_timeout = None
         proposed = [build_context(sop_class, transfer_syntax) for sop_class, transfer_syntax in contexts]
         try:
@@ -113,10 +123,13 @@ class StoreScu:
             (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
             for context in association.accepted_contexts
         }
-        self._socket = _taken_over(association)
+        self._socket = _taken_over(association, answer_s_max)
         self._message_id = 0
 
-    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes) -> int:
+    def accepts(self, sop_class: str, transfer_syntax: str) -> bool:
+        return (sop_class, transfer_syntax) in self._contexts
+
+    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes | memoryview) -> int:
         """Sends one object and waits for the status. Raises NotTaken, Lost."""
         context = self._contexts.get((sop_class, transfer_syntax))
         if context is None:
@@ -160,7 +173,7 @@ def command_set(sop_class: str, sop_instance: str, message_id: int) -> bytes:
     return _element(0x0000, struct.pack("<I", len(elements))) + elements
 
 
-def pdus(context: int, request: bytes, data_set: bytes, bytes_max: int) -> Iterator[bytes]:
+def pdus(context: int, request: bytes, data_set: bytes | memoryview, bytes_max: int) -> Iterator[bytes]:
     """P-DATA-TF PDUs of at most `bytes_max` bytes after their first six (PS3.8 section 9.3.5, annex E.2)."""
     yield _pdu(context, _COMMAND_LAST, request)
     fragment_max = bytes_max - 6
@@ -184,14 +197,14 @@ def _uid(text: str) -> bytes:
     return value + b"\x00" * (len(value) % 2)
 
 
-def _taken_over(association: Association) -> socket.socket:
+def _taken_over(association: Association, answer_s_max: float) -> socket.socket:
     """The socket, for writing. pynetdicom's reactor is paused for good: it would take the responses away."""
     wrapped = association.dul.socket
     if wrapped is None or wrapped.socket is None:
         raise NoAssociation("the connection was closed")
     association._reactor_checkpoint.clear()
     wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    wrapped.socket.settimeout(_RESPONSE_S_MAX)
+    wrapped.socket.settimeout(answer_s_max)
     return wrapped.socket
 
 
