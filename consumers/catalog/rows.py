@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from consumers.catalog.attributes import Reader
+from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_study import add_series, add_study
 from consumers.catalog.rows_of_tiering import add_access, add_hold, add_move
@@ -29,6 +30,7 @@ from streams.events import (
     AccessRead,
     AuditEvent,
     Event,
+    ForwardResult,
     HoldCommand,
     InferenceResult,
     InstanceDerived,
@@ -68,6 +70,8 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             add_hold(event, reader.read(event.why), rows)
         case AccessRead() as event:
             add_access(event, rows)
+        case ForwardResult() as event:
+            add_forward(event, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
 

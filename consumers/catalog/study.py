@@ -9,6 +9,7 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.forwarding import Forwarded, forwarded
 from consumers.catalog.holds import Hold, holds
 from consumers.catalog.inference import Result, standing
 from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
@@ -111,6 +112,7 @@ class Study(msgspec.Struct, frozen=True):
     kept: list[Kept]
     holds: list[Hold]
     reads: Reads
+    forwarded: list[Forwarded]
     first_received_at: datetime
     last_received_at: datetime
     p50_s: float | None
@@ -143,6 +145,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         kept=kept(cursor, tenant, study_uid),
         holds=holds(cursor, tenant, study_uid=study_uid),
         reads=reads(cursor, tenant, study_uid),
+        forwarded=forwarded(cursor, tenant, study_uid),
         first_received_at=first,
         last_received_at=last,
         p50_s=p50_s,

@@ -30,10 +30,11 @@ IN_ORDER = (
     "imaging.review.event",
     "imaging.tier.command",
     "imaging.tier.moved",
+    "imaging.forward.result",
 )
-FIRST = {(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)}
-# And so does a version that is added.
-LATER = {("imaging.step.generation", 2): 14}
+# A version that is added takes the next number too: 14 was one.
+FIRST = {(subject, 1): number + (number > 13) for number, subject in enumerate(IN_ORDER, start=1)}
+LATER = {("imaging.step.generation", 2): 14, ("imaging.instance.validated", 2): 16}
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
 
