@@ -54,12 +54,14 @@ def _from_big_endian(file: Part10) -> Iterator[tuple[int, bytes]]:
     """Through pydicom, which knows which values have words to swap; the encoding is retired and rare."""
     try:
         source = pydicom.dcmread(io.BytesIO(file.data))
+        # Texts in the items of a sequence are decoded and encoded again, in what the data set says.
+        character_set = source.get("SpecificCharacterSet", "ISO_IR 6")
         for tag in [tag for tag in source.keys() if tag & 0xFFFF and tag != PIXEL_DATA]:  # noqa: SIM118
             one = pydicom.Dataset()
             one[tag] = source[tag]
             out = DicomBytesIO()
             out.is_little_endian, out.is_implicit_VR = True, False
-            write_dataset(out, one)
+            write_dataset(out, one, parent_encoding=character_set)
             yield int(tag), out.getvalue()
     except Exception as error:  # noqa: BLE001 - pydicom raises whatever a value leads it to
         raise Unconvertible(type(error).__name__) from None

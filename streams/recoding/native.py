@@ -74,6 +74,9 @@ def _explicit(file: Part10, frame_bytes_max: int, pixel_bytes_max: int) -> bytes
     _check(image, pixel_bytes_max)
     replaced = dict.fromkeys(_OFFSET_TABLES, b"") | _pixel_header(image)
     before, behind = around_pixels(file, replaced)
+    # An icon may be encapsulated as well, deep in a sequence: then there is no native form of the whole.
+    implicit.converted(before)
+    implicit.converted(behind)
     return b"".join((before, *_pixels(Frames(file, image), image), behind))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 Path = tuple[str | int, ...]
 
@@ -16,11 +17,12 @@ _PAIR = re.compile(rf"\s*({_KEY})\s*=")
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int:
-    """The line of what is nearest to `path`: its key, else the table around it, else line 1."""
-    wanted, line, depth = tuple(path), 1, 0
+    """The line of what is nearest to `path`: its key, else the first of what is around it or in it, else line 1."""
+    line, depth = 1, 0
     for number, found in _places(text):
-        if len(found) > depth and wanted[: len(found)] == found:
-            line, depth = number, len(found)
+        common = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(path, found, strict=False))))
+        if common > depth:
+            line, depth = number, common
     return line
 
 
