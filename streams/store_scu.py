@@ -102,8 +102,9 @@ class StoreScu:
         *,
         answer_s_max: float = _RESPONSE_S_MAX,
     ) -> None:
-        """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation.
+        """Opens it with a presentation context for each (SOP class, transfer syntax).
 
+        Raises NoAssociation, and NoContext where the peer takes none of them: it would be an association for nothing.
         A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association.
         """
         _config.LOG_HANDLER_LEVEL = "none"
@@ -117,6 +118,8 @@ class StoreScu:
         except OSError:
             raise NoAssociation("the host name is not known") from None
         if not association.is_established:
+            if association.rejected_contexts:
+                raise NoContext
             raise NoAssociation(_why(association))
         self._association = association
         self._contexts = {

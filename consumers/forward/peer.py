@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from consumers.forward.contexts import Stored, Wanted, syntaxes
 from streams.recoding.native import Unrecodable
 from streams.routes.rules import Destination
-from streams.store_scu import Lost, StoreScu, Target
+from streams.store_scu import Lost, NoContext, StoreScu, Target
 
 Data = bytes | memoryview
 
@@ -82,7 +82,7 @@ class Peer:
         return Sent(scu.store(sop_class, sop_instance, accepted, data), accepted, len(data))
 
     def _taken(self, stored: Stored) -> _Open:
-        """Raises NoAssociation. One that was not opened for such an instance is released for one that is."""
+        """Raises NoAssociation, NotAccepted. One that was not opened for such an instance is released for one that is."""
         with self._lock:
             self._wanted.note(stored)
             contexts = self._wanted.contexts()
@@ -91,7 +91,10 @@ class Peer:
             if stored in free.proposed:
                 return free
             free.scu.close()
-        scu = StoreScu(self._target, self._node.calling_ae, contexts, answer_s_max=self._node.answer_s)
+        try:
+            scu = StoreScu(self._target, self._node.calling_ae, contexts, answer_s_max=self._node.answer_s)
+        except NoContext:
+            raise NotAccepted from None
         return _Open(scu, frozenset(contexts), time.monotonic())
 
     def _give_back(self, taken: _Open) -> None:
