@@ -10,7 +10,7 @@ from consumers.catalog.attributes import Reader
 from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_study import add_series, add_study
-from consumers.catalog.rows_of_tiering import add_access, add_hold, add_move
+from consumers.catalog.rows_of_tiering import add_tiering
 from consumers.catalog.table import Row
 from consumers.catalog.tables import (
     ARRIVALS,
@@ -64,12 +64,8 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _derived(event, item, rows)
         case StudyRevision() | AuditEvent() | StepGeneration() as event:
             _one_row(event, rows)
-        case TierMoved() as event:
-            add_move(event, rows)
-        case HoldCommand() as event:
-            add_hold(event, reader.read(event.why), rows)
-        case AccessRead() as event:
-            add_access(event, rows)
+        case TierMoved() | HoldCommand() | AccessRead() as event:
+            add_tiering(event, reader, rows)
         case ForwardResult() as event:
             add_forward(event, rows)
         case InferenceResult() | ReviewEvent() as event:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from consumers.catalog.attributes import Described
+from consumers.catalog.attributes import Described, Reader
 from consumers.catalog.table import Row
 from consumers.catalog.tables import ACCESSES, HOLD_COMMANDS, STUDY_TIERS, TIER_ITEMS, TIER_MOVES, Rows
 from streams.events import AccessRead, HoldCommand, TierItem, TierMoved
 
 
-def add_move(event: TierMoved, rows: Rows) -> None:
+def add_tiering(event: TierMoved | HoldCommand | AccessRead, reader: Reader, rows: Rows) -> None:
+    """Raises as `Reader.read`."""
+    match event:
+        case TierMoved():
+            _add_move(event, rows)
+        case HoldCommand():
+            _add_hold(event, reader.read(event.why), rows)
+        case AccessRead():
+            _add_access(event, rows)
+
+
+def _add_move(event: TierMoved, rows: Rows) -> None:
     """Of several records with one (study, seq) the first counts, whatever the others say."""
     move = _move(event)
     if not rows.add(TIER_MOVES, move):
@@ -58,7 +69,7 @@ def _seq(row: Row) -> int:
     return int(row["seq"])
 
 
-def add_hold(event: HoldCommand, why: Described, rows: Rows) -> None:
+def _add_hold(event: HoldCommand, why: Described, rows: Rows) -> None:
     rows.add(
         HOLD_COMMANDS,
         {
@@ -76,7 +87,7 @@ def add_hold(event: HoldCommand, why: Described, rows: Rows) -> None:
     )
 
 
-def add_access(event: AccessRead, rows: Rows) -> None:
+def _add_access(event: AccessRead, rows: Rows) -> None:
     rows.add(
         ACCESSES,
         {

@@ -82,7 +82,7 @@ class Peer:
         return Sent(scu.store(sop_class, sop_instance, accepted, data), accepted, len(data))
 
     def _taken(self, stored: Stored) -> _Open:
-        """Raises NoAssociation, NotAccepted. One that was not opened for such an instance is released for one that is."""
+        """Raises NoAssociation, NotAccepted. One that was opened for other instances is released for a new one."""
         with self._lock:
             self._wanted.note(stored)
             contexts = self._wanted.contexts()
