@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import murmur2
 
-from streams.log import Delivery, LogAway, LogRefused, OffsetOutOfRange, OnAssign, OnRevoke, TopicPartition
+from streams.log import Delivery, Fenced, LogAway, LogRefused, OffsetOutOfRange, OnAssign, OnRevoke, TopicPartition
 from streams.memory_group import Group, MemoryConsumer
 from streams.sizes import CLIENT_BYTES_MAX, size_of
 from streams.wire import Message, Record
@@ -199,7 +199,7 @@ class MemoryLog:
             self.reach()
             known = self._groups.setdefault(group, Group())
             if known.members:
-                raise LogRefused(f"first offsets of group {group}: it has members")
+                raise Fenced(f"first offsets of group {group}: it has members")
             known.committed |= {name: (offset, self.topic(name.topic).topic_id) for name, offset in offsets.items()}
 
     def partitions(self, topic: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from schemas import load_topics
-from streams.log import Log, TopicPartition
+from streams.log import Fenced, Log, TopicPartition
 
 
 def begin_now(log: Log, group: str) -> None:
@@ -21,5 +21,8 @@ def begin_now(log: Log, group: str) -> None:
     names = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
     if any(offset is not None for offset in log.committed(group, names).values()):
         return
-    log.place(group, {name: end for name, (_, end) in log.bounds(names).items()})
+    try:
+        log.place(group, {name: end for name, (_, end) in log.bounds(names).items()})
+    except Fenced:
+        return  # Another process was first, and has joined.
     structlog.get_logger().info("group_begins_now", group=group)
