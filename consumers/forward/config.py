@@ -17,6 +17,7 @@ class Limits(Section, frozen=True, kw_only=True):
 class Settings(Service, frozen=True, kw_only=True):
     """`runner` is that of each destination alone; its `threads` are the destination's associations.
 
+    Memory of a destination is about that number times the largest object and, where it is written anew, its pixels.
     A node may refuse whole studies, each instance a dead letter: the limit is a night of those.
     """
 

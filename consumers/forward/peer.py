@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumers.forward.contexts import Stored, Wanted, syntaxes
@@ -45,12 +45,6 @@ class Peer:
         self._wanted = Wanted()
         self._free: list[_Open] = []
         self._lock = threading.Lock()
-
-    def expect(self, stored: Iterable[Stored]) -> None:
-        """What is to be sent next: the next association is opened for all of it."""
-        with self._lock:
-            for one in stored:
-                self._wanted.note(one)
 
     def store(self, stored: Stored, sop_instance: str, data_set: Callable[[str], Data]) -> Sent:
         """Sends one instance; `data_set` gives it in a transfer syntax.

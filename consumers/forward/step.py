@@ -36,8 +36,6 @@ TRIES_IN_PLACE = 5
 _ATTEMPTS_MAX = 200
 _REMEMBERED_MAX = 1000
 
-Refused = Callable[[str, str], ForwardResult]
-
 
 class Forward:
     """Implements `streams.step.Step[InstanceValidated]`. `identity` is that of facts: what was sent was sent once."""

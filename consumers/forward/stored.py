@@ -10,6 +10,7 @@ from streams import part10
 from streams.elements import Malformed, TooComplex
 from streams.events import InstanceValidated
 from streams.fetching import fetched
+from streams.identity import uid_is_usable
 from streams.objects import ObjectStore
 from streams.part10 import Part10
 from streams.recoding.native import Unrecodable, recoded
@@ -57,14 +58,13 @@ def read(store: ObjectStore, event: InstanceValidated, bytes_max: int) -> Stored
     except (Malformed, TooComplex):
         return DeadLetter("Its file header cannot be read.")
     instance = event.instance
-    return Stored(
-        data=data,
-        start=start,
-        sop_class=instance.sop_class_uid or meta.get(_MEDIA_STORAGE_CLASS, ""),
-        sop_instance=instance.sop_instance_uid or meta.get(_MEDIA_STORAGE_INSTANCE, ""),
-        transfer_syntax=meta.get(part10.TRANSFER_SYNTAX_UID, ""),
-        file=_walked(data),
-    )
+    sop_class = instance.sop_class_uid or meta.get(_MEDIA_STORAGE_CLASS, "")
+    sop_instance = instance.sop_instance_uid or meta.get(_MEDIA_STORAGE_INSTANCE, "")
+    transfer_syntax = meta.get(part10.TRANSFER_SYNTAX_UID, "")
+    # One that no association can be asked for would spoil those of all the others.
+    if not all(uid_is_usable(uid) for uid in (sop_class, sop_instance, transfer_syntax)):
+        return DeadLetter("It names no SOP class, instance or transfer syntax that a C-STORE could name.")
+    return Stored(data, start, sop_class, sop_instance, transfer_syntax, _walked(data))
 
 
 def _walked(data: bytes) -> Part10 | None:

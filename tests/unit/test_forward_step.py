@@ -272,6 +272,18 @@ def test_absent_bytes_wait_alone_and_damaged_ones_are_a_dead_letter(tmp_path: Pa
     assert bench.result(fine).outcome == "done"
 
 
+def test_an_instance_without_a_usable_sop_class_spoils_nobody_elses_association(tmp_path: Path) -> None:
+    with node([EXPLICIT_VR_LITTLE_ENDIAN]) as there:
+        bench = Bench(tmp_path, there.destination())
+        spoilt = bench.item(image(0))
+        instance = structs.replace(spoilt.event.instance, sop_class_uid="not a UID")
+        spoilt = Input(structs.replace(spoilt.event, instance=instance), spoilt.record)
+        dead, fine = bench.run(spoilt, bench.item(image(1)))
+        bench.peer.close()
+    assert bench.result(dead).code == "unreadable"
+    assert bench.result(fine).outcome == "done"
+
+
 def test_no_reason_and_no_log_line_holds_what_a_rule_looked_at(tmp_path: Path, written: io.StringIO) -> None:
     rules = '[[rules]]\nname = "one"\nforward = ["node"]\nmatch.tags.PatientName = "DOE^*"\n'
     with node([EXPLICIT_VR_LITTLE_ENDIAN], lambda _: 0xC000) as there:
