@@ -112,6 +112,7 @@ class StoreScu:
         entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, answer_s_max)
         entity.dimse_timeout = answer_s_max
         entity.network_timeout = None
+        began_s = time.monotonic()
         proposed = [build_context(sop_class, transfer_syntax) for sop_class, transfer_syntax in contexts]
         try:
             association = entity.associate(target.host, target.port, contexts=proposed, ae_title=target.ae_title)
@@ -120,7 +121,7 @@ class StoreScu:
         if not association.is_established:
             if association.rejected_contexts:
                 raise NoContext
-            raise NoAssociation(_why(association))
+            raise NoAssociation(_why(association, time.monotonic() - began_s >= entity.acse_timeout))
         self._association = association
         self._contexts = {
             (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
@@ -211,10 +212,11 @@ def _taken_over(association: Association, answer_s_max: float) -> socket.socket:
     return wrapped.socket
 
 
-def _why(association: Association) -> str:
+def _why(association: Association, in_vain: bool) -> str:
+    """`in_vain`: as long as may be waited for an answer was waited. pynetdicom then aborts, and says no more."""
     if association.is_rejected:
         answer = association.acceptor.primitive
         return f"the association was rejected: {answer.reason_str}" if answer else "the association was rejected"
-    if association.is_aborted:
+    if association.is_aborted and not in_vain:
         return "nothing listens there, or it closed the connection"
     return "the peer did not answer"

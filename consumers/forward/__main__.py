@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from msgspec import structs
 
 from consumers.forward.acting import Acting
@@ -19,6 +21,8 @@ from streams.service import Context, run
 
 
 def main(context: Context, settings: Settings) -> None:
+    # Without its text, which may quote anything, a message of it says nothing that ours does not.
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     routes = of_site(context.config)
     peers = {name: Peer(node) for name, node in routes.destinations.items()}
     members = [_acting(context, settings, routes)]

@@ -163,8 +163,8 @@ def test_everything_gets_to_who_is_there_in_order_and_survives_a_kill(site: Site
         assert send_items(others, router_of(site.stack)).statuses == {"0000": 1}
         site.stack.up(["forward"])
 
-        for name in ("pacs", "viewer"):
-            wait_until(lambda name=name: site.lag(name) == 0, f"the lag of {name}", 120)
+        for name in ("viewer", "pacs"):
+            wait_until(lambda name=name: site.lag(name) == 0, f"the lag of {name}", 180)
         assert_in_order(viewer)
         kept = [pydicom.dcmread(path) for path in (tmp_path / "pacs").iterdir()]
         assert {str(one.SOPInstanceUID) for one in kept} == {item.sop_instance for item in sent}

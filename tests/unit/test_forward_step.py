@@ -189,8 +189,11 @@ def test_a_busy_node_makes_one_wait(tmp_path: Path) -> None:
     assert bench.result(done).outcome == "done"
 
 
-@pytest.mark.parametrize("kind", ["down", "silent", "unknown"])
-def test_a_node_that_is_not_there_holds_its_own(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("down", "nothing listens there"), ("silent", "did not answer"), ("unknown", "host name is not known")],
+)
+def test_a_node_that_is_not_there_holds_its_own(tmp_path: Path, kind: str, says: str) -> None:
     with silent() as there:
         destination = there.destination(answer_s=1.0)
         if kind == "down":
@@ -200,6 +203,7 @@ def test_a_node_that_is_not_there_holds_its_own(tmp_path: Path, kind: str) -> No
         bench = Bench(tmp_path, destination)
         outcomes = bench.run(bench.item(image(0)), bench.item(image(1)))
     assert [outcome.scope for outcome in outcomes] == ["world", "world"]  # type: ignore[union-attr]
+    assert says in str(outcomes[0])
     assert there.associations == (1 if kind == "silent" else 0)
 
 
