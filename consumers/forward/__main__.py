@@ -17,10 +17,13 @@ from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.routes.routes import Routes, of_site
 from streams.routes.section import FORWARD, group_of
-from streams.service import Context, run
+from streams.service import Context, run, wait_for_parts
 
 
 def main(context: Context, settings: Settings) -> None:
+    """Started is who has a beginning for each of its groups: what comes from then on is forwarded."""
+    if not wait_for_parts(context):
+        return
     # Without its text, which may quote anything, a message of it says nothing that ours does not.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     routes = of_site(context.config)
@@ -48,4 +51,4 @@ def _forwarding(context: Context, settings: Settings, routes: Routes, name: str,
 
 
 if __name__ == "__main__":
-    run(FORWARD, Settings, main)
+    run(FORWARD, Settings, main, waits=False)

@@ -62,6 +62,7 @@ class Member:
         self._context = replace(context, health=self._health)
         self._runner = Runner(self._context, step, identity, settings, in_order=in_order)
         self._rest = rest
+        self._begun = threading.Event()
         self._threads = [
             threading.Thread(target=work, name=f"{self.group}-{work.__name__.strip('_')}", daemon=True)
             for work in (self._run, self._tend)
@@ -70,6 +71,10 @@ class Member:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
+
+    def wait_until_begun(self) -> None:
+        """Until its group has a place to begin at, or it has ended without one."""
+        self._begun.wait()
 
     def join(self) -> None:
         """Returns when its runner has ended: within the deadline that bounds a SIGTERM."""
@@ -87,12 +92,15 @@ class Member:
     def _run(self) -> None:
         try:
             if self._begin():
+                self._begun.set()
                 self._runner.run()
         except (Stop, OffsetOutOfRange, TopicChanged, LogRefused) as error:
             self._stopped(reason_of(error))
         except Exception:  # noqa: BLE001 - said, and the other members go on
             structlog.get_logger().error("member_failed", group=self.group, exc_info=True)
             self._stopped("a fault that nobody planned for; the log of the service says where")
+        finally:
+            self._begun.set()
 
     def _begin(self) -> bool:
         """False where the service is to stop first."""
@@ -121,6 +129,9 @@ def run_all(context: Context, members: list[Member]) -> None:
     """Until the service is to stop. Raises Stop where every member has stopped by itself."""
     for member in members:
         member.start()
+    for member in members:
+        member.wait_until_begun()
+    context.health.ready("started", True)
     while not context.stopping.is_set():
         if all(member.is_alive for member in members):
             context.health.beat()

@@ -20,10 +20,6 @@ from infra.local import settings_file
 from radstream.__main__ import cli
 from radstream.items import Item
 from radstream.sending import send_items
-from schemas import load_topics
-from streams.config import Kafka
-from streams.kafka_log import KafkaLog
-from streams.log import TopicPartition
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, file_meta
 from tests import images
 from tests.nodes import Node, free_port, node, silent
@@ -93,10 +89,9 @@ class Site:
 
     def __init__(self, stack: RunningStack) -> None:
         self.stack = stack
-        self.log = KafkaLog(stack.config.section("kafka", Kafka))
 
     def rules(self, text: str, **ports: int) -> None:
-        """Puts rules into force, as an operator does, and waits until their groups have begun."""
+        """Puts rules into force, as an operator does."""
         nodes = (
             f'[destinations.{name}]\nae_title = "NODE"\nhost = "127.0.0.1"\nport = {port}\nanswer_s = 5.0\n'
             for name, port in ports.items()
@@ -104,16 +99,6 @@ class Site:
         settings_file.rules_file(self.stack.home).write_text("".join(nodes) + text)
         self.stack.down(["forward"])
         self.stack.up(["forward"])
-        for name in ports:
-            wait_until(lambda name=name: self.begun(f"forward.{name}"), f"the beginning of {name}")
-
-    def begun(self, group: str) -> bool:
-        names = [
-            TopicPartition(topic, number)
-            for topic in load_topics().physical("imaging.instance.validated")
-            for number in range(self.log.partitions(topic))
-        ]
-        return all(offset is not None for offset in self.log.committed(group, names).values())
 
     def asked(self, *arguments: str) -> Any:
         done = CliRunner().invoke(cli, [*arguments, "--json", "--config", str(self.stack.config_path)])

@@ -73,14 +73,14 @@ class World:
     @contextmanager
     def service(self, settings: RunnerSettings = QUICK) -> Iterator[Context]:
         health = Health(SystemClock())
-        health.ready("started", True)
         context = Context(
             "forward", self.config, Site(tenant="t", site="s"), self.log, self.store, SchemaIds(), health=health
         )
         thread = threading.Thread(target=main, args=(context, Settings(http_port=0, runner=settings)), daemon=True)
         thread.start()
         try:
-            wait_until(lambda: all(self.begun(group) for group in self.groups()), "every group's beginning")
+            wait_until(lambda: "started" not in health.failing(), "the start")
+            assert all(self.begun(group) for group in self.groups())
             yield context
         finally:
             context.stopping.set()
