@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from producers.dicom_router.arrival import Arrival
+from producers.dicom_router.data_set import DataSet, Room
 from producers.dicom_router.lane_rules import LaneRules
+from producers.dicom_router.object_buffer import Budget, BufferPool
 from schemas import Lane
 from streams.config import Config, ConfigError
 
@@ -39,7 +41,9 @@ def config(folder: Path, rules: str = RULES) -> Config:
 
 
 def arrival(calling: str, called: str = "RADSTREAM", syntax: str = EXPLICIT) -> Arrival:
-    return Arrival(CT, "1.2.3", CT, syntax, b"", calling, called, "association")
+    """A request of which no byte of its data set was read."""
+    content = DataSet(Room(1 << 20, BufferPool(Budget(0)), Budget(0)), CT, "1.2.3", syntax)
+    return Arrival(CT, "1.2.3", CT, syntax, content, calling, called, "association")
 
 
 @pytest.mark.parametrize(
