@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pydicom
 import pytest
 from click.testing import CliRunner
@@ -69,19 +70,36 @@ def dcmtk(folder: Path) -> Iterator[int]:
     if program is None:
         pytest.skip("storescp is absent (Debian's package dcmtk): nothing of others is forwarded to")
     folder.mkdir()
-    port = free_port()
-    # Nagle's algorithm off: else each response waits for 40 ms.
-    process = subprocess.Popen(
-        [program, "+xi", "--fork", "-aet", "PACS", "-od", str(folder), str(port)],
-        env={"TCP_NODELAY": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process, port = _listening(program, folder)
     try:
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)
+
+
+def _listening(program: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Starts it. Whoever was faster may have the port by then: it is started again with another."""
+    while True:
+        port = free_port()
+        process = subprocess.Popen(
+            [program, "+xi", "--fork", "-aet", "PACS", "-od", str(folder), str(port)],
+            # Nagle's algorithm off: else each response waits for 40 ms.
+            env={"TCP_NODELAY": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_until(lambda: process.poll() is not None or _listens(process.pid, port), "storescp")  # noqa: B023
+        if process.poll() is None:
+            return process, port
+
+
+def _listens(pid: int, port: int) -> bool:
+    try:
+        found = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in found)
 
 
 class Site:
