@@ -54,6 +54,10 @@ class NoAssociation(Exception):
     """The peer cannot be reached or does not want the association. The text says which."""
 
 
+class TakesNone(NoAssociation):
+    """There would be an association without a presentation context: for nothing."""
+
+
 class Lost(Exception):
     """The association ended before the answer. Whether the peer has the object is not known: send it again."""
 
@@ -104,7 +108,7 @@ class StoreScu:
     ) -> None:
         """Opens it with a presentation context for each (SOP class, transfer syntax).
 
-        Raises NoAssociation, and NoContext where the peer takes none of them: it would be an association for nothing.
+        Raises NoAssociation, of which TakesNone says that the peer answered, and accepts none of them.
         A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association.
         """
         _config.LOG_HANDLER_LEVEL = "none"
@@ -120,7 +124,7 @@ class StoreScu:
             raise NoAssociation("the host name is not known") from None
         if not association.is_established:
             if association.rejected_contexts:
-                raise NoContext
+                raise TakesNone("the peer accepts none of the SOP classes and transfer syntaxes")
             raise NoAssociation(_why(association, time.monotonic() - began_s >= entity.acse_timeout))
         self._association = association
         self._contexts = {

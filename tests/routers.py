@@ -35,8 +35,8 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
 from streams.protected import ProtectedBlocks
-from streams.stored_file import stored_file
 from streams.store_scu import Target
+from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from consumers.forward.contexts import Stored, Wanted, syntaxes
 from streams.recoding.native import Unrecodable
 from streams.routes.rules import Destination
-from streams.store_scu import Lost, NoContext, StoreScu, Target
+from streams.store_scu import Lost, StoreScu, TakesNone, Target
 
 Data = bytes | memoryview
 
@@ -87,7 +87,7 @@ class Peer:
             free.scu.close()
         try:
             scu = StoreScu(self._target, self._node.calling_ae, contexts, answer_s_max=self._node.answer_s)
-        except NoContext:
+        except TakesNone:
             raise NotAccepted from None
         return _Open(scu, frozenset(contexts), time.monotonic())
 

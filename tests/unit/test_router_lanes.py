@@ -55,9 +55,7 @@ def arrival(calling: str, called: str = "RADSTREAM", syntax: str = EXPLICIT) -> 
         (arrival("ANY"), "routine"),
     ],
 )
-def test_the_first_rule_that_fits_chooses(
-    tmp_path: Path, request_: Arrival, lane: Lane
-) -> None:
+def test_the_first_rule_that_fits_chooses(tmp_path: Path, request_: Arrival, lane: Lane) -> None:
     assert (LaneRules.of_site(config(tmp_path)).of(request_) or "routine") == lane
 
 
