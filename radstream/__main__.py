@@ -51,6 +51,7 @@ COMMANDS = {
     "review": Lazy(
         "radstream.review:review", "Say what a person thinks of a result, and wait until the catalog shows it."
     ),
+    "routes": Lazy("radstream.routes:routes", "The site's rules: what is forwarded, tagged, held."),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "replay": Lazy(
         "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."

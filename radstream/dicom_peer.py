@@ -12,8 +12,8 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from radstream.store_scu import Entity
 from streams.nodes import Node
+from streams.store_scu import Entity
 
 SET_UP_S_MAX: Final = 10.0
 # (source, diagnostic) of an A-ASSOCIATE-RJ: what is wrong, and what to do about it.

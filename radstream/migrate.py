@@ -15,6 +15,7 @@ import click
 from consumers.catalog.presence import Present, present
 from consumers.catalog.reading import Reads
 from producers.dicom_router.config import Settings as Router
+from producers.dicom_router.lane_rules import LaneRules
 from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.trust.reading import read_peers
 from radstream.dicom_peer import NoAssociation, quiet
@@ -126,11 +127,12 @@ def _check_lane(config: Config, router: Router, node: Node) -> None:
     """A migration never delays a scanner: what the old PACS sends has to travel in a lane of its own."""
     peers = router.beside(config.path.absolute().parent).peers
     lanes = Lanes(router.lanes, lambda: {} if peers is None else read_peers(peers).lanes)
-    if lanes.of(node.ae_title) != LANE:
+    by_rule = LaneRules.of_site(config).of_titles(node.ae_title, router.ae_title)
+    if (by_rule or lanes.of(node.ae_title)) != LANE:
         raise Failure(
             f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane, so it would delay scanners. Add to "
             f'lanes in [router]: "{node.ae_title}" = "{LANE}", and start the router anew: radstream down router; '
-            "radstream up router; or give its peer in the peers file that lane"
+            "radstream up router; or give its peer in the peers file, or a rule for it, that lane"
         )
 
 

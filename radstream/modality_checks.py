@@ -17,8 +17,8 @@ from producers.dicom_router.config import is_loopback
 from radstream.checks.check import Check, broken, note, well
 from radstream.dicom_peer import NoAssociation, associated
 from radstream.migrating.relay import TRANSFER_SYNTAXES
-from radstream.store_scu import CONTEXTS_MAX
 from streams.nodes import Node
+from streams.store_scu import CONTEXTS_MAX
 
 NODE, ROUTER = "node", "router"
 _REACH_S_MAX: Final = 5.0

@@ -19,12 +19,12 @@ from radstream.modality_checks import ROUTER
 from radstream.options import log_answers, open_log
 from radstream.reading import catalog_snapshot
 from radstream.sending import SUCCESS, send_items
-from radstream.store_scu import Target
 from radstream.tail import held, partitions_of
 from schemas import load_topics
 from streams.config import Config, Site
 from streams.events import InstanceReceived
 from streams.nodes import Node
+from streams.store_scu import Target
 from streams.wire import Undecodable, UnknownSchema, decode
 
 _SLICES: Final = (0, 1, 0)

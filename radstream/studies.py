@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from consumers.catalog.studies import LIMIT_MAX, BadToken, Page, StudyLine, page
 from consumers.catalog.study import Study
@@ -104,6 +105,7 @@ def _print_study(found: Study) -> None:
     _print_rows("Findings", found.findings)
     _print_rows("Copies", found.copies)
     _print_rows("Revisions", found.revisions)
+    _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
     print_results(found.results)
 
 

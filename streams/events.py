@@ -145,9 +145,12 @@ class InstanceReceived(OfInstance, frozen=True, kw_only=True):
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
+    """`source` is that of the receipt; None in records of before version 2."""
+
     object: ObjectRef
     technical: Technical
     findings: tuple[Finding, ...] = ()
+    source: Source | None = None
 
 
 class InstanceQuarantined(OfInstance, frozen=True, kw_only=True):
@@ -160,6 +163,20 @@ class InstanceDerived(OfInstance, frozen=True, kw_only=True):
     source_size: int
     representations: tuple[Representation, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class ForwardResult(OfInstance, frozen=True, kw_only=True):
+    """`target` is a destination, or a tag. `status` is that of the C-STORE response, where there was one."""
+
+    action: Literal["forward", "tag", "other"]
+    target: str
+    outcome: Literal["done", "warned", "failed", "other"]
+    rules: tuple[str, ...] = ()
+    status: int | None = None
+    code: str = ""
+    detail: str = ""
+    sent_transfer_syntax_uid: str | None = None
+    sent_bytes: int = 0
 
 
 class StudyRevision(Derived, frozen=True, kw_only=True):
@@ -426,6 +443,7 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.access.read": AccessRead,
     "imaging.order.command": OrderCommand,
     "imaging.mpps.event": MppsEvent,
+    "imaging.forward.result": ForwardResult,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 

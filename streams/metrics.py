@@ -21,7 +21,7 @@ CHECK_FAILING = Gauge("radstream_check_failing", "1 where what the service needs
 # What /readyz warns of, by check: a person should look, and the service goes on: peers, tls, ends.
 CHECK_WARNING = Gauge("radstream_check_warning", "1 where a person should look, else 0", ["check"])
 
-# Records whose outcome is settled: done, quarantine, deadletter, parked, retried, duplicate.
+# Records whose outcome is settled: done, quarantine, deadletter, parked, not_ours (another group's, in a shared topic).
 RECORDS = Counter("radstream_records", "Records handled, by outcome", ["group", "topic", "outcome"])
 # One call of the step, whatever the number of records in its batch.
 STEP_SECONDS = Histogram("radstream_step_seconds", "Time of one call of the step", ["group"], buckets=_STEP_BUCKETS)
@@ -94,6 +94,8 @@ HL7_ANSWERS = Counter("radstream_hl7_answers", "Acknowledgements of HL7 messages
 # Last responses to worklist queries, and responses about performed procedure steps; `status` as above.
 WORKLIST_RESPONSES = Counter("radstream_worklist_responses", "Worklist queries answered", ["status"])
 MPPS_RESPONSES = Counter("radstream_mpps_responses", "N-CREATE and N-SET responses sent", ["status"])
+# What was sent to a DICOM node of the rules, or could not be; `outcome` is done, warned or failed.
+FORWARDS = Counter("radstream_forwards", "Instances forwarded, or not", ["destination", "outcome"])
 
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")

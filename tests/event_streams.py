@@ -257,6 +257,7 @@ class Candidate:
 def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     """A night with everything in it that ought to change nothing."""
     # Made of what this file makes.
+    from tests.forward_events import routed
     from tests.inference_events import analysed
     from tests.order_events import ordered
     from tests.tiering_events import archived
@@ -276,6 +277,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     yield from replayed(hospital)
     yield from archived(hospital, stroke)
     yield from analysed(hospital, stroke)
+    yield from routed(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
     yield from ordered(hospital)
 

@@ -16,8 +16,8 @@ import pytest
 
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
-from radstream.store_scu import Target
 from streams.nodes import Node
+from streams.store_scu import Target
 from tests.waiting import wait_until
 
 AE_TITLE = "ORTHANC"

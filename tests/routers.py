@@ -24,7 +24,6 @@ from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.refusals import Refusals
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
-from radstream.store_scu import Target
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.config import Site
@@ -36,6 +35,7 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
 from streams.protected import ProtectedBlocks
+from streams.store_scu import Target
 from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
 

@@ -75,6 +75,10 @@ CONTENT = {
         "SELECT event_id, tenant, study_uid, result_event_id, finding_id, verdict, reviewer, note_state, note, "
         "findings FROM reviews"
     ),
+    "forwards": (
+        "SELECT event_id, tenant, study_uid, digest, action, target, outcome, rules, status, code, detail, "
+        "sent_transfer_syntax_uid, sent_bytes FROM forwards"
+    ),
     "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
     "order_commands": (
         "SELECT tenant, action, actor, site, lane, priority, stated_uid_made, "

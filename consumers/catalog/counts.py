@@ -16,6 +16,7 @@ _EVENTS = {
     "imaging.hold.command": "SELECT count(*) FROM hold_commands",
     "imaging.inference.result": "SELECT count(*) FROM inferences",
     "imaging.review.event": "SELECT count(*) FROM reviews",
+    "imaging.forward.result": "SELECT count(*) FROM forwards",
     "imaging.access.read": "SELECT count(*) FROM accesses",
     "imaging.order.command": "SELECT count(*) FROM order_commands",
     "imaging.mpps.event": "SELECT count(*) FROM mpps_events",

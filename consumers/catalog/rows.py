@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from consumers.catalog.attributes import Reader
+from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_orders import add_ordering
 from consumers.catalog.rows_of_study import add_series, add_study
@@ -30,6 +31,7 @@ from streams.events import (
     AccessRead,
     AuditEvent,
     Event,
+    ForwardResult,
     HoldCommand,
     InferenceResult,
     InstanceDerived,
@@ -67,6 +69,8 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _one_row(event, rows)
         case TierMoved() | HoldCommand() | AccessRead() as event:
             add_tiering(event, reader, rows)
+        case ForwardResult() as event:
+            add_forward(event, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
         case OrderCommand() | MppsEvent() as event:

@@ -9,6 +9,7 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.forwarding import Forwarded, forwarded
 from consumers.catalog.holds import Hold, holds
 from consumers.catalog.inference import Result, standing
 from consumers.catalog.orders import Order, Performed, orders, performed_for
@@ -115,6 +116,7 @@ class Study(msgspec.Struct, frozen=True):
     orders: list[Order]
     performed: list[Performed]
     reads: Reads
+    forwarded: list[Forwarded]
     first_received_at: datetime
     last_received_at: datetime
     p50_s: float | None
@@ -149,6 +151,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         orders=orders(cursor, tenant, study_uid=study_uid),
         performed=performed_for(cursor, tenant, study_uid),
         reads=reads(cursor, tenant, study_uid),
+        forwarded=forwarded(cursor, tenant, study_uid),
         first_received_at=first,
         last_received_at=last,
         p50_s=p50_s,

@@ -12,6 +12,7 @@ from typing import Any
 
 from consumers.catalog.database import Cursor
 from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
+from consumers.catalog.tables_of_forwarding import FORWARDS
 from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
 from consumers.catalog.tables_of_orders import MPPS_EVENTS, MPPS_SCHEDULED, ORDER_COMMANDS, SCHEDULED_STEPS
 from consumers.catalog.text import document
@@ -172,6 +173,7 @@ TABLES = (
     STUDY_TIERS,
     HOLD_COMMANDS,
     ACCESSES,
+    FORWARDS,
     INFERENCES,
     INFERENCE_FINDINGS,
     INFERENCE_OBJECTS,

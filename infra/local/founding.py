@@ -40,6 +40,7 @@ HTTP = {
     "tiering-http": 9107,
     "lag-http": 9108,
     "windows-http": 9109,
+    "forward-http": 9110,
     "orders-http": 9115,
     "worklist-http": 9116,
 }

@@ -17,9 +17,25 @@ from streams import config
 
 SCHEMA_IDS = "schema_ids.json"
 SITE_KEYS = "site-keys"
+RULES = "routes.toml"
 
 Value = str | int | Mapping[str, str | int]
 
+# In full in docs/hospitals.md.
+NO_RULES = """\
+# What is to be done with what arrives: where to forward it, in which lane, which tag and hold it gets. Yours to change;
+# `radstream routes check` says what is wrong with it, `radstream routes test FILE` what it would do with an image.
+# After a change: radstream down forward router lag && radstream up
+#
+# [destinations.pacs]
+# ae_title = "PACS"
+# host = "pacs.example.org"
+# port = 104
+#
+# [[rules]]
+# name = "all-to-pacs"
+# forward = ["pacs"]
+"""
 HEAD = """\
 # Where the parts of this stack are, and what may be set of its services. Yours to change: `radstream up` only adds
 # sections that are missing. It holds secrets: keep it readable by its owner alone.
@@ -29,6 +45,8 @@ HEAD = """\
 def ensure(site: Site) -> None:
     """Raises ConfigError for a file that is there and cannot be read, with its line."""
     wanted = _sections(site)
+    if not rules_file(site.home).exists():
+        write_private(rules_file(site.home), NO_RULES.encode())
     if not site.config.exists():
         write_private(site.config, (HEAD + "".join(_text(name, wanted[name]) for name in wanted)).encode())
         return
@@ -44,6 +62,10 @@ def ensure(site: Site) -> None:
 
 def keys_file(home: Path) -> Path:
     return home / SITE_KEYS
+
+
+def rules_file(home: Path) -> Path:
+    return home / RULES
 
 
 def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
@@ -73,6 +95,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
             "buckets": {name: name for name in BUCKETS},
         },
         "protected": {"key_file": str(keys_file(site.home))},
+        "routes": {"file": str(rules_file(site.home))},
         **services,
     }
 

@@ -17,8 +17,8 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # ty
 from radstream.dicom_peer import NoAssociation
 from radstream.migrating.listing import Listing
 from radstream.migrating.old_pacs import Moved, OldPacs, Refused, identifiers, retrieved, total
-from radstream.store_scu import CONTEXTS_MAX, Lost, NotTaken, StoreScu, Target
-from radstream.store_scu import NoAssociation as NoRouter
+from streams.store_scu import CONTEXTS_MAX, Lost, NotTaken, StoreScu, Target
+from streams.store_scu import NoAssociation as NoRouter
 
 _OUT_OF_RESOURCES: Final = 0xA700
 # An old PACS gives what it has: it chooses among these, and needs to transcode nothing that is common.

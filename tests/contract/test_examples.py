@@ -30,10 +30,16 @@ IN_ORDER = (
     "imaging.review.event",
     "imaging.tier.command",
     "imaging.tier.moved",
+    "imaging.forward.result",
 )
-FIRST = {(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)}
-# And so does a version that is added.
-LATER = {("imaging.step.generation", 2): 14, ("imaging.order.command", 1): 16, ("imaging.mpps.event", 1): 17}
+# Versions that are added, and subjects, take the next number as they come: 14 was one.
+FIRST = {(subject, 1): number + (number > 13) for number, subject in enumerate(IN_ORDER, start=1)}
+LATER = {
+    ("imaging.step.generation", 2): 14,
+    ("imaging.order.command", 1): 16,
+    ("imaging.mpps.event", 1): 17,
+    ("imaging.instance.validated", 2): 18,
+}
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
 

@@ -20,6 +20,7 @@ MODULES = {
     "revisions": "streams.revisions",
     "ai": "consumers.ai",
     "tiering": "consumers.tiering",
+    "forward": "consumers.forward",
     "catalog": "consumers.catalog",
     "lag": "streams.lagging",
     **({"windows": "streams.windows"} if find_spec("faust") else {}),
