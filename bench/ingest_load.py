@@ -22,8 +22,8 @@ from bench.ingest_association import Load
 from bench.ingest_cases import Case, Image
 from bench.ingest_uids import instance_uid, series_uid, study_uid
 from radstream.phantom import chest_ct
-from radstream.store_scu import command_set
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
+from streams.store_scu import command_set
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 CALLED_AE, CALLING_AE = "BENCH", "RADBENCH"

@@ -20,7 +20,6 @@ from infra.local.errors import StackError
 from infra.local.stack import Stack
 from radstream.errors import Failure
 from radstream.send import router_of
-from radstream.store_scu import Target
 from schemas import load_topics
 from streams import config as configuration
 from streams.config import Kafka, Site, Store
@@ -28,6 +27,7 @@ from streams.events import InstanceReceived
 from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
 from streams.s3 import S3Store
+from streams.store_scu import Target
 from streams.wire import decode
 
 NAME: Final = "radstream"

@@ -27,9 +27,12 @@ COMMANDS = {
     ),
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE or STOW-RS."),
     "peers": Lazy("radstream.peers:peers", "Who may send to the router, how that is proven, and until when."),
+    "modality": Lazy("radstream.modality:modality", "Scanners and other DICOM nodes, by name: connect, test, list."),
+    "migrate": Lazy("radstream.migrate:migrate", "Pull studies from an old PACS, and compare each with the catalog."),
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
+    "orders": Lazy("radstream.orders:orders", "Orders: what scanners find in their worklist."),
     "tier": Lazy("radstream.tier:tier", "Where studies are kept, why, and what the policy wants next."),
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
@@ -51,6 +54,7 @@ COMMANDS = {
     "review": Lazy(
         "radstream.review:review", "Say what a person thinks of a result, and wait until the catalog shows it."
     ),
+    "routes": Lazy("radstream.routes:routes", "The site's rules: what is forwarded, tagged, held."),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "replay": Lazy(
         "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."

@@ -27,6 +27,7 @@ DESCRIPTION = (
 KINDS = {
     "instance": "Keyed by tenant|StudyInstanceUID, one topic for each lane.",
     "decision": "Keyed by tenant|StudyInstanceUID, one topic for all lanes. Of an entity's seq the first counts.",
+    "entity": "Keyed by tenant|what it is about (an order, a performed procedure step), one topic for all lanes.",
     "command": "Keyed by tenant|StudyInstanceUID, one topic for all lanes: what a person asked for, or who read.",
     "replay": "What replays made, with the bytes that their own topics get once a replay is switched to.",
     "single": "One partition.",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from rich.text import Text
 
 from consumers.catalog.config import Settings as CatalogSettings
 from producers.dicom_router.config import Settings as RouterSettings
@@ -23,12 +22,11 @@ from radstream.checks import (
     trust,
 )
 from radstream.checks.check import Check
+from radstream.checks.lines import print_checks
 from radstream.options import config_option, json_option, open_config
-from radstream.output import console, show
+from radstream.output import show
 from radstream.stack_state import StackState, stack_state
 from streams.config import Config, ConfigError, Kafka, Registry, Service, Store
-
-MARKS = {"well": ("ok", "green"), "note": ("note", "yellow"), "broken": ("BROKEN", "bold red")}
 
 
 @click.command()
@@ -42,7 +40,7 @@ def doctor(config_path: Path, as_json: bool) -> None:
     config = open_config(config_path)
     found = list(examine(config))
     well = all(one.state != "broken" for one in found)
-    show(as_json, {"well": well, "checks": found}, lambda: _print(found))
+    show(as_json, {"well": well, "checks": found}, lambda: print_checks(found))
     if not well:
         sys.exit(1)
 
@@ -74,14 +72,3 @@ def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], It
 
 def _service(config: Config, name: str, kind: type[Service]) -> Callable[[], Iterator[Check]]:
     return lambda: services.check(name, config.section(name, kind))
-
-
-def _print(found: list[Check]) -> None:
-    out = console()
-    for one in found:
-        mark, style = MARKS[one.state]
-        out.print(Text.assemble((f"{mark:>6}", style), f"  {one.part} {one.name}: {one.found}"), soft_wrap=True)
-        if one.mend:
-            out.print(Text(f"        -> {one.mend}"), soft_wrap=True)
-    broken = sum(one.state == "broken" for one in found)
-    out.print(f"\n{broken} broken of {len(found)} checks." if broken else f"\nAll well: {len(found)} checks.")

@@ -13,11 +13,11 @@ from radstream.lag_watch import watch_json, watch_table
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.output import console, print_table, show
 from radstream.spool import SpoolLook, look, waiting_too
-from schemas import load_topics
 from streams.clock import SystemClock
 from streams.lagging.figures import GroupLag, Lag
 from streams.lagging.meter import Meter
 from streams.log import Log
+from streams.routes.section import groups_of
 
 INTERVAL_S = 2.0
 
@@ -41,17 +41,17 @@ def lag(groups: tuple[str, ...], config_path: Path, as_json: bool, watch: bool, 
     Without GROUP, all of them. What waits on the router's spool to be written at all is said beside them. Study
     revisions count an image as waiting until its study was quiet. With --watch and --json, a line for each measurement.
     """
-    known = load_topics().groups
+    config = open_config(config_path)
+    known = groups_of(config)
     if unknown := [name for name in groups if name not in known]:
         raise Failure(f"no group {', '.join(unknown)}; there are: {', '.join(known)}")
-    config = open_config(config_path)
     if watch:
-        watching = Watch.of(config, groups or tuple(known), interval_s)
+        watching = Watch.of(config, groups or known, interval_s)
         (watch_json if as_json else watch_table)(watching)
         return
     try:
         with log_answers():
-            found = measure(open_log(config), groups or tuple(known))
+            found = measure(open_log(config), groups or known)
     except Failure as error:
         raise Failure(f"{error}{waiting_too(config)}") from None
     spool = look(config)

@@ -7,6 +7,7 @@ years asks its catalog.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from producers.dicom_router.arrival import REFUSED
@@ -21,6 +22,8 @@ from streams.events import (
     InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
+    MppsEvent,
+    OrderCommand,
     ProtectedNote,
     ReviewEvent,
     StudyRevision,
@@ -135,8 +138,8 @@ class LogCensus:
                 self._decided(event)
             case InferenceResult():
                 self._kept(event)
-            case HoldCommand(why=note) | ReviewEvent(note=ProtectedNote() as note):
-                self.protected_keys.add(note.object.key)
+            case HoldCommand() | ReviewEvent() | OrderCommand() | MppsEvent():
+                self.protected_keys.update(_blocks_of(event))
             case AuditEvent(action=action) if action in _REFUSALS:
                 self.refused[event.reason] += 1
 
@@ -184,6 +187,18 @@ class LogCensus:
         known = self.derivations.get(event.instance.digest)
         if known is None or event.provenance.generation > known.provenance.generation:
             self.derivations[event.instance.digest] = event
+
+
+def _blocks_of(event: HoldCommand | ReviewEvent | OrderCommand | MppsEvent) -> Iterator[str]:
+    """Keys of the encrypted blocks that an event refers to."""
+    match event:
+        case HoldCommand(why=note) | ReviewEvent(note=ProtectedNote() as note):
+            yield note.object.key
+        case OrderCommand(block=block, steps=steps):
+            yield from ([block.object.key] if block else [])
+            yield from (step.block.object.key for step in steps)
+        case MppsEvent(block=block):
+            yield block.object.key
 
 
 def _key(event: TierMoved, item: TierItem) -> str:

@@ -22,6 +22,8 @@ _LAST_WRITTEN_FIRST = (
     "imaging.inference.result",
     "imaging.hold.command",
     "imaging.access.read",
+    "imaging.mpps.event",
+    "imaging.order.command",
     "imaging.study.revision",
     "imaging.instance.derived",
     "imaging.instance.quarantined",

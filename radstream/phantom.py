@@ -82,7 +82,7 @@ def encoded(seed: int, slices: Slices = (2, 64, 64), matrix: int = 512) -> Itera
     """The same study, ready to be sent: what does not change from image to image is encoded once for each series."""
     study = Study(seed, slices, matrix)
     pixels = Pixels(seed, matrix)
-    for series in study.series:
+    for series in (one for one in study.series if one.images):
         template = Template(_image(study, series, 0))
         for index in range(series.images):
             if series.is_localiser:

@@ -20,10 +20,10 @@ from radstream.items import files_below
 from radstream.options import config_option, json_option, open_config, open_log
 from radstream.output import console, print_table, show
 from radstream.sending import CALLING_AE, RETRIES, Destination, SendResult, Sent, send_files
-from radstream.store_scu import Target
 from radstream.stow_scu import Studies
 from streams.config import Config, Kafka, Site
 from streams.schema_ids import read_ids
+from streams.store_scu import Target
 from streams.wire import SchemaIds
 
 UNSENT, REFUSED = 1, 3

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from radstream.items import Item, items_of
-from radstream.store_scu import CONTEXTS_MAX, Lost, NoAssociation, NotTaken
+from streams.store_scu import CONTEXTS_MAX, Lost, NoAssociation, NotTaken
 
 SUCCESS: Final = 0x0000
 TRY_AGAIN: Final = 0xA700

@@ -11,7 +11,7 @@ import msgspec
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationValueError, NewConnectionError, SSLError
 
-from radstream.store_scu import Lost, NoAssociation, NotTaken
+from streams.store_scu import Lost, NoAssociation, NotTaken
 from streams.stored_file import stored_file
 
 _JSON: Final = "application/dicom+json"

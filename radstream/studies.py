@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from consumers.catalog.studies import LIMIT_MAX, BadToken, Page, StudyLine, page
 from consumers.catalog.study import Study
@@ -13,6 +14,7 @@ from radstream.errors import Failure
 from radstream.hold_lines import hold_line
 from radstream.inference_lines import print_results
 from radstream.options import config_option, json_option, open_config, open_log
+from radstream.order_lines import order_line, performed_line
 from radstream.output import console, plain, print_table, show
 from radstream.reading import audited, catalog_snapshot
 from streams.config import Site
@@ -92,6 +94,10 @@ def _print_study(found: Study) -> None:
     if found.p50_s is not None and found.p99_s is not None:
         out.print(f"from C-STORE to catalog row: p50 {found.p50_s:.3f} s, p99 {found.p99_s:.3f} s")
     out.print(_kept(found), soft_wrap=True)
+    for order in found.orders:
+        out.print(order_line(order), soft_wrap=True)
+    for performed in found.performed:
+        out.print(performed_line(performed), soft_wrap=True)
     for hold in found.holds:
         out.print(hold_line(hold), soft_wrap=True)
     _print_rows("Series", found.series)
@@ -99,6 +105,7 @@ def _print_study(found: Study) -> None:
     _print_rows("Findings", found.findings)
     _print_rows("Copies", found.copies)
     _print_rows("Revisions", found.revisions)
+    _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
     print_results(found.results)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import yaml
 
 Lane = Literal["stat", "routine", "bulk"]
-Kind = Literal["instance", "decision", "command", "replay", "single", "group", "private"]
+Kind = Literal["instance", "decision", "command", "entity", "replay", "single", "group", "private"]
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,8 +27,11 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`members`: consumer groups named <group>.<name> are of this entry too, each with offsets of its own."""
+
     reads: tuple[str, ...]
     retry: bool
+    members: bool = False
 
 
 class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,9 +46,14 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return topic
         return f"{topic}.{lane}"
 
+    def entry_of(self, group: str) -> str:
+        """The entry of a consumer group: `forward` for `forward.pacs`, else its own name."""
+        stem = group.partition(".")[0]
+        return stem if stem in self.groups and self.groups[stem].members else group
+
     def of_group(self, topic: str, group: str) -> str:
-        """The physical topic of a group topic, for example `imaging.retry.validate`."""
-        return f"{topic}.{group}"
+        """The physical topic of a group topic, for example `imaging.retry.validate`. Members of an entry share one."""
+        return f"{topic}.{self.entry_of(group)}"
 
     def logical(self, physical: str) -> str:
         """The name in topics.yaml of a physical topic. Raises KeyError for a topic that is not ours."""
@@ -70,7 +78,7 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def read_by(self, group: str) -> tuple[str, ...]:
         """Every physical topic that a consumer group subscribes to, its own retry topic included."""
-        entry = self.groups[group]
+        entry = self.groups[self.entry_of(group)]
         names = [name for topic in entry.reads for name in self.physical(topic)]
         return (*names, self.of_group("imaging.retry", group)) if entry.retry else tuple(names)
 

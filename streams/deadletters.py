@@ -12,7 +12,7 @@ import structlog
 from schemas import load_topics
 from streams.log import Log, LogAway, TopicPartition
 from streams.logs import places
-from streams.origin import origin_headers, original
+from streams.origin import is_of_another_member, origin_headers, original
 from streams.service import Context
 from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record
@@ -50,13 +50,17 @@ class DeadRecord:
 
 
 def dead_letters(log: Log, group: str, newest: int | None = None) -> Iterator[DeadRecord]:
-    """What the group's topic holds now; of each partition the `newest` ones, or all. Raises LogAway, LogRefused."""
+    """What the group's topic holds of it now; of each partition those among the `newest`, or all.
+
+    Raises LogAway, LogRefused.
+    """
     topic = dead_letter_topic(group)
     names = [TopicPartition(topic, number) for number in range(log.partitions(topic))]
     for name, (first, end) in log.bounds(names).items():
         start = first if newest is None else max(first, end - newest)
         for record in log.read(name, start, end):
-            yield DeadRecord(original(record), record.header("reason") or "", record.timestamp_ms)
+            if not is_of_another_member(record, group):
+                yield DeadRecord(original(record), record.header("reason") or "", record.timestamp_ms)
 
 
 class DeadLetterLimit:

@@ -145,9 +145,12 @@ class InstanceReceived(OfInstance, frozen=True, kw_only=True):
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
+    """`source` is that of the receipt; None in records of before version 2."""
+
     object: ObjectRef
     technical: Technical
     findings: tuple[Finding, ...] = ()
+    source: Source | None = None
 
 
 class InstanceQuarantined(OfInstance, frozen=True, kw_only=True):
@@ -160,6 +163,20 @@ class InstanceDerived(OfInstance, frozen=True, kw_only=True):
     source_size: int
     representations: tuple[Representation, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class ForwardResult(OfInstance, frozen=True, kw_only=True):
+    """`target` is a destination, or a tag. `status` is that of the C-STORE response, where there was one."""
+
+    action: Literal["forward", "tag", "other"]
+    target: str
+    outcome: Literal["done", "warned", "failed", "other"]
+    rules: tuple[str, ...] = ()
+    status: int | None = None
+    code: str = ""
+    detail: str = ""
+    sent_transfer_syntax_uid: str | None = None
+    sent_bytes: int = 0
 
 
 class StudyRevision(Derived, frozen=True, kw_only=True):
@@ -361,6 +378,54 @@ class AccessRead(OfStudy, frozen=True, kw_only=True):
     reader: str
 
 
+class ProtectedBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """Patient attributes and text, in an encrypted block."""
+
+    block_id: str
+    object: ObjectRef
+
+
+class OrderStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A scheduled procedure step. Date (YYYYMMDD) and time (HHMMSS) are local to the site."""
+
+    block: ProtectedBlock
+    modality: str | None = None
+    station_aes: tuple[str, ...] = ()
+    start_date: str | None = None
+    start_time: str | None = None
+
+
+class OrderCommand(Derived, frozen=True, kw_only=True):
+    """`order_id` is a pseudonym. A change states the whole order anew, a cancellation nothing of it."""
+
+    order_id: str
+    action: Literal["placed", "changed", "cancelled", "other"]
+    actor: str
+    priority: Literal["stat", "high", "routine", "medium", "low", "other"] = "routine"
+    study_uid: str | None = None
+    study_uid_made: bool = False
+    block: ProtectedBlock | None = None
+    steps: tuple[OrderStep, ...] = ()
+
+
+class PerformedSeries(msgspec.Struct, frozen=True, kw_only=True):
+    series_uid: str
+    instances: int
+
+
+class MppsEvent(Derived, frozen=True, kw_only=True):
+    """A performed procedure step was created or set. `status` is the one after it."""
+
+    mpps_uid: str
+    action: Literal["created", "set", "other"]
+    status: Literal["in_progress", "completed", "discontinued", "other"]
+    calling_ae: str
+    block: ProtectedBlock
+    study_uids: tuple[str, ...] = ()
+    modality: str | None = None
+    series: tuple[PerformedSeries, ...] = ()
+
+
 class SopReferences(msgspec.Struct, frozen=True, kw_only=True):
     """Instances of one SOP class, as somebody names them."""
 
@@ -422,6 +487,9 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.tier.command": TierCommand,
     "imaging.hold.command": HoldCommand,
     "imaging.access.read": AccessRead,
+    "imaging.order.command": OrderCommand,
+    "imaging.mpps.event": MppsEvent,
+    "imaging.forward.result": ForwardResult,
     "imaging.commitment.request": CommitmentRequest,
     "imaging.commitment.result": CommitmentResult,
     "imaging.commitment.report": CommitmentReport,
@@ -439,4 +507,8 @@ def key_of(event: Event) -> bytes:
         return partition_key(event.meta.tenant, event.transaction_uid)
     if isinstance(event, StepGeneration):
         return f"{event.meta.tenant}|{event.step}|{event.digest}".encode()
+    if isinstance(event, OrderCommand):
+        return f"{event.meta.tenant}|{event.order_id}".encode()
+    if isinstance(event, MppsEvent):
+        return f"{event.meta.tenant}|{event.mpps_uid}".encode()
     return f"{event.meta.tenant}|{event.meta.event_id}".encode()

@@ -43,6 +43,23 @@ class GroupOffsets:
                 raise translated(name.error, what)
         return {ours(name): name.offset if name.offset >= 0 else None for name in found}
 
+    def place(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """As `streams.log.Log.place`. Who is no member may commit for a group that has none (KIP-848)."""
+        what = f"first offsets of group {group}"
+        try:
+            found = self._consumer(group).commit(
+                offsets=[
+                    confluent_kafka.TopicPartition(name.topic, name.partition, offset)
+                    for name, offset in offsets.items()
+                ],
+                asynchronous=False,
+            )
+        except KafkaException as error:
+            raise of_exception(error, what) from None
+        for name in found or ():
+            if name.error is not None:
+                raise translated(name.error, what)
+
     def _consumer(self, group: str) -> confluent_kafka.Consumer:
         with self._lock:
             if group not in self._of:

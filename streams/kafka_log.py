@@ -115,6 +115,9 @@ class KafkaLog:
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         return self._group_offsets.committed(group, partitions)
 
+    def place(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        self._group_offsets.place(group, offsets)
+
     def members(self, group: str) -> int:
         (future,) = self._admin.describe_consumer_groups([group], request_timeout=_CALL_S).values()
         try:

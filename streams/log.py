@@ -119,6 +119,12 @@ class Log(Protocol):
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         """The group's committed next offset, or None. Raises LogAway."""
 
+    def place(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commits where a group is to begin that has no member yet, and waits.
+
+        Raises Fenced where it has one by now, LogAway, LogRefused.
+        """
+
     def members(self, group: str) -> int:
         """How many members a consumer group has now. Raises LogAway."""
 

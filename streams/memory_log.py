@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import murmur2
 
-from streams.log import Delivery, LogAway, LogRefused, OffsetOutOfRange, OnAssign, OnRevoke, TopicPartition
+from streams.log import Delivery, Fenced, LogAway, LogRefused, OffsetOutOfRange, OnAssign, OnRevoke, TopicPartition
 from streams.memory_group import Group, MemoryConsumer
 from streams.sizes import CLIENT_BYTES_MAX, size_of
 from streams.wire import Message, Record
@@ -193,6 +193,14 @@ class MemoryLog:
             self.reach()
             known = self._groups.setdefault(group, Group())
             return {name: known.committed.get(name, (None, ""))[0] for name in partitions}
+
+    def place(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        with self.changed:
+            self.reach()
+            known = self._groups.setdefault(group, Group())
+            if known.members:
+                raise Fenced(f"first offsets of group {group}: it has members")
+            known.committed |= {name: (offset, self.topic(name.topic).topic_id) for name, offset in offsets.items()}
 
     def partitions(self, topic: str) -> int:
         with self.changed:

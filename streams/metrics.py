@@ -21,7 +21,7 @@ CHECK_FAILING = Gauge("radstream_check_failing", "1 where what the service needs
 # What /readyz warns of, by check: a person should look, and the service goes on: peers, tls, ends.
 CHECK_WARNING = Gauge("radstream_check_warning", "1 where a person should look, else 0", ["check"])
 
-# Records whose outcome is settled: done, quarantine, deadletter, parked, retried, duplicate.
+# Records whose outcome is settled: done, quarantine, deadletter, parked, not_ours (another group's, in a shared topic).
 RECORDS = Counter("radstream_records", "Records handled, by outcome", ["group", "topic", "outcome"])
 # One call of the step, whatever the number of records in its batch.
 STEP_SECONDS = Histogram("radstream_step_seconds", "Time of one call of the step", ["group"], buckets=_STEP_BUCKETS)
@@ -89,6 +89,13 @@ SPOOL_DRAINED = Counter("radstream_spool_drained", "Instances of the spool that 
 SPOOL_SET_ASIDE = Counter("radstream_spool_set_aside", "Instances and damaged parts set aside")
 SPOOL_REPEATED = Counter("radstream_spool_repeated", "Instances that came again while the same bytes were on the spool")
 
+# Answers to HL7 messages; `code` is of HL7 table 0008: AA, AE, AR.
+HL7_ANSWERS = Counter("radstream_hl7_answers", "Acknowledgements of HL7 messages sent", ["code"])
+# Last responses to worklist queries, and responses about performed procedure steps; `status` as above.
+WORKLIST_RESPONSES = Counter("radstream_worklist_responses", "Worklist queries answered", ["status"])
+MPPS_RESPONSES = Counter("radstream_mpps_responses", "N-CREATE and N-SET responses sent", ["status"])
+# What was sent to a DICOM node of the rules, or could not be; `outcome` is done, warned or failed.
+FORWARDS = Counter("radstream_forwards", "Instances forwarded, or not", ["destination", "outcome"])
 # N-ACTION requests for storage commitment, by the status that the router answered (PS3.7 section 10.1.4.1.10).
 COMMITMENT_REQUESTS = Counter("radstream_commitment_requests", "Requests for storage commitment", ["status"])
 # Instances of requests that were judged; `outcome` is committed, or the Failure Reason (PS3.3 section C.14.1.1).

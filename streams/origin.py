@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from schemas import load_topics
 from streams.wire import Headers, Record, Undecodable
 
 _FIRST = "origin_topic"
+_GROUP = "origin_group"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -23,7 +25,7 @@ def origin_headers(record: Record, group: str, reason: str, at: datetime) -> Hea
         "origin_partition": str(record.partition),
         "origin_offset": str(record.offset),
         "origin_timestamp_ms": str(record.timestamp_ms),
-        "origin_group": group,
+        _GROUP: group,
         "reason": reason,
         "put_aside_at": at.isoformat(timespec="milliseconds"),
     }
@@ -45,6 +47,12 @@ def original(record: Record) -> Record:
         value=record.value,
         headers=record.headers[: starts[-1]],
     )
+
+
+def is_of_another_member(record: Record, group: str) -> bool:
+    """Whether another member of the group's entry in topics.yaml put it aside, into the topic that they share."""
+    other, topics = record.header(_GROUP), load_topics()
+    return other is not None and other != group and topics.entry_of(other) == topics.entry_of(group)
 
 
 def number(record: Record, name: str) -> int:

@@ -86,7 +86,7 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     """
     if data[_MAGIC_AT:_META_AT] != b"DICM":
         raise Malformed("not_part10", "It has no DICOM file header.")
-    meta, start = _file_meta(data)
+    meta, start = file_meta(data)
     syntax = meta.get(TRANSFER_SYNTAX_UID, "")
     if not syntax:
         raise Malformed("not_part10", "Its file header names no transfer syntax.")
@@ -101,8 +101,11 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
 
 
-def _file_meta(data: bytes) -> tuple[dict[int, str], int]:
-    """The elements of group 0002, and where the data set begins. The group's length is not to be relied on."""
+def file_meta(data: bytes) -> tuple[dict[int, str], int]:
+    """The elements of group 0002, and where the data set begins. The group's length is not to be relied on.
+
+    Raises Malformed, TooComplex.
+    """
     head = data[: _META_AT + _META_BYTES_MAX]
     walk = Walk(head, _META, Limits(elements=100))
     end = walk.group(_META_AT, 2)

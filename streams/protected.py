@@ -2,7 +2,7 @@
 
 Events carry a `ProtectedRef` and never a name. Erasing the object erases the attributes from every rebuild.
 
-A block is the canonical JSON of `{DICOM keyword: value or values}`, or of a note and what it is about. Its name is
+A block is the canonical JSON of `{DICOM keyword: value or values}`, perhaps with what it is about. Its name is
 HMAC-SHA-256 under the site's key, so that equal blocks are one object, while nobody without the key can test a guessed
 name against the store. The object is
 
@@ -22,6 +22,7 @@ import hmac
 import json
 import threading
 import unicodedata
+import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from streams.events import Encryption, ObjectRef, ProtectedNote, ProtectedRef
+from streams.events import Encryption, ObjectRef, ProtectedBlock, ProtectedNote, ProtectedRef
 from streams.identity import protected_key
 from streams.objects import Absent, Damaged, ObjectStore
 from streams.protected_keys import Keys
@@ -39,7 +40,11 @@ from streams.step import NewObject
 
 Level = Literal["study", "series"]
 NOTE: Literal["note"] = "note"
+# What an order says as a whole, what it says of one of its steps, and what a modality says of one performed.
+Part = Literal["order", "step", "performed"]
+Kind = Level | Literal["note"] | Part
 Attributes = dict[str, str | list[str]]
+Ref = ProtectedRef | ProtectedNote | ProtectedBlock
 
 SCHEME = "AES-256-SIV"
 STORE = "hot"
@@ -81,7 +86,7 @@ def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def block_id(naming: bytes, tenant: str, level: Level | Literal["note"], block: bytes) -> str:
+def block_id(naming: bytes, tenant: str, level: Kind, block: bytes) -> str:
     """HMAC-SHA-256 (hex) under the site's key, over tenant, level and the canonical block."""
     return hmac.new(naming, _json([tenant, level]) + b"\n" + block, hashlib.sha256).hexdigest()
 
@@ -113,6 +118,16 @@ class ProtectedBlocks:
         name, placed = self._put(NOTE, {"About": about, "Note": text})
         return ProtectedNote(block_id=name, object=placed)
 
+    def put_part(self, kind: Part, about: str, attributes: Mapping[str, str | list[str]]) -> ProtectedBlock:
+        """Stores what is said of `about` alone: two orders that say the same have two blocks. Raises as `put`."""
+        name, placed = self._put(kind, {**attributes, "About": about})
+        return ProtectedBlock(block_id=name, object=placed)
+
+    def pseudonym(self, *names: str) -> uuid.UUID:
+        """The same for the same names, and nobody without the site's key can test a guess: HMAC-SHA-256, cut."""
+        named = hmac.new(self._keys.naming(), _json([self._tenant, "pseudonym", *names]), hashlib.sha256).digest()
+        return uuid.UUID(bytes=named[:16], version=5)
+
     def read_note(self, note: ProtectedNote) -> str | Erased:
         """The text of a note. Raises as `read`, and Unopened for a block that is no note."""
         found = self.read(note)
@@ -122,7 +137,7 @@ class ProtectedBlocks:
             raise Unopened(f"block {note.block_id} is no note")
         return text
 
-    def read(self, ref: ProtectedRef | ProtectedNote) -> Attributes | Erased:
+    def read(self, ref: Ref) -> Attributes | Erased:
         """The attributes of a block. Raises Damaged, UnknownKey, Unopened, StoreAway."""
         try:
             data = self._store.read(ref.object)
@@ -136,7 +151,7 @@ class ProtectedBlocks:
         # Not msgspec.json, which refuses lone surrogates.
         return msgspec.convert(json.loads(block), Attributes)
 
-    def _put(self, level: Level | Literal["note"], attributes: Mapping[str, str | list[str]]) -> tuple[str, ObjectRef]:
+    def _put(self, level: Kind, attributes: Mapping[str, str | list[str]]) -> tuple[str, ObjectRef]:
         block = canonical(attributes)
         name = block_id(self._keys.naming(), self._tenant, level, block)
         with self._lock:

@@ -13,7 +13,7 @@ class Emit:
     """The outcome is settled: write these records."""
 
     messages: tuple[Message, ...]
-    outcome: Literal["done", "quarantine", "parked"]
+    outcome: Literal["done", "quarantine", "parked", "not_ours"]
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,23 @@ LINGER_MS = 25
 
 
 class Runner:
-    """Runs one step until `context.stopping` is set, as a member of the step's consumer group."""
+    """Runs one step until `context.stopping` is set, as a member of the step's consumer group.
+
+    `in_order`: what the step does is seen elsewhere, so one thread at a time has records of a partition, and a study's
+    are begun in their order. Else only what they become is written in that order.
+    """
 
     def __init__(
-        self, context: Context, step: Step[Any], identity: StepIdentity, settings: RunnerSettings | None = None
+        self,
+        context: Context,
+        step: Step[Any],
+        identity: StepIdentity,
+        settings: RunnerSettings | None = None,
+        *,
+        in_order: bool = False,
     ) -> None:
         self._context = context
+        self._in_order = in_order
         self._settings = settings or RunnerSettings()
         self._group = step.name
         self._topics = load_topics().read_by(self._group)
@@ -137,8 +148,11 @@ class Runner:
         for flow in sorted(self._flows.values(), key=lambda flow: (flow.urgency(now_s), len(flow.unacknowledged))):
             if (idle := self._settings.threads - self._chunks) <= 0:
                 return
-            items = list(islice(flow.startable(now_s), idle * self._settings.batch_max))
-            size = max(1, -(-len(items) // idle))
+            if self._in_order and flow.running():
+                continue
+            share = 1 if self._in_order else idle
+            items = list(islice(flow.startable(now_s), share * self._settings.batch_max))
+            size = max(1, -(-len(items) // share))
             for start in range(0, len(items), size):
                 self._start(flow, items[start : start + size])
 

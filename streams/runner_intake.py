@@ -6,8 +6,9 @@ from schemas import load_topics
 from streams.clock import Clock
 from streams.flow import Flow, Item
 from streams.log import TopicPartition
+from streams.origin import is_of_another_member
 from streams.parking import retry_topic, unparked
-from streams.result import Dead
+from streams.result import Dead, Emit
 from streams.step import TopicChanged
 from streams.wire import Record, Undecodable, UnknownSchema, decode
 
@@ -29,6 +30,8 @@ class Intake:
         self._check_id(record)
         if record.topic != self._retry:
             return Item(record, record.offset, rank_of(record))
+        if is_of_another_member(record, self._group):
+            return Item(record, record.offset, result=Emit((), "not_ours"))
         try:
             waiting = unparked(record)
         except Undecodable as error:

@@ -85,9 +85,13 @@ class Quarantine:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """The record cannot be understood. `reason` is a sentence without patient data."""
+    """The record cannot be understood, or cannot be done. `reason` is a sentence without patient data.
+
+    `beside` is said with it.
+    """
 
     reason: str
+    beside: Done = Done()
 
 
 @dataclass(frozen=True)

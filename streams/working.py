@@ -75,8 +75,8 @@ class Worker:
 
     def _settle(self, item: Input[Any], outcome: Outcome) -> Result:
         match outcome:
-            case DeadLetter(reason):
-                return Dead(reason)
+            case DeadLetter(reason, beside):
+                return Dead(reason, self._messages(item, beside))
             case RetryLater(reason, scope, attempts_max, meanwhile, given_up):
                 return Wait(
                     reason, scope, attempts_max, self._messages(item, meanwhile), self._messages(item, given_up)

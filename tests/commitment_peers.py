@@ -15,7 +15,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_role
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance  # type: ignore[attr-defined]
 
-from radstream.store_scu import Target
+from streams.store_scu import Target
 
 References = Sequence[tuple[str, str]]
 

@@ -61,7 +61,7 @@ class Shelf:
 
 def with_topics(log: MemoryLog, names: Iterable[str] = TOPICS, partitions: int = 3) -> MemoryLog:
     for name in names:
-        log.create_topic(name, partitions)
+        log.create_topic(name, 1 if load_topics().topics.get(name) else partitions)
     return log
 
 

@@ -258,7 +258,9 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     """A night with everything in it that ought to change nothing."""
     # Made of what this file makes.
     from tests.commitment_events import committed
+    from tests.forward_events import routed
     from tests.inference_events import analysed
+    from tests.order_events import ordered
     from tests.tiering_events import archived
 
     for number in range(6):
@@ -277,7 +279,9 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     yield from archived(hospital, stroke)
     yield from committed(hospital, stroke)
     yield from analysed(hospital, stroke)
+    yield from routed(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
+    yield from ordered(hospital)
 
 
 def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Event]:

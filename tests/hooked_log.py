@@ -78,6 +78,9 @@ class HookedLog:
         found = self.inner.since([self.real(name) for name in partitions], at_ms)
         return {self.known(name): offset for name, offset in found.items()}
 
+    def place(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+        self.inner.place(self.prefix + group, {self.real(name): offset for name, offset in offsets.items()})
+
     def members(self, group: str) -> int:
         return self.inner.members(self.prefix + group)
 

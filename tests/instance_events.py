@@ -100,4 +100,5 @@ def validated_of(
         object=received.object,
         technical=received.technical,
         findings=tuple(findings),
+        source=received.source,
     )

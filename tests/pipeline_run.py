@@ -16,12 +16,12 @@ from producers.dicom_router.spool.census import census
 from radstream.flow import Flow, Gauge
 from radstream.items import Item
 from radstream.sending import SUCCESS, SendResult, Sent, send_items
-from radstream.store_scu import Target
 from streams.config import Kafka, Store
 from streams.events import ObjectRef
 from streams.kafka_log import KafkaLog
 from streams.objects import Absent, Damaged
 from streams.s3 import S3Store
+from streams.store_scu import Target
 from streams.stored_file import stored_file
 from tests.running_stack import NO_MODELS, RunningStack, started
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from radstream.store_scu import Target
+from streams.store_scu import Target
 from tests.routers import CT, EXPLICIT
 
 VERIFICATION = "1.2.840.10008.1.1"

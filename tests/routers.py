@@ -27,7 +27,6 @@ from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
-from radstream.store_scu import Target
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.config import Site
@@ -39,6 +38,7 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
 from streams.protected import ProtectedBlocks
+from streams.store_scu import Target
 from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
 
@@ -67,7 +67,7 @@ def memory_log(partitions: int = 3) -> MemoryLog:
     log = MemoryLog()
     for topic in TOPICS:
         for physical in load_topics().physical(topic):
-            log.create_topic(physical, 1 if topic == TOPICS[1] else partitions)
+            log.create_topic(physical, partitions if topic == TOPICS[0] else 1)
     return log
 
 

@@ -15,7 +15,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
 from producers.dicom_router.trust.config import Tls
-from radstream.store_scu import Target
+from streams.store_scu import Target
 from tests.certificates import Authority, Identity, client_context
 from tests.raw_peer import RawPeer, associate_rq
 from tests.routers import CT, EXPLICIT, Router, running_router

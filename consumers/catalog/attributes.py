@@ -13,9 +13,8 @@ from typing import Literal, Protocol
 import structlog
 
 from consumers.catalog.text import clean
-from streams.events import ProtectedNote, ProtectedRef
 from streams.objects import Damaged, StoreAway
-from streams.protected import Attributes, Erased, Unopened
+from streams.protected import Attributes, Erased, Ref, Unopened
 from streams.protected_keys import UnknownKey
 from streams.step import Away
 from streams.stop import Stop
@@ -29,14 +28,14 @@ _REMEMBERED_MAX = 4096
 class Blocks(Protocol):
     """`streams.protected.ProtectedBlocks`, as far as the catalog uses it."""
 
-    def read(self, ref: ProtectedRef | ProtectedNote) -> Attributes | Erased: ...
+    def read(self, ref: Ref) -> Attributes | Erased: ...
 
 
 @dataclass(frozen=True)
 class Described:
     """A block as the catalog keeps it; `attributes` is empty unless `state` is 'open'."""
 
-    ref: ProtectedRef | ProtectedNote
+    ref: Ref
     state: State
     attributes: Mapping[str, str | list[str]] = field(default_factory=dict)
 
@@ -73,7 +72,7 @@ class Reader:
         self._blocks = blocks
         self._remembered: OrderedDict[str, Described] = OrderedDict()
 
-    def read(self, ref: ProtectedRef | ProtectedNote) -> Described:
+    def read(self, ref: Ref) -> Described:
         """Raises Away where the store is, Stop where the site's key file lacks the block's key."""
         if (known := self._remembered.get(ref.block_id)) is not None:
             self._remembered.move_to_end(ref.block_id)
@@ -83,7 +82,7 @@ class Reader:
             self._remembered.popitem(last=False)
         return described
 
-    def _read(self, ref: ProtectedRef | ProtectedNote) -> Described:
+    def _read(self, ref: Ref) -> Described:
         try:
             found = self._blocks.read(ref)
         except StoreAway:

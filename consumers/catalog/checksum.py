@@ -7,8 +7,8 @@ rebuild, a disturbed run and another site with the same images have the same che
 - offsets, topic ids, provenance and the ledger: where a record stands depends on the run. Event ids stay in, which
   cover tenant, step, subject and generation;
 - arrivals: duplicates, associations, AE titles and lanes are how an instance came, not what it is;
-- what follows the site's keys or the store's mood: block ids and their keys, version ids, wrapped keys. What the
-  blocks say is in, decrypted;
+- what follows the site's keys or the store's mood: block ids and their keys, version ids, wrapped keys, and the names
+  of orders, with the study UIDs and event ids made of them. What the blocks say is in, decrypted;
 - which instance speaks for a study, a series, or a SOP Instance UID with two contents: that is who came first. Each
   block's words are in, so a wrong choice of words would still need the words;
 - how many revisions a study took, and how many moves: that depends on pauses. The latest revision's instances are in,
@@ -76,6 +76,10 @@ CONTENT = {
         "SELECT event_id, tenant, study_uid, result_event_id, finding_id, verdict, reviewer, note_state, note, "
         "findings FROM reviews"
     ),
+    "forwards": (
+        "SELECT event_id, tenant, study_uid, digest, action, target, outcome, rules, status, code, detail, "
+        "sent_transfer_syntax_uid, sent_bytes FROM forwards"
+    ),
     "commitment_requests": (
         "SELECT event_id, tenant, transaction_uid, calling_ae, called_ae, instances, refs FROM commitment_requests"
     ),
@@ -87,6 +91,22 @@ CONTENT = {
         "SELECT event_id, tenant, transaction_uid, request_event_id, outcome FROM commitment_reports"
     ),
     "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
+    "order_commands": (
+        "SELECT tenant, action, actor, site, lane, priority, stated_uid_made, "
+        "CASE WHEN stated_uid_made THEN NULL ELSE stated_uid END AS stated_uid, block_state, accession_number, "
+        "accession_issuer, procedure_id, patient_id, patient_issuer, attributes FROM order_commands"
+    ),
+    "orders": "SELECT tenant, accession_number, accession_issuer, procedure_id, attributes, standing FROM orders",
+    "scheduled_steps": (
+        "SELECT place, tenant, modality, station_aes, start_date, start_time, block_state, step_id, attributes "
+        "FROM scheduled_steps"
+    ),
+    "current_steps": "SELECT place, tenant, step_id, attributes, standing, mpps_uid, performed FROM current_steps",
+    "mpps_events": (
+        "SELECT event_id, tenant, mpps_uid, action, status, calling_ae, modality, study_uids, series, block_state, "
+        "data_set FROM mpps_events"
+    ),
+    "performed_steps": "SELECT tenant, mpps_uid, event_id, status, block_state, data_set FROM performed_steps",
 }
 
 # The hash is cut to 128 bits and summed as two numbers: chance, not an adversary, is what it is to withstand.

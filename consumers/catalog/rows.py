@@ -8,7 +8,9 @@ from msgspec import structs
 
 from consumers.catalog.attributes import Reader
 from consumers.catalog.rows_of_commitment import add_commitment
+from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_inference import add_inference
+from consumers.catalog.rows_of_orders import add_ordering
 from consumers.catalog.rows_of_study import add_series, add_study
 from consumers.catalog.rows_of_tiering import add_tiering
 from consumers.catalog.table import Row
@@ -33,14 +35,17 @@ from streams.events import (
     CommitmentRequest,
     CommitmentResult,
     Event,
+    ForwardResult,
     HoldCommand,
     InferenceResult,
     InstanceDerived,
     InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
+    MppsEvent,
     ObjectRef,
     OfInstance,
+    OrderCommand,
     ReviewEvent,
     StepGeneration,
     StudyRevision,
@@ -68,10 +73,20 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _one_row(event, rows)
         case TierMoved() | HoldCommand() | AccessRead() as event:
             add_tiering(event, reader, rows)
-        case CommitmentRequest() | CommitmentResult() | CommitmentReport() as event:
-            add_commitment(event, rows)
+        case ForwardResult() | CommitmentRequest() | CommitmentResult() | CommitmentReport() as event:
+            _outward(event, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
+        case OrderCommand() | MppsEvent() as event:
+            add_ordering(event, item.record.offset, reader, rows)
+
+
+def _outward(event: ForwardResult | CommitmentRequest | CommitmentResult | CommitmentReport, rows: Rows) -> None:
+    """What passed between us and others' nodes."""
+    if isinstance(event, ForwardResult):
+        add_forward(event, rows)
+    else:
+        add_commitment(event, rows)
 
 
 def _received(event: InstanceReceived, item: Input[Event], reader: Reader, rows: Rows) -> None:

@@ -9,8 +9,10 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.forwarding import Forwarded, forwarded
 from consumers.catalog.holds import Hold, holds
 from consumers.catalog.inference import Result, standing
+from consumers.catalog.orders import Order, Performed, orders, performed_for
 from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
 
 # What is wrong with ten thousand images is wrong with the first few hundred as well.
@@ -94,7 +96,8 @@ class Counts(msgspec.Struct, frozen=True):
 class Study(msgspec.Struct, frozen=True):
     """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'.
 
-    `copies` are made from the originals; `kept` is where the originals are.
+    `copies` are made from the originals; `kept` is where the originals are. `performed` is what modalities said of it,
+    and says nothing of whether all images are here.
     """
 
     study_uid: str
@@ -110,7 +113,10 @@ class Study(msgspec.Struct, frozen=True):
     tier: StudyTier | None
     kept: list[Kept]
     holds: list[Hold]
+    orders: list[Order]
+    performed: list[Performed]
     reads: Reads
+    forwarded: list[Forwarded]
     first_received_at: datetime
     last_received_at: datetime
     p50_s: float | None
@@ -142,7 +148,10 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         tier=tier(cursor, tenant, study_uid),
         kept=kept(cursor, tenant, study_uid),
         holds=holds(cursor, tenant, study_uid=study_uid),
+        orders=orders(cursor, tenant, study_uid=study_uid),
+        performed=performed_for(cursor, tenant, study_uid),
         reads=reads(cursor, tenant, study_uid),
+        forwarded=forwarded(cursor, tenant, study_uid),
         first_received_at=first,
         last_received_at=last,
         p50_s=p50_s,

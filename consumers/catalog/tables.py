@@ -13,7 +13,9 @@ from typing import Any
 from consumers.catalog.database import Cursor
 from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
 from consumers.catalog.tables_of_commitment import COMMITMENT_REPORTS, COMMITMENT_REQUESTS, COMMITMENT_RESULTS
+from consumers.catalog.tables_of_forwarding import FORWARDS
 from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
+from consumers.catalog.tables_of_orders import MPPS_EVENTS, MPPS_SCHEDULED, ORDER_COMMANDS, SCHEDULED_STEPS
 from consumers.catalog.text import document
 
 
@@ -172,6 +174,7 @@ TABLES = (
     STUDY_TIERS,
     HOLD_COMMANDS,
     ACCESSES,
+    FORWARDS,
     COMMITMENT_REQUESTS,
     COMMITMENT_RESULTS,
     COMMITMENT_REPORTS,
@@ -179,6 +182,10 @@ TABLES = (
     INFERENCE_FINDINGS,
     INFERENCE_OBJECTS,
     REVIEWS,
+    ORDER_COMMANDS,
+    SCHEDULED_STEPS,
+    MPPS_EVENTS,
+    MPPS_SCHEDULED,
     INSTANCES,
 )
 

@@ -6,19 +6,16 @@ to the address that the request came from, which anybody could have.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pynetdicom import AE, _config
+from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_context, build_role
 from pynetdicom.status import code_to_category
-from pynetdicom.transport import AssociationSocket
 
 from consumers.commitment.report import data_set, event_type
 from streams import metrics, nodes
@@ -27,6 +24,7 @@ from streams.events import CommitmentResult
 from streams.nodes import Node
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from streams.sop_classes import STORAGE_COMMITMENT
+from streams.store_scu import Entity
 
 # The well-known SOP instance (PS3.4 annex J.3.5).
 INSTANCE: Final = "1.2.840.10008.1.20.1.1"
@@ -93,7 +91,7 @@ class Teller:
 
     def _associated(self, node: Node, calling_ae: str) -> Association | str:
         """The association, or why there is none. We are the SCP of it, and propose to be."""
-        entity = _Entity(ae_title=calling_ae)
+        entity = Entity(ae_title=calling_ae)
         entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, self._answer_s_max)
         entity.dimse_timeout, entity.network_timeout = self._answer_s_max, None
         context = build_context(STORAGE_COMMITMENT, [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN])
@@ -126,19 +124,3 @@ class Teller:
         if code_to_category(status) in ("Success", "Warning"):
             return Told("delivered", name, status)
         return Told("refused", name, status, f"{name} answered 0x{status:04X}")
-
-
-class _Closing(AssociationSocket):
-    def _shutdown_socket(self) -> None:
-        """Closes it also where there is no connection to shut down, which pynetdicom's own leaves open."""
-        if self.socket is not None:
-            with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
-            self.socket.close()
-
-
-class _Entity(AE):
-    def _create_socket(self, *args: Any) -> AssociationSocket:
-        created = super()._create_socket(*args)
-        created.__class__ = _Closing
-        return created

@@ -14,6 +14,7 @@ from streams.part10 import Part10
 from streams.pixels.codecs import LOSSLESS, Pixels, Undecodable
 from streams.pixels.frames import Frames
 from streams.pixels.image import NATIVE, PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image
+from streams.recoding.around import Unconvertible, around_pixels, short
 
 HTJ2K_LOSSLESS = "1.2.840.10008.1.2.4.201"
 # Where each frame is stands in the event, in up to eight bytes: these are less than half of what a record holds.
@@ -42,7 +43,7 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int) -> 
         return "lossless_verify_failed"
     except Undecodable:
         return "undecodable"
-    except (Malformed, TooComplex, header.Unconvertible):
+    except (Malformed, TooComplex, Unconvertible):
         return "unconvertible"
 
 
@@ -106,10 +107,10 @@ def _decodes_to(data: bytes, pixels: Pixels) -> bool:
 def _file(file: Part10, image: Image, codestreams: list[bytes]) -> Part:
     replaced = {}
     if image.samples == 3:
-        replaced[PLANAR] = header.short(PLANAR, b"US", b"\0\0")
+        replaced[PLANAR] = short(PLANAR, b"US", b"\0\0")
         if image.photometric == "RGB":
-            replaced[PHOTOMETRIC] = header.short(PHOTOMETRIC, b"CS", b"YBR_RCT")
-    before, behind = header.around_pixels(file, replaced)
+            replaced[PHOTOMETRIC] = short(PHOTOMETRIC, b"CS", b"YBR_RCT")
+    before, behind = around_pixels(file, replaced)
     start = header.file_meta(file, HTJ2K_LOSSLESS) + before
     pixels, ranges = header.pixel_data(codestreams)
     return Part(

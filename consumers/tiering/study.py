@@ -27,7 +27,8 @@ class Study(msgspec.Struct, array_like=True):
     """`revision_offset` and `offset` are places in imaging.study.revision and imaging.tier.moved, -1 for none.
 
     `covered` is the `revision_offset` that the last decision knew: a newer one has instances that it does not list.
-    `failed` says that the last move ended without doing what it was to do, though nobody held it.
+    `failed` says that the last move ended without doing what it was to do, though nobody held it. `let_go` are holds
+    that were released: a name is never used again, so placing one once more, as who delivers twice does, is nothing.
     """
 
     revision: int = 0
@@ -48,6 +49,7 @@ class Study(msgspec.Struct, array_like=True):
     covered: int = -1
     failed: bool = False
     decided_at: datetime | None = None
+    let_go: tuple[str, ...] = ()
 
     @property
     def moving(self) -> bool:
@@ -82,10 +84,11 @@ def know(study: Study, event: Event, offset: int) -> None:
             study.instances, study.received_at = event.instance_count, event.last_received_at
         case AccessRead():
             study.accessed_at = max(study.accessed_at or event.last_at, event.last_at)
-        case HoldCommand(hold_id=hold_id, action="placed") if hold_id not in study.holds:
+        case HoldCommand(hold_id=hold_id, action="placed") if hold_id not in (*study.holds, *study.let_go):
             study.holds = tuple(sorted({*study.holds, hold_id}))
         case HoldCommand(hold_id=hold_id, action="released"):
             study.holds = tuple(hold for hold in study.holds if hold != hold_id)
+            study.let_go = tuple(sorted({*study.let_go, hold_id}))
 
 
 def decide(study: Study, event: TierMoved, offset: int, revision_topic_id: str) -> None:

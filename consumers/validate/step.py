@@ -68,6 +68,7 @@ class Validate:
             object=event.object,
             technical=event.technical,
             findings=rules.found(_broken(file)),
+            source=event.source,
         )
         return Done.emit(validated)
 

@@ -26,6 +26,8 @@ SERVERS = {
     "postgres": 15432,
     "router": 11112,
     "stow": 18080,
+    "worklist": 11113,
+    "orders": 12575,
 }
 TRITON = {"triton-http": 18000, "triton-grpc": 18001, "triton-metrics": 18002}
 HTTP = {
@@ -38,6 +40,9 @@ HTTP = {
     "tiering-http": 9107,
     "lag-http": 9108,
     "windows-http": 9109,
+    "forward-http": 9110,
+    "orders-http": 9115,
+    "worklist-http": 9116,
     "commitment-http": 9111,
 }
 BROKERS = (1, 3)

@@ -17,9 +17,25 @@ from streams import config
 
 SCHEMA_IDS = "schema_ids.json"
 SITE_KEYS = "site-keys"
+RULES = "routes.toml"
 
 Value = str | int | Mapping[str, str | int]
 
+# In full in docs/hospitals.md.
+NO_RULES = """\
+# What is to be done with what arrives: where to forward it, in which lane, which tag and hold it gets. Yours to change;
+# `radstream routes check` says what is wrong with it, `radstream routes test FILE` what it would do with an image.
+# After a change: radstream down forward router lag && radstream up
+#
+# [destinations.pacs]
+# ae_title = "PACS"
+# host = "pacs.example.org"
+# port = 104
+#
+# [[rules]]
+# name = "all-to-pacs"
+# forward = ["pacs"]
+"""
 HEAD = """\
 # Where the parts of this stack are, and what may be set of its services. Yours to change: `radstream up` only adds
 # sections that are missing. It holds secrets: keep it readable by its owner alone.
@@ -29,6 +45,8 @@ HEAD = """\
 def ensure(site: Site) -> None:
     """Raises ConfigError for a file that is there and cannot be read, with its line."""
     wanted = _sections(site)
+    if not rules_file(site.home).exists():
+        write_private(rules_file(site.home), NO_RULES.encode())
     if not site.config.exists():
         write_private(site.config, (HEAD + "".join(_text(name, wanted[name]) for name in wanted)).encode())
         return
@@ -46,13 +64,19 @@ def keys_file(home: Path) -> Path:
     return home / SITE_KEYS
 
 
+def rules_file(home: Path) -> Path:
+    return home / RULES
+
+
 def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     state = site.state
     services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
-    services["router"] |= {"port": state.ports["router"], "stow": {"port": state.ports["stow"]}}
-    services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
-    for name in ("catalog", "commitment"):
+    for name in ("router", "worklist", "orders"):
+        services[name]["port"] = state.ports[name]
+    for name in ("catalog", "commitment", "worklist"):
         services[name]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
+    services["router"]["stow"] = {"port": state.ports["stow"]}
+    services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
     if "windows" in services:
         services["windows"]["folder"] = str(site.data("windows"))
     if "ai" in services and triton_tool.is_usable():
@@ -71,6 +95,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
             "buckets": {name: name for name in BUCKETS},
         },
         "protected": {"key_file": str(keys_file(site.home))},
+        "routes": {"file": str(rules_file(site.home))},
         **services,
     }
 

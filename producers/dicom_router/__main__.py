@@ -10,6 +10,7 @@ from producers.dicom_router.commitment.action import Commit
 from producers.dicom_router.commitment.requests import Requests
 from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
+from producers.dicom_router.lane_rules import LaneRules
 from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
@@ -52,6 +53,7 @@ def main(context: Context, settings: Settings) -> None:
         lanes=Lanes(settings.lanes, lambda: trust.peers.lanes if trust.peers else {}),
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
+        lane_rules=LaneRules.of_site(context.config),
     )
     keeping = Keeping(archive, settings.spool, context.health, held=at_once)
     checking = Checking(context, STORE, keeping.release) if at_once else None

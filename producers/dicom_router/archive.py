@@ -12,6 +12,7 @@ from producers.dicom_router import header as headers
 from producers.dicom_router.arrival import REFUSED, Arrival, Refusal, SourceProtocol
 from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
+from producers.dicom_router.lane_rules import NO_RULES, LaneRules
 from producers.dicom_router.lanes import Lanes
 from schemas import Lane
 from streams import tracing
@@ -69,6 +70,7 @@ class Archive:
     lanes: Lanes
     source: str
     commit_timeout_s: float
+    lane_rules: LaneRules = NO_RULES
 
     def receipt(self, arrival: Arrival) -> Receipt:
         """Of a request that comes now."""
@@ -132,7 +134,7 @@ class Archive:
         self.producer.send(message).result(timeout=self.commit_timeout_s)
 
     def _lane(self, arrival: Arrival) -> Lane:
-        return self.lanes.of(arrival.calling_ae)
+        return self.lane_rules.of(arrival) or self.lanes.of(arrival.calling_ae)
 
     def _received(
         self,
@@ -152,7 +154,7 @@ class Archive:
                 subject=instance.digest,
                 occurred_at=receipt.at,
             ),
-            provenance=replace(self.identity, config_digest=self.lanes.digest).provenance(),
+            provenance=replace(self.identity, config_digest=self.lane_rules.digest(self.lanes.digest)).provenance(),
             instance=instance,
             object=ref,
             technical=header.technical(),

@@ -8,10 +8,13 @@ from consumers.ai.config import Settings as InferenceSettings
 from consumers.catalog.config import Settings as CatalogSettings
 from consumers.commitment.config import Settings as CommitmentSettings
 from consumers.derive.config import Settings as DeriveSettings
+from consumers.forward.config import Settings as ForwardSettings
 from consumers.tiering.config import Settings as TieringSettings
 from consumers.tiering.policy import load_policy
 from consumers.validate.config import Settings as ValidateSettings
 from producers.dicom_router.config import Settings as RouterSettings
+from producers.orders.config import Settings as OrdersSettings
+from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
 from streams import nodes
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
@@ -19,6 +22,9 @@ from streams.lagging.config import Settings as LagSettings
 from streams.nodes import Settings as DicomSettings
 from streams.protected_keys import FileKeys
 from streams.revisions.config import Settings as RevisionsSettings
+from streams.routes.routes import of_site
+from streams.routes.section import SECTION as ROUTES
+from streams.routes.section import Settings as RoutesSettings
 from streams.windows.config import Settings as WindowsSettings
 
 PART = "configuration"
@@ -30,14 +36,17 @@ SERVICES: dict[str, type[Service]] = {
     "revisions": RevisionsSettings,
     "ai": InferenceSettings,
     "tiering": TieringSettings,
+    "forward": ForwardSettings,
     "catalog": CatalogSettings,
     "commitment": CommitmentSettings,
     "lag": LagSettings,
+    "orders": OrdersSettings,
+    "worklist": WorklistSettings,
 }
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
 # Shared ones, likewise.
-SHARED: dict[str, type[Section]] = {"dicom": DicomSettings}
+SHARED: dict[str, type[Section]] = {"dicom": DicomSettings, ROUTES: RoutesSettings}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -56,7 +65,7 @@ def services(config: Config) -> dict[str, type[Service]]:
 def check(config: Config) -> Iterator[Check]:
     yield well(PART, "file", f"{config.path} is read.")
     shared = {name: kind for name, kind in SHARED.items() if name in config.names}
-    for name, kind in {**SECTIONS, **services(config), **shared}.items():
+    for name, kind in {**SECTIONS, **shared, **services(config)}.items():
         try:
             config.section(name, kind)
         except ConfigError as error:
@@ -64,12 +73,22 @@ def check(config: Config) -> Iterator[Check]:
         else:
             yield well(PART, f"[{name}]", "All its values can be used.")
     for name in config.names:
-        if name not in {**SECTIONS, **OPTIONAL, **SHARED}:
-            known = ", ".join((*SECTIONS, *OPTIONAL, *SHARED))
+        if name not in {**SECTIONS, **SHARED, **OPTIONAL}:
+            known = ", ".join((*SECTIONS, *SHARED, *OPTIONAL))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
+    yield from _routes(config)
     yield from _copies(config)
     yield from _nodes(config)
     yield from _keys(config)
+
+
+def _routes(config: Config) -> Iterator[Check]:
+    try:
+        found = of_site(config)
+    except ConfigError as error:
+        yield broken(PART, "routes", str(error), "Mend the file; then: radstream routes check")
+    else:
+        yield well(PART, "routes", f"{len(found.rules)} rules, {len(found.destinations)} destinations.")
 
 
 def _copies(config: Config) -> Iterator[Check]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import structlog
 
-from schemas import load_topics
 from streams.gauges import Board
 from streams.lagging.config import Settings
 from streams.lagging.meter import Meter
 from streams.lagging.publishing import publish
 from streams.log import LogAway
+from streams.routes.section import groups_of
 from streams.service import Context, run
 
 
 def main(context: Context, settings: Settings) -> None:
-    meter, board = Meter(context.log, load_topics().groups, context.clock, settings.window_s), Board()
+    meter, board = Meter(context.log, groups_of(context.config), context.clock, settings.window_s), Board()
     while not context.stopping.is_set():
         context.health.beat()
         try:

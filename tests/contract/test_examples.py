@@ -30,12 +30,19 @@ IN_ORDER = (
     "imaging.review.event",
     "imaging.tier.command",
     "imaging.tier.moved",
+    "imaging.forward.result",
 )
-# From 30 on: others took the numbers before at the same time.
-COMMITMENT = ("imaging.commitment.request", "imaging.commitment.result", "imaging.commitment.report")
-FIRST = {(subject, 1): number for number, subject in enumerate(IN_ORDER, start=1)}
-# And so does a version that is added.
-LATER = {("imaging.step.generation", 2): 14} | {(name, 1): number for number, name in enumerate(COMMITMENT, start=30)}
+# Versions that are added, and subjects, take the next number as they come: 14 was one.
+FIRST = {(subject, 1): number + (number > 13) for number, subject in enumerate(IN_ORDER, start=1)}
+LATER = {
+    ("imaging.step.generation", 2): 14,
+    ("imaging.order.command", 1): 16,
+    ("imaging.mpps.event", 1): 17,
+    ("imaging.instance.validated", 2): 18,
+    ("imaging.commitment.request", 1): 19,
+    ("imaging.commitment.result", 1): 20,
+    ("imaging.commitment.report", 1): 21,
+}
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
 

@@ -20,13 +20,13 @@ from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
 from radstream.__main__ import cli
 from radstream.items import SECONDARY_CAPTURE, Item
 from radstream.sending import send_items
-from radstream.store_scu import Lost, StoreScu, Target
 from streams.config import ConfigError
 from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.sop_classes import MEDIA_DIRECTORY, STORAGE_COMMITMENT
 from streams.step import NewObject, Stored
+from streams.store_scu import Lost, StoreScu, Target
 from streams.stored_file import stored_file
 from tests.raw_peer import p_data, pdv, store_rq
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, running_router

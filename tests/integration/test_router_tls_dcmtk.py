@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from radstream.store_scu import Target
+from streams.store_scu import Target
 from streams.stored_file import stored_file
 from tests.certificates import Identity
 from tests.routers import CT, EXPLICIT, Ct

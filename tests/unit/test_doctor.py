@@ -50,6 +50,15 @@ http_port = 10
 dsn = "postgresql://127.0.0.1:1/x"
 [lag]
 http_port = 9
+[orders]
+http_port = 10
+port = 11
+[worklist]
+http_port = 12
+port = 13
+dsn = "postgresql://127.0.0.1:1/x"
+[forward]
+http_port = 14
 """
 
 
@@ -86,6 +95,16 @@ def test_a_missing_section_and_a_misspelt_one_are_both_named(tmp_path: Path, who
     found = broken(looked_at(tmp_path, whole.replace("[validate]", "[vaildate]")))
     assert [check.name for check in found] == ["[validate]", "[vaildate]"]
     assert "validate" in found[1].mend
+
+
+def test_rules_that_cannot_be_used_are_broken_with_their_line(tmp_path: Path, whole: str) -> None:
+    text = whole + '[routes]\nfile = "rules.toml"\n'
+    (tmp_path / "rules.toml").write_text('[[rules]]\nname = "one"\nforward = ["nowhere"]\n')
+    (wrong,) = broken(looked_at(tmp_path, text))
+    assert wrong.name == "routes"
+    assert "rules.toml:3: no destination is called `nowhere`" in wrong.found
+    (tmp_path / "rules.toml").write_text('[[rules]]\nname = "one"\ntag = ["seen"]\n')
+    assert broken(looked_at(tmp_path, text)) == []
 
 
 def test_keys_that_others_can_read_are_broken(tmp_path: Path, whole: str) -> None:

@@ -17,7 +17,7 @@ PACKAGES = ("streams", "producers", "consumers", "radstream", "schemas", "infra"
 MAY_IMPORT = {
     "schemas": set(),
     "streams": {"schemas"},
-    "producers": {"schemas", "streams"},
+    "producers": {"schemas", "streams", "consumers"},
     "consumers": {"schemas", "streams"},
     "infra": {"schemas", "streams", "consumers"},
     "bench": {"schemas", "streams", "producers", "consumers", "infra", "radstream"},
@@ -51,6 +51,17 @@ def test_imports_go_only_where_the_design_lets_them(package: str) -> None:
         for path in modules(package)
         for name in imported(path)
         if (top := name.split(".")[0]) in PACKAGES and top != package and top not in MAY_IMPORT[package]
+    ]
+    assert wrong == []
+
+
+def test_only_what_asks_the_catalog_imports_consumers() -> None:
+    """The worklist is a question to the catalog (docs/decisions/0033); whoever receives never waits for a database."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("producers")
+        for name in imported(path)
+        if name.startswith("consumers") and (path.parent.name, name.split(".")[1]) != ("worklist", "catalog")
     ]
     assert wrong == []
 

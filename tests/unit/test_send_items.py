@@ -9,7 +9,7 @@ import pytest
 from radstream.errors import Failure
 from radstream.items import SECONDARY_CAPTURE, Item, items_of
 from radstream.send import parse_target
-from radstream.store_scu import Target, command_set, pdus
+from streams.store_scu import Target, command_set, pdus
 from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct
 

@@ -121,6 +121,19 @@ def test_nothing_is_released_under_a_hold_and_all_goes_on_after_it(world: World)
     world.check()
 
 
+def test_a_hold_that_was_released_is_not_placed_again_by_who_delivers_twice(world: World) -> None:
+    member = world.member(checkpoint_every=1)
+    world.receive(1, 0)
+    world.hold(1)
+    world.hold(1, placed=False)
+    world.run(member, 1)
+    member.kill()
+    member = world.member()
+    world.hold(1)
+    world.run(member, 31)
+    assert world.phases(1) == BACKUP + WARM
+
+
 def test_a_hold_between_switched_and_released_keeps_every_copy(world: World) -> None:
     member = world.member()
     world.receive(1, 0)

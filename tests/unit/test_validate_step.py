@@ -53,6 +53,16 @@ def rules(data: bytes) -> set[str]:
     return {finding.rule for finding in event.findings}
 
 
+def test_the_verdict_says_who_sent_the_image() -> None:
+    store = MemoryStore()
+    item = received(store, images.native(PIXELS))
+    made = run(store, item)
+    assert isinstance(made, Done)
+    (event,) = made.events(())
+    assert isinstance(event, InstanceValidated)
+    assert event.source == item.event.source
+
+
 def test_a_good_image_is_validated_without_findings_under_an_id_of_its_own() -> None:
     store = MemoryStore()
     item = received(store, images.native(PIXELS))

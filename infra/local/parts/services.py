@@ -20,10 +20,13 @@ MODULES = {
     "revisions": "streams.revisions",
     "ai": "consumers.ai",
     "tiering": "consumers.tiering",
+    "forward": "consumers.forward",
     "catalog": "consumers.catalog",
     "commitment": "consumers.commitment",
     "lag": "streams.lagging",
     **({"windows": "streams.windows"} if find_spec("faust") else {}),
+    "orders": "producers.orders",
+    "worklist": "producers.worklist",
     "router": "producers.dicom_router",
 }
 

@@ -37,3 +37,8 @@ output "groups" {
   description = "The consumer groups."
   value       = sort(keys(local.listed.groups))
 }
+
+output "groups_with_members" {
+  description = "Those of them that have members named <group>.<name>, which no list knows."
+  value       = sort([for name, entry in local.listed.groups : name if try(entry.members, false)])
+}

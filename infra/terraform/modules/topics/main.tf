@@ -3,14 +3,21 @@
 locals {
   grants = merge(
     { for one in local.topic_grants : "${one.account} ${one.operation} topic ${one.topic}" => {
-      account = one.account, operation = one.operation, type = "Topic", name = one.topic
+      account = one.account, operation = one.operation, type = "Topic", name = one.topic, pattern = "Literal"
     } },
     # A member of a group needs the group; the group has the service's name. Who watches lag looks at all of them.
     { for account in keys(var.access) : "${account} Read group ${account}" => {
-      account = account, operation = "Read", type = "Group", name = account
+      account = account, operation = "Read", type = "Group", name = account, pattern = "Literal"
     } },
     { for one in setproduct(var.watchers, var.groups) : "${one[0]} Describe group ${one[1]}" => {
-      account = one[0], operation = "Describe", type = "Group", name = one[1]
+      account = one[0], operation = "Describe", type = "Group", name = one[1], pattern = "Literal"
+    } },
+    # Groups that a site's rules name: one for each destination (docs/decisions/0030).
+    { for group in var.groups_with_members : "${group} Read groups ${group}." => {
+      account = group, operation = "Read", type = "Group", name = "${group}.", pattern = "Prefixed"
+    } },
+    { for one in setproduct(var.watchers, var.groups_with_members) : "${one[0]} Describe groups ${one[1]}." => {
+      account = one[0], operation = "Describe", type = "Group", name = "${one[1]}.", pattern = "Prefixed"
     } },
   )
   topic_grants = distinct(flatten([
@@ -42,7 +49,7 @@ resource "kafka_acl" "this" {
 
   resource_type                = each.value.type
   resource_name                = each.value.name
-  resource_pattern_type_filter = "Literal"
+  resource_pattern_type_filter = each.value.pattern
   acl_principal                = "User:${each.value.account}"
   acl_host                     = "*"
   acl_operation                = each.value.operation

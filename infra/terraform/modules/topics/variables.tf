@@ -20,6 +20,12 @@ variable "groups" {
   type        = list(string)
 }
 
+variable "groups_with_members" {
+  description = "Those of them that have members named <group>.<name>, which no list knows."
+  type        = list(string)
+  default     = []
+}
+
 variable "watchers" {
   description = "Accounts that may look at every group: how far it is, and what it has committed."
   type        = list(string)

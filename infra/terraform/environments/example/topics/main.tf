@@ -51,6 +51,8 @@ module "topics" {
   topics = module.topic_list.topics
   access = module.topic_list.access
   groups = module.topic_list.groups
+
+  groups_with_members = module.topic_list.groups_with_members
 }
 
 output "names" {

@@ -54,6 +54,10 @@ class NoAssociation(Exception):
     """The peer cannot be reached or does not want the association. The text says which."""
 
 
+class TakesNone(NoAssociation):
+    """There would be an association without a presentation context: for nothing."""
+
+
 class Lost(Exception):
     """The association ended before the answer. Whether the peer has the object is not known: send it again."""
 
@@ -84,7 +88,9 @@ class _Waiting(AssociationSocket):
             self.socket.close()
 
 
-class _Entity(AE):
+class Entity(AE):
+    """An application entity whose associations wait in the kernel, and leave no socket open."""
+
     def _create_socket(self, *args: Any) -> AssociationSocket:
         created = super()._create_socket(*args)
         created.__class__ = _Waiting
@@ -92,31 +98,48 @@ class _Entity(AE):
 
 
 class StoreScu:
-    """One association. Used from one thread."""
+    """One association. Used from one thread at a time."""
 
-    def __init__(self, target: Target, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> None:
-        """Opens it with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
+    def __init__(
+        self,
+        target: Target,
+        calling_ae: str,
+        contexts: Sequence[tuple[str, str]],
+        *,
+        answer_s_max: float = _RESPONSE_S_MAX,
+    ) -> None:
+        """Opens it with a presentation context for each (SOP class, transfer syntax).
+
+        Raises NoAssociation, of which TakesNone says that the peer answered, and accepts none of them.
+        A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association.
+        """
         _config.LOG_HANDLER_LEVEL = "none"
-        entity = _Entity(ae_title=calling_ae)
-        entity.connection_timeout = entity.acse_timeout = _SET_UP_S_MAX
-        entity.dimse_timeout = _RESPONSE_S_MAX
+        entity = Entity(ae_title=calling_ae)
+        entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, answer_s_max)
+        entity.dimse_timeout = answer_s_max
         entity.network_timeout = None
+        began_s = time.monotonic()
         proposed = [build_context(sop_class, transfer_syntax) for sop_class, transfer_syntax in contexts]
         try:
             association = entity.associate(target.host, target.port, contexts=proposed, ae_title=target.ae_title)
         except OSError:
             raise NoAssociation("the host name is not known") from None
         if not association.is_established:
-            raise NoAssociation(_why(association))
+            if association.rejected_contexts:
+                raise TakesNone("the peer accepts none of the SOP classes and transfer syntaxes")
+            raise NoAssociation(_why(association, time.monotonic() - began_s >= entity.acse_timeout))
         self._association = association
         self._contexts = {
             (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
             for context in association.accepted_contexts
         }
-        self._socket = _taken_over(association)
+        self._socket = _taken_over(association, answer_s_max)
         self._message_id = 0
 
-    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes) -> int:
+    def accepts(self, sop_class: str, transfer_syntax: str) -> bool:
+        return (sop_class, transfer_syntax) in self._contexts
+
+    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes | memoryview) -> int:
         """Sends one object and waits for the status. Raises NotTaken, Lost."""
         context = self._contexts.get((sop_class, transfer_syntax))
         if context is None:
@@ -160,7 +183,7 @@ def command_set(sop_class: str, sop_instance: str, message_id: int) -> bytes:
     return _element(0x0000, struct.pack("<I", len(elements))) + elements
 
 
-def pdus(context: int, request: bytes, data_set: bytes, bytes_max: int) -> Iterator[bytes]:
+def pdus(context: int, request: bytes, data_set: bytes | memoryview, bytes_max: int) -> Iterator[bytes]:
     """P-DATA-TF PDUs of at most `bytes_max` bytes after their first six (PS3.8 section 9.3.5, annex E.2)."""
     yield _pdu(context, _COMMAND_LAST, request)
     fragment_max = bytes_max - 6
@@ -184,21 +207,22 @@ def _uid(text: str) -> bytes:
     return value + b"\x00" * (len(value) % 2)
 
 
-def _taken_over(association: Association) -> socket.socket:
+def _taken_over(association: Association, answer_s_max: float) -> socket.socket:
     """The socket, for writing. pynetdicom's reactor is paused for good: it would take the responses away."""
     wrapped = association.dul.socket
     if wrapped is None or wrapped.socket is None:
         raise NoAssociation("the connection was closed")
     association._reactor_checkpoint.clear()
     wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    wrapped.socket.settimeout(_RESPONSE_S_MAX)
+    wrapped.socket.settimeout(answer_s_max)
     return wrapped.socket
 
 
-def _why(association: Association) -> str:
+def _why(association: Association, in_vain: bool) -> str:
+    """`in_vain`: as long as may be waited for an answer was waited. pynetdicom then aborts, and says no more."""
     if association.is_rejected:
         answer = association.acceptor.primitive
         return f"the association was rejected: {answer.reason_str}" if answer else "the association was rejected"
-    if association.is_aborted:
+    if association.is_aborted and not in_vain:
         return "nothing listens there, or it closed the connection"
     return "the peer did not answer"

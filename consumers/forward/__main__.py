@@ -1,0 +1,54 @@
+"""How it starts: `python -m consumers.forward --config FILE`."""
+
+from __future__ import annotations
+
+import logging
+
+from msgspec import structs
+
+from consumers.forward.acting import Acting
+from consumers.forward.config import Settings
+from consumers.forward.members import Member, run_all
+from consumers.forward.peer import Peer
+from consumers.forward.step import Forward
+from streams.config import Protected
+from streams.generation import of_facts
+from streams.protected import ProtectedBlocks
+from streams.protected_keys import FileKeys
+from streams.routes.routes import Routes, of_site
+from streams.routes.section import FORWARD, group_of
+from streams.service import Context, run, wait_for_parts
+
+
+def main(context: Context, settings: Settings) -> None:
+    """Started is who has a beginning for each of its groups: what comes from then on is forwarded."""
+    if not wait_for_parts(context):
+        return
+    # Without its text, which may quote anything, a message of it says nothing that ours does not.
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+    routes = of_site(context.config)
+    peers = {name: Peer(node) for name, node in routes.destinations.items()}
+    members = [_acting(context, settings, routes)]
+    members += [_forwarding(context, settings, routes, name, peer) for name, peer in peers.items()]
+    run_all(context, members)
+    for peer in peers.values():
+        peer.close()
+
+
+def _acting(context: Context, settings: Settings, routes: Routes) -> Member:
+    identity = of_facts(FORWARD, routes.digest)
+    keys = FileKeys(context.config.section("protected", Protected).key_file)
+    blocks = ProtectedBlocks(context.store, keys, context.site.tenant)
+    step = Acting(routes.rules, identity, context.store, blocks, settings.limits.object_bytes_max)
+    return Member(context, step, identity, settings.runner)
+
+
+def _forwarding(context: Context, settings: Settings, routes: Routes, name: str, peer: Peer) -> Member:
+    identity = of_facts(group_of(name), routes.digest)
+    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits)
+    runner = structs.replace(settings.runner, threads=routes.destinations[name].associations)
+    return Member(context, step, identity, runner, peer.release_idle, in_order=True)
+
+
+if __name__ == "__main__":
+    run(FORWARD, Settings, main, waits=False)

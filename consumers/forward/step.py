@@ -1,0 +1,178 @@
+"""The step of one destination: what the rules ask for goes there by C-STORE, and what came of it is an event.
+
+Delivery is at least once: after a crash, or an answer that was lost, a node may get an instance again. It has the same
+SOP Instance UID and the same bytes, so the node has it once (docs/decisions/0031).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from msgspec import structs
+
+from consumers.forward.answers import judged
+from consumers.forward.config import Limits
+from consumers.forward.contexts import syntaxes
+from consumers.forward.peer import Data, NotAccepted, Peer, Sent
+from consumers.forward.stored import Stored, read
+from streams import metrics
+from streams.clock import Clock
+from streams.events import ForwardResult, InstanceValidated
+from streams.generation import StepIdentity
+from streams.objects import ObjectStore
+from streams.recoding.native import Unrecodable
+from streams.routes.matching import Compiled, facts_of, forwarding
+from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
+from streams.store_scu import Lost, NoAssociation
+
+# Of the events about one instance. 1 is a quarantine's (`streams.working`).
+_SENT, _FAILED = 0, 2
+# A node that is full, or loses associations, holds everybody. One instance that does it every time is put aside after
+# so many tries: it must not hold the others for ever. Then it is tried for most of a day.
+TRIES_IN_PLACE = 5
+_ATTEMPTS_MAX = 200
+_REMEMBERED_MAX = 1000
+
+
+class Forward:
+    """Implements `streams.step.Step[InstanceValidated]`. `identity` is that of facts: what was sent was sent once."""
+
+    def __init__(
+        self,
+        destination: str,
+        rules: Sequence[Compiled],
+        peer: Peer,
+        identity: StepIdentity,
+        store: ObjectStore,
+        limits: Limits,
+    ) -> None:
+        self.name = identity.name
+        self._destination = destination
+        self._rules = rules
+        self._peer = peer
+        self._identity = identity
+        self._store = store
+        self._limits = limits
+        self._tries: OrderedDict[str, int] = OrderedDict()
+
+    def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
+        """After the first that everybody waits for, nothing is sent: a study arrives in its order."""
+        outcomes: list[Outcome] = []
+        waits: RetryLater | None = None
+        for item in batch:
+            outcome = waits or self._one(item, clock)
+            if isinstance(outcome, RetryLater) and outcome.scope == "world":
+                waits = outcome
+            outcomes.append(outcome)
+        return outcomes
+
+    def _one(self, item: Input[InstanceValidated], clock: Clock) -> Outcome:
+        decided = forwarding(self._rules, self._destination, facts_of(item.event))
+        if decided is not None and not decided.wanted:
+            return Done()
+        stored = read(self._store, item.event, self._limits.object_bytes_max)
+        if decided is None and isinstance(stored, Stored) and stored.file is not None:
+            decided = forwarding(self._rules, self._destination, facts_of(item.event, stored.file))
+            if decided is not None and not decided.wanted:
+                return Done()
+        rules = decided.rules if decided is not None else ()
+
+        def said(outcome: Literal["done", "warned", "failed"], code: str = "", detail: str = "") -> ForwardResult:
+            return self._result(item, clock, rules, outcome, code, detail)
+
+        match stored:
+            case RetryLater():
+                gone = said("failed", "absent", "Its object is in no store.")
+                return stored if stored.scope == "world" else replace(stored, given_up=Done.emit(gone))
+            case DeadLetter(reason):
+                return self._dead(said("failed", "unreadable", reason))
+            case Stored(file=None) if decided is None:
+                return self._dead(said("failed", "unreadable", "A rule looks at a tag, and its tags cannot be read."))
+            case Stored():
+                return self._send(item.event, stored, said)
+
+    def _send(self, event: InstanceValidated, stored: Stored, said: Callable[..., ForwardResult]) -> Outcome:
+        def data_set(transfer_syntax: str) -> Data:
+            return stored.data_set(transfer_syntax, self._limits)
+
+        try:
+            sent = self._peer.store((stored.sop_class, stored.transfer_syntax), stored.sop_instance, data_set)
+        except NoAssociation as error:
+            return RetryLater(f"{self._destination}: {error}", "world")
+        except Lost:
+            return self._again(event, said, "lost", "The association ended before the answer.")
+        except NotAccepted:
+            tried = ", ".join(syntaxes(stored.transfer_syntax))
+            detail = f"The node takes SOP class {stored.sop_class} in none of: {tried}."
+            return self._dead(said("failed", "not_accepted", detail))
+        except Unrecodable as error:
+            detail = f"The node does not take it as it is, and it cannot be written anew without a loss ({error})."
+            return self._dead(said("failed", "not_recodable", detail))
+        return self._answered(event, sent, said)
+
+    def _answered(self, event: InstanceValidated, sent: Sent, said: Callable[..., ForwardResult]) -> Outcome:
+        def with_status(*what: str) -> ForwardResult:
+            return structs.replace(said(*what), status=sent.status)
+
+        status = f"The node answered 0x{sent.status:04X}."
+        match judged(sent.status):
+            case "done" | "warned" as outcome:
+                self._tries.pop(event.instance.digest, None)
+                metrics.FORWARDS.labels(self._destination, outcome).inc()
+                result = structs.replace(
+                    with_status(outcome), sent_transfer_syntax_uid=sent.transfer_syntax_uid, sent_bytes=sent.size
+                )
+                return Done.emit(result)
+            case "full":
+                return self._again(event, with_status, "full", status)
+            case "busy":
+                given_up = Done.emit(with_status("failed", "busy", status))
+                return RetryLater(f"{self._destination}: {status}", "subject", given_up=given_up)
+            case "refused":
+                return self._dead(with_status("failed", "refused", status))
+
+    def _again(
+        self, event: InstanceValidated, said: Callable[..., ForwardResult], code: str, detail: str
+    ) -> RetryLater:
+        digest, reason = event.instance.digest, f"{self._destination}: {detail}"
+        tries = self._tries[digest] = self._tries.pop(digest, 0) + 1
+        if len(self._tries) > _REMEMBERED_MAX:
+            self._tries.popitem(last=False)
+        if tries < TRIES_IN_PLACE:
+            return RetryLater(reason, "world")
+        return RetryLater(reason, "subject", _ATTEMPTS_MAX, given_up=Done.emit(said("failed", code, detail)))
+
+    def _dead(self, failed: ForwardResult) -> DeadLetter:
+        metrics.FORWARDS.labels(self._destination, "failed").inc()
+        return DeadLetter(f"{self._destination}: {failed.detail}", Done.emit(failed))
+
+    def _result(
+        self,
+        item: Input[InstanceValidated],
+        clock: Clock,
+        rules: tuple[str, ...],
+        outcome: Literal["done", "warned", "failed"],
+        code: str,
+        detail: str,
+    ) -> ForwardResult:
+        event = item.event
+        ordinal = _FAILED if outcome == "failed" else _SENT
+        return ForwardResult(
+            meta=structs.replace(
+                event.meta,
+                event_id=self._identity.event_id(event.meta.tenant, event.instance.digest, ordinal),
+                subject=event.instance.digest,
+                occurred_at=clock.now(),
+            ),
+            provenance=self._identity.provenance(item),
+            instance=event.instance,
+            action="forward",
+            target=self._destination,
+            outcome=outcome,
+            rules=rules,
+            code=code,
+            detail=detail,
+        )

@@ -1,0 +1,168 @@
+"""An HL7 v2 message as fields (HL7 v2.5.1 chapter 2), read in bounded time and memory.
+
+A value is what stands between separators, its escapes undone. Whatever is not there is an empty text: HL7 knows no
+difference between a field that is absent and one that is empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SEGMENTS_MAX: Final = 2_000
+FIELD_MAX: Final = 65_536
+REPEATS_MAX: Final = 200
+
+# MSH-18 (table 0211), as Python names it. ASCII is read as what it is a part of: senders who say nothing write either.
+_CODECS: Final[Mapping[str, str]] = {
+    "": "utf-8",
+    "ASCII": "utf-8",
+    "UNICODE UTF-8": "utf-8",
+    "UNICODE": "utf-8",
+    **{f"8859/{part}": f"iso8859_{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
+    "JIS X0202": "iso2022_jp",
+    "GB 18030-2000": "gb18030",
+    "KS X 1001": "euc_kr",
+    "BIG-5": "big5",
+}
+_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+# \F\ and its like (section 2.7.1), \X0D0A\ (2.7.6), \.br\ (2.7.4); all else is left out.
+_HEXADECIMAL: Final = re.compile(r"X(?:[0-9A-Fa-f]{2}){1,64}")
+
+
+class BadMessage(Exception):
+    """The bytes are no message that can be taken. `code` is of table 0357; the text quotes nothing of it."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Separators:
+    """MSH-1 and MSH-2."""
+
+    field: str = "|"
+    component: str = "^"
+    repeat: str = "~"
+    escape: str = "\\"
+    part: str = "&"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One repetition of a field: components, and their parts."""
+
+    components: tuple[tuple[str, ...], ...] = ()
+
+    def text(self, component: int = 1, part: int = 1) -> str:
+        """Component and subcomponent by number, from 1."""
+        parts = self.components[component - 1] if component <= len(self.components) else ()
+        return parts[part - 1] if part <= len(parts) else ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    name: str
+    fields: Sequence[str]
+    separators: Separators
+
+    def raw(self, number: int) -> str:
+        return self.fields[number] if number < len(self.fields) else ""
+
+    def repeats(self, number: int) -> list[Field]:
+        """The repetitions of a field that say anything. Raises BadMessage over the ceiling."""
+        raw, marks = self.raw(number), self.separators
+        if len(raw) > FIELD_MAX or raw.count(marks.repeat) >= REPEATS_MAX:
+            raise BadMessage("102", f"{self.name}-{number} is too long")
+        return [self._field(one) for one in raw.split(marks.repeat) if one and one != '""']
+
+    def text(self, number: int, component: int = 1, part: int = 1) -> str:
+        found = self.repeats(number)
+        return found[0].text(component, part) if found else ""
+
+    def _field(self, raw: str) -> Field:
+        marks = self.separators
+        return Field(
+            tuple(
+                tuple(unescaped(part, marks) for part in component.split(marks.part))
+                for component in raw.split(marks.component)
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Message:
+    segments: Sequence[Segment]
+
+    @property
+    def head(self) -> Segment:
+        return self.segments[0]
+
+    def first(self, name: str) -> Segment | None:
+        return next((segment for segment in self.segments if segment.name == name), None)
+
+
+def unescaped(text: str, marks: Separators) -> str:
+    if marks.escape not in text:
+        return text
+    said = {"F": marks.field, "S": marks.component, "R": marks.repeat, "E": marks.escape, "T": marks.part, ".br": "\n"}
+    pieces = text.split(marks.escape)
+    # Every second piece is an escape; one that does not end is text.
+    ends = len(pieces) - (len(pieces) % 2 == 0)
+    made = [piece if at % 2 == 0 else _escape(piece, said) for at, piece in enumerate(pieces[:ends])]
+    return "".join([*made, *pieces[ends:]]).strip()
+
+
+def _escape(code: str, said: Mapping[str, str]) -> str:
+    if _HEXADECIMAL.fullmatch(code):
+        return bytes.fromhex(code[1:]).decode("latin-1")
+    return said.get(code, "")
+
+
+def read(data: bytes) -> Message:
+    """Raises BadMessage: no MSH, unknown character set, or bytes that are not of it."""
+    marks = separators(data)
+    head = data.split(b"\r", 1)[0].split(marks.field.encode())
+    codec = _codec(head[17].decode("ascii", "replace") if len(head) > 17 else "", marks)
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError:
+        if codec != "utf-8" or (len(head) > 17 and head[17].strip()):
+            raise BadMessage("102", "the bytes are not of the character set that MSH-18 says") from None
+        text = data.decode("latin-1")  # MSH-18 says nothing: HL7's default before there was Unicode
+    lines = [line.strip("\n") for line in text.split("\r")]
+    lines = [line for line in lines if line.strip()]
+    if len(lines) > SEGMENTS_MAX:
+        raise BadMessage("207", f"the message has more than {SEGMENTS_MAX} segments")
+    return Message([_segment(line, marks) for line in lines])
+
+
+def separators(data: bytes) -> Separators:
+    """Five different signs that are neither letters nor digits. Raises BadMessage."""
+    signs = data[3:8].decode("latin-1")
+    apart = len(set(signs)) == 5 and signs.isascii() and signs.isprintable()
+    if data[:3] != b"MSH" or not apart or any(sign.isalnum() or sign.isspace() for sign in signs):
+        raise BadMessage("100", "the message does not begin with MSH and five separators")
+    return Separators(field=signs[0], component=signs[1], repeat=signs[2], escape=signs[3], part=signs[4])
+
+
+def _codec(said: str, marks: Separators) -> str:
+    names = [name.strip().upper() for name in said.split(marks.repeat)]
+    # Japanese names come with escape sequences to the sets that the repetitions name.
+    codec = "iso2022_jp_2" if "ISO IR87" in names else _CODECS.get(names[0])
+    if codec is None:
+        raise BadMessage("103", "MSH-18 is a character set that is not known here")
+    return codec
+
+
+def _segment(line: str, marks: Separators) -> Segment:
+    if not _NAME.fullmatch(line[:3]) or line[3:4] not in (marks.field, ""):
+        raise BadMessage("100", "a line is no segment")
+    if line.startswith("MSH"):
+        # MSH-1 is the separator itself, so its fields are one on.
+        return Segment("MSH", ["MSH", marks.field, *line[4:].split(marks.field)], marks)
+    return Segment(line[:3], line.split(marks.field), marks)

@@ -1,0 +1,98 @@
+"""A message becomes commands in the log, and then an acknowledgement; never the other way round."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import structlog
+
+from producers.orders.acknowledgement import ACCEPTED, REJECTED, acknowledgement, code_of
+from producers.orders.announcing import Announcer
+from producers.orders.config import Settings
+from producers.orders.groups import orders_of
+from producers.orders.message import BadMessage, Message, read
+from producers.orders.order import BadOrder
+from streams import metrics
+from streams.health import Health
+from streams.log import LogAway, LogRefused, Producer
+from streams.objects import Damaged, StoreAway
+from streams.wire import SchemaIds, encode
+
+_TYPES = frozenset((("OMI", "O23"), ("ORM", "O01")))
+_INVALID, _INTERNAL = "102", "207"
+_AWAY = "the order could not be kept; send it again"
+_UNREADY_S = 5.0
+
+
+@dataclass
+class Receiver:
+    """Used from the threads of all connections at once."""
+
+    announcer: Announcer
+    producer: Producer
+    ids: SchemaIds
+    health: Health
+    settings: Settings
+    source: str
+    failed_at: float | None = field(default=None, init=False)
+
+    def answer(self, data: bytes, peer: str) -> bytes:
+        """The acknowledgement of a message. Whatever fails, nothing is accepted that is not in the log."""
+        error, text = "", ""
+        try:
+            self._keep(data, peer)
+        except BadMessage as bad:
+            error, text = bad.code, bad.text
+        except BadOrder as bad:
+            error, text = _INVALID, str(bad)
+        except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as failed:
+            error, text = _INTERNAL, _AWAY
+            self._failed(failed, peer)
+        except Exception:  # noqa: BLE001 - said by type and place; its text may quote a name
+            error, text = _INTERNAL, "the message could not be understood"
+            structlog.get_logger().error("message_failed", peer=peer, exc_info=True)
+        return self.told(data, peer, error, text)
+
+    def told(self, data: bytes, peer: str, error: str, text: str) -> bytes:
+        """The acknowledgement itself; `error` is of table 0357, empty for none."""
+        code = code_of(error) if error else ACCEPTED
+        metrics.HL7_ANSWERS.labels(code).inc()
+        structlog.get_logger().info("message_answered", peer=peer, code=code, error=error)
+        return acknowledgement(data, code, self.announcer.clock.now(), self.announcer.site.site, error, text)
+
+    def settle(self) -> None:
+        """Readiness says yes again some seconds after the last failure: without traffic, nothing else would."""
+        if self.failed_at is not None and self.announcer.clock.monotonic() - self.failed_at > _UNREADY_S:
+            self.failed_at = None
+            self.health.ready("commit", True)
+
+    def _keep(self, data: bytes, peer: str) -> None:
+        """All of a message's orders, or none is accepted; what is sent again is the same events."""
+        message = read(data)
+        _check_head(message)
+        said_as = hashlib.sha256(data).hexdigest()
+        events = [
+            self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}")
+            for number, order in enumerate(orders_of(message, self.settings))
+        ]
+        sent = [self.producer.send(encode(event, self.ids, source=self.source)) for event in events]
+        for one in sent:
+            one.result(timeout=self.settings.commit_timeout_s)
+
+    def _failed(self, error: Exception, peer: str) -> None:
+        self.failed_at = self.announcer.clock.monotonic()
+        self.health.ready("commit", False, f"an order could not be kept; the sender is told to try again ({REJECTED})")
+        structlog.get_logger().error("order_not_kept", peer=peer, error=error)
+
+
+def _check_head(message: Message) -> None:
+    head = message.head
+    if (head.text(9, 1), head.text(9, 2)) not in _TYPES:
+        raise BadMessage("200", "only OMI^O23 and ORM^O01 are taken")
+    if not head.text(12).startswith("2."):
+        raise BadMessage("203", "only HL7 v2 is taken")
+    if head.text(11) not in ("P", ""):
+        raise BadMessage("202", "only messages for production (MSH-11 P) are taken")
+    if not head.text(10):
+        raise BadMessage("101", "there is no message control ID (MSH-10)")

@@ -1,0 +1,61 @@
+"""`python -m producers.worklist --config FILE`"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from datetime import datetime
+
+import structlog
+from pynetdicom import evt
+
+from consumers.catalog.reading import Reads
+from producers.worklist.config import Settings
+from producers.worklist.finding import Finder
+from producers.worklist.known_steps import KnownSteps
+from producers.worklist.listening import Listener
+from producers.worklist.performing import Performing
+from streams.config import Protected
+from streams.protected import ProtectedBlocks
+from streams.protected_keys import FileKeys
+from streams.service import Context, run
+
+_BEAT_S = 1.0
+
+
+def main(context: Context, settings: Settings) -> None:
+    """Answers until `context.stopping` is set. Raises ConfigError for a port that cannot be had.
+
+    The catalog may be away: then queries are refused, and performed steps are taken all the same.
+    """
+    keys = FileKeys(context.config.section("protected", Protected).key_file)
+    producer = context.log.producer(linger_ms=0)
+    performing = Performing(
+        site=context.site,
+        producer=producer,
+        ids=context.ids,
+        blocks=ProtectedBlocks(context.store, keys, context.site.tenant),
+        steps=KnownSteps(context.log, context.clock),
+        clock=context.clock,
+        source=context.source,
+        commit_timeout_s=settings.commit_timeout_s,
+        deciding=threading.Lock(),
+    )
+    with closing(Reads(settings.dsn)) as reads:
+        # Steps are scheduled by the site's own clock, as it hangs on the wall.
+        finder = Finder(reads, context.site.tenant, settings, lambda: datetime.now().astimezone().date())
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_C_FIND, finder.on_c_find),
+            (evt.EVT_N_CREATE, performing.on_n_create),
+            (evt.EVT_N_SET, performing.on_n_set),
+        ]
+        listener = Listener(settings, handlers)
+        structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
+        while not context.stopping.wait(_BEAT_S):
+            context.health.beat()
+        listener.stop()
+    producer.close(settings.commit_timeout_s)
+
+
+if __name__ == "__main__":
+    run("worklist", Settings, main)

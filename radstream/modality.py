@@ -1,0 +1,123 @@
+"""`radstream modality`: scanners and other DICOM nodes by name, and what stands between them and the archive."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from producers.dicom_router.config import Settings as Router
+from radstream import nodes_file
+from radstream.checks.check import Check
+from radstream.checks.lines import print_checks
+from radstream.options import config_option, json_option, open_config
+from radstream.output import console, print_table, show
+from streams.config import Config
+from streams.nodes import Node, file_of, node_of, read
+
+
+@click.group()
+def modality() -> None:
+    """Scanners and other DICOM nodes, by name: connect, test, list."""
+
+
+@modality.command()
+@click.argument("name")
+@click.option("--ae", "ae_title", required=True, help="Its AE title; capitals count.")
+@click.option("--host", required=True, help="Its address or host name.")
+@click.option("--port", required=True, type=click.IntRange(1, 65535), help="The port where it listens.")
+@config_option
+@json_option
+def add(name: str, ae_title: str, host: str, port: int, config_path: Path, as_json: bool) -> None:
+    """Add a node to the file of nodes."""
+    config = open_config(config_path)
+    node = Node(ae_title=ae_title, host=host, port=port)
+    nodes_file.add(file_of(config), name, node)
+    then = f"{name} is {node}, in {file_of(config)}\nnow: radstream modality test {name} --store"
+    show(as_json, {"name": name, "node": node}, lambda: click.echo(then))
+
+
+@modality.command("list")
+@config_option
+@json_option
+def list_(config_path: Path, as_json: bool) -> None:
+    """Nodes, in the order of the file."""
+    nodes = read(file_of(open_config(config_path)))
+    rows = [(name, node.ae_title, node.host, node.port) for name, node in nodes.items()]
+    show(as_json, nodes, lambda: print_table("Nodes", ("name", "AE title", "host", "port"), rows, numbers=("port",)))
+
+
+@modality.command()
+@click.argument("name")
+@config_option
+@json_option
+def remove(name: str, config_path: Path, as_json: bool) -> None:
+    """Take a node out of the file. What came from it stays."""
+    removed = nodes_file.remove(file_of(open_config(config_path)), name)
+    show(as_json, {"name": name, "node": removed}, lambda: click.echo(f"removed: {name}, {removed}"))
+
+
+@modality.command()
+@click.argument("name")
+@click.option("--store", is_flag=True, help="Send a generated image to the router as this node; it stays there.")
+@config_option
+@json_option
+def test(name: str, store: bool, config_path: Path, as_json: bool) -> None:
+    """Look at everything between a node and the archive, and say what to enter on its console.
+
+    Ends with exit code 1 where something is broken; each such line says what to do. The router is asked from this
+    machine under the node's AE title: that it takes the node's address too, only the node itself can show.
+    """
+    config = open_config(config_path)
+    node = node_of(config, name)
+    router = config.section("router", Router).beside(config.path.absolute().parent)
+    found = list(_checks(config, node, router, store=store))
+    entered = _entered(node, router)
+    well = all(one.state != "broken" for one in found)
+    facts = {"name": name, "node": node, "well": well, "checks": found, "enter": entered}
+    show(as_json, facts, lambda: _print(found, name, entered))
+    if not well:
+        sys.exit(1)
+
+
+def _checks(config: Config, node: Node, router: Router, *, store: bool) -> Iterator[Check]:
+    # pynetdicom, pydicom and the log are loaded for a test alone.
+    from radstream import modality_checks, modality_store
+    from radstream.dicom_peer import quiet
+    from radstream.modality_trust import Trust
+
+    quiet()
+
+    yield from modality_checks.of_node(node, router.ae_title)
+    trust = Trust.of(node, router)
+    yield from trust.checks()
+    yield from modality_checks.of_address(node, router)
+    if trust.lets_this_machine:
+        yield from modality_checks.of_router(node, router)
+        if store:
+            yield from modality_store.stored(config, node, router)
+    else:
+        yield modality_checks.not_from_here(node)
+    yield modality_store.arrived(config, node)
+
+
+def _entered(node: Node, router: Router) -> dict[str, str | int]:
+    """What the node's console asks for."""
+    from radstream.modality_checks import address_for
+    from radstream.modality_trust import Trust
+
+    port = Trust.of(node, router).port
+    tls = router.tls is not None and port == router.tls.port
+    return {"ae_title": router.ae_title, "host": address_for(node, router), "port": port, "tls": tls}
+
+
+def _print(found: list[Check], name: str, entered: dict[str, str | int]) -> None:
+    print_checks(found)
+    where = f"AE title {entered['ae_title']}, host {entered['host']}, port {entered['port']}"
+    console().print(
+        f"\nOn the console of {name} enter as destination: {where}{', with TLS' if entered['tls'] else ''}.\n"
+        "Then press its verify button (C-ECHO), send one study, and look at it: radstream studies",
+        soft_wrap=True,
+    )

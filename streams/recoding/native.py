@@ -1,0 +1,125 @@
+"""A data set with native pixels, in explicit or implicit VR little endian, from whatever holds them without a loss.
+
+Pixels that arrived lossy are not touched: they would be decoded once more, and larger, and look like originals.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from streams.elements import PIXEL_DATA, Malformed, TooComplex
+from streams.part10 import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    Part10,
+)
+from streams.pixels.codecs import JPEG, LOSSLESS, Undecodable
+from streams.pixels.frames import Frames
+from streams.pixels.image import PHOTOMETRIC, PIXEL_REPRESENTATION, PLANAR, RLE_LOSSLESS, Image, describe
+from streams.recoding import implicit
+from streams.recoding.around import Unconvertible, around_pixels, short
+from streams.recoding.explicit import converted
+
+# Every peer that takes a SOP class has to take the first (PS3.5 section 10.1); the second says its VRs.
+TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_NATIVE = frozenset({*TARGETS, EXPLICIT_VR_BIG_ENDIAN, _DEFLATED})
+_ENCAPSULATED = frozenset(
+    f"1.2.840.10008.1.2.4.{number}" for number in ("57", "70", "80", "90", "201", "202")
+) & LOSSLESS | {RLE_LOSSLESS}
+SOURCES = _NATIVE | _ENCAPSULATED
+
+# Of codestreams, indexes by frame that only encapsulated pixels have (PS3.3 section C.7.6.3).
+_OFFSET_TABLES = (0x7FE00001, 0x7FE00002)
+# What a decoder gives as it was coded; YBR_RCT comes back as the RGB that it was made of.
+_AS_CODED = frozenset({"RGB", "YBR_FULL", "YBR_RCT"})
+_PIXEL_BYTES_LIMIT = 0xFFFFFFFE
+
+
+class Unrecodable(Exception):
+    """There is no such data set. The text is a stable name of why."""
+
+
+def recoded(file: Part10, target: str, *, frame_bytes_max: int, pixel_bytes_max: int) -> bytes:
+    """The data set in `target`, one of TARGETS. Raises Unrecodable.
+
+    Every element has the value that it had; those of the pixels' encoding say how they are now.
+    """
+    if file.oddities - {"odd_length", "transfer_syntax"}:
+        raise Unrecodable("irregular_elements")
+    try:
+        data = _explicit(file, frame_bytes_max, pixel_bytes_max)
+        return implicit.converted(data) if target == IMPLICIT_VR_LITTLE_ENDIAN else data
+    except Undecodable:
+        raise Unrecodable("undecodable") from None
+    except (Malformed, TooComplex, Unconvertible):
+        raise Unrecodable("unconvertible") from None
+
+
+def _explicit(file: Part10, frame_bytes_max: int, pixel_bytes_max: int) -> bytes:
+    if file.transfer_syntax_uid not in SOURCES:
+        raise Unrecodable("arrived_lossy" if file.pixel_data is not None else "unconvertible")
+    is_big = file.encoding.byte_order == "big"
+    if file.transfer_syntax_uid in _NATIVE and not is_big:
+        return _elements(file)
+    if file.pixel_data is None:
+        return b"".join(around_pixels(file, {}))
+    image = describe(file, frame_bytes_max)
+    if isinstance(image, str):
+        raise Unrecodable(image)
+    _check(image, pixel_bytes_max)
+    replaced = dict.fromkeys(_OFFSET_TABLES, b"") | _pixel_header(image)
+    before, behind = around_pixels(file, replaced)
+    # An icon may be encapsulated as well, deep in a sequence: then there is no native form of the whole.
+    implicit.converted(before)
+    implicit.converted(behind)
+    return b"".join((before, *_pixels(Frames(file, image), image), behind))
+
+
+def _elements(file: Part10) -> bytes:
+    """Everything of a little endian data set, in explicit VR."""
+    kept = [element for tag, element in sorted(file.elements.items()) if tag & 0xFFFF]
+    if any(element.truncated for element in kept):
+        raise Unrecodable("pixel_data_truncated")
+    if file.encoding.explicit:
+        return b"".join(memoryview(file.data)[one.at : one.end] for one in kept)
+    signed = file.unsigned(PIXEL_REPRESENTATION) == 1
+    return b"".join(converted(file.data, one, signed=signed) for one in kept)
+
+
+def _check(image: Image, pixel_bytes_max: int) -> None:
+    if image.frame_bytes * image.frames > min(pixel_bytes_max, _PIXEL_BYTES_LIMIT):
+        raise Unrecodable("too_large")
+    # JPEG's decoder turns colour that is not RGB into RGB, which rounds.
+    is_rounded = image.transfer_syntax_uid in JPEG and image.photometric != "RGB"
+    if image.samples == 3 and (is_rounded or image.photometric not in _AS_CODED):
+        raise Unrecodable("unsupported_pixels")
+    if image.bits_allocated not in (8, 16, 32):
+        raise Unrecodable("unsupported_pixels")
+
+
+def _pixel_header(image: Image) -> dict[int, bytes]:
+    """Colour comes by pixel, and what was decorrelated for the codestream is RGB again (PS3.5 annex A.4)."""
+    if image.samples == 1:
+        return {}
+    planar = {PLANAR: short(PLANAR, b"US", b"\0\0")}
+    return planar | ({PHOTOMETRIC: short(PHOTOMETRIC, b"CS", b"RGB")} if image.photometric == "YBR_RCT" else {})
+
+
+def _pixels(frames: Frames, image: Image) -> list[bytes]:
+    """The pixel data element with every frame, padded to an even length (PS3.5 section 8.1)."""
+    out = []
+    for index in range(image.frames):
+        frame = frames.frame(index)
+        pixels = np.ascontiguousarray(frame, image.dtype.newbyteorder("<"))
+        if frame.dtype.itemsize > pixels.dtype.itemsize and not np.array_equal(frame, pixels):
+            raise Unrecodable("unsupported_pixels")
+        out.append(pixels.tobytes())
+    length = sum(map(len, out))
+    out.append(b"\0" * (length % 2))
+    head = struct.pack("<HH2s2xI", PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OW", length + length % 2)
+    return [head, *out]

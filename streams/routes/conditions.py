@@ -1,0 +1,127 @@
+"""Conditions as they are tried: patterns, and what keywords of the standard stand for (PS3.6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from pydicom import uid as uids
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import UID
+
+from streams.identity import uid_is_usable
+from streams.routes.rules import Match, Patterns
+
+_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),\s?([0-9A-Fa-f]{4})\)?\Z")
+# PS3.5 section 6.2, a code string: what is written in lower case would never fit.
+_CODE = re.compile(r"[A-Z0-9 _*?]+\Z")
+
+Pattern = re.Pattern[str]
+
+
+class Unknown(Exception):
+    """A condition names what the standard does not know. The text is for whoever wrote the rule."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """It holds where one of the patterns fits one of the values. `tag` is None for what the event knows."""
+
+    name: str
+    patterns: tuple[Pattern, ...]
+    tag: int | None = None
+
+    def holds(self, values: tuple[str, ...]) -> bool:
+        return any(pattern.match(value) for pattern in self.patterns for value in values)
+
+
+def conditions(match: Match, wrong: Callable[[tuple[str, ...], str], None]) -> tuple[Condition, ...]:
+    """`wrong` is told where a condition is (its keys under `match`) and what is wrong with it."""
+    found = []
+    for at, patterns in _given(match):
+        try:
+            found.append(_condition(at, patterns))
+        except Unknown as error:
+            wrong(at, str(error))
+    return tuple(found)
+
+
+def _given(match: Match) -> Iterator[tuple[tuple[str, ...], Patterns]]:
+    for name in Match.__struct_fields__:
+        if name != "tags" and (patterns := getattr(match, name)):
+            yield (name,), patterns
+    for name, patterns in match.tags.items():
+        yield ("tags", name), patterns
+
+
+def _condition(at: tuple[str, ...], patterns: Patterns) -> Condition:
+    """Raises Unknown."""
+    match at:
+        case ("sop_class",):
+            return Condition(at[0], _uids(patterns, "SOP Class"))
+        case ("transfer_syntax",):
+            return Condition(at[0], _uids(patterns, "Transfer Syntax"))
+        case ("modality" | "body_part",):
+            return Condition(at[0], _codes(patterns))
+        case ("tags", name):
+            return Condition(f"tags.{name}", _globs(patterns), tag_of(name))
+        case _:
+            return Condition(at[0], _globs(patterns))
+
+
+def tag_of(text: str) -> int:
+    """The tag of a keyword (PatientID) or of (gggg,eeee). Raises Unknown."""
+    if match := _TAG.match(text):
+        return int(match[1], 16) << 16 | int(match[2], 16)
+    if (known := tag_for_keyword(text)) is None:
+        raise Unknown(f"`{text}` is no keyword of PS3.6 and not (gggg,eeee)")
+    return int(known)
+
+
+def uid_of(text: str, kind: str) -> str:
+    """The UID of a keyword (CTImageStorage) of that kind, or the UID itself. Raises Unknown."""
+    if uid_is_usable(text):
+        return text
+    known = _keywords(kind).get(text)
+    if known is None:
+        near = sorted(keyword for keyword in _keywords(kind) if keyword.lower().startswith(text.lower()[:6]))[:4]
+        hint = f"; perhaps {', '.join(near)}" if near else ""
+        raise Unknown(f"`{text}` is no keyword of a {kind} in PS3.6 and no UID{hint}")
+    return known
+
+
+@cache
+def _keywords(kind: str) -> dict[str, str]:
+    return {one.keyword: str(one) for one in vars(uids).values() if isinstance(one, UID) and one.type == kind}
+
+
+def _listed(patterns: Patterns) -> tuple[str, ...]:
+    return (patterns,) if isinstance(patterns, str) else patterns
+
+
+def _globs(patterns: Patterns) -> tuple[Pattern, ...]:
+    return tuple(_glob(one) for one in _listed(patterns))
+
+
+def _glob(text: str) -> Pattern:
+    """`*` and `?` alone are special, and runs of stars are one: no pattern takes more than a moment."""
+    parts = re.split(r"(\*+|\?)", text.strip())
+    return re.compile("".join(_wild(part) for part in parts) + r"\Z", re.DOTALL)
+
+
+def _wild(part: str) -> str:
+    if part == "?":
+        return "."
+    return ".*" if part.startswith("*") else re.escape(part)
+
+
+def _codes(patterns: Patterns) -> tuple[Pattern, ...]:
+    if any(_CODE.match(one) is None for one in _listed(patterns)):
+        raise Unknown("codes are upper case letters, digits, spaces and underscores (PS3.5 section 6.2), with * and ?")
+    return _globs(patterns)
+
+
+def _uids(patterns: Patterns, kind: str) -> tuple[Pattern, ...]:
+    return tuple(re.compile(re.escape(uid_of(one, kind)) + r"\Z") for one in _listed(patterns))

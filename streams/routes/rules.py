@@ -1,0 +1,68 @@
+"""A site's rules, as they stand in its file. Every rule whose conditions all hold applies; none of them discards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from schemas import Lane
+from streams.config import Section
+
+# PS3.5 section 6.2: no backslash, no control characters, and not spaces alone.
+AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
+# Part of the name of a consumer group, forward.<name>, and a label of metrics.
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+# One pattern or several, of which one has to fit. '*' stands for any characters, '?' for one.
+Patterns = str | tuple[str, ...]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+
+
+class Destination(Section, frozen=True, kw_only=True):
+    """A DICOM node. `associations` are open at once; with more than one, studies go side by side, each in its order.
+
+    A node that is silent for `answer_s` loses its association; one that has nothing to do is released after `idle_s`.
+    """
+
+    ae_title: AeTitle
+    host: Annotated[str, Meta(min_length=1, max_length=253)]
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    calling_ae: AeTitle = "RADSTREAM"
+    associations: Annotated[int, Meta(ge=1, le=16)] = 1
+    answer_s: Seconds = 30.0
+    idle_s: Seconds = 10.0
+
+
+class Match(Section, frozen=True, kw_only=True):
+    """Conditions. `tags` are by keyword or (gggg,eeee), of the top level of the data set."""
+
+    calling_ae: Patterns = ()
+    called_ae: Patterns = ()
+    modality: Patterns = ()
+    body_part: Patterns = ()
+    sop_class: Patterns = ()
+    transfer_syntax: Patterns = ()
+    tags: Mapping[str, Patterns] = msgspec.field(default_factory=dict)
+
+
+class Rule(Section, frozen=True, kw_only=True):
+    """`hold` is the reason of the hold that is placed on the study; what must not be forwarded is not, by any rule."""
+
+    name: Name
+    match: Match = Match()
+    forward: tuple[str, ...] = ()
+    do_not_forward: tuple[str, ...] = ()
+    lane: Lane | None = None
+    tag: tuple[Name, ...] = ()
+    hold: Annotated[str, Meta(min_length=1, max_length=4000)] | None = None
+
+    @property
+    def acts(self) -> bool:
+        return bool(self.forward or self.do_not_forward or self.tag or self.lane or self.hold)
+
+
+class Rules(Section, frozen=True, kw_only=True):
+    destinations: Mapping[str, Destination] = msgspec.field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()

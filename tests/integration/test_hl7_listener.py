@@ -1,0 +1,211 @@
+"""Orders over MLLP: an acknowledgement only for what is in the log, and nothing that is sent ends the listener."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from producers.orders.config import Settings
+from producers.orders.framing import END, START, framed
+from producers.orders.listening import Listener
+from streams.config import ConfigError
+from tests.event_streams import Hospital
+from tests.hl7_messages import OMI, ORM, STUDY, changed
+from tests.listeners import Running, running_listener
+from tests.waiting import wait_until
+
+MEBI = 1 << 20
+
+
+def msa(segments: list[str]) -> list[str]:
+    """Code and control ID of an acknowledgement."""
+    return next(segment for segment in segments if segment.startswith("MSA")).split("|")[1:3]
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_is_accepted_is_in_the_log_without_a_name() -> None:
+    hospital = Hospital()
+    with running_listener(hospital) as listener:
+        assert msa(listener.send(OMI)) == ["AA", "M4711"]
+        (command,) = listener.commands()
+    assert (command.action, command.priority, command.meta.lane, command.study_uid) == ("placed", "stat", "stat", STUDY)
+    assert [(step.modality, step.station_aes) for step in command.steps] == [("CT", ("CT1", "CT2")), ("SR", ("CT1",))]
+    assert command.actor == "hl7 127.0.0.1"
+    assert command.block is not None
+    assert hospital.blocks.read(command.block)["PatientName"] == "Doe^Jane^Q^Dr^Jr"  # type: ignore[index]
+    text = str(command)
+    assert not [word for word in ("Doe", "Jane", "P1", "A-100", "RP100", "SPS1", "Brown", "nodule") if word in text]
+
+
+def test_many_messages_on_one_connection_are_answered_in_their_order() -> None:
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        assert msa(ris.send(changed(OMI, "XO", "M1"))) == ["AA", "M1"]
+        # Two at once, and in pieces.
+        both = framed(changed(OMI, "CA", "M2").encode()) + framed(ORM.encode())
+        for at in range(0, len(both), 100):
+            ris.socket.sendall(both[at : at + 100])
+        assert [msa(ris.answer()), msa(ris.answer())] == [["AA", "M2"], ["AA", "M4712"]]
+        said = listener.commands()
+        actions = [[one.action for one in said if one.order_id == order] for order in {one.order_id for one in said}]
+        assert sorted(actions) == [["placed"], ["placed", "changed", "cancelled"]]
+
+
+def test_the_same_message_again_is_the_same_event() -> None:
+    with running_listener() as listener:
+        listener.send(OMI)
+        listener.send(OMI)
+        assert len({command.meta.event_id for command in listener.commands()}) == 1
+        assert len(listener.commands()) == 2
+        listener.send(changed(OMI, "NW", "M1"))
+        assert len({command.meta.event_id for command in listener.commands()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "error"),
+    [
+        (OMI.replace("S^STAT^HL70485", "URGENT"), "AE", "103"),
+        (OMI.replace("A-100", "A" * 17), "AE", "102"),
+        (OMI.replace("\rPID", "\rZID"), "AE", "101"),
+        (OMI.replace("OMI^O23^OMI_O23", "ADT^A01"), "AR", "200"),
+        (OMI.replace("|P|2.5.1", "|P|3.0"), "AR", "203"),
+        (OMI.replace("|P|2.5.1", "|T|2.5.1"), "AR", "202"),
+        (OMI.replace("MSH|^~\\&", "MSH|^~\\|"), "AR", "100"),
+        ("hello", "AR", "100"),
+        ("", "AR", "100"),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_a_reason_and_the_connection_goes_on(
+    told: str, code: str, error: str
+) -> None:
+    with running_listener() as listener, listener.connection() as ris:
+        answer = ris.send(told)
+        assert msa(answer)[0] == code
+        assert error in next(segment for segment in answer if segment.startswith("ERR"))
+        assert not any(word in str(answer) for word in ("Doe", "Jane", "P1"))
+        assert listener.commands() == []
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+
+
+def test_nothing_is_accepted_while_the_log_is_away() -> None:
+    with running_listener() as listener, listener.connection() as ris:
+        listener.log.away = True
+        answer = ris.send(OMI)
+        assert msa(answer) == ["AR", "M4711"]
+        assert "send it again" in str(answer)
+        assert "commit" in listener.health.failing()
+        listener.log.away = False
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        assert len(listener.commands()) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", ""),
+        (b"\x00\x00\r\n\x01", ""),
+        (END + b"\r", ""),
+        (START + OMI.encode()[:200], "AR"),
+        (START + b"MSH|" + b"A" * 300, "AR"),
+        (START + OMI.encode()[:100] + START + OMI.encode() + END + b"\r", "AR"),
+        (START + OMI.encode() + b"\rNTE|||" + b"x" * (3 * MEBI), "AR"),
+    ],
+)
+def test_what_is_no_frame_is_answered_or_closed_in_time_and_others_go_on(sent: bytes, answered: str) -> None:
+    with running_listener(message_timeout_s=0.5) as listener, listener.connection() as ris:
+        sender = threading.Thread(target=_sent, args=(ris.socket, sent))
+        sender.start()
+        assert msa(listener.send(ORM)) == ["AA", "M4712"]
+        try:
+            answer = ris.answer()
+        except ConnectionError:
+            answer = []  # what was not read is thrown away with the connection
+        sender.join()
+        assert answer == [] or msa(answer)[0] == answered
+        assert [command.study_uid for command in listener.commands()] == [STUDY]
+
+
+def _sent(peer: socket.socket, data: bytes) -> None:
+    with suppress(OSError):
+        peer.sendall(data)
+
+
+def test_a_hundred_megabytes_cost_no_memory() -> None:
+    with running_listener() as listener, listener.connection() as ris:
+        before = resident_bytes()
+        chunk = b"x" * MEBI
+        sent = 0
+        try:
+            ris.socket.sendall(START + OMI.encode())
+            for _ in range(100):
+                ris.socket.sendall(chunk)
+                sent += 1
+        except OSError:
+            pass  # closed as it ought to be
+        assert sent < 100
+        assert resident_bytes() - before < 64 * MEBI
+        assert msa(listener.send(OMI)) == ["AA", "M4711"]
+
+
+def test_a_sender_that_trickles_loses_its_connection_and_blocks_nobody() -> None:
+    with running_listener(message_timeout_s=0.5) as listener, listener.connection() as ris:
+        began = time.monotonic()
+        try:
+            for sign in START + OMI.encode():
+                ris.socket.sendall(bytes([sign]))
+                assert msa(listener.send(ORM)) == ["AA", "M4712"]
+        except OSError:
+            pass
+        assert time.monotonic() - began < 20
+        assert {command.study_uid for command in listener.commands()} == {STUDY}
+        assert len({command.order_id for command in listener.commands()}) == 1
+
+
+def test_idle_connections_are_closed_and_make_room() -> None:
+    with running_listener(connections_max=2, idle_timeout_s=1.0) as listener:
+        idle = [socket.create_connection(("127.0.0.1", listener.port), timeout=10) for _ in range(6)]
+        wait_until(lambda: _answered(listener), "an answer once the idle ones are gone")
+        for peer in idle:
+            peer.close()
+
+
+def _answered(listener: Running) -> bool:
+    try:
+        return bool(listener.send(OMI))
+    except ConnectionError:
+        return False
+
+
+def test_only_named_peers_are_listened_to() -> None:
+    with running_listener(peers=("10.0.0.7",)) as listener:
+        assert not _answered(listener)
+    with running_listener(peers=("10.0.0.7", "127.0.0.1")) as listener:
+        assert _answered(listener)
+
+
+def test_a_port_in_use_is_one_clear_message() -> None:
+    with running_listener() as listener, pytest.raises(ConfigError, match=r"cannot be listened on .*set another port"):
+        Listener(Settings(http_port=0, port=listener.port), listener.receiver)
+
+
+def test_another_client_is_understood(tmp_path: Path) -> None:
+    """The sender that comes with the library hl7, which nobody here wrote."""
+    (tmp_path / "order.hl7").write_bytes(framed(OMI.encode()))
+    with running_listener() as listener:
+        program = "import sys; from hl7.client import mllp_send; sys.exit(mllp_send())"
+        command = [sys.executable, "-c", program, "--port", str(listener.port), "--file", str(tmp_path / "order.hl7")]
+        done = subprocess.run([*command, "127.0.0.1"], capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        assert b"MSA|AA|M4711" in done.stdout
+        assert len(listener.commands()) == 1

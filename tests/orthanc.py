@@ -1,0 +1,89 @@
+"""Orthanc as an old PACS: a real one, in a folder and on ports of its own."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from radstream.items import Item
+from radstream.sending import SendResult, send_items
+from streams.nodes import Node
+from streams.store_scu import Target
+from tests.waiting import wait_until
+
+AE_TITLE = "ORTHANC"
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """Its log, beside its DICOM port."""
+
+    port: int
+    log: Path
+
+    @property
+    def node(self) -> Node:
+        return Node(ae_title=AE_TITLE, host="127.0.0.1", port=self.port)
+
+    def fill(self, items: list[Item]) -> SendResult:
+        return send_items(items, Target(AE_TITLE, "127.0.0.1", self.port))
+
+    def moves(self) -> int:
+        """How many C-MOVE requests it has logged."""
+        return self.log.read_text(encoding="utf-8", errors="replace").count("Move-SCU request received")
+
+
+@contextmanager
+def orthanc(folder: Path, destination: tuple[str, int], answers_max: int = 0) -> Iterator[Orthanc]:
+    """Knows a router (AE title, port on loopback) as a move destination. Stops at so many answers, where not 0."""
+    program = shutil.which("Orthanc")
+    if program is None:
+        pytest.skip("Orthanc is not installed (Debian package `orthanc`): no migration from a real PACS is tested")
+    port, title = _free_port(), destination[0]
+    settings = {
+        "StorageDirectory": str(folder / "db"),
+        "IndexDirectory": str(folder / "db"),
+        "DicomAet": AE_TITLE,
+        "DicomPort": port,
+        "HttpServerEnabled": False,
+        "LimitFindResults": answers_max,
+        "DicomModalities": {"router": {"AET": title, "Host": "127.0.0.1", "Port": destination[1]}},
+        "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+    }
+    file, log = folder / "orthanc.json", folder / "orthanc.log"
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    with log.open("wb") as out:
+        process = subprocess.Popen([program, "--verbose", str(file)], stdout=out, stderr=subprocess.STDOUT, cwd=folder)
+        try:
+            wait_until(lambda: process.poll() is not None or _listens(port), "Orthanc to listen")
+            assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            yield Orthanc(port, log)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _free_port() -> int:
+    """Below the ports that connections of other programs are given by the kernel, which could take it meanwhile."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - where Orthanc listens
+            return port
+    raise AssertionError("no port is free")
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
