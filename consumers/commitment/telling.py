@@ -73,7 +73,7 @@ class Teller:
             return Told("no_node", why=f"{self._nodes_file.name} cannot be used; see: radstream doctor")
         name = next((name for name, node in known.items() if node.ae_title.strip() == requester), None)
         if name is None:
-            return Told("no_node", why=f"no node has the AE title {requester}; add it to {self._nodes_file.name}")
+            return Told("no_node", why=f"no node has the AE title {requester}; enter it: radstream modality add")
         if self._monotonic() < self._rests_until.get(name, float("-inf")):
             return Told("resting", name, why=f"{name} could not be associated with a moment ago")
         return self._ask(name, known[name], result)

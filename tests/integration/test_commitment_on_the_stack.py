@@ -42,14 +42,16 @@ def standing(stack: RunningStack) -> dict[str, str]:
 @pytest.fixture
 def impatient(stack: RunningStack) -> Iterator[RunningStack]:
     """Looks again soon. What was configured before comes back."""
-    before, nodes = stack.config_path.read_text(encoding="utf-8"), file_of(stack.config)
+    nodes = file_of(stack.config)
+    before = {path: path.read_text(encoding="utf-8") for path in (stack.config_path, nodes) if path.exists()}
     stack.down(["commitment"])
     stack._set("commitment", QUICK)
     stack.up(["commitment"])
     yield stack
     stack.down(["commitment"])
-    stack.config_path.write_text(before, encoding="utf-8")
-    nodes.unlink()
+    nodes.unlink(missing_ok=True)
+    for path, text in before.items():
+        path.write_text(text, encoding="utf-8")
     stack.up(["commitment"])
 
 

@@ -99,7 +99,7 @@ def test_a_requester_without_a_node_is_tried_until_its_time_is_over(world: World
         world.clock.ahead_s = world.settings.report_s_max + 1
         (report,) = wait_until(world.reports, "the end of it")
     assert (report.outcome, report.node, report.status) == ("abandoned", None, None)
-    assert report.detail == "no node has the AE title CT1; add it to nodes.toml"
+    assert report.detail == "no node has the AE title CT1; enter it: radstream modality add"
 
 
 def test_a_file_of_nodes_that_breaks_is_a_reason_to_wait(world: World) -> None:
