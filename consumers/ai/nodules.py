@@ -58,6 +58,7 @@ class Nodules:
         sampled = Sampled(sampling_of(self.loaded), volume)
         inferred_s = 0.0
         likely = np.zeros(volume.voxels.shape, np.float16)
+        mask = np.zeros(volume.voxels.shape, np.bool_)
         done = 0
         for batch in sampled.batches(BATCH_MAX):
             asked = time.perf_counter()
@@ -67,14 +68,15 @@ class Nodules:
                 # Most images have nothing that anybody will look at again.
                 if plane.max() >= self.chosen.threshold:
                     likely[done] = sampled.grid.back(plane)
+                    mask[done] = likely[done] >= self.chosen.threshold
                 done += 1
-        mask, found = self._found(volume, likely)
+        found = self._found(volume, likely, mask)
         prepared_s = time.perf_counter() - began - inferred_s
         segment = Segment("Nodules", codes.ABNORMAL_STRUCTURE, codes.NODULE, mask) if found else None
         return Analysed(found, Times(1000 * prepared_s, 1000 * inferred_s), segment)
 
-    def _found(self, volume: Volume, likely: NDArray[np.float16]) -> tuple[NDArray[np.bool_], tuple[Draft, ...]]:
-        mask = likely >= self.chosen.threshold
+    def _found(self, volume: Volume, likely: NDArray[np.float16], mask: NDArray[np.bool_]) -> tuple[Draft, ...]:
+        """Takes out of `mask` what is too small, and describes the largest of what stays."""
         part = _around(mask)
         labels, _ = ndimage.label(mask[part], np.ones((3, 3, 3)))
         sizes = np.bincount(labels.ravel())
@@ -83,7 +85,7 @@ class Nodules:
         mask[part] = kept[labels]
         boxes: list[Box] = ndimage.find_objects(labels)
         largest = sorted(np.flatnonzero(kept), key=lambda label: -sizes[label])[:FINDINGS_MAX]
-        return mask, tuple(
+        return tuple(
             _draft(volume, _moved(boxes[label - 1], part), labels[boxes[label - 1]] == label, likely)
             for label in largest
         )
@@ -91,9 +93,15 @@ class Nodules:
 
 def _around(mask: NDArray[np.bool_]) -> Box:
     """The box of all that is set; that of one voxel where nothing is."""
-    found = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    slices, rows, columns = (slice(int(one[0]), int(one[-1]) + 1) if len(one) else slice(0, 1) for one in found)
-    return slices, rows, columns
+    slices = _extent(mask.any(axis=(1, 2)))
+    # Most images have nothing: the rest is looked for in those that have.
+    within = mask[slices]
+    return slices, _extent(within.any(axis=(0, 2))), _extent(within.any(axis=(0, 1)))
+
+
+def _extent(line: NDArray[np.bool_] | np.bool_) -> slice:
+    found = np.flatnonzero(line)
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 1)
 
 
 def _moved(box: Box, origin: Box) -> Box:

@@ -78,9 +78,18 @@ class Plane:
             stored = Frames(self.file, self.image).frame(0)
         except Undecodable:
             return OutOfScope("undecodable", "An image cannot be decoded.")
+        if self._is_whole and stored.dtype.itemsize <= 2:
+            whole = stored.astype(np.int32) * int(self.slope) + int(self.intercept)
+            return np.clip(whole, HU_MIN, HU_MAX).astype(np.int16)
         scaled = stored.astype(np.float64) * self.slope + self.intercept
         hounsfield: NDArray[np.int16] = np.clip(np.rint(scaled), HU_MIN, HU_MAX).astype(np.int16)
         return hounsfield
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all is said in whole numbers, as scanners do: a third of the time, and 32 bits hold it."""
+        small = abs(self.slope) < 1 << 14 and abs(self.intercept) < 1 << 29
+        return small and self.slope.is_integer() and self.intercept.is_integer()
 
     def header(self) -> Dataset | OutOfScope:
         """The data set without pixel data."""

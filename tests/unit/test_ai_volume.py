@@ -70,14 +70,15 @@ def test_compressed_images_are_the_same_volume(syntax: str):
     assert np.array_equal(volume.voxels, plain.voxels)
 
 
-def test_slope_and_intercept_are_applied_and_padding_is_air():
+@pytest.mark.parametrize(("slope", "intercept"), [(2, -3000), (1.5, -2000.5), (30_000, -40), (16_000, 500_000_000)])
+def test_slope_and_intercept_are_applied_and_padding_is_air(slope: float, intercept: float):
     datasets = series()
     for dataset in datasets:
-        dataset.RescaleSlope, dataset.RescaleIntercept = 2, -3000
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
     volume = volume_of(files_of(datasets))
     assert isinstance(volume, Volume)
-    expected = np.maximum(datasets[-1].pixel_array.astype(int) * 2 - 3000, -1024)
-    assert np.array_equal(volume.voxels[0], expected)
+    exact = np.rint(datasets[-1].pixel_array.astype(np.float64) * slope + intercept)
+    assert np.array_equal(volume.voxels[0], np.clip(exact, -1024, 32767))
 
 
 def test_a_single_image_has_its_thickness_as_spacing():
