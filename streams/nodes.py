@@ -16,11 +16,10 @@ import msgspec
 from msgspec import Meta
 
 from streams.config import Config, ConfigError, Section, load
+from streams.titles import AeTitle
 
 SECTION = "dicom"
 
-# PS3.5 section 6.2: no backslash, no control characters, and not spaces alone.
-AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
 NodeName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 

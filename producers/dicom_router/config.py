@@ -12,11 +12,11 @@ from msgspec import Meta
 
 from producers.dicom_router.spool.config import Settings as Spool
 from producers.dicom_router.stow.config import Settings as Stow
-from producers.dicom_router.titles import AeTitle
 from producers.dicom_router.trust.config import Tls
 from producers.dicom_router.watch.config import Settings as Watched
 from schemas import Lane
 from streams.config import Service
+from streams.titles import AeTitle
 
 
 class Settings(Service, frozen=True, kw_only=True):

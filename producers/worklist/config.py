@@ -6,8 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from producers.dicom_router.titles import AeTitle
 from streams.config import Service
+from streams.titles import AeTitle
 
 
 class Settings(Service, frozen=True, kw_only=True):

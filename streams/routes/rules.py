@@ -10,9 +10,9 @@ from msgspec import Meta
 
 from schemas import Lane
 from streams.config import Section
+from streams.nodes import Node
+from streams.titles import AeTitle
 
-# PS3.5 section 6.2: no backslash, no control characters, and not spaces alone.
-AeTitle = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
 # Part of the name of a consumer group, forward.<name>, and a label of metrics.
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 # One pattern or several, of which one has to fit. '*' stands for any characters, '?' for one.
@@ -20,15 +20,12 @@ Patterns = str | tuple[str, ...]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 
 
-class Destination(Section, frozen=True, kw_only=True):
-    """A DICOM node. `associations` are open at once; with more than one, studies go side by side, each in its order.
+class Destination(Node, frozen=True, kw_only=True):
+    """A node that instances go to. `associations` are open at once: of several, studies go side by side, each in order.
 
     A node that is silent for `answer_s` loses its association; one that has nothing to do is released after `idle_s`.
     """
 
-    ae_title: AeTitle
-    host: Annotated[str, Meta(min_length=1, max_length=253)]
-    port: Annotated[int, Meta(ge=1, le=65535)]
     calling_ae: AeTitle = "RADSTREAM"
     associations: Annotated[int, Meta(ge=1, le=16)] = 1
     answer_s: Seconds = 30.0

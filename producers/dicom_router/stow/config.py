@@ -7,8 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from producers.dicom_router.titles import AeTitle
 from streams.config import Section
+from streams.titles import AeTitle
 
 
 class Settings(Section, frozen=True, kw_only=True):

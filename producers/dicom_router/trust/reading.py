@@ -21,11 +21,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from producers.dicom_router.titles import AeTitle
 from producers.dicom_router.trust.lines import Lines
 from producers.dicom_router.trust.peer import Address, Network, Peer, Peers, Plain
 from schemas import Lane
 from streams.config import ConfigError, Section
+from streams.titles import AeTitle
 
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _TABLE: Final = "peer"
