@@ -16,7 +16,11 @@ from streams.replays import TOPIC as REPLAYS
 from streams.wire import Record, Undecodable, decode
 
 _MOVED = "imaging.tier.moved"
-_LAST_WRITTEN_FIRST = (
+LAST_WRITTEN_FIRST = (
+    "imaging.commitment.report",
+    "imaging.commitment.result",
+    "imaging.commitment.request",
+    "imaging.forward.result",
     _MOVED,
     "imaging.review.event",
     "imaging.inference.result",
@@ -46,7 +50,7 @@ def scan(log: Log, ledger: Offsets) -> LogCensus:
     for group, offsets in committed.items():
         _parked(log, census, group, offsets)
     made_again = _bounds(log, REPLAYS)
-    ends = {topic: _bounds(log, topic) for topic in _LAST_WRITTEN_FIRST}
+    ends = {topic: _bounds(log, topic) for topic in LAST_WRITTEN_FIRST}
     census.moves_read = {partition: end for partition, (_, end) in ends[_MOVED].items()}
     for topic, bounds in ends.items():
         for record in _records(log, bounds):

@@ -54,7 +54,7 @@ ASSOCIATIONS_ENDED = Counter("radstream_associations_ended", "Associations that 
 # Connections reset at once: there were too many, from all peers or from that one.
 CONNECTIONS_REFUSED = Counter("radstream_connections_refused", "DICOM connections refused")
 # `why` is called_ae, calling_ae, address, certificate, plain, exception_ended (all by the peers file), or limit.
-ASSOCIATIONS_REFUSED = Counter("radstream_associations_refused", "Associations that somebody may not have", ["why"])
+ASSOCIATIONS_REFUSED = Counter("radstream_associations_refused", "Associations refused by rule or limit", ["why"])
 # `result` is done, or why there was none: not_tls, no_certificate, certificate_expired, certificate_revoked,
 # certificate_untrusted, parameters, refused_by_peer, broken, closed, expired, address.
 TLS_HANDSHAKES = Counter("radstream_tls_handshakes", "TLS handshakes asked for", ["result"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consumers.catalog.database import Cursor
 
-_EVENTS = {
+COUNTED = {
     "imaging.instance.received": "SELECT count(DISTINCT event_id) FROM instances",
     "imaging.instance.validated": "SELECT count(*) FROM verdicts WHERE verdict = 'validated'",
     "imaging.instance.quarantined": "SELECT count(*) FROM verdicts WHERE verdict = 'quarantined'",
@@ -55,7 +55,7 @@ _OPEN = {
 
 def counts(cursor: Cursor) -> dict[str, int]:
     """How many distinct events of each logical topic have rows. Compare it within one `database.snapshot`."""
-    return {topic: _one(cursor, query) for topic, query in _EVENTS.items()}
+    return {topic: _one(cursor, query) for topic, query in COUNTED.items()}
 
 
 def open_work(cursor: Cursor) -> dict[str, int]:

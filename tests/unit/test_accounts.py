@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from msgspec import structs
 
+from consumers.catalog.counts import COUNTED
 from producers.dicom_router.arrival import REFUSED
 from radstream.accounts import Equation, of_catalog, of_log, of_store
 from radstream.errors import Failure
 from radstream.flow import Gauge
 from radstream.log_census import LogCensus
-from radstream.log_scan import moved_since, scan
+from radstream.log_scan import LAST_WRITTEN_FIRST, moved_since, scan
 from radstream.store_census import census_of
 from schemas import load_topics
 from streams.events import (
@@ -260,6 +261,10 @@ def test_bytes_that_are_no_event_are_counted_and_stop_nothing(site: Site):
     census = scan(site.log, {})
     assert census.undecodable["imaging.instance.received"] == 1
     assert len(census.received) == 1
+
+
+def test_whatever_the_catalog_counts_is_counted_in_the_log():
+    assert set(LAST_WRITTEN_FIRST) == set(COUNTED)
 
 
 def test_lag_is_what_is_not_committed(site: Site):
