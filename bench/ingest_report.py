@@ -96,10 +96,15 @@ def compared(measured: Sequence[Measured], reference: str) -> list[Measured]:
 
 
 def _compare(one: Measured, reference: Measured | None) -> Measured:
-    if reference is None or not reference.instances_per_s or not reference.cpu_s_per_1000:
+    if reference is None:
         return one
     return replace(
         one,
-        rate_to_reference=round(one.instances_per_s / reference.instances_per_s, 2),
-        cpu_to_reference=round(one.cpu_s_per_1000 / reference.cpu_s_per_1000, 2),
+        rate_to_reference=_share(one.instances_per_s, reference.instances_per_s),
+        cpu_to_reference=_share(one.cpu_s_per_1000, reference.cpu_s_per_1000),
     )
+
+
+def _share(value: float, of: float) -> float | None:
+    """None of nothing: a few images may cost less than what the kernel counts CPU by."""
+    return round(value / of, 2) if of else None

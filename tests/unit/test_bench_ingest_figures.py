@@ -100,3 +100,12 @@ def test_ratios_are_to_the_reference_in_the_same_case() -> None:
     alone = replace(ours, case="cr-1")
     found = compared([ours, reference, alone], REFERENCE)
     assert [(one.rate_to_reference, one.cpu_to_reference) for one in found] == [(1.5, 1.5), (1, 1), (None, None)]
+
+
+def test_a_reference_too_quick_for_the_kernels_clock_has_a_rate_and_no_cpu() -> None:
+    quick = replace(ONE, receiver=REFERENCE, cpu_s_per_1000=0.0)
+    ours = replace(ONE, receiver="ours", instances_per_s=2 * quick.instances_per_s)
+    assert [(one.rate_to_reference, one.cpu_to_reference) for one in compared([ours, quick], REFERENCE)] == [
+        (2, None),
+        (1, None),
+    ]
