@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated
 
 from msgspec import Meta
@@ -33,10 +33,3 @@ class Settings(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for address in self.addresses:
             ip_network(address)  # Its ValueError says which is none, and why.
-
-    def admits(self, peer: str) -> bool:
-        """Whether this address may send."""
-        address = ip_address(peer)
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in ip_network(one) for one in self.addresses)

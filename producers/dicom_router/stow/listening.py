@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from ipaddress import ip_network
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from producers.dicom_router.stow.config import Settings
 from producers.dicom_router.stow.connection import BadFraming, BadHead, Connection, Gone
 from producers.dicom_router.stow.request import Accepted
 from producers.dicom_router.stow.storing import Store, Storing
+from producers.dicom_router.trust.peer import address_of
 from streams import metrics
 from streams.config import ConfigError
 
@@ -38,6 +40,7 @@ class StowListener:
         self._settings = settings
         self._door = door
         self._store = store
+        self._networks = tuple(ip_network(one) for one in settings.addresses)
         self._admission = Admission(settings.requests_max, settings.requests_per_peer_max)
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
@@ -91,7 +94,7 @@ class StowListener:
             self._take(connected, str(address[0]))
 
     def _take(self, connected: socket.socket, peer: str) -> None:
-        if not self._settings.admits(peer) or not self._admission.connect(peer):
+        if not self._may_send(peer) or not self._admission.connect(peer):
             metrics.STOW_CONNECTIONS_REFUSED.inc()
             connected.close()
             return
@@ -104,6 +107,10 @@ class StowListener:
         except RuntimeError:
             structlog.get_logger().error("no_thread_for_a_connection")
             self._leave(connection, peer)
+
+    def _may_send(self, peer: str) -> bool:
+        address = address_of(peer)
+        return any(address in network for network in self._networks)
 
     def _serve(self, connection: Connection, peer: str) -> None:
         """The life of one connection, in its own thread."""
