@@ -97,7 +97,8 @@ def test_damage_in_the_middle_is_set_aside_once_with_a_reason_and_the_rest_goes_
     assert "no head of a record" in kept.with_suffix(aside.REASON).read_text()
 
 
-def test_what_is_committed_is_not_committed_again_after_sigkill(folder: Path) -> None:
+def one_committed_and_one_that_waits(folder: Path) -> None:
+    """As a process left them that was killed."""
     before = opened(folder)
     before.append(incoming(b"committed", "1.2.1"))
     before.append(incoming(b"waits", "1.2.2"))
@@ -105,18 +106,16 @@ def test_what_is_committed_is_not_committed_again_after_sigkill(folder: Path) ->
     assert entry is not None
     before.settled(entry)
     die(before)
+
+
+def test_what_is_committed_is_not_committed_again_after_sigkill(folder: Path) -> None:
+    one_committed_and_one_that_waits(folder)
 
     assert data_sets(opened(folder)) == [b"waits"]
 
 
 def test_what_is_committed_waits_again_where_a_power_cut_took_the_note_of_it(folder: Path) -> None:
-    before = opened(folder)
-    before.append(incoming(b"committed", "1.2.1"))
-    before.append(incoming(b"waits", "1.2.2"))
-    entry = before.waiting.take(0.0)
-    assert entry is not None
-    before.settled(entry)
-    die(before)
+    one_committed_and_one_that_waits(folder)
     (path,) = segments(folder)
     path.with_suffix(places.PROGRESS).write_bytes(bytes(20))
 
