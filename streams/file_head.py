@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.elements import Encoding, Limits, Malformed, TooComplex, Walk
-from streams.identity import uid_is_usable
+from streams.identity import uid_is_usable, uid_text
 
 MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE = 0x00020002, 0x00020003
 # Group 0002 can carry private information of some length (0002,0102).
@@ -27,8 +27,5 @@ def split(head: bytes) -> tuple[dict[int, str], int]:
         start = walk.group(_PREFIX_END, 0x0002)
     except (Malformed, TooComplex):
         start = max((element.end for element in walk.elements.values()), default=_PREFIX_END)
-    texts = {
-        tag: head[element.value_at : element.end].rstrip(b"\x00 ").decode("latin-1")
-        for tag, element in walk.elements.items()
-    }
+    texts = {tag: uid_text(head[element.value_at : element.end]) for tag, element in walk.elements.items()}
     return {tag: text for tag, text in texts.items() if uid_is_usable(text)}, start

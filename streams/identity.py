@@ -29,6 +29,11 @@ def uid_of_event(event: str) -> str:
     return f"2.25.{uuid.UUID(event).int}"
 
 
+def uid_text(value: bytes) -> str:
+    """A UID as text, legal or not, without its padding: NUL by PS3.5 section 9.1, and spaces as some write."""
+    return value.rstrip(b"\x00 ").decode("latin-1")
+
+
 def uid_is_usable(uid: str) -> bool:
     """Whether a UID can name an object: digits and dots, at most 64 characters."""
     return len(uid) <= UID_LENGTH_MAX and _USABLE_UID.match(uid) is not None

@@ -16,7 +16,7 @@ from producers.dicom_router.terms import BODY_PARTS, MODALITIES, PHOTOMETRICS
 from producers.dicom_router.text import decoded
 from streams.elements import Encoding
 from streams.events import Technical
-from streams.identity import uid_is_usable
+from streams.identity import uid_is_usable, uid_text
 from streams.part10 import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -105,7 +105,7 @@ class Header:
 
     def uid(self, tag: int) -> str:
         """The UID, or an empty string where it is absent or unusable: it could be anything."""
-        uid = self.values.get(tag, b"").rstrip(b"\x00 ").decode("latin-1")
+        uid = uid_text(self.values.get(tag, b""))
         return uid if uid_is_usable(uid) else ""
 
     def technical(self) -> Technical:

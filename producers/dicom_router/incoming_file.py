@@ -19,6 +19,7 @@ from producers.dicom_router.arrival import (
 from producers.dicom_router.data_set import DataSet, Fate, Room
 from producers.dicom_router.header import SOP_CLASS, SOP_INSTANCE, STUDY, Header, read_header, shown_transfer_syntax
 from streams.file_head import HEAD_BYTES, MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE, split
+from streams.identity import uid_text
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAX_UID
 
 _NO_INSTANCE: Final = Refusal(
@@ -134,7 +135,7 @@ def _named(header: Header, tag: int, in_file_meta: str) -> str:
 
 def _illegal(header: Header, tag: int) -> str:
     """A UID that cannot be a name, and yet is what the sender calls the instance, as in the command of a C-STORE."""
-    text = header.values.get(tag, b"").rstrip(b"\x00 ").decode("latin-1")
+    text = uid_text(header.values.get(tag, b""))
     return text if len(text) <= _ILLEGAL_MAX and text.isascii() and text.isprintable() else ""
 
 

@@ -12,6 +12,7 @@ from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.messages import Operation, Request
 from producers.dicom_router.upper_layer.pdu import BY_USER, Violation
 from streams import metrics
+from streams.identity import uid_text
 
 
 def operations(receiver: Receiver, ae_title: str, room: Room) -> Mapping[int, Operation]:
@@ -44,7 +45,7 @@ class Store:
     def sink(self, request: Request) -> DataSet:
         if not request.command.sop_class or not request.command.sop_instance:
             raise Violation("a C-STORE that names no SOP class or no instance", BY_USER)
-        named = _uid(request.command.sop_class), _uid(request.command.sop_instance)
+        named = uid_text(request.command.sop_class), uid_text(request.command.sop_instance)
         return DataSet(self._room, *named, request.context.transfer_syntax)
 
     def answer(self, request: Request, sink: DataSet | None) -> int:
@@ -59,8 +60,8 @@ class Store:
 
     def _arrival(self, request: Request, content: DataSet) -> Arrival:
         return Arrival(
-            sop_class_uid=_uid(request.command.sop_class),
-            sop_instance_uid=_uid(request.command.sop_instance),
+            sop_class_uid=uid_text(request.command.sop_class),
+            sop_instance_uid=uid_text(request.command.sop_instance),
             abstract_syntax=request.context.abstract_syntax,
             transfer_syntax_uid=request.context.transfer_syntax,
             content=content,
@@ -68,8 +69,3 @@ class Store:
             called_ae=self._ae_title,
             association=request.association,
         )
-
-
-def _uid(value: bytes) -> str:
-    """A UID of a command set, legal or not, without its padding."""
-    return value.rstrip(b"\x00 ").decode("latin-1")

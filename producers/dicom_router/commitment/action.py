@@ -21,6 +21,7 @@ from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.messages import Request
 from streams import metrics
 from streams.events import Source
+from streams.identity import uid_text
 from streams.log import LogAway, LogRefused
 from streams.sop_classes import STORAGE_COMMITMENT
 
@@ -101,15 +102,11 @@ class Commit:
 
 
 def _not_ours(request: Request) -> _Refused | None:
-    named = (request.context.abstract_syntax, _uid(request.command.sop_class))
+    named = (request.context.abstract_syntax, uid_text(request.command.sop_class))
     if named != (STORAGE_COMMITMENT, STORAGE_COMMITMENT):
         return _Refused(NO_SUCH_CLASS, "an N-ACTION of another class than storage commitment")
-    if _uid(request.command.sop_instance) != INSTANCE:
+    if uid_text(request.command.sop_instance) != INSTANCE:
         return _Refused(NO_SUCH_INSTANCE, "an N-ACTION on another instance than the well-known one")
     if request.command.action_type != REQUEST:
         return _Refused(NO_SUCH_ACTION, "an N-ACTION of another type than 1, request storage commitment")
     return None
-
-
-def _uid(value: bytes) -> str:
-    return value.rstrip(b"\x00 ").decode("latin-1")

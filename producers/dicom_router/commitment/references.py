@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from producers.dicom_router.tags import Broken, Reader
 from streams.elements import ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER, UNDEFINED_LENGTH, Encoding
 from streams.events import SopReferences
-from streams.identity import uid_is_usable
+from streams.identity import uid_is_usable, uid_text
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 REFERENCES_MAX: Final = 10_000
@@ -128,7 +128,7 @@ class _Asking:
     def _uid(self, length: int) -> str:
         if length == UNDEFINED_LENGTH:
             raise Broken
-        uid = bytes(self._reader.take(length)).rstrip(b"\x00 ").decode("latin-1")
+        uid = uid_text(bytes(self._reader.take(length)))
         if not uid_is_usable(uid):
             raise Unreadable("a UID in it is none (PS3.5 section 9.1)")
         return uid

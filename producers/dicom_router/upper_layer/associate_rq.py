@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from producers.dicom_router.upper_layer.pdu import Violation
+from streams.identity import uid_text
 
 _FIXED: Final = struct.Struct(">H2x16s16s32s")
 _ITEM: Final = struct.Struct(">BxH")
@@ -58,7 +59,7 @@ def decode(body: bytes) -> Requested:
     contexts: dict[int, ProposedContext] = {}
     for kind, value in _items(body[_FIXED.size :]):
         if kind == _APPLICATION_CONTEXT:
-            application_context = _uid(value)
+            application_context = uid_text(value)
         elif kind == _PRESENTATION_CONTEXT:
             context = _presentation_context(value)
             if context.id in contexts:
@@ -112,9 +113,9 @@ def _syntaxes(items: bytes) -> tuple[str, tuple[str, ...]]:
     transfer_syntaxes = []
     for kind, name in _items(items):
         if kind == _ABSTRACT_SYNTAX:
-            abstract_syntax = _uid(name)
+            abstract_syntax = uid_text(name)
         elif kind == _TRANSFER_SYNTAX:
-            transfer_syntaxes.append(_uid(name))
+            transfer_syntaxes.append(uid_text(name))
     return abstract_syntax, tuple(transfer_syntaxes)
 
 
@@ -143,9 +144,4 @@ def _role(value: bytes) -> tuple[str, bool, bool]:
     length = int.from_bytes(value[:2], "big")
     if len(value) != length + 4:
         raise Violation("a role selection that is not as long as it says")
-    return _uid(value[2 : 2 + length]), value[-2] == 1, value[-1] == 1
-
-
-def _uid(value: bytes) -> str:
-    """A name without the padding that it should not have here (PS3.8 annex F), legal or not."""
-    return value.rstrip(b"\x00 ").decode("latin-1")
+    return uid_text(value[2 : 2 + length]), value[-2] == 1, value[-1] == 1
