@@ -9,6 +9,8 @@ from datetime import datetime
 
 from radstream.lag_windows import Window, windows_of
 from radstream.options import open_log
+from radstream.spool import SpoolState
+from radstream.spool import look as spool_look
 from streams.clock import Clock, SystemClock
 from streams.config import Config
 from streams.lagging.figures import LaneLag
@@ -21,7 +23,7 @@ class Look:
     """One measurement, what hurts most first. `away` says why there is none; `lanes` are then those of before.
 
     `measured_at` is of when `lanes` are; None before the first answer. `windows` is None where the service `windows`
-    does not answer.
+    does not answer, `spool` where none can be seen from here.
     """
 
     at: datetime
@@ -31,6 +33,7 @@ class Look:
     oldest_age_s: float | None
     lanes: Sequence[LaneLag]
     windows: Sequence[Window] | None
+    spool: SpoolState | None
 
 
 @dataclass
@@ -50,17 +53,18 @@ class Watch:
 
     def look(self) -> Look:
         """Measures once. A broker that is away, or refuses, is part of the answer."""
-        windows = windows_of(self.config)
+        windows, spooled = windows_of(self.config), spool_look(self.config)
+        beside = (windows, spooled.state if spooled else None)
         try:
             found = self.meter.read()
         except (LogAway, LogRefused) as error:
-            before = self.last or Look(self.clock.now(), None, None, 0, None, (), None)
+            before = self.last or Look(self.clock.now(), None, None, 0, None, (), None, None)
             kept = (before.lag, before.oldest_age_s, before.lanes)
-            self.last = Look(self.clock.now(), before.measured_at, str(error), *kept, windows)
+            self.last = Look(self.clock.now(), before.measured_at, str(error), *kept, *beside)
         else:
             lanes = hurting_first([lane for group in found.groups for lane in group.lanes])
             at = found.measured_at
-            self.last = Look(at, at, None, found.lag, found.oldest_age_s, lanes, windows)
+            self.last = Look(at, at, None, found.lag, found.oldest_age_s, lanes, *beside)
         return self.last
 
     def looks(self) -> Iterator[Look]:
