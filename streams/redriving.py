@@ -1,0 +1,185 @@
+"""Dead letters are put back to be processed once more, by the group that could not, and by no other where that is possible.
+
+A group with a retry topic finds the record there, as if it had been parked: nobody else reads that. For the others the
+record is written once more into the topic that it came from, with its own key, bytes and headers: all who read that
+topic see a second record with the same `ce_id`, which identity makes harmless (docs/decisions/0041).
+
+That a letter was put back is said by a mark beside it, in the dead-letter topic: a record without a value, whose origin
+is the letter. It is written after the record is back. A crash between the two makes a third record, no second effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from schemas import load_topics
+from streams.deadletters import REDRIVE, dead_letter_topic, is_mark
+from streams.log import Log, TopicPartition
+from streams.origin import origin_headers, original
+from streams.parking import parked
+from streams.sizes import RECORD_BYTES_MAX, size_of
+from streams.wire import Message, Record, Undecodable, UnknownSchema, decode
+
+State = Literal["open", "redriven", "came back"]
+
+
+class NotPutBack(Exception):
+    """Why a letter cannot be put back, without patient data. The redrive stops: what made it is not mended."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Of a letter in its group's dead-letter topic."""
+
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """The last dead letter of one record; `times` counts them, and `redrives` how often the record was put back.
+
+    `group` is the consumer group that gave it up, a member's where several share the topic. `origin` is where the record
+    was read, None where the letter does not say: then nobody of ours wrote it. `bytes` are of its value; `left_out`
+    says that the letter was too large to have it.
+    """
+
+    place: Place
+    group: str
+    origin: tuple[str, int, int] | None
+    subject: str
+    reason: str
+    at_ms: int
+    bytes: int
+    left_out: bool
+    times: int = 1
+    redrives: int = 0
+    redriven_ms: int | None = None
+
+    @property
+    def state(self) -> State:
+        if self.redriven_ms is None:
+            return "open"
+        return "came back" if self.at_ms > self.redriven_ms else "redriven"
+
+
+def letters(log: Log, group: str) -> list[Letter]:
+    """What the group's topic holds, the oldest first, each record once. Without values: memory is some 500 bytes each.
+
+    Raises LogAway, LogRefused.
+    """
+    found: dict[object, Letter] = {}
+    by_place: dict[Place, object] = {}
+    marks: list[tuple[Place, int]] = []
+    for record in _records(log, dead_letter_topic(group)):
+        if is_mark(record):
+            marks += _marked(record)
+            continue
+        letter = _letter(record, group)
+        name = (letter.group, letter.origin) if letter.origin else letter.place
+        by_place[letter.place] = name
+        earlier = found.get(name)
+        found[name] = replace(letter, times=earlier.times + 1) if earlier else letter
+    for place, at_ms in marks:
+        if (name := by_place.get(place)) is not None:
+            one = found[name]
+            found[name] = replace(one, redrives=one.redrives + 1, redriven_ms=max(at_ms, one.redriven_ms or 0))
+    return sorted(found.values(), key=lambda one: (one.at_ms, one.place))
+
+
+def letter_at(log: Log, group: str, place: Place) -> Record | None:
+    """The dead letter itself; None where there is none at that place. Raises LogAway, LogRefused."""
+    name = TopicPartition(dead_letter_topic(group), place.partition)
+    if not 0 <= place.partition < log.partitions(name.topic):
+        return None
+    first, end = log.bounds([name])[name]
+    if not first <= place.offset < end:
+        return None
+    (record,) = log.read(name, place.offset, place.offset + 1)
+    return None if is_mark(record) else record
+
+
+def as_read(log: Log, letter: Record) -> Record:
+    """The record of a letter, as its group read it. Raises NotPutBack, LogAway, LogRefused."""
+    try:
+        record = original(letter)
+    except Undecodable as error:
+        raise NotPutBack(str(error)) from None
+    if letter.header("left_out_bytes") is None:
+        return record
+    name = TopicPartition(record.topic, record.partition)
+    first, end = log.bounds([name])[name]
+    if log.topic_id(record.topic) != record.topic_id or not first <= record.offset < end:
+        raise NotPutBack("it was too large for a dead letter, and its topic no longer has it")
+    (there,) = log.read(name, record.offset, record.offset + 1)
+    return there
+
+
+def put_back(log: Log, letter: Record, group: str, at: datetime) -> Message:
+    """The record to write, so that `group` reads it again. Raises NotPutBack, LogAway, LogRefused.
+
+    What this build cannot decode would be a dead letter again at once, or stop the consumer.
+    """
+    record, topics = as_read(log, letter), load_topics()
+    if (entry := topics.groups.get(topics.entry_of(group))) is None:
+        raise NotPutBack("its header origin_group names no group of ours")
+    if record.topic not in {name for topic in entry.reads for name in topics.physical(topic)}:
+        raise NotPutBack(f"group {group} does not read the topic that it says it came from")
+    try:
+        decode(record)
+    except (Undecodable, UnknownSchema) as error:
+        raise NotPutBack(f"this version of radstream cannot read it either: {error}") from None
+    if not entry.retry:
+        return Message(record.topic, record.key, record.value, record.headers)
+    message = parked(record, group, f"redriven; it was: {letter.header('reason') or ''}", at, attempt=0, wait_s=0.0)
+    if size_of(message) > RECORD_BYTES_MAX:
+        raise NotPutBack("it is too large for the retry topic")
+    return message
+
+
+def mark(letter: Record, to: str, actor: str, at: datetime) -> Message:
+    """Says beside a letter that `actor` put its record back, into the topic `to`."""
+    subject = letter.header("ce_subject")
+    ours = (("redriven_to", to), ("redriven_by", actor), *((("ce_subject", subject),) if subject else ()))
+    headers = (*origin_headers(letter, REDRIVE, f"put back into {to}", at), *((n, v.encode()) for n, v in ours))
+    return Message(letter.topic, letter.key, None, headers)
+
+
+def _records(log: Log, topic: str) -> Iterator[Record]:
+    names = [TopicPartition(topic, number) for number in range(log.partitions(topic))]
+    for name, (first, end) in log.bounds(names).items():
+        if end > first:
+            yield from log.read(name, first, end)
+
+
+def _marked(record: Record) -> Iterable[tuple[Place, int]]:
+    try:
+        letter = original(record)
+    except Undecodable:
+        return ()
+    return ((Place(letter.partition, letter.offset), record.timestamp_ms),)
+
+
+def _letter(record: Record, group: str) -> Letter:
+    try:
+        read = original(record)
+        origin = read.topic, read.partition, read.offset
+    except Undecodable:
+        origin = None
+    left_out = record.header("left_out_bytes")
+    return Letter(
+        place=Place(record.partition, record.offset),
+        group=record.header("origin_group") or group,
+        origin=origin,
+        subject=record.header("ce_subject") or "",
+        reason=record.header("reason") or "",
+        at_ms=record.timestamp_ms,
+        bytes=len(record.value or b""),
+        left_out=left_out is not None,
+    )

@@ -1,0 +1,74 @@
+"""One redrive of a group's dead letters at a time: it is a consumer group of its own, `redrive.<group>`.
+
+The group that gave the records up is left alone: its offsets are not touched. A redrive keeps no offsets either, since
+filters leave holes that an offset cannot say; the marks beside the letters do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from schemas import load_topics
+from streams.deadletters import REDRIVE, dead_letter_topic
+from streams.log import Log, Producer, TopicPartition
+from streams.redriving import Letter, NotPutBack, letter_at, mark, put_back
+from streams.wire import Record
+
+ACKNOWLEDGED_S_MAX = 30.0
+_JOINED_S_MAX = 30.0
+_POLL_S = 0.1
+
+
+class Busy(Exception):
+    """Another redrive of the group is under way."""
+
+
+@contextmanager
+def alone(log: Log, group: str) -> Iterator[None]:
+    """While it lasts no other process redrives the group. Raises Busy, LogAway, LogRefused."""
+    topic, name = dead_letter_topic(group), f"{REDRIVE}.{load_topics().entry_of(group)}"
+    if log.members(name):
+        raise Busy(name)
+    wanted = {TopicPartition(topic, number) for number in range(log.partitions(topic))}
+    owned: set[TopicPartition] = set()
+
+    def assigned(partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        owned.update(partitions)
+        return {}
+
+    def revoked(partitions: Sequence[TopicPartition], lost: bool) -> None:
+        owned.difference_update(partitions)
+
+    consumer = log.consumer(name, [topic], assigned, revoked, co_partitioned=False)
+    try:
+        end = time.monotonic() + _JOINED_S_MAX
+        while owned != wanted:
+            if time.monotonic() > end:
+                raise Busy(name)
+            consumer.poll(1, _POLL_S)
+        consumer.pause(wanted)
+        yield
+    finally:
+        consumer.close()
+
+
+def read_letter(log: Log, letter: Letter) -> Record:
+    """The dead letter with its bytes. Raises NotPutBack, LogAway, LogRefused."""
+    record = letter_at(log, letter.group, letter.place)
+    if record is None:
+        raise NotPutBack("it is no longer in its topic")
+    return record
+
+
+def redrive_one(log: Log, producer: Producer, letter: Letter, actor: str, at: datetime) -> None:
+    """Puts one record back, and says so beside its letter; both are acknowledged when it returns.
+
+    `actor` is who asked for it. Raises NotPutBack, LogAway, LogRefused, TimeoutError.
+    """
+    record = read_letter(log, letter)
+    message = put_back(log, record, letter.group, at)
+    producer.send(message).result(ACKNOWLEDGED_S_MAX)
+    producer.send(mark(record, message.topic, actor, at)).result(ACKNOWLEDGED_S_MAX)
