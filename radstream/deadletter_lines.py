@@ -116,9 +116,8 @@ def print_whole(whole: Whole) -> None:
 
 def print_list_line(line: Line) -> None:
     out = console()
-    out.print(
-        f"{line.group} gave up {_origin(line)} at {line.at:%Y-%m-%d %H:%M:%S}: {plain(line.reason)}", soft_wrap=True
-    )
+    at = f"{line.at:%Y-%m-%d %H:%M:%S}"
+    out.print(f"{line.group} gave up {_origin(line)} at {at}: {plain(line.reason)}", soft_wrap=True)
     out.print(f"{line.state}; it died {line.times} times and was put back {line.redrives} times; {line.bytes} bytes")
 
 

@@ -96,7 +96,7 @@ def redrive(
     config = open_config(config_path)
     with log_answers():
         log = open_log(config)
-        meant = _meant(letters_of(log, known(group)), places, wanted, again=again)
+        meant = _meant(group, letters_of(log, known(group)), places, wanted, again=again)
         chosen, left = meant[:limit], max(len(meant) - limit, 0)
         if dry_run or not chosen:
             done, stopped = _tried(log, chosen)
@@ -112,16 +112,16 @@ def redrive(
         )
 
 
-def _meant(found: Sequence[Letter], places: Sequence[Place], wanted: Wanted, *, again: bool) -> list[Letter]:
+def _meant(
+    group: str, found: Sequence[Letter], places: Sequence[Place], wanted: Wanted, *, again: bool
+) -> list[Letter]:
     """Raises Failure for a place that is none of the group's letters, or one that was redriven already."""
     if not places:
         return [one for one in found if wanted.fits(one) and (again or one.state == "open")]
     by_place = {one.place: one for one in found}
     for place in places:
         if place not in by_place:
-            raise Failure(
-                f"{place} is no dead letter, or a later one is of the same record: radstream deadletters list"
-            )
+            raise Failure(f"{place} is no dead letter of {group}, or a later one is of the same record")
         if not again and by_place[place].state != "open":
             raise Failure(f"dead letter {place} was redriven already; to do it once more, add --again")
     return [by_place[place] for place in dict.fromkeys(places) if wanted.fits(by_place[place])]

@@ -76,12 +76,16 @@ def _reconciled(config: Config, publish: bool, older_than: timedelta, *, shown: 
     spooled = _spooled(config)
     if publish:
         audited(config, log, "reconcile.publish", site.tenant, {"put_until": until.isoformat()})
-    with tempfile.TemporaryDirectory(prefix="radstream-reconcile-") as folder, _progress(shown=shown) as told:
-        with parts_answer(), _archive(config, log, store, publish=publish) as archive:
-            found = Reconciling(log, store, site.tenant, spooled, until, Path(folder), archive, told)
-            report = Report.of(found, publish=publish)
+    with (
+        tempfile.TemporaryDirectory(prefix="radstream-reconcile-") as folder,
+        _progress(shown=shown) as told,
+        parts_answer(),
+        _archive(config, log, store, publish=publish) as archive,
+    ):
+        found = Reconciling(log, store, site.tenant, spooled, until, Path(folder), archive, told)
+        report = Report.of(found, publish=publish)
     if publish:
-        counts = {kind: str(count) for kind, count in report.differences.items()}
+        counts: dict[str, str] = {kind: str(count) for kind, count in report.differences.items()}
         audited(config, log, "reconcile.published", site.tenant, counts)
     return report
 
@@ -124,8 +128,8 @@ def _archive(config: Config, log: Log, store: S3Store, *, publish: bool) -> Iter
         )
     except TimeoutError:
         raise Failure(
-            f"the log did not acknowledge an event in {_ACKNOWLEDGED_S_MAX:g} s; see whether the broker runs (radstream "
-            "status), then run this again: what is published already is found"
+            f"the log did not acknowledge an event in {_ACKNOWLEDGED_S_MAX:g} s; see whether the broker runs "
+            "(radstream status), then run this again: what is published already is found"
         ) from None
     finally:
         producer.close(_ACKNOWLEDGED_S_MAX)

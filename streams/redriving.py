@@ -1,11 +1,12 @@
-"""Dead letters are put back to be processed once more, by the group that could not, and by no other where that is possible.
+"""Dead letters are put back to be processed once more: by the group that could not, and where that can be, by it alone.
 
-A group with a retry topic finds the record there, as if it had been parked: nobody else reads that. For the others the
-record is written once more into the topic that it came from, with its own key, bytes and headers: all who read that
-topic see a second record with the same `ce_id`, which identity makes harmless (docs/decisions/0041).
+A group with a retry topic finds the record there, as if it had been parked: nobody else reads that. For the others it
+is written once more into the topic that it came from, with its own key, bytes and headers: all who read that topic see
+a second record with the same `ce_id`, which identity makes harmless (docs/decisions/0041).
 
 That a letter was put back is said by a mark beside it, in the dead-letter topic: a record without a value, whose origin
 is the letter. It is written after the record is back. A crash between the two makes a third record, no second effect.
+It also says where the topic ended before: a letter of the same record from there on is one that came back.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Literal
 from schemas import load_topics
 from streams.deadletters import REDRIVE, dead_letter_topic, is_mark
 from streams.log import Log, TopicPartition
-from streams.origin import origin_headers, original
+from streams.origin import number, origin_headers, original
 from streams.parking import parked
 from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record, Undecodable, UnknownSchema, decode
 
 State = Literal["open", "redriven", "came back"]
+
+_UNTIL = "letters_until"
 
 
 class NotPutBack(Exception):
@@ -45,9 +48,10 @@ class Place:
 class Letter:
     """The last dead letter of one record; `times` counts them, and `redrives` how often the record was put back.
 
-    `group` is the consumer group that gave it up, a member's where several share the topic. `origin` is where the record
-    was read, None where the letter does not say: then nobody of ours wrote it. `bytes` are of its value; `left_out`
-    says that the letter was too large to have it.
+    `group` is the consumer group that gave it up, a member's where several share the topic. `origin` is where it was
+    read (topic, partition, offset), None where the letter does not say: then nobody of ours wrote it. `bytes` are of
+    its value; `left_out` says that the letter was too large to have it. `until` is where the partition ended when the
+    record was last put back.
     """
 
     place: Place
@@ -60,13 +64,15 @@ class Letter:
     left_out: bool
     times: int = 1
     redrives: int = 0
-    redriven_ms: int | None = None
+    until: Place | None = None
 
     @property
     def state(self) -> State:
-        if self.redriven_ms is None:
+        if self.until is None:
             return "open"
-        return "came back" if self.at_ms > self.redriven_ms else "redriven"
+        # One record has one key, so one partition; where it has no key, a letter elsewhere may be a later one.
+        is_earlier = self.place.partition == self.until.partition and self.place.offset < self.until.offset
+        return "redriven" if is_earlier else "came back"
 
 
 def letters(log: Log, group: str) -> list[Letter]:
@@ -76,20 +82,20 @@ def letters(log: Log, group: str) -> list[Letter]:
     """
     found: dict[object, Letter] = {}
     by_place: dict[Place, object] = {}
-    marks: list[tuple[Place, int]] = []
+    marks: list[tuple[Place, Place]] = []
     for record in _records(log, dead_letter_topic(group)):
         if is_mark(record):
             marks += _marked(record)
             continue
         letter = _letter(record, group)
-        name = (letter.group, letter.origin) if letter.origin else letter.place
+        name: object = (letter.group, letter.origin) if letter.origin else letter.place
         by_place[letter.place] = name
         earlier = found.get(name)
         found[name] = replace(letter, times=earlier.times + 1) if earlier else letter
-    for place, at_ms in marks:
-        if (name := by_place.get(place)) is not None:
-            one = found[name]
-            found[name] = replace(one, redrives=one.redrives + 1, redriven_ms=max(at_ms, one.redriven_ms or 0))
+    for place, until in marks:
+        if (marked := by_place.get(place)) is not None:
+            one = found[marked]
+            found[marked] = replace(one, redrives=one.redrives + 1, until=max(until, one.until or until))
     return sorted(found.values(), key=lambda one: (one.at_ms, one.place))
 
 
@@ -143,12 +149,16 @@ def put_back(log: Log, letter: Record, group: str, at: datetime) -> Message:
     return message
 
 
-def mark(letter: Record, to: str, actor: str, at: datetime) -> Message:
-    """Says beside a letter that `actor` put its record back, into the topic `to`."""
-    subject = letter.header("ce_subject")
-    ours = (("redriven_to", to), ("redriven_by", actor), *((("ce_subject", subject),) if subject else ()))
-    headers = (*origin_headers(letter, REDRIVE, f"put back into {to}", at), *((n, v.encode()) for n, v in ours))
-    return Message(letter.topic, letter.key, None, headers)
+def mark(letter: Record, until: int, to: str, actor: str, at: datetime) -> Message:
+    """Says beside a letter that `actor` put its record back, into the topic `to`; its partition ended at `until`."""
+    ours = {
+        _UNTIL: str(until),
+        "redriven_to": to,
+        "redriven_by": actor,
+        "ce_subject": letter.header("ce_subject") or "",
+    }
+    named = ((name, value.encode()) for name, value in ours.items())
+    return Message(letter.topic, letter.key, None, (*origin_headers(letter, REDRIVE, "redriven", at), *named))
 
 
 def _records(log: Log, topic: str) -> Iterator[Record]:
@@ -158,12 +168,13 @@ def _records(log: Log, topic: str) -> Iterator[Record]:
             yield from log.read(name, first, end)
 
 
-def _marked(record: Record) -> Iterable[tuple[Place, int]]:
+def _marked(record: Record) -> Iterable[tuple[Place, Place]]:
+    """Which letter a mark is of, and where its partition ended."""
     try:
-        letter = original(record)
+        letter, until = original(record), number(record, _UNTIL)
     except Undecodable:
         return ()
-    return ((Place(letter.partition, letter.offset), record.timestamp_ms),)
+    return ((Place(letter.partition, letter.offset), Place(letter.partition, until)),)
 
 
 def _letter(record: Record, group: str) -> Letter:

@@ -39,7 +39,7 @@ def alone(log: Log, group: str) -> Iterator[None]:
         owned.update(partitions)
         return {}
 
-    def revoked(partitions: Sequence[TopicPartition], lost: bool) -> None:
+    def revoked(partitions: Sequence[TopicPartition], _lost: bool) -> None:
         owned.difference_update(partitions)
 
     consumer = log.consumer(name, [topic], assigned, revoked, co_partitioned=False)
@@ -70,5 +70,7 @@ def redrive_one(log: Log, producer: Producer, letter: Letter, actor: str, at: da
     """
     record = read_letter(log, letter)
     message = put_back(log, record, letter.group, at)
+    name = TopicPartition(record.topic, record.partition)
+    until = log.bounds([name])[name][1]
     producer.send(message).result(ACKNOWLEDGED_S_MAX)
-    producer.send(mark(record, message.topic, actor, at)).result(ACKNOWLEDGED_S_MAX)
+    producer.send(mark(record, until, message.topic, actor, at)).result(ACKNOWLEDGED_S_MAX)
