@@ -107,6 +107,6 @@ class DeadLetterLimit:
         """Why the consumer stops, for a person."""
         return (
             f"{place}: more than {self._count_max} dead letters in {self._window_s:.0f} s in group {self._group}. "
-            f"The record is kept where it is. Look at {dead_letter_topic(self._group)}, mend the cause, then start "
-            f"the service again. The last reason: {reason}"
+            f"The record is kept where it is. Look at them (radstream deadletters list {self._group}), mend the cause, "
+            f"then start the service again. The last reason: {reason}"
         )
