@@ -14,8 +14,8 @@ import click
 from radstream.errors import Failure
 from radstream.options import Moment
 from schemas import load_topics
+from streams.letters import Letter, Place, letters
 from streams.log import Log
-from streams.redriving import Letter, Place, letters
 
 _PLACE = re.compile(r"([0-9]{1,9})/([0-9]{1,15})")
 _OPTIONS = (

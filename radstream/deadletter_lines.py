@@ -12,8 +12,9 @@ import msgspec
 from radstream.deadletter_filters import letters_of
 from radstream.output import console, plain, print_json, print_table
 from streams.events import Event
+from streams.letters import Letter, Place, State
 from streams.log import Log
-from streams.redriving import Letter, NotPutBack, Place, State, as_read
+from streams.redriving import NotPutBack, as_read
 from streams.wire import Record, Undecodable, UnknownSchema, decode
 
 
@@ -106,7 +107,7 @@ def print_list(lines: Sequence[Line], left_out: int, redriven: int) -> None:
 
 def print_whole(whole: Whole) -> None:
     if whole.line is not None:
-        print_list_line(whole.line)
+        _print_line(whole.line)
     print_table("Headers", ("name", "value"), [(plain(name), plain(value)) for name, value in whole.headers.items()])
     if whole.event is None:
         click.echo(f"undecodable: {whole.undecodable}")
@@ -114,11 +115,11 @@ def print_whole(whole: Whole) -> None:
         print_json(whole.event)
 
 
-def print_list_line(line: Line) -> None:
+def _print_line(line: Line) -> None:
     out = console()
     at = f"{line.at:%Y-%m-%d %H:%M:%S}"
     out.print(f"{line.group} gave up {_origin(line)} at {at}: {plain(line.reason)}", soft_wrap=True)
-    out.print(f"{line.state}; it died {line.times} times and was put back {line.redrives} times; {line.bytes} bytes")
+    out.print(f"{line.state}; dead letters of it: {line.times}, put back: {line.redrives}; {line.bytes} bytes")
 
 
 def print_redriven(group: str, found: Redriven) -> None:

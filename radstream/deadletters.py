@@ -16,9 +16,10 @@ from radstream.output import show
 from radstream.reading import audited
 from schemas import load_topics
 from streams.clock import SystemClock
+from streams.letters import Letter, Place, letter_at
 from streams.log import Log, LogAway
-from streams.redriving import Letter, NotPutBack, Place, letter_at, put_back
-from streams.redriving_group import ACKNOWLEDGED_S_MAX, Busy, alone, read_letter, redrive_one
+from streams.redriving import ACKNOWLEDGED_S_MAX, NotPutBack, put_back, read_letter, redrive_one
+from streams.redriving_group import Busy, alone
 
 # Half of what a service stands in ten minutes (dead_letters_max): it does not stop where all of them come back.
 _REDRIVEN, _REDRIVEN_MAX = 50, 5000

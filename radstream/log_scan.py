@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from radstream.log_census import LogCensus
 from schemas import load_topics
 from streams.events import SUBJECTS
+from streams.letters import letters
 from streams.log import Log, TopicPartition
-from streams.redriving import letters
 from streams.replays import TOPIC as REPLAYS
 from streams.wire import Record, Undecodable, decode
 

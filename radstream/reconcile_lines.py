@@ -67,7 +67,7 @@ def print_report(report: Report) -> None:
         (counts.on_spool, "instances wait on the spool for their event"),
         (counts.spool_and_log, "instances are on the spool and in the log: the drain will note them"),
         (counts.in_flight, "objects without an event are too young to be meant"),
-        (counts.undecodable, "records of received events cannot be read"),
+        (counts.undecodable, "records in the topics of received events cannot be read"),
     ):
         if count:
             click.echo(f"{count} {what}")

@@ -18,7 +18,7 @@ from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record
 
 DEAD_LETTER = "imaging.deadletter"
-# What stands as `origin_group` in the marks of redrives (`streams.redriving`), which are beside the letters.
+# What stands as `origin_group` in the marks of redrives (`streams.letters`), which are beside the letters.
 REDRIVE = "redrive"
 _AGAIN_S = 0.5
 

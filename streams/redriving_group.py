@@ -9,15 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 
 from schemas import load_topics
 from streams.deadletters import REDRIVE, dead_letter_topic
-from streams.log import Log, Producer, TopicPartition
-from streams.redriving import Letter, NotPutBack, letter_at, mark, put_back
-from streams.wire import Record
+from streams.log import Log, TopicPartition
 
-ACKNOWLEDGED_S_MAX = 30.0
 _JOINED_S_MAX = 30.0
 _POLL_S = 0.1
 
@@ -53,24 +49,3 @@ def alone(log: Log, group: str) -> Iterator[None]:
         yield
     finally:
         consumer.close()
-
-
-def read_letter(log: Log, letter: Letter) -> Record:
-    """The dead letter with its bytes. Raises NotPutBack, LogAway, LogRefused."""
-    record = letter_at(log, letter.group, letter.place)
-    if record is None:
-        raise NotPutBack("it is no longer in its topic")
-    return record
-
-
-def redrive_one(log: Log, producer: Producer, letter: Letter, actor: str, at: datetime) -> None:
-    """Puts one record back, and says so beside its letter; both are acknowledged when it returns.
-
-    `actor` is who asked for it. Raises NotPutBack, LogAway, LogRefused, TimeoutError.
-    """
-    record = read_letter(log, letter)
-    message = put_back(log, record, letter.group, at)
-    name = TopicPartition(record.topic, record.partition)
-    until = log.bounds([name])[name][1]
-    producer.send(message).result(ACKNOWLEDGED_S_MAX)
-    producer.send(mark(record, until, message.topic, actor, at)).result(ACKNOWLEDGED_S_MAX)

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.redriving import letters
-from streams.redriving_group import Busy, alone, redrive_one
+from streams.letters import letters
+from streams.redriving import redrive_one
+from streams.redriving_group import Busy, alone
 from tests.broker.test_runner_on_kafka import KafkaBench
 from tests.hooked_log import everything
-from tests.runner_bench import CLOCK, GROUP, RECEIVED, RETRY, arrivals
+from tests.runner_bench import CLOCK, GROUP, RECEIVED, RETRY
 from tests.running_stack import RunningStack
+from tests.unit.test_redriving import died
 
 pytestmark = pytest.mark.stack
 
@@ -25,16 +27,8 @@ def bench(stack: RunningStack) -> Iterator[KafkaBench]:
 
 
 def test_a_record_that_died_is_processed_once_the_cause_is_mended(bench: KafkaBench) -> None:
-    events, broken = arrivals(1, 3), threading.Event()
-
-    def decide(item: object) -> None:
-        if broken.is_set() and item.event.meta.subject == events[-1].meta.subject:  # type: ignore[attr-defined]
-            raise ValueError("a fault of the code")
-
-    broken.set()
-    bench.send(events)
-    bench.member(decide)
-    bench.until_done()
+    broken = threading.Event()
+    events = died(bench, broken)
     (letter,) = letters(bench.log, GROUP)
     assert letter.state == "open"
 

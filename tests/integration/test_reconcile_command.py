@@ -64,6 +64,7 @@ def test_what_a_crash_left_without_an_event_is_named_then_published_and_in_the_c
     assert code == 1
     expected = {whole: "unpublished", damaged: "damaged", empty: "damaged"}
     assert {key: kinds.get(key) for key in expected} == expected
+    assert "radstream reconcile tells which" in " ".join(run(stack, "status").stdout.split())
     code, kinds, _ = reconciled(stack, "--publish")
     assert (code, kinds[whole], kinds[damaged]) == (1, "published", "damaged")
 

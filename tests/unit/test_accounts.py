@@ -37,11 +37,11 @@ from streams.events import (
     TierMoved,
 )
 from streams.identity import event_id
+from streams.letters import letters
 from streams.log import LogAway, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
-from streams.redriving import letters
-from streams.redriving_group import redrive_one
+from streams.redriving import redrive_one
 from streams.step import NewObject
 from streams.wire import Message, SchemaIds, encode
 

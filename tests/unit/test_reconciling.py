@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from streams.identity import original_key, uid_of_event
 from streams.log import Log, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
+from streams.objects import Listed
 from streams.protected import ProtectedBlocks
 from streams.step import NewObject
 from streams.stored_file import stored_file
@@ -202,6 +204,19 @@ def test_an_event_whose_object_is_in_no_store_is_a_loss(world: World) -> None:
     world.put(file_of(moved), moved, store="warm")
     assert world.run(publish=True) == {refs[gone.instance].key: "lost"}
     assert len(world.received()) == 2
+
+
+class MovingStore(MemoryStore):
+    """Lists no original: each is always in a store that was listed before, or will be."""
+
+    def listed(self, store: str, prefix: str) -> Iterator[Listed]:
+        return (one for one in super().listed(store, prefix) if not one.key.endswith(".dcm"))
+
+
+def test_a_copy_that_moves_between_the_listings_is_not_lost(tmp_path: Path) -> None:
+    world = World(tmp_path, store=MovingStore())
+    arrive(world, Ct(), world.log)
+    assert world.run() == {}
 
 
 def test_what_may_be_on_its_way_is_not_meant(world: World) -> None:

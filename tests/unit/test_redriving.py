@@ -12,10 +12,11 @@ from radstream.deadletter_filters import letters_of
 from schemas import load_topics
 from streams.deadletters import dead_letter, dead_letter_topic, dead_letters
 from streams.events import InstanceReceived
+from streams.letters import letter_at, letters, mark
 from streams.log import Log, TopicPartition
 from streams.memory_log import MemoryLog
-from streams.redriving import NotPutBack, as_read, letter_at, letters, mark, put_back
-from streams.redriving_group import Busy, alone, redrive_one
+from streams.redriving import NotPutBack, as_read, put_back, redrive_one
+from streams.redriving_group import Busy, alone
 from streams.sizes import RECORD_BYTES_MAX
 from streams.wire import Message, Record, SchemaIds, decode, encode
 from tests.hooked_log import everything
