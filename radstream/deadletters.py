@@ -143,7 +143,7 @@ def _tried(log: Log, chosen: Sequence[Letter]) -> tuple[list[Line], str | None]:
 def _redriven(log: Log, group: str, chosen: Sequence[Letter]) -> tuple[list[Line], str | None]:
     """What was put back, and where it stopped and why."""
     done: list[Line] = []
-    producer = log.producer()
+    producer = log.producer(linger_ms=0)
     try:
         with alone(log, group):
             for letter in chosen:

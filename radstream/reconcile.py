@@ -112,7 +112,7 @@ def _archive(config: Config, log: Log, store: S3Store, *, publish: bool) -> Iter
         yield None
         return
     site, ids = config.section("site", Site), config.section("kafka", Kafka).schema_ids
-    producer = log.producer()
+    producer = log.producer(linger_ms=0)
     try:
         yield Archive(
             site=site,
