@@ -55,6 +55,14 @@ COMMANDS = {
         "radstream.review:review", "Say what a person thinks of a result, and wait until the catalog shows it."
     ),
     "routes": Lazy("radstream.routes:routes", "The site's rules: what is forwarded, tagged, held."),
+    "reconcile": Lazy(
+        "radstream.reconcile:reconcile",
+        "Compare bucket, spool and log, and publish the event of what a crash left without one.",
+    ),
+    "deadletters": Lazy(
+        "radstream.deadletters:deadletters",
+        "Records that a group gave up: why, and back to it once the cause is mended.",
+    ),
     "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
     "replay": Lazy(
         "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from radstream.log_census import LogCensus
 from schemas import load_topics
 from streams.events import SUBJECTS
+from streams.letters import letters
 from streams.log import Log, TopicPartition
 from streams.replays import TOPIC as REPLAYS
 from streams.wire import Record, Undecodable, decode
@@ -97,13 +98,12 @@ def _records(log: Log, bounds: Mapping[TopicPartition, tuple[int, int]]) -> Iter
 
 
 def _parked(log: Log, census: LogCensus, group: str, committed: Offsets) -> None:
-    topics = load_topics()
-    retry, dead = topics.of_group("imaging.retry", group), topics.of_group("imaging.deadletter", group)
+    retry = load_topics().of_group("imaging.retry", group)
+    # The dead letters first: what a redrive puts back meanwhile is then one of them, or parked.
+    census.dead_letters[group] = {one.subject for one in letters(log, group) if one.state != "redriven"}
     for record in _records(log, log.bounds(_partitions(log, (retry,)))):
         if record.offset >= committed[TopicPartition(retry, record.partition)]:
             census.parked[group].add(record.header("ce_subject") or "")
-    for record in _records(log, log.bounds(_partitions(log, (dead,)))):
-        census.dead_letters[group].add(record.header("ce_subject") or "")
 
 
 def _count(census: LogCensus, topic: str, record: Record, committed: Mapping[str, Offsets], ledger: Offsets) -> None:

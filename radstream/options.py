@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -34,6 +35,21 @@ class Moment(click.ParamType):
         except ValueError:
             self.fail(f"{value} is no time; write 2026-11-23, 2026-11-23T08:15, or with Z or +01:00", param, ctx)
         return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+class Duration(click.ParamType):
+    """A number with a unit: 90s, 15m, 2h, 1d."""
+
+    name = "duration"
+    _UNITS: ClassVar = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        number, unit = str(value)[:-1], str(value)[-1:]
+        if unit not in self._UNITS or not re.fullmatch(r"[0-9]{1,6}", number):
+            self.fail(f"{value} is no duration; write 90s, 15m, 2h or 1d", param, ctx)
+        return timedelta(**{self._UNITS[unit]: int(number)})
 
 
 class Names(click.ParamType):

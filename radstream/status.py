@@ -93,6 +93,11 @@ def _print(stack: StackState | None, found: Survey) -> None:
     for title, reasons in (("Quarantined", found.log.quarantine_codes()), ("Refused", dict(found.log.refused))):
         if reasons:
             print_table(title, ("reason", "count"), sorted(reasons.items()), numbers=("count",))
+    if orphans := unreferenced(found)["originals"]:
+        console().print(
+            f"{orphans} originals have no event: on their way, or left by a crash; radstream reconcile tells which",
+            soft_wrap=True,
+        )
     if stack and stack.durable is False:
         console().print(NOT_DURABLE, style="bold red")
     if not found.agree:

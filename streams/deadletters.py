@@ -18,6 +18,8 @@ from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record
 
 DEAD_LETTER = "imaging.deadletter"
+# What stands as `origin_group` in the marks of redrives (`streams.letters`), which are beside the letters.
+REDRIVE = "redrive"
 _AGAIN_S = 0.5
 
 
@@ -32,6 +34,11 @@ def dead_letter(record: Record, group: str, reason: str, at: datetime) -> Messag
     if (size := size_of(whole)) <= RECORD_BYTES_MAX:
         return whole
     return Message(topic, None, None, (*origin, ("left_out_bytes", str(size).encode())))
+
+
+def is_mark(record: Record) -> bool:
+    """Whether a record of a dead-letter topic is no letter, but says of one that it was put back."""
+    return record.header("origin_group") == REDRIVE
 
 
 def reason_of(error: BaseException) -> str:
@@ -59,7 +66,7 @@ def dead_letters(log: Log, group: str, newest: int | None = None) -> Iterator[De
     for name, (first, end) in log.bounds(names).items():
         start = first if newest is None else max(first, end - newest)
         for record in log.read(name, start, end):
-            if not is_of_another_member(record, group):
+            if not is_mark(record) and not is_of_another_member(record, group):
                 yield DeadRecord(original(record), record.header("reason") or "", record.timestamp_ms)
 
 
@@ -100,6 +107,6 @@ class DeadLetterLimit:
         """Why the consumer stops, for a person."""
         return (
             f"{place}: more than {self._count_max} dead letters in {self._window_s:.0f} s in group {self._group}. "
-            f"The record is kept where it is. Look at {dead_letter_topic(self._group)}, mend the cause, then start "
-            f"the service again. The last reason: {reason}"
+            f"The record is kept where it is. Look at them (radstream deadletters list {self._group}), mend the cause, "
+            f"then start the service again. The last reason: {reason}"
         )

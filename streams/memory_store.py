@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from streams.events import ObjectRef
 from streams.objects import Absent, Damaged, Listed
@@ -16,6 +17,7 @@ from streams.step import NewObject, Stored
 class _Held:
     data: bytes
     version_id: str
+    at: datetime
 
 
 class MemoryStore:
@@ -33,7 +35,7 @@ class MemoryStore:
             created = (new.store, new.key) not in self._held
             if created:
                 self._created += 1
-                self._held[new.store, new.key] = _Held(data, f"v{self._created}")
+                self._held[new.store, new.key] = _Held(data, f"v{self._created}", datetime.now(UTC))
             held = self._held[new.store, new.key]
         return Stored(_ref(new.tenant, new.store, new.key, held), held.data, created)
 
@@ -62,7 +64,7 @@ class MemoryStore:
     def listed(self, store: str, prefix: str) -> Iterator[Listed]:
         with self._lock:
             held = [(key, one) for (name, key), one in sorted(self._held.items()) if name == store]
-        yield from (Listed(key, len(one.data), one.version_id) for key, one in held if key.startswith(prefix))
+        yield from (Listed(key, len(one.data), one.version_id, one.at) for key, one in held if key.startswith(prefix))
 
     def delete(self, ref: ObjectRef) -> bool:
         if ref.version_id is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from streams.events import ObjectRef
@@ -28,11 +29,15 @@ class StoreAway(Exception):
 
 @dataclass(frozen=True)
 class Listed:
-    """The latest version of a key. `version_id` is None where the store keeps no versions; `size` is in bytes."""
+    """The latest version of a key. `version_id` is None where the store keeps no versions; `size` is in bytes.
+
+    `modified` is when it was put, by the store's clock.
+    """
 
     key: str
     size: int
     version_id: str | None
+    modified: datetime
 
 
 class ObjectStore(Protocol):

@@ -103,7 +103,8 @@ def list_versions(control: S3Client, config: Store, bucket: str, prefix: str) ->
             for entry in page.get("Versions", ()):
                 if entry["IsLatest"]:
                     version_id = entry["VersionId"]
-                    yield Listed(entry["Key"], entry["Size"], None if version_id == "null" else version_id)
+                    kept = None if version_id == "null" else version_id
+                    yield Listed(entry["Key"], entry["Size"], kept, entry["LastModified"])
 
 
 def delete_version(control: S3Client, config: Store, bucket: str, key: str, version_id: str) -> bool:

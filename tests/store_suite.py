@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -173,6 +174,7 @@ class StoreSuite:
         expected = sorted((ref.key, ref.size, ref.version_id) for ref in refs)
         listed = list(store.listed(HOT, "general/versions-of/"))
         assert [(one.key, one.size, one.version_id) for one in listed] == expected
+        assert all(abs(datetime.now(UTC) - one.modified) < timedelta(minutes=1) for one in listed)
         assert list(store.listed(HOT, "general/versions-of/none")) == []
 
     def test_a_deleted_version_is_absent_and_its_key_is_free(self, store: ObjectStore) -> None:

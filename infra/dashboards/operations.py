@@ -81,7 +81,7 @@ OPERATIONS = Dashboard(
         ),
         Panel(
             "Dead letters",
-            "Since the start of each service: radstream tail imaging.deadletter.GROUP.",
+            "Since the start of each service: radstream deadletters list GROUP.",
             (Query("sum by (group) (radstream_dead_letters_total)", "{{group}}"),),
             width=8,
             bad=1,

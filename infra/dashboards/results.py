@@ -61,7 +61,7 @@ RESULTS = Dashboard(
         ),
         Panel(
             "Requests that were given up",
-            "Dead letters of inference: radstream tail imaging.deadletter.ai.",
+            "Dead letters of inference: radstream deadletters list ai.",
             (Query('sum(radstream_dead_letters_total{group="ai"}) or vector(0)', "dead letters"),),
             kind="stat",
             bad=1,

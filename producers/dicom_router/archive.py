@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from producers.dicom_router import header as headers
-from producers.dicom_router.arrival import REFUSED, Arrival, Refusal, SourceProtocol
+from producers.dicom_router.arrival import REFUSED, Arrival, Refusal
 from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
 from producers.dicom_router.lane_rules import NO_RULES, LaneRules
@@ -47,7 +47,7 @@ class Request(Protocol):
     @property
     def transfer_syntax_uid(self) -> str: ...
     @property
-    def protocol(self) -> SourceProtocol: ...
+    def protocol(self) -> str: ...
     @property
     def calling_ae(self) -> str: ...
     @property

@@ -17,6 +17,7 @@ from radstream.log_census import LogCensus
 from radstream.log_scan import LAST_WRITTEN_FIRST, moved_since, scan
 from radstream.store_census import census_of
 from schemas import load_topics
+from streams.deadletters import dead_letter
 from streams.events import (
     AuditEvent,
     Event,
@@ -36,9 +37,11 @@ from streams.events import (
     TierMoved,
 )
 from streams.identity import event_id
+from streams.letters import letters
 from streams.log import LogAway, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
+from streams.redriving import redrive_one
 from streams.step import NewObject
 from streams.wire import Message, SchemaIds, encode
 
@@ -135,6 +138,11 @@ def about(name: str, step: str, ordinal: int, generation: int = 0) -> dict:
     }
 
 
+def number_of(site: Site, partition: int) -> int:
+    name = TopicPartition("imaging.instance.received", partition)
+    return site.log.bounds([name])[name][1]
+
+
 @pytest.fixture
 def site() -> Site:
     return Site()
@@ -197,6 +205,28 @@ def test_what_was_read_and_has_no_result_is_a_loss(site: Site):
 def test_a_result_that_nobody_received_is_seen(site: Site):
     site.validated("a")
     assert not site.equations()["validate"].agrees
+
+
+def test_a_dead_letter_that_is_redriven_is_parked_until_it_is_taken(site: Site):
+    site.received("a")
+    site.all_read("validate")
+    (record,) = (
+        record
+        for number in range(3)
+        for record in site.log.read(TopicPartition("imaging.instance.received", number), 0, number_of(site, number))
+    )
+    site.log.append(dead_letter(record, "validate", "why", NOW))
+    (letter,) = letters(site.log, "validate")
+    assert right(site.equations()["validate"])["dead letters of validate"] == 1
+
+    redrive_one(site.log, site.log.producer(), letter, "tester", NOW)
+    equation = site.equations()["validate"]
+    assert (right(equation)["dead letters of validate"], right(equation)["parked by validate"]) == (0, 1)
+    assert equation.agrees
+
+    site.validated("a")
+    site.all_read("validate")
+    assert site.equations()["validate"].agrees
 
 
 def test_parked_and_dead_are_named(site: Site):
