@@ -16,7 +16,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final, TypeVar, overload
 
 import msgspec
 
@@ -83,6 +83,7 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
 
 
 M = TypeVar("M", bound=Message)
+N = TypeVar("N", bound=Message)
 _ANY = Ask | Offer | Refusal | Ready | Yours | Serving | Done
 
 
@@ -105,7 +106,13 @@ class Channel:
         except OSError as error:
             raise Broken(f"{type(message).__name__} was not taken ({error.strerror})") from None
 
-    def hear(self, *kinds: type[M], seconds: float) -> M:
+    @overload
+    def hear(self, kind: type[M], /, *, seconds: float) -> M: ...
+
+    @overload
+    def hear(self, kind: type[M], other: type[N], /, *, seconds: float) -> M | N: ...
+
+    def hear(self, *kinds: type[Message], seconds: float) -> Message:
         """The next message, which is to be one of `kinds`. Raises Broken."""
         wanted = " or ".join(kind.__name__ for kind in kinds)
         try:

@@ -306,14 +306,14 @@ def test_another_users_process_gets_nothing(services: Callable[..., Service], pl
     ask = (
         "import socket; peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
         f"peer.connect('/proc/self/fd/{folder}/greeter-1.socket'); "
-        """peer.sendall(b'{"say":"ask","speaks":[1]}'); print(peer.recv(64))"""
+        """peer.sendall(b'{"say":"ask","speaks":[1]}'); print("got", peer.recv(64))"""
     )
     try:
         command = ["/usr/bin/python3", "-c", ask]
         said = subprocess.run(command, user=65_534, pass_fds=(folder,), capture_output=True, text=True, check=False)
     finally:
         os.close(folder)
-    assert said.stdout == "b''\n" or "ConnectionResetError" in said.stderr, said
+    assert said.stdout == "got b''\n" or "BrokenPipeError" in said.stderr or "ConnectionResetError" in said.stderr
 
 
 def test_ports_that_nobody_wants_any_more_are_let_go() -> None:
