@@ -157,7 +157,9 @@ def _listening(host: str, number: int, section: str, setting: str) -> socket.soc
     try:
         return socket.create_server((host, number), family=family, backlog=_BACKLOG)
     except OSError as error:
+        # The standard library writes the address into the errors of the kernel, and has no numbers for those of names.
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise ConfigError(
-            f"{section and f'[{section}] '}{host}:{number} cannot be listened on ({error.strerror}): "
+            f"{section and f'[{section}] '}{host}:{number} cannot be listened on ({why}): "
             f"stop what uses it, or set another {setting}"
         ) from None
