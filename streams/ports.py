@@ -98,7 +98,12 @@ class Port:
                 structlog.get_logger().error("connection_not_taken", error=error, errno=error.errno)
                 time.sleep(_PAUSE_S)
                 continue
-            take(connected, address)
+            try:
+                take(connected, address)
+            except Exception:
+                # Nobody planned this one. It costs one connection and no other.
+                structlog.get_logger().error("connection_not_taken", exc_info=True)
+                connected.close()
 
 
 class Ports:

@@ -61,6 +61,9 @@ class Owner:
                         return
                 except Broken as broken:
                     structlog.get_logger().warning("handover_broken_off", reason=str(broken))
+                except Exception:
+                    # Nobody planned this one. It ends one conversation; the next may ask.
+                    structlog.get_logger().error("handover_failed", exc_info=True)
 
     def _next(self) -> Channel | None:
         """The next that asks; None once closed."""
@@ -113,6 +116,6 @@ class Owner:
             channel.say(Yours())
             channel.hear(Serving, seconds=_SERVING_S_MAX)
             channel.say(Done())
-        except Broken:
+        except BaseException:
             self._ports.resume()
             raise
