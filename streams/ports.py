@@ -85,7 +85,7 @@ class Port:
             self._thread = None
 
     def _run(self, take: Take) -> None:
-        poll = select.poll()
+        log, poll = structlog.get_logger(), select.poll()
         poll.register(self._socket, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         while all(descriptor != self._wake for descriptor, _ in poll.poll()):
@@ -95,14 +95,14 @@ class Port:
                 continue
             except OSError as error:
                 # Out of files or memory, or the connection was gone before it was taken.
-                structlog.get_logger().error("connection_not_taken", error=error, errno=error.errno)
+                log.error("connection_not_taken", error=error, errno=error.errno)
                 time.sleep(_PAUSE_S)
                 continue
             try:
                 take(connected, address)
             except Exception:
                 # Nobody planned this one. It costs one connection and no other.
-                structlog.get_logger().error("connection_not_taken", exc_info=True)
+                log.error("connection_not_taken", exc_info=True)
                 connected.close()
 
 

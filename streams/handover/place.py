@@ -102,8 +102,8 @@ class Place:
 
     def _unusable(self, error: OSError) -> ConfigError:
         return ConfigError(
-            f"[handover] folder {self.folder} cannot be used ({error.strerror}): make it one of mode 700 that the service "
-            "owns, or set another"
+            f"[handover] folder {self.folder} cannot be used ({error.strerror}): make it one of mode 700 that the "
+            "service owns, or set another"
         )
 
     def _reach(self, do: Callable[[str], None], name: str) -> None:
