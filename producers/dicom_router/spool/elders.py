@@ -25,7 +25,7 @@ class Elders:
     def hold(self, study: str) -> bool:
         """Whether an elder has something of that study to commit yet: as it is now, for whoever was acknowledged by it.
 
-        An instance without a study is in order with nothing. What cannot be read holds nothing: nobody can commit it.
+        An instance without a study is in order with nothing.
         """
         if not self._folders or not study:
             return False
@@ -56,6 +56,8 @@ class _Folder:
             paths = places.segments(self._path)
         except FileNotFoundError:
             return False
+        except OSError:
+            return True  # What was known of it is held until it can be read again.
         self._segments = {path: self._segments.get(path) or _Segment(path) for path in paths}
         for segment in self._segments.values():
             segment.look()
@@ -83,8 +85,11 @@ class _Segment:
             if size != self._bytes[0]:
                 self._records = [(one.head.check, one.study) for one in walk(self.path).found]
             done = progress.marked(self.path)
-        except OSError:
+        except FileNotFoundError:
+            # It goes with the last of it that was committed.
             self.studies = set()
+            return
+        except OSError:
             return
         self._bytes = (size, marked)
         self.studies = {study for check, study in self._records if check not in done}
