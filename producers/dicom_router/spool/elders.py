@@ -13,6 +13,7 @@ from pathlib import Path
 
 from producers.dicom_router.spool import places, progress
 from producers.dicom_router.spool.reading import walk
+from producers.dicom_router.spool.record import SEGMENT_HEAD_BYTES
 
 
 class Elders:
@@ -73,6 +74,7 @@ class _Segment:
     studies: set[str] = field(default_factory=set)
     _bytes: tuple[int, int] = (-1, -1)
     _records: list[tuple[bytes, str]] = field(default_factory=list)
+    _end: int = SEGMENT_HEAD_BYTES
 
     def look(self) -> None:
         """Goes through what was appended, and through what was marked as committed, since the last look."""
@@ -82,8 +84,9 @@ class _Segment:
             marked = marks.stat().st_size if marks.exists() else 0
             if (size, marked) == self._bytes:
                 return
-            if size != self._bytes[0]:
-                self._records = [(one.head.check, one.study) for one in walk(self.path).found]
+            if size != self._bytes[0] and (found := walk(self.path, self._end).found):
+                self._records += [(one.head.check, one.study) for one in found]
+                self._end = found[-1].start + found[-1].length
             done = progress.marked(self.path)
         except FileNotFoundError:
             # It goes with the last of it that was committed.
