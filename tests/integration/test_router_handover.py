@@ -18,12 +18,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 import urllib3
 
+from infra.local import process
 from infra.local.parts.part import Serving
 from infra.local.parts.services import Service
+from infra.local.process import Launch
 from radstream.send import router_of
 from radstream.sending import send_items
 from streams.handover.messages import Ask, Channel, Offer, Ready, Yours
@@ -230,6 +233,27 @@ def test_the_command_says_which_process_and_version_serve_now(stack: RunningStac
     assert said["now"] == {"pid": stack.pid("router"), "version": serving(stack)}
     assert said["now"]["pid"] != pid
     assert not psutil.pid_exists(pid)
+
+
+def test_what_a_restart_leaves_that_was_killed_is_ended_by_the_next_command(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    pid = stack.pid("router")
+    left = process.start(Launch(["sleep", "600"]), tmp_path / "log", tmp_path)
+    (stack.home / "run" / "router.next").write_bytes(msgspec.json.encode(left))
+    assert stack.up(("router",)) == ()
+    assert not process.is_alive(left)
+    assert stack.pid("router") == pid
+
+
+def test_other_parts_are_stopped_and_started(stack: RunningStack) -> None:
+    pid = stack.pid("lag")
+    (restarted,) = stack.restart(("lag",))
+    assert (restarted.part, restarted.how) == ("lag", "stopped_and_started")
+    assert restarted.before is not None
+    assert restarted.before.pid == pid
+    assert restarted.now is not None
+    assert restarted.now.pid == stack.pid("lag") != pid
 
 
 @contextmanager
