@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -292,22 +292,18 @@ def test_an_older_router_that_is_killed_while_it_hands_over_leaves_its_ports_to_
 ) -> None:
     pid, log = stack.pid("router"), stack.log("router")
     begins = log.stat().st_size
-    command = [sys.executable, "-P", "-m", "producers.dicom_router", "--config", str(stack.config_path)]
 
     def handing_over() -> bool:
         with log.open("rb") as file:
             file.seek(begins)
             return b'"handover_asked"' in file.read()
 
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as newer:
-        try:
-            wait_until(handing_over, "the newer router to ask", 60.0)
+    with ThreadPoolExecutor(1) as pool:
+        restarting = pool.submit(stack.restart, ("router",))
+        wait_until(lambda: handing_over() or restarting.done(), "the newer router to ask", 60.0)
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: Service(stack._site(), "router").serving(), "the newer router to answer", 60.0)
-            assert Senders(stack).echoes()
-            assert newer.poll() is None
-        finally:
-            newer.terminate()
-            assert newer.wait(60) == 0
-    stack.up(("router",))
+        (restarted,) = restarting.result(timeout=60)
+    assert restarted.now == Serving(stack.pid("router"), serving(stack))
+    assert stack.pid("router") != pid
     assert Senders(stack).echoes()
