@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from infra.local import ports
-from infra.local.parts.part import Site, get_status
+from infra.local.parts.part import Serving, Site, get_serving, get_status
 from infra.local.process import Launch
 from streams import config
+from streams.handover.handover import SECTION
 
 # By part, what is run. Windows need the extra of that name, which not everybody has.
 # The router comes last: when it takes associations, everything behind it is there.
@@ -31,11 +32,16 @@ MODULES = {
 }
 
 
+# Those that hand their ports to a newer process.
+FRONTS = ("router",)
+
+
 class Listening(config.Section, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """What the stack has to know of a service's section: where it listens."""
+    """What the stack has to know of a service's section: where it listens, and how long it takes to let go."""
 
     http_port: int
     port: int | None = None
+    stop_timeout_s: float = 0.0
 
 
 class Service:
@@ -65,6 +71,20 @@ class Service:
 
     def ready(self) -> bool:
         return get_status(f"http://{ports.HOST}:{self._section().http_port}/readyz") == 200
+
+    def serving(self) -> Serving | None:
+        """Which process answers, whether or not it is ready."""
+        return get_serving(f"http://{ports.HOST}:{self._section().http_port}/readyz")
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether a newer process takes over from one that runs."""
+        return self.name in FRONTS and SECTION in config.load(self._site.config).names
+
+    @property
+    def handing_over_s_max(self) -> float:
+        """How long an older process may take to end once a newer one serves."""
+        return self.stop_s_max + self._section().stop_timeout_s
 
     def _section(self) -> Listening:
         return config.load(self._site.config).section(self.name, Listening)
