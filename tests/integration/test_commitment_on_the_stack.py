@@ -29,7 +29,7 @@ QUICK = "runner = {threads = 8, batch_max = 1, park_wait_s = 0.5, park_wait_s_ma
 
 def run(stack: RunningStack, *arguments: str) -> Any:
     done = CliRunner().invoke(cli, [*arguments, "--json", "--config", str(stack.config_path)])
-    assert done.exception is None, done.exception
+    assert done.exception is None, done.stdout or done.exception
     return json.loads(done.stdout)
 
 
