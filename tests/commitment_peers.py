@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_role
-from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    Verification,
+)
 
 from streams.store_scu import Target
 
@@ -94,15 +99,18 @@ class Modality:
 
 
 @contextmanager
-def listening(modality: Modality, *, takes_role: bool = True, ae_title: str = "CT1") -> Iterator[Modality]:
+def listening(
+    modality: Modality, *, takes_role: bool = True, ae_title: str = "CT1", tls: ssl.SSLContext | None = None
+) -> Iterator[Modality]:
     """On the modality's port, or on a free one that it keeps for the next time."""
     entity = AE(ae_title=ae_title)
+    entity.add_supported_context(Verification)
     if takes_role:
         entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
     else:
         entity.add_supported_context(StorageCommitmentPushModel)
     handlers = [(evt.EVT_N_EVENT_REPORT, modality.take)]
-    server = entity.start_server(("127.0.0.1", modality.port), block=False, evt_handlers=handlers)
+    server = entity.start_server(("127.0.0.1", modality.port), block=False, evt_handlers=handlers, ssl_context=tls)
     modality.port = server.socket.getsockname()[1]
     try:
         yield modality
