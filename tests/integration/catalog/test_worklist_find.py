@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -155,6 +156,25 @@ def test_findscu_finds_names_in_its_own_character_set(dsn: str, tmp_path: Path) 
     assert str(found.PatientName) == "Müller^Änne"
     assert (found.PatientID, found.AccessionNumber) == ("P0", "A-0")
     assert list(found.ScheduledProcedureStepSequence[0].ScheduledStationAETitle) == ["CT1", "CT2"]
+
+
+def test_the_programs_of_pynetdicom_find_and_echo(dsn: str, tmp_path: Path) -> None:
+    log, hospital = ordered(dsn, 1)
+    with running_worklist(log, hospital, dsn) as worklist:
+        address = (worklist.host, str(worklist.port), "-aec", "RADSTREAM")
+        wanted = ("-k", "AccessionNumber", "-k", "ScheduledProcedureStepSequence[0].Modality=CT")
+        for app, more in (("echoscu", ()), ("findscu", ("-W", "-w", *wanted))):
+            done = subprocess.run(
+                (sys.executable, "-m", "pynetdicom", app, *address, *more),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+                cwd=tmp_path,
+            )
+            assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.iterdir()
+    assert pydicom.dcmread(path, force=True).AccessionNumber == "A-0"
 
 
 def attacked(worklist: Worklist, *payloads: bytes) -> list[socket.socket]:
