@@ -15,11 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydicom.uid import UID
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AssociationSocket
+
+from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 # PS3.8 section 7.1.1.13: context ids are odd numbers up to 255.
 CONTEXTS_MAX: Final = 128
@@ -89,7 +92,12 @@ class _Waiting(AssociationSocket):
 
 
 class Entity(AE):
-    """An application entity whose associations wait in the kernel, and leave no socket open."""
+    """An application entity whose associations wait in the kernel, leave no socket open, and say who we are."""
+
+    def __init__(self, ae_title: str) -> None:
+        super().__init__(ae_title=ae_title)
+        self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
 
     def _create_socket(self, *args: Any) -> AssociationSocket:
         created = super()._create_socket(*args)

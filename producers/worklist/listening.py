@@ -16,6 +16,7 @@ from socketserver import TCPServer
 from typing import Any, cast
 
 import structlog
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
@@ -24,6 +25,7 @@ from producers.worklist.config import Settings
 from streams import metrics
 from streams.config import ConfigError
 from streams.sop_classes import VERIFICATION
+from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -139,6 +141,8 @@ class Listener:
 
 def _entity(settings: Settings) -> AE:
     entity = AE(ae_title=settings.ae_title)
+    entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     entity.maximum_associations = settings.associations_max
     entity.maximum_pdu_size = 1 << 16
     entity.acse_timeout = settings.set_up_timeout_s
