@@ -13,7 +13,8 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from streams.nodes import Node
-from streams.store_scu import Entity
+from streams.scu import Entity
+from streams.tls.reaching import Secured
 
 SET_UP_S_MAX: Final = 10.0
 # (source, diagnostic) of an A-ASSOCIATE-RJ: what is wrong, and what to do about it.
@@ -51,14 +52,15 @@ def associated(
     answer_s_max: float = SET_UP_S_MAX,
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[evt.EventHandlerType] = (),
+    secured: Secured | None = None,
 ) -> Iterator[Association]:
     """An association until the block ends: released, or aborted where the block raises. Raises NoAssociation.
 
-    `answer_s_max` is how long each response may take.
+    `answer_s_max` is how long each response may take, `secured` how TLS is done with the node (`Clients.of`).
     """
     # pynetdicom's own event logging would format every PDU, and identifiers in them.
     _config.LOG_HANDLER_LEVEL = "none"
-    entity = Entity(ae_title=calling_ae)
+    entity = Entity(calling_ae, secured)
     entity.connection_timeout = entity.acse_timeout = SET_UP_S_MAX
     entity.dimse_timeout, entity.network_timeout = answer_s_max, None
     try:
@@ -73,6 +75,8 @@ def associated(
     except OSError:
         raise NoAssociation(f"the host name {node.host} is not known", "Mend host, or enter it in the DNS.") from None
     if not association.is_established:
+        if entity.not_secured is not None:
+            raise NoAssociation(entity.not_secured.why, entity.not_secured.mend)
         raise _refused(association, node, calling_ae)
     try:
         yield association
@@ -98,5 +102,7 @@ def _refused(association: Association, node: Node, calling_ae: str) -> NoAssocia
         )
     return NoAssociation(
         f"{node.host}:{node.port} does not answer an association",
-        "Check that it runs, host and port, the cable and the firewall; it may want TLS.",
+        "Look into its log: it may not accept our certificate or our AE title."
+        if node.tls
+        else "Check that it runs, host and port, the cable and the firewall; it may want TLS.",
     )

@@ -66,6 +66,7 @@ def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], It
     yield lambda: database.check(config.section("catalog", CatalogSettings))
     yield lambda: spool.check(config.section("router", RouterSettings).spool)
     yield lambda: trust.check(config.section("router", RouterSettings), config.path.parent)
+    yield lambda: trust.check_nodes(config)
     for name, kind in configuration.services(config).items():
         yield _service(config, name, kind)
 

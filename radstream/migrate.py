@@ -17,7 +17,6 @@ from consumers.catalog.reading import Reads
 from producers.dicom_router.config import Settings as Router
 from producers.dicom_router.lane_rules import LaneRules
 from producers.dicom_router.lanes import Lanes
-from producers.dicom_router.trust.reading import read_peers
 from radstream.dicom_peer import NoAssociation, quiet
 from radstream.errors import Failure
 from radstream.migrate_lines import facts_of, is_complete, print_result, progress
@@ -36,6 +35,8 @@ from radstream.send import router_of
 from streams.clock import SystemClock
 from streams.config import Config, Site
 from streams.nodes import Node, node_of
+from streams.peers.reading import read_peers
+from streams.tls.clients import Clients
 
 INCOMPLETE: Final = 3
 # Before this no PACS kept digital images; years without studies cost a few questions each.
@@ -99,7 +100,7 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
     node, router = node_of(config, wanted.source), config.section("router", Router)
     if not wanted.dry_run:
         _check_lane(config, router, node)
-    pacs = OldPacs(node, router.ae_title)
+    pacs = OldPacs(node, router.ae_title, Clients(config).of(node))
     retrieve = _retrieve(config, wanted, node, pacs, router.ae_title)
     since, until = wanted.since.date(), (wanted.until or datetime.now(UTC) + timedelta(days=1)).date()
     bar = progress((until - since).days + 1, len(wanted.study), shown=not as_json)

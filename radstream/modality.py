@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from producers.dicom_router.config import Settings as Router
 from radstream import nodes_file
 from radstream.checks.check import Check
 from radstream.checks.lines import print_checks
+from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
 from streams.config import Config
@@ -28,12 +30,19 @@ def modality() -> None:
 @click.option("--ae", "ae_title", required=True, help="Its AE title; capitals count.")
 @click.option("--host", required=True, help="Its address or host name.")
 @click.option("--port", required=True, type=click.IntRange(1, 65535), help="The port where it listens.")
+@click.option("--tls", is_flag=True, help="It listens with TLS; [dicom.tls] has our certificate (docs/hospitals.md).")
+@click.option("--ca", metavar="FILE", help="With TLS: the roots of its certificate; else [dicom.tls] ca.")
+@click.option("--common-name", help="With TLS: that of its certificate, where it is not for its host.")
+@click.option("--fingerprint", "fingerprints", multiple=True, help="With TLS: SHA-256 of its certificate. Repeatable.")
 @config_option
 @json_option
-def add(name: str, ae_title: str, host: str, port: int, config_path: Path, as_json: bool) -> None:
+def add(name: str, config_path: Path, as_json: bool, **asked: Any) -> None:
     """Add a node to the file of nodes."""
     config = open_config(config_path)
-    node = Node(ae_title=ae_title, host=host, port=port)
+    try:
+        node = Node(**asked)
+    except ValueError as error:
+        raise Failure(f"{name}: {error}") from None
     nodes_file.add(file_of(config), name, node)
     then = f"{name} is {node}, in {file_of(config)}\nnow: radstream modality test {name} --store"
     show(as_json, {"name": name, "node": node}, lambda: click.echo(then))
@@ -45,8 +54,9 @@ def add(name: str, ae_title: str, host: str, port: int, config_path: Path, as_js
 def list_(config_path: Path, as_json: bool) -> None:
     """Nodes, in the order of the file."""
     nodes = read(file_of(open_config(config_path)))
-    rows = [(name, node.ae_title, node.host, node.port) for name, node in nodes.items()]
-    show(as_json, nodes, lambda: print_table("Nodes", ("name", "AE title", "host", "port"), rows, numbers=("port",)))
+    rows = [(name, node.ae_title, node.host, node.port, "yes" if node.tls else "no") for name, node in nodes.items()]
+    columns = ("name", "AE title", "host", "port", "TLS")
+    show(as_json, nodes, lambda: print_table("Nodes", columns, rows, numbers=("port",)))
 
 
 @modality.command()
@@ -87,10 +97,10 @@ def _checks(config: Config, node: Node, router: Router, *, store: bool) -> Itera
     from radstream import modality_checks, modality_store
     from radstream.dicom_peer import quiet
     from radstream.modality_trust import Trust
+    from streams.tls.clients import Clients
 
     quiet()
-
-    yield from modality_checks.of_node(node, router.ae_title)
+    yield from modality_checks.of_node(node, router.ae_title, Clients(config).of(node))
     trust = Trust.of(node, router)
     yield from trust.checks()
     yield from modality_checks.of_address(node, router)

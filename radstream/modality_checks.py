@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from pydicom.uid import UID
@@ -13,12 +14,15 @@ from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.config import Settings as Router
-from producers.dicom_router.config import is_loopback
 from radstream.checks.check import Check, broken, note, well
 from radstream.dicom_peer import NoAssociation, associated
 from radstream.migrating.relay import TRANSFER_SYNTAXES
+from streams.networks import is_loopback
 from streams.nodes import Node
 from streams.store_scu import CONTEXTS_MAX
+from streams.tls.certificate import certificate_of
+from streams.tls.ends import SOON
+from streams.tls.reaching import NotSecured, Secured
 
 NODE, ROUTER = "node", "router"
 _REACH_S_MAX: Final = 5.0
@@ -37,8 +41,8 @@ def router_node(router: Router) -> Node:
     return Node(ae_title=router.ae_title, host=router.host, port=router.port)
 
 
-def of_node(node: Node, calling_ae: str) -> Iterator[Check]:
-    """Reach, association, C-ECHO and what it stores. A node that only sends need not listen at all."""
+def of_node(node: Node, calling_ae: str, secured: Secured | None = None) -> Iterator[Check]:
+    """Reach, TLS, association, C-ECHO and what it stores. A node that only sends need not listen at all."""
     started = time.monotonic()
     try:
         socket.create_connection((node.host, node.port), _REACH_S_MAX).close()
@@ -52,12 +56,35 @@ def of_node(node: Node, calling_ae: str) -> Iterator[Check]:
         )
         return
     yield well(NODE, "reach", f"{node.host}:{node.port} takes connections ({_ms(started)}).")
+    if secured is not None:
+        check = _handshake(node, secured)
+        yield check
+        if check.state == "broken":
+            return
     try:
-        yield from _echo(NODE, node, calling_ae)
+        yield from _echo(NODE, node, calling_ae, secured)
     except NoAssociation as error:
         yield broken(NODE, "C-ECHO", f"As {calling_ae}: {error}.", error.mend)
         return
-    yield from _storage(node, calling_ae)
+    yield from _storage(node, calling_ae, secured)
+
+
+def _handshake(node: Node, secured: Secured) -> Check:
+    """TLS alone: who is there, by its certificate."""
+    try:
+        with socket.create_connection((node.host, node.port), _REACH_S_MAX) as connected:
+            connected.settimeout(_REACH_S_MAX)
+            with secured.shake_hands(connected) as made:
+                certificate, version = certificate_of(made), made.version()
+    except NotSecured as error:
+        return broken(NODE, "TLS", f"{error.why[0].upper()}{error.why[1:]}.", error.mend)
+    except OSError:
+        return broken(NODE, "TLS", "It closed the connection.", "Look into its log.")
+    name = certificate.common_name or f"fingerprint {certificate.fingerprint[:16]}..."
+    found = f"{version}; its certificate ({name}) ends on {certificate.ends_at:%Y-%m-%d}."
+    if certificate.ends_at - datetime.now(UTC) < SOON:
+        return note(NODE, "TLS", found, "Have it renewed there before.")
+    return well(NODE, "TLS", found)
 
 
 def of_router(node: Node, router: Router) -> Iterator[Check]:
@@ -104,10 +131,10 @@ def address_for(node: Node, router: Router) -> str:
         return socket.gethostname()
 
 
-def _echo(part: str, node: Node, calling_ae: str) -> Iterator[Check]:
+def _echo(part: str, node: Node, calling_ae: str, secured: Secured | None = None) -> Iterator[Check]:
     """Raises NoAssociation."""
     started = time.monotonic()
-    with associated(node, calling_ae, [build_context(Verification)]) as association:
+    with associated(node, calling_ae, [build_context(Verification)], secured=secured) as association:
         status = association.send_c_echo()
     found = f"{status.Status:04X}" if "Status" in status else "nothing"
     if found == "0000":
@@ -117,13 +144,13 @@ def _echo(part: str, node: Node, calling_ae: str) -> Iterator[Check]:
         yield broken(part, "C-ECHO", f"{node.ae_title} takes the association and answers {found}.", mend)
 
 
-def _storage(node: Node, calling_ae: str) -> Iterator[Check]:
+def _storage(node: Node, calling_ae: str, secured: Secured | None) -> Iterator[Check]:
     every = [str(context.abstract_syntax) for context in AllStoragePresentationContexts]
     taken: list[str] = []
     try:
         for start in range(0, len(every), _BATCH):
             pairs = [(one, _UNCOMPRESSED) for one in every[start : start + _BATCH]]
-            taken += [sop_class for sop_class, _ in _accepted(node, calling_ae, pairs)]
+            taken += [sop_class for sop_class, _ in _accepted(node, calling_ae, pairs, secured)]
     except NoAssociation as error:
         yield note(NODE, "storage", f"{error}.", error.mend)
         return
@@ -132,7 +159,8 @@ def _storage(node: Node, calling_ae: str) -> Iterator[Check]:
         return
     usual = next((one for one in _USUAL if one in taken), taken[0])
     # One context for each: with several in one, it would choose, and the others would stay unknown.
-    syntaxes = [one for _, one in _accepted(node, calling_ae, [(usual, [one]) for one in TRANSFER_SYNTAXES])]
+    asked = [(usual, [one]) for one in TRANSFER_SYNTAXES]
+    syntaxes = [one for _, one in _accepted(node, calling_ae, asked, secured)]
     yield well(
         NODE,
         "storage",
@@ -141,11 +169,13 @@ def _storage(node: Node, calling_ae: str) -> Iterator[Check]:
     )
 
 
-def _accepted(node: Node, calling_ae: str, pairs: Sequence[tuple[str, list[str]]]) -> list[tuple[str, str]]:
+def _accepted(
+    node: Node, calling_ae: str, pairs: Sequence[tuple[str, list[str]]], secured: Secured | None
+) -> list[tuple[str, str]]:
     """The (SOP class, transfer syntax) pairs that it accepts; none where it accepts no context."""
     contexts = [build_context(sop_class, syntaxes) for sop_class, syntaxes in pairs]
     contexts.append(build_context(Verification))
-    with associated(node, calling_ae, contexts) as association:
+    with associated(node, calling_ae, contexts, secured=secured) as association:
         return [
             (str(one.abstract_syntax), str(one.transfer_syntax[0]))
             for one in association.accepted_contexts

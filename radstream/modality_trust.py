@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from producers.dicom_router.config import Settings as Router
-from producers.dicom_router.trust.peer import Address, Peer, Peers, Why
-from producers.dicom_router.trust.reading import read_peers
 from radstream.checks.check import Check, broken, well
+from streams.networks import Address
 from streams.nodes import Node
+from streams.peers.peer import Peer, Peers, Why
+from streams.peers.reading import read_peers
 
 _ROUTER = "router"
 

@@ -36,8 +36,7 @@ def add(path: Path, name: str, node: Node) -> None:
             f"{path} has a node {name} already ({nodes[name]}); remove it first: radstream modality remove {name}"
         )
     text = path.read_text(encoding="utf-8").rstrip("\n") + "\n" if path.exists() else HEAD
-    block = f"\n[{name}]\nae_title = {_quoted(node.ae_title)}\nhost = {_quoted(node.host)}\nport = {node.port}\n"
-    _write(path, text + block, {**nodes, name: node})
+    _write(path, f"{text}\n[{name}]\n{_lines(node)}", {**nodes, name: node})
 
 
 def remove(path: Path, name: str) -> Node:
@@ -70,6 +69,20 @@ def _write(path: Path, text: str, nodes: dict[str, Node]) -> None:
         raise Failure(f"{path}: cannot be written ({error.strerror})") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _lines(node: Node) -> str:
+    """A node as a table has it; nothing of TLS for one without."""
+    lines = [f"ae_title = {_quoted(node.ae_title)}", f"host = {_quoted(node.host)}", f"port = {node.port}"]
+    if node.tls:
+        lines.append("tls = true")
+    if node.ca is not None:
+        lines.append(f"ca = {_quoted(node.ca)}")
+    if node.common_name is not None:
+        lines.append(f"common_name = {_quoted(node.common_name)}")
+    if node.fingerprints:
+        lines.append(f"fingerprints = [{', '.join(map(_quoted, node.fingerprints))}]")
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(text: str) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from producers.dicom_router.config import Settings
-from producers.dicom_router.trust.peer import Peer
-from producers.dicom_router.trust.reading import read_peers
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
+from streams.peers.peer import Peer
+from streams.peers.reading import read_peers
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,8 +23,11 @@ from radstream.output import console, print_table, show
 from radstream.sending import CALLING_AE, RETRIES, Destination, SendResult, Sent, send_files
 from radstream.stow_scu import Studies
 from streams.config import Config, Kafka, Site
+from streams.nodes import Node, file_of, node_of
 from streams.schema_ids import read_ids
 from streams.store_scu import Target
+from streams.tls.clients import Clients
+from streams.tls.ours import first_fingerprint
 from streams.wire import SchemaIds
 
 UNSENT, REFUSED = 1, 3
@@ -34,7 +38,10 @@ _TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+
 
 @click.command(short_help="Send DICOM files and folders by C-STORE or STOW-RS.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--to", "to", metavar="AE@HOST:PORT", help="Whom to send to; else the router of the configuration.")
+@click.option(
+    "--to", "to", metavar="NODE", help="A node's name, or AE@HOST:PORT; else the router of the configuration."
+)
+@click.option("--tls", is_flag=True, help="By TLS, with the certificate of [dicom.tls]; a node says itself whether.")
 @click.option("--stow", "stow", metavar="URL", help="Send by STOW-RS to this http(s)://HOST:PORT/studies instead.")
 @click.option("--associations", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
 @click.option("--calling", "calling_ae", default=CALLING_AE, show_default=True, help="Calling AE title.")
@@ -44,6 +51,7 @@ _TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+
 def send(
     paths: tuple[Path, ...],
     to: str | None,
+    tls: bool,
     stow: str | None,
     associations: int,
     calling_ae: str,
@@ -58,10 +66,10 @@ def send(
     Exit code: 0 where every file was acknowledged with 0x0000, 3 where some were refused with another status,
     1 where some could not be sent at all.
     """
-    if to and stow:
-        raise Failure("--to and --stow: one of them")
+    if stow and (to or tls):
+        raise Failure(f"{'--to' if to else '--tls'} and --stow: one of them; STOW-RS by TLS has an https URL")
     config = None if to or stow else open_config(config_path)
-    target = _destination(to, stow, config_path)
+    target = _destination(to, stow, config_path, tls=tls)
     if not 1 <= len(calling_ae.strip()) <= 16 or not calling_ae.isascii() or "\\" in calling_ae:
         raise Failure(f"--calling {calling_ae!r}: an AE title has 1 to 16 ASCII characters and no backslash")
     files = files_below(paths)
@@ -80,11 +88,28 @@ def send(
         sys.exit(REFUSED)
 
 
-def _destination(to: str | None, stow: str | None, config_path: Path) -> Destination:
+def _destination(to: str | None, stow: str | None, config_path: Path, *, tls: bool) -> Destination:
     """Raises Failure, ConfigError."""
     if stow:
         return parse_url(stow)
-    return parse_target(to) if to else router_of(open_config(config_path))
+    if to is None:
+        config = open_config(config_path)
+        return secured_router_of(config) if tls else router_of(config)
+    if "@" not in to:
+        return _node(open_config(config_path), to, tls=tls)
+    target = parse_target(to)
+    if not tls:
+        return target
+    node = Node(ae_title=target.ae_title, host=target.host, port=target.port, tls=True)
+    return replace(target, secured=Clients(open_config(config_path)).of(node))
+
+
+def _node(config: Config, name: str, *, tls: bool) -> Target:
+    """A node of the site, as its file says. Raises Failure, ConfigError."""
+    node = node_of(config, name)
+    if tls and not node.tls:
+        raise Failure(f"--tls: {name} is a node without TLS; write tls = true in {file_of(config)}")
+    return Target(node.ae_title, node.host, node.port, Clients(config).of(node))
 
 
 def parse_url(text: str) -> Studies:
@@ -106,6 +131,16 @@ def router_of(config: Config) -> Target:
     """The router that a configuration describes. Raises ConfigError."""
     settings = config.section("router", Settings)
     return Target(settings.ae_title, settings.host, settings.port)
+
+
+def secured_router_of(config: Config) -> Target:
+    """Its port for TLS; it is known by the very certificate that [router.tls] names. Raises Failure, ConfigError."""
+    settings = config.section("router", Settings).beside(config.path.absolute().parent)
+    if settings.tls is None:
+        raise Failure(f"--tls: {config.path} has no [router.tls], so the router listens without TLS alone")
+    own = first_fingerprint(settings.tls.certificate)
+    node = Node(ae_title=settings.ae_title, host=settings.host, port=settings.tls.port, tls=True, fingerprints=(own,))
+    return Target(node.ae_title, node.host, node.port, Clients(config).of(node))
 
 
 @contextmanager

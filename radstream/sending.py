@@ -161,7 +161,7 @@ class _Worker:
                 except NoAssociation as error:
                     # Nobody answers: the rest is not tried one by one.
                     self._batch.items.appendleft(item)
-                    return f"{self._target}: {error}"
+                    return f"{self._target}: {error}{f'. {error.mend}' if error.mend else ''}"
         finally:
             if self._scu is not None:
                 self._scu.close()

@@ -4,6 +4,12 @@
 ae_title = "CT1"
 host = "10.1.2.3"
 port = 104
+
+[old-pacs]
+ae_title = "PACS"
+host = "pacs.example"
+port = 2762
+tls = true
 """
 
 from __future__ import annotations
@@ -17,6 +23,8 @@ from msgspec import Meta
 
 from streams.config import Config, ConfigError, Section, load
 from streams.titles import AeTitle
+from streams.tls.certificate import fingerprint_of
+from streams.tls.files import Files
 
 SECTION = "dicom"
 
@@ -24,26 +32,50 @@ NodeName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class Settings(Section, frozen=True, kw_only=True):
-    """`nodes` is the file; a path that is not absolute begins where the configuration is."""
+    """`nodes` is the file; a path that is not absolute begins where the configuration is.
+
+    `tls` is our side of TLS, where we open the association; `ca` are the roots that nodes' certificates must lead to.
+    """
 
     nodes: Path = Path("nodes.toml")
+    tls: Files | None = None
 
 
 class Node(Section, frozen=True, kw_only=True):
-    """An application entity and where it listens."""
+    """An application entity and where it listens.
+
+    With `tls` it shows a certificate that leads to `ca` (PEM; else [dicom.tls] has it) and is for `host`; or, where the
+    node says so, has this `common_name`, or is one of `fingerprints` (SHA-256). Nothing else is sent anything.
+    """
 
     ae_title: AeTitle
     host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[!-~]+$")]
     port: Annotated[int, Meta(ge=1, le=65535)]
+    tls: bool = False
+    ca: Annotated[str, Meta(min_length=1)] | None = None
+    common_name: Annotated[str, Meta(min_length=1)] | None = None
+    fingerprints: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.tls and (self.ca or self.common_name or self.fingerprints):
+            raise ValueError("ca, common_name and fingerprints are of a node with TLS: add tls = true")
+        if self.common_name and self.fingerprints:
+            raise ValueError("a node is known by its common_name or by fingerprints; take one of them away")
+        for text in self.fingerprints:
+            fingerprint_of(text)  # Its ValueError says how to get one.
 
     def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
+        return f"{self.ae_title}@{self.host}:{self.port}{' (TLS)' if self.tls else ''}"
+
+
+def settings_of(config: Config) -> Settings:
+    """What a site has set, or nothing. Raises ConfigError for a section [dicom] that cannot be used."""
+    return config.section(SECTION, Settings) if SECTION in config.names else Settings()
 
 
 def file_of(config: Config) -> Path:
     """The file of nodes of a site, there or not. Raises ConfigError for a section [dicom] that cannot be used."""
-    settings = config.section(SECTION, Settings) if SECTION in config.names else Settings()
-    return config.path.absolute().parent / settings.nodes
+    return config.path.absolute().parent / settings_of(config).nodes
 
 
 def read(path: Path) -> Mapping[str, Node]:

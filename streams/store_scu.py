@@ -6,23 +6,20 @@ a data set goes out as it is, in as few writes as the peer's maximum PDU allows,
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from pydicom.uid import UID
-from pynetdicom import AE, _config
+from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.presentation import build_context
-from pynetdicom.transport import AssociationSocket
 
-from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from streams.scu import Entity
+from streams.tls.reaching import NotSecured, Secured
 
 # PS3.8 section 7.1.1.13: context ids are odd numbers up to 255.
 CONTEXTS_MAX: Final = 128
@@ -30,8 +27,6 @@ _PDU_BYTES_MAX: Final = 1 << 17
 _SET_UP_S_MAX: Final = 10.0
 # A receiver that answers from a store and a log may take its time; a dead one is noticed by TCP before.
 _RESPONSE_S_MAX: Final = 120.0
-# How long the reading thread may sit in select: only a release waits for it.
-_READY_S: Final = 0.05
 
 _C_STORE_RQ, _MEDIUM, _DATA_SET_PRESENT = 0x0001, 0x0000, 0x0001
 _COMMAND_LAST, _DATA, _DATA_LAST = 0x03, 0x00, 0x02
@@ -39,14 +34,15 @@ _COMMAND_LAST, _DATA, _DATA_LAST = 0x03, 0x00, 0x02
 
 @dataclass(frozen=True)
 class Target:
-    """A peer application entity."""
+    """A peer application entity; `secured` says how TLS is done with it, where it is."""
 
     ae_title: str
     host: str
     port: int
+    secured: Secured | None = None
 
     def __str__(self) -> str:
-        return f"{self.ae_title}@{self.host}:{self.port}"
+        return f"{self.ae_title}@{self.host}:{self.port}{' (TLS)' if self.secured else ''}"
 
     def open(self, calling_ae: str, contexts: Sequence[tuple[str, str]]) -> StoreScu:
         """An association with a presentation context for each (SOP class, transfer syntax). Raises NoAssociation."""
@@ -54,7 +50,9 @@ class Target:
 
 
 class NoAssociation(Exception):
-    """The peer cannot be reached or does not want the association. The text says which."""
+    """The peer cannot be reached or does not want the association. The text says which, `mend` perhaps what to do."""
+
+    mend = ""
 
 
 class TakesNone(NoAssociation):
@@ -67,42 +65,6 @@ class Lost(Exception):
 
 class NotTaken(Exception):
     """The peer takes no such object. The text says why."""
-
-
-class _Waiting(AssociationSocket):
-    """Waits for the peer in the kernel; pynetdicom's own asks a thousand times a second."""
-
-    @property
-    def ready(self) -> bool:
-        if self.socket is None or not self._is_connected:
-            time.sleep(_READY_S / 10)
-            return False
-        try:
-            return bool(select.select([self.socket], [], [], _READY_S)[0])
-        except (OSError, ValueError):
-            self.event_queue.put("Evt17")  # transport connection closed
-            return False
-
-    def _shutdown_socket(self) -> None:
-        """Closes it also where there is no connection to shut down, which pynetdicom's own leaves open."""
-        if self.socket is not None:
-            with suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)
-            self.socket.close()
-
-
-class Entity(AE):
-    """An application entity whose associations wait in the kernel, leave no socket open, and say who we are."""
-
-    def __init__(self, ae_title: str) -> None:
-        super().__init__(ae_title=ae_title)
-        self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
-        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-
-    def _create_socket(self, *args: Any) -> AssociationSocket:
-        created = super()._create_socket(*args)
-        created.__class__ = _Waiting
-        return created
 
 
 class StoreScu:
@@ -122,7 +84,7 @@ class StoreScu:
         A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association.
         """
         _config.LOG_HANDLER_LEVEL = "none"
-        entity = Entity(ae_title=calling_ae)
+        entity = Entity(calling_ae, target.secured)
         entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, answer_s_max)
         entity.dimse_timeout = answer_s_max
         entity.network_timeout = None
@@ -133,6 +95,8 @@ class StoreScu:
         except OSError:
             raise NoAssociation("the host name is not known") from None
         if not association.is_established:
+            if entity.not_secured is not None:
+                raise _unsecured(entity.not_secured)
             if association.rejected_contexts:
                 raise TakesNone("the peer accepts none of the SOP classes and transfer syntaxes")
             raise NoAssociation(_why(association, time.monotonic() - began_s >= entity.acse_timeout))
@@ -224,6 +188,12 @@ def _taken_over(association: Association, answer_s_max: float) -> socket.socket:
     wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     wrapped.socket.settimeout(answer_s_max)
     return wrapped.socket
+
+
+def _unsecured(failed: NotSecured) -> NoAssociation:
+    made = NoAssociation(failed.why)
+    made.mend = failed.mend
+    return made
 
 
 def _why(association: Association, in_vain: bool) -> str:

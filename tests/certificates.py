@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -43,11 +44,20 @@ class Authority:
         self.root = self._written(_certificate(name, key, name, key, days=(-2, 3650), is_authority=True), key, "ca")
         self.file = self.root.certificate_file
 
-    def issue(self, *common_names: str, days: tuple[float, float] = (-1, 365), usage: bool = True) -> Identity:
-        """A certificate that is good from `days[0]` to `days[1]` days from now; `usage` says for client and server."""
+    def issue(
+        self,
+        *common_names: str,
+        days: tuple[float, float] = (-1, 365),
+        usage: bool = True,
+        hosts: tuple[str, ...] = (),
+    ) -> Identity:
+        """A certificate that is good from `days[0]` to `days[1]` days from now; `usage` says for client and server.
+
+        `hosts` are addresses or names, for subjectAltName.
+        """
         key = ec.generate_private_key(_CURVE())
         issuer = self.root.certificate.subject.rfc4514_string().removeprefix("CN=")
-        made = _certificate(common_names, key, issuer, self.root.key, days=days, with_usage=usage)
+        made = _certificate(common_names, key, issuer, self.root.key, days=days, with_usage=usage, hosts=hosts)
         return self._written(made, key, "-".join(common_names) or "nobody")
 
     def self_signed(self, common_name: str) -> Identity:
@@ -91,6 +101,7 @@ def _certificate(
     days: tuple[float, float],
     is_authority: bool = False,
     with_usage: bool = False,
+    hosts: tuple[str, ...] = (),
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     names = (common_names,) if isinstance(common_names, str) else tuple(common_names)
@@ -105,7 +116,16 @@ def _certificate(
     if with_usage:
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_host(one) for one in hosts]), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _host(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
 
 
 def client_context(authority: Path, identity: Identity | None) -> ssl.SSLContext:
@@ -115,4 +135,13 @@ def client_context(authority: Path, identity: Identity | None) -> ssl.SSLContext
     context.load_verify_locations(authority)
     if identity is not None:
         context.load_cert_chain(identity.certificate_file, identity.key_file)
+    return context
+
+
+def server_context(authority: Path, identity: Identity) -> ssl.SSLContext:
+    """The side of a node that wants a certificate to be shown."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority)
+    context.load_cert_chain(identity.certificate_file, identity.key_file)
     return context

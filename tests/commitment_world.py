@@ -26,6 +26,7 @@ from streams.service import Context
 from streams.step import Away
 from streams.wire import SchemaIds, decode, encode
 from tests.hooked_log import Crash, HookedLog
+from tests.nodes import no_tls
 from tests.routers import AdjustableClock
 
 REQUESTS, RESULTS, REPORTS = (f"imaging.commitment.{name}" for name in ("request", "result", "report"))
@@ -89,7 +90,7 @@ class World:
         self.nodes.write_text(f'[ct-1]\nae_title = "{ae_title}"\nhost = "127.0.0.1"\nport = {port}\n')
 
     def step(self) -> Commitment:
-        teller = Teller(self.nodes, self.settings.answer_s_max, self.clock.monotonic)
+        teller = Teller(self.nodes, no_tls(), self.settings.answer_s_max, self.clock.monotonic)
         return Commitment(of_facts(NAME), self.store, self.shelf, teller, self.settings)
 
     def write(self, event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from streams.events import OrderCommand
 from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
+from streams.tls.served import Served
 from streams.wire import SchemaIds, decode
 from tests.event_streams import SITE, TENANT, Hospital, new_log
 
@@ -51,11 +53,17 @@ class Running:
     hospital: Hospital
     health: Health
     receiver: Receiver
+    tls_port: int | None = None
 
     @contextmanager
-    def connection(self) -> Iterator[Mllp]:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as peer:
-            yield Mllp(peer)
+    def connection(self, tls: ssl.SSLContext | None = None) -> Iterator[Mllp]:
+        port = self.port if tls is None else self.tls_port
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=30) as peer:
+            if tls is None:
+                yield Mllp(peer)
+                return
+            with tls.wrap_socket(peer) as secured:
+                yield Mllp(secured)
 
     def send(self, message: str | bytes) -> list[str]:
         with self.connection() as ris:
@@ -78,6 +86,7 @@ def running_listener(hospital: Hospital | None = None, **settings: Any) -> Itera
     chosen, clock = Settings(http_port=0, port=0, **settings), SystemClock()
     health = Health(clock)
     health.ready("started", True)
+    served = None if chosen.tls is None else Served(chosen.tls, "orders.tls", health, clock)
     receiver = Receiver(
         announcer=Announcer(Site(tenant=TENANT, site=SITE), hospital.blocks, clock),
         producer=log.producer(),
@@ -86,8 +95,8 @@ def running_listener(hospital: Hospital | None = None, **settings: Any) -> Itera
         settings=chosen,
         source="radstream/test/here/orders",
     )
-    listener = Listener(chosen, receiver)
+    listener = Listener(chosen, receiver, served.context if served else lambda: None)
     try:
-        yield Running(listener.port, log, hospital, health, receiver)
+        yield Running(listener.port, log, hospital, health, receiver, listener.tls_port)
     finally:
         listener.stop()

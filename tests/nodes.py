@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pynetdicom import AE, evt
 
+from streams.config import Config
 from streams.routes.rules import Destination
+from streams.tls.clients import Clients
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def no_tls() -> Clients:
+    """Of a site whose nodes have none."""
+    return Clients(Config(Path("radstream.toml"), "", {}))
 
 
 @dataclass
@@ -54,6 +63,7 @@ def node(
     *,
     sop_classes: Sequence[str] = (CT,),
     port: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Node]:
     """A storage SCP (pynetdicom) that takes these transfer syntaxes."""
     made = Node(answer=answer)
@@ -65,7 +75,7 @@ def node(
         (evt.EVT_REQUESTED, made._opened),
         (evt.EVT_RELEASED, made._closed),
     ]
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
     assert server is not None
     made.port = server.socket.getsockname()[1]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,9 +21,11 @@ from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
 from producers.worklist.listening import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP, Listener
 from producers.worklist.performing import Performing
+from producers.worklist.trust import Trust
 from streams.clock import SystemClock
 from streams.config import Site
 from streams.events import MppsEvent
+from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.wire import SchemaIds, decode
@@ -38,6 +41,16 @@ class Worklist:
     port: int
     log: MemoryLog
     hospital: Hospital
+    tls_port: int | None = None
+
+    def ask(self, calling_ae: str, tls: ssl.SSLContext | None = None) -> Association:
+        """For an association, which may not be established."""
+        entity = AE(ae_title=calling_ae)
+        entity.add_requested_context(MODALITY_WORKLIST)
+        options: dict[str, Any] = {} if tls is None else {"tls_args": (tls, "worklist.example")}
+        port = self.port if tls is None else self.tls_port
+        assert port is not None
+        return entity.associate(self.host, port, ae_title="RADSTREAM", **options)
 
     @contextmanager
     def association(self, calling_ae: str = "CT1") -> Iterator[Association]:
@@ -86,6 +99,7 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
         finder = Finder(reads, TENANT, chosen, lambda: TODAY)
         listener = Listener(
             chosen,
+            Trust(chosen, Health(clock), clock),
             [
                 (evt.EVT_C_FIND, finder.on_c_find),
                 (evt.EVT_N_CREATE, performing.on_n_create),
@@ -93,7 +107,7 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
             ],
         )
         try:
-            yield Worklist(chosen.host, listener.port, log, hospital)
+            yield Worklist(chosen.host, listener.port, log, hospital, listener.tls_port)
         finally:
             listener.stop()
 

@@ -12,15 +12,19 @@ from streams import nodes
 from streams.generation import of_facts
 from streams.runner import Runner
 from streams.service import Context, run
+from streams.tls.clients import Clients
+from streams.tls.looking import looked_at
 
 
 def main(context: Context, settings: Settings) -> None:
     file = nodes.file_of(context.config)
     # A file that cannot be used is a reason not to start; one that breaks later is a reason to wait.
-    nodes.read(file)
     identity = of_facts(NAME)
-    teller = Teller(file, settings.answer_s_max, context.clock.monotonic)
-    with closing(Catalog(settings.dsn)) as catalog:
+    clients = Clients(context.config)
+    for node in nodes.read(file).values():
+        clients.of(node)
+    teller = Teller(file, clients, settings.answer_s_max, context.clock.monotonic)
+    with closing(Catalog(settings.dsn)) as catalog, looked_at(clients, context.health, context.clock):
         step = Commitment(identity, context.store, catalog, teller, settings)
         Runner(context, step, identity, settings.runner).run()
 

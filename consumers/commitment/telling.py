@@ -23,8 +23,9 @@ from streams.config import ConfigError
 from streams.events import CommitmentResult
 from streams.nodes import Node
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from streams.scu import Entity
 from streams.sop_classes import STORAGE_COMMITMENT
-from streams.store_scu import Entity
+from streams.tls.clients import Clients
 
 # The well-known SOP instance (PS3.4 annex J.3.5).
 INSTANCE: Final = "1.2.840.10008.1.20.1.1"
@@ -48,8 +49,9 @@ class Told:
 class Teller:
     """Used from several threads at once. `monotonic` is a clock in seconds."""
 
-    def __init__(self, nodes_file: Path, answer_s_max: float, monotonic: Callable[[], float]) -> None:
+    def __init__(self, nodes_file: Path, clients: Clients, answer_s_max: float, monotonic: Callable[[], float]) -> None:
         self._nodes_file = nodes_file
+        self._clients = clients
         self._answer_s_max = answer_s_max
         self._monotonic = monotonic
         self._rests_until: dict[str, float] = {}
@@ -91,7 +93,10 @@ class Teller:
 
     def _associated(self, node: Node, calling_ae: str) -> Association | str:
         """The association, or why there is none. We are the SCP of it, and propose to be."""
-        entity = Entity(ae_title=calling_ae)
+        try:
+            entity = Entity(calling_ae, self._clients.of(node))
+        except ConfigError:
+            return "it wants TLS, and ours cannot be used; see: radstream doctor"
         entity.connection_timeout = entity.acse_timeout = min(_SET_UP_S_MAX, self._answer_s_max)
         entity.dimse_timeout, entity.network_timeout = self._answer_s_max, None
         context = build_context(STORAGE_COMMITMENT, [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN])
@@ -107,6 +112,8 @@ class Teller:
                 return association
             association.abort()
             return "it does not accept that we are the SCP (role selection, PS3.7 annex D.3.3.4)"
+        if entity.not_secured is not None:
+            return entity.not_secured.why
         if association.is_rejected:
             answer: Any = association.acceptor.primitive
             return f"the association was rejected: {answer.reason_str}" if answer else "the association was rejected"

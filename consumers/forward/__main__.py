@@ -18,6 +18,8 @@ from streams.protected_keys import FileKeys
 from streams.routes.routes import Routes, of_site
 from streams.routes.section import FORWARD, group_of
 from streams.service import Context, run, wait_for_parts
+from streams.tls.clients import Clients
+from streams.tls.looking import looking
 
 
 def main(context: Context, settings: Settings) -> None:
@@ -27,10 +29,13 @@ def main(context: Context, settings: Settings) -> None:
     # Without its text, which may quote anything, a message of it says nothing that ours does not.
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     routes = of_site(context.config)
-    peers = {name: Peer(node) for name, node in routes.destinations.items()}
+    clients = Clients(context.config)
+    for node in routes.destinations.values():
+        clients.of(node)  # Files that cannot be used are a reason not to start.
+    peers = {name: Peer(node, clients) for name, node in routes.destinations.items()}
     members = [_acting(context, settings, routes)]
     members += [_forwarding(context, settings, routes, name, peer) for name, peer in peers.items()]
-    run_all(context, members)
+    run_all(context, members, looking(clients, context.health, context.clock))
     for peer in peers.values():
         peer.close()
 

@@ -125,8 +125,8 @@ class Member:
                 self._rest()
 
 
-def run_all(context: Context, members: list[Member]) -> None:
-    """Until the service is to stop. Raises Stop where every member has stopped by itself."""
+def run_all(context: Context, members: list[Member], look: Callable[[], None] = lambda: None) -> None:
+    """Until the service is to stop; looks about once a second. Raises Stop where every member stopped by itself."""
     for member in members:
         member.start()
     for member in members:
@@ -137,6 +137,7 @@ def run_all(context: Context, members: list[Member]) -> None:
             context.health.beat()
         if not any(member.is_running for member in members):
             raise Stop("every group of this service has stopped; their reasons are in its log")
+        look()
         context.stopping.wait(_WATCH_S)
     for member in members:
         member.join()

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumers.forward.contexts import Stored, Wanted, syntaxes
+from streams.config import ConfigError
 from streams.recoding.native import Unrecodable
 from streams.routes.rules import Destination
-from streams.store_scu import Lost, StoreScu, TakesNone, Target
+from streams.store_scu import Lost, NoAssociation, StoreScu, TakesNone, Target
+from streams.tls.clients import Clients
 
 Data = bytes | memoryview
 
@@ -39,9 +41,9 @@ class _Open:
 class Peer:
     """Used from several threads: each has an association of its own while it sends."""
 
-    def __init__(self, node: Destination) -> None:
+    def __init__(self, node: Destination, clients: Clients) -> None:
         self._node = node
-        self._target = Target(node.ae_title, node.host, node.port)
+        self._clients = clients
         self._wanted = Wanted()
         self._free: list[_Open] = []
         self._lock = threading.Lock()
@@ -86,10 +88,18 @@ class Peer:
                 return free
             free.scu.close()
         try:
-            scu = StoreScu(self._target, self._node.calling_ae, contexts, answer_s_max=self._node.answer_s)
+            scu = StoreScu(self._target(), self._node.calling_ae, contexts, answer_s_max=self._node.answer_s)
         except TakesNone:
             raise NotAccepted from None
         return _Open(scu, frozenset(contexts), time.monotonic())
+
+    def _target(self) -> Target:
+        """With what is believed now: a new certificate is shown from the next association on."""
+        node = self._node
+        try:
+            return Target(node.ae_title, node.host, node.port, self._clients.of(node))
+        except ConfigError:
+            raise NoAssociation("it wants TLS, and ours cannot be used; see: radstream doctor") from None
 
     def _give_back(self, taken: _Open) -> None:
         taken.used_s, taken.fresh = time.monotonic(), False

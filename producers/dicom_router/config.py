@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from producers.dicom_router.trust.config import Tls
 from producers.dicom_router.watch.config import Settings as Watched
 from schemas import Lane
 from streams.config import Service
+from streams.networks import is_loopback
 from streams.titles import AeTitle
 
 
@@ -77,11 +77,3 @@ class Settings(Service, frozen=True, kw_only=True):
             peers=None if self.peers is None else folder / self.peers,
             tls=None if self.tls is None else self.tls.beside(folder),
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether who listens there is heard on this machine alone. A name other than localhost could be any address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

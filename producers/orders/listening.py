@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -14,6 +16,9 @@ from producers.orders.config import Settings
 from producers.orders.framing import Frames, Unframed, framed
 from producers.orders.receiving import Receiver
 from streams.config import ConfigError
+from streams.networks import address_of, is_in, networks_of
+from streams.tls.accepting import HandshakeFailed, shake_hands
+from streams.tls.certificate import certificate_of
 
 _BACKLOG = 64
 _POLL_S = 0.2
@@ -22,35 +27,53 @@ _TOO_LARGE = "207"
 
 
 class Listener:
-    """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0."""
+    """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0; `tls_port`,
+    where it has one, is for TLS alone. `ours` gives our side of TLS for the next connection.
+    """
 
-    def __init__(self, settings: Settings, receiver: Receiver) -> None:
+    def __init__(
+        self, settings: Settings, receiver: Receiver, ours: Callable[[], ssl.SSLContext | None] = lambda: None
+    ) -> None:
         self._settings = settings
         self._receiver = receiver
+        self._ours = ours
+        self._networks = networks_of(settings.addresses)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._open: dict[socket.socket, str] = {}
         self._serving: set[threading.Thread] = set()
-        try:
-            self._socket = socket.create_server((settings.host, settings.port), backlog=_BACKLOG)
-        except OSError as error:
-            raise ConfigError(
-                f"[orders] {settings.host}:{settings.port} cannot be listened on ({error.strerror}): "
-                "stop what uses it, or set another port"
-            ) from None
-        self._socket.settimeout(_POLL_S)
-        self._thread = threading.Thread(target=self._accept, name="listener")
-        self._thread.start()
+        self._socket = _listening(settings.host, settings.port)
+        self._secured = None
+        if settings.tls is not None:
+            try:
+                self._secured = _listening(settings.tls.host, settings.tls.port)
+            except ConfigError:
+                self._socket.close()
+                raise
+        self._threads = [
+            threading.Thread(target=self._accept, args=(one, one is self._secured), name="listener")
+            for one in (self._socket, self._secured)
+            if one is not None
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def port(self) -> int:
         return int(self._socket.getsockname()[1])
 
+    @property
+    def tls_port(self) -> int | None:
+        return None if self._secured is None else int(self._secured.getsockname()[1])
+
     def stop(self) -> None:
         """Takes no new connections, lets messages that are being answered be answered, and closes the rest."""
         self._stopping.set()
-        self._thread.join()
-        self._socket.close()
+        for thread in self._threads:
+            thread.join()
+        for listener in (self._socket, self._secured):
+            if listener is not None:
+                listener.close()
         with self._lock:
             left, serving = list(self._open), list(self._serving)
         for peer in left:
@@ -60,10 +83,10 @@ class Listener:
         for thread in serving:
             thread.join(max(0.0, until_s - time.monotonic()))
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket, by_tls: bool) -> None:
         while not self._stopping.is_set():
             try:
-                peer, address = self._socket.accept()
+                peer, address = listener.accept()
             except TimeoutError:
                 continue
             except OSError as error:
@@ -74,15 +97,15 @@ class Listener:
             if not self._admitted(peer, address[0]):
                 peer.close()
                 continue
-            thread = threading.Thread(target=self._serve, args=(peer, address[0]), name="hl7", daemon=True)
+            thread = threading.Thread(target=self._serve, args=(peer, address[0], by_tls), name="hl7", daemon=True)
             with self._lock:
                 self._serving.add(thread)
             thread.start()
 
     def _admitted(self, peer: socket.socket, address: str) -> bool:
         settings = self._settings
+        allowed = is_in(address_of(address), self._networks)
         with self._lock:
-            allowed = not settings.peers or address in settings.peers
             room = len(self._open) < settings.connections_max
             fair = Counter(self._open.values())[address] < settings.connections_per_peer_max
             if allowed and room and fair:
@@ -91,9 +114,13 @@ class Listener:
         structlog.get_logger().warning("connection_refused", peer=address, allowed=allowed, room=room and fair)
         return False
 
-    def _serve(self, peer: socket.socket, address: str) -> None:
+    def _serve(self, peer: socket.socket, address: str, by_tls: bool) -> None:
         try:
+            if by_tls:
+                peer = self._secure(peer, address)
             self._converse(peer, address)
+        except HandshakeFailed as failed:
+            structlog.get_logger().warning("tls_refused", peer=address, why=failed.kind, reason=failed.why)
         except OSError as error:
             structlog.get_logger().info("connection_lost", peer=address, error=error)
         finally:
@@ -101,6 +128,20 @@ class Listener:
                 self._open.pop(peer, None)
                 self._serving.discard(threading.current_thread())
             peer.close()
+
+    def _secure(self, peer: socket.socket, address: str) -> ssl.SSLSocket:
+        """Raises HandshakeFailed, also where the certificate is of somebody who sends no orders."""
+        tls, context = self._settings.tls, self._ours()
+        assert tls is not None and context is not None  # noqa: S101, PT018 - there is a port for it
+        with self._lock:
+            self._open.pop(peer)
+            # Its place is kept while the connection changes hands.
+            secured = context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
+            self._open[secured] = address
+        shake_hands(secured, self._settings.message_timeout_s)
+        if not tls.knows(certificate_of(secured)):
+            raise HandshakeFailed("certificate", "neither common_names nor fingerprints of [orders.tls] have it")
+        return secured
 
     def _converse(self, peer: socket.socket, address: str) -> None:
         settings = self._settings
@@ -120,6 +161,19 @@ class Listener:
         peer.sendall(framed(answer))
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    """Raises ConfigError."""
+    try:
+        listener = socket.create_server((host, port), backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"[orders] {host}:{port} cannot be listened on ({error.strerror}): stop what uses it, or set another port"
+        ) from None
+    listener.settimeout(_POLL_S)
+    return listener
+
+
 def _shut(peer: socket.socket, how: int) -> None:
     with suppress(OSError):  # it may be gone already
-        peer.shutdown(how)
+        # The connection's own: that of ssl would go on without encryption.
+        socket.socket.shutdown(peer, how)

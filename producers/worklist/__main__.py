@@ -15,7 +15,8 @@ from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
 from producers.worklist.listening import Listener
 from producers.worklist.performing import Performing
-from streams.config import Protected
+from producers.worklist.trust import Trust, check_files
+from streams.config import Config, Protected
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run
@@ -28,6 +29,8 @@ def main(context: Context, settings: Settings) -> None:
 
     The catalog may be away: then queries are refused, and performed steps are taken all the same.
     """
+    settings = settings.beside(context.config.path.absolute().parent)
+    trust = Trust(settings, context.health, context.clock)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer(linger_ms=0)
     performing = Performing(
@@ -49,13 +52,25 @@ def main(context: Context, settings: Settings) -> None:
             (evt.EVT_N_CREATE, performing.on_n_create),
             (evt.EVT_N_SET, performing.on_n_set),
         ]
-        listener = Listener(settings, handlers)
-        structlog.get_logger().info("listening", host=settings.host, port=listener.port, ae_title=settings.ae_title)
+        listener = Listener(settings, trust, handlers)
+        structlog.get_logger().info(
+            "listening",
+            host=settings.host,
+            port=listener.port,
+            tls_port=listener.tls_port,
+            ae_title=settings.ae_title,
+        )
         while not context.stopping.wait(_BEAT_S):
             context.health.beat()
+            trust.look()
         listener.stop()
     producer.close(settings.commit_timeout_s)
 
 
+def check(config: Config, settings: Settings) -> None:
+    """Raises ConfigError where the files of trust cannot be used."""
+    check_files(settings.beside(config.path.absolute().parent))
+
+
 if __name__ == "__main__":
-    run("worklist", Settings, main)
+    run("worklist", Settings, main, check)

@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from socketserver import TCPServer
 from typing import Any, cast
@@ -22,10 +23,13 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from producers.worklist.config import Settings
+from producers.worklist.trust import Trust
 from streams import metrics
 from streams.config import ConfigError
 from streams.sop_classes import VERIFICATION
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from streams.tls.accepting import HandshakeFailed, shake_hands
+from streams.tls.certificate import Certificate, certificate_of
 
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
@@ -34,9 +38,10 @@ _POLL_S = 0.1
 
 
 class _Bounded(AssociationSocket):
-    """Reads no PDU over the ceiling, and none that takes longer than `pdu_timeout_s`."""
+    """Reads no PDU over the ceiling, and none that takes longer than `pdu_timeout_s`. Knows who is there, by TLS."""
 
     pdu_timeout_s = 30.0
+    certificate: Certificate | None = None
 
     def recv(self, nr_bytes: int) -> bytearray:
         if nr_bytes > PDU_BYTES_MAX or self.socket is None:
@@ -53,12 +58,40 @@ class _Bounded(AssociationSocket):
 
 
 class _Handler(RequestHandler):
+    certificate: Certificate | None = None
+
+    def handle(self) -> None:
+        """In a thread of its own, so that a handshake keeps nobody waiting."""
+        if cast(_Server, self.server).by_tls and not self._is_secured():
+            self.server.shutdown_request(self.request)
+            return
+        super().handle()
+
+    def _is_secured(self) -> bool:
+        server = cast(_Server, self.server)
+        address, settings = str(self.client_address[0]), server.settings
+        try:
+            with server.shaking_hands(address):
+                context = server.trust.served.context() if server.trust.served else None
+                assert context is not None  # noqa: S101 - there is a port for it
+                self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+                shake_hands(self.request, settings.set_up_timeout_s)
+                self.certificate = certificate_of(self.request)
+        except HandshakeFailed as failed:
+            structlog.get_logger().warning("tls_refused", peer=address, why=failed.kind, reason=failed.why)
+            return False
+        except OSError:
+            return False
+        self.request.settimeout(settings.idle_timeout_s)
+        return True
+
     def _create_association(self) -> Association:
         association = super()._create_association()
         # pynetdicom makes its parts itself, so this one changes class.
         connection = cast(Any, association.dul.socket)
         connection.__class__ = _Bounded
         connection.pdu_timeout_s = cast(_Server, self.server).settings.pdu_timeout_s
+        connection.certificate = self.certificate
         return association
 
 
@@ -66,23 +99,43 @@ class _Server(ThreadedAssociationServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, settings: Settings, entity: AE, handlers: list[evt.EventHandlerType]) -> None:
+    def __init__(
+        self, settings: Settings, trust: Trust, entity: AE, handlers: list[evt.EventHandlerType], *, by_tls: bool
+    ) -> None:
         self.settings = settings
+        self.trust = trust
+        self.by_tls = by_tls
+        self._lock = threading.Lock()
+        self._shaking: Counter[str] = Counter()
+        tls = settings.tls if by_tls else None
         super().__init__(
             entity,
-            (settings.host, settings.port),
+            (settings.host, settings.port if tls is None else tls.port),
             settings.ae_title,
             entity.supported_contexts,
             evt_handlers=handlers,
             request_handler=_Handler,
         )
 
+    @contextmanager
+    def shaking_hands(self, address: str) -> Iterator[None]:
+        """Counts it among its address's until it is an association."""
+        with self._lock:
+            self._shaking[address] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._shaking[address] -= 1
+
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """A peer that is not named, or has too many associations, gets none; its connection is closed at once."""
+        """A peer that is not expected, or has too many associations, gets none; its connection is closed at once."""
         address, settings = str(client_address[0]), self.settings
-        peers = Counter(one.requestor.address for one in self.active_associations)
-        allowed = not settings.peers or address in settings.peers
-        if allowed and peers[address] < settings.associations_per_peer_max:
+        peers = Counter(one.requestor.address for one in self.ae.active_associations)
+        allowed = not self.by_tls or self.trust.expects(address)
+        with self._lock:
+            shaking = self._shaking[address]
+        if allowed and peers[address] + shaking < settings.associations_per_peer_max:
             return True
         structlog.get_logger().warning("connection_refused", peer=address, allowed=allowed)
         return False
@@ -100,49 +153,75 @@ class _Server(ThreadedAssociationServer):
 
 
 class Listener:
-    """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0."""
+    """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0; `tls_port`,
+    where it has one, is for TLS alone.
+    """
 
-    def __init__(self, settings: Settings, handlers: list[evt.EventHandlerType]) -> None:
+    def __init__(self, settings: Settings, trust: Trust, handlers: list[evt.EventHandlerType]) -> None:
         # Settings of the whole process: its own logs would format every data set.
         _config.LOG_HANDLER_LEVEL = "none"
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
         self._settings = settings
-        handlers = [*handlers, (evt.EVT_PDU_RECV, _ceiling(settings.data_set_bytes_max))]
-        try:
-            self._server = _Server(settings, _entity(settings), handlers)
-        except OSError as error:
-            raise ConfigError(
-                f"[worklist] {settings.host}:{settings.port} cannot be listened on ({error.strerror}): "
-                "stop what uses it, or set another port"
-            ) from None
-        metrics.ASSOCIATIONS.set_function(lambda: len(self._server.active_associations))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), name="listener")
-        self._thread.start()
+        self._entity = _entity(settings, trust)
+        self._servers: list[_Server] = []
+        handlers = [
+            *handlers,
+            (evt.EVT_PDU_RECV, _ceiling(settings.data_set_bytes_max)),
+            (evt.EVT_REQUESTED, trust.on_requested),
+        ]
+        for by_tls in (False, True) if settings.tls is not None else (False,):
+            try:
+                self._servers.append(_Server(settings, trust, self._entity, handlers, by_tls=by_tls))
+            except OSError as error:
+                for server in self._servers:
+                    server.server_close()
+                where = f"{settings.host}:{settings.tls.port if by_tls and settings.tls else settings.port}"
+                raise ConfigError(
+                    f"[worklist] {where} cannot be listened on ({error.strerror}): "
+                    "stop what uses it, or set another port"
+                ) from None
+        metrics.ASSOCIATIONS.set_function(lambda: len(self._associations()))
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="listener") for server in self._servers
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def port(self) -> int:
-        return int(self._server.server_address[1])
+        return int(self._servers[0].server_address[1])
+
+    @property
+    def tls_port(self) -> int | None:
+        return int(self._servers[1].server_address[1]) if len(self._servers) > 1 else None
 
     def stop(self) -> None:
         """Takes no new associations, lets those that are there end within `stop_timeout_s`, aborts the rest."""
-        self._server.shutdown()
-        self._thread.join()
+        for server in self._servers:
+            server.shutdown()
+        for thread in self._threads:
+            thread.join()
         until_s = time.monotonic() + self._settings.stop_timeout_s
-        while self._server.active_associations and time.monotonic() < until_s:
+        while self._associations() and time.monotonic() < until_s:
             time.sleep(_POLL_S)
-        left = self._server.active_associations
+        left = self._associations()
         for association in left:
             # One that is still being set up can be neither released nor aborted; it ends with the process.
             if association.is_established:
                 association.abort()
         structlog.get_logger().info("listener_stopped", associations_aborted=len(left))
 
+    def _associations(self) -> list[Association]:
+        return [association for server in self._servers for association in server.active_associations]
 
-def _entity(settings: Settings) -> AE:
+
+def _entity(settings: Settings, trust: Trust) -> AE:
     entity = AE(ae_title=settings.ae_title)
     entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    # Where a file says who may come, who comes has to know whom it calls, as with the router.
+    entity.require_called_aet = trust.has_peers
     entity.maximum_associations = settings.associations_max
     entity.maximum_pdu_size = 1 << 16
     entity.acse_timeout = settings.set_up_timeout_s

@@ -23,6 +23,7 @@ from radstream.migrating.listing import Listing, Series
 from radstream.migrating.windows import Answer, Found, Window
 from streams.identity import uid_is_usable
 from streams.nodes import Node
+from streams.tls.reaching import Secured
 
 _FIND: Final = build_context(StudyRootQueryRetrieveInformationModelFind)
 _MOVE: Final = build_context(StudyRootQueryRetrieveInformationModelMove)
@@ -68,9 +69,10 @@ class OldPacs:
     Calls raise NoAssociation, Refused and Gone.
     """
 
-    def __init__(self, node: Node, calling_ae: str) -> None:
+    def __init__(self, node: Node, calling_ae: str, secured: Secured | None = None) -> None:
         self._node = node
         self._calling_ae = calling_ae
+        self._secured = secured
         self._open: set[Association] = set()
 
     def abort(self) -> None:
@@ -82,7 +84,8 @@ class OldPacs:
 
     @contextmanager
     def associated(self, contexts: Sequence[PresentationContext], **more: Any) -> Iterator[Association]:
-        with associated(self._node, self._calling_ae, contexts, answer_s_max=_ANSWER_S_MAX, **more) as association:
+        more = {"answer_s_max": _ANSWER_S_MAX, "secured": self._secured, **more}
+        with associated(self._node, self._calling_ae, contexts, **more) as association:
             self._open.add(association)
             try:
                 yield association

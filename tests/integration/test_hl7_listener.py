@@ -188,10 +188,15 @@ def _answered(listener: Running) -> bool:
 
 
 def test_only_named_peers_are_listened_to() -> None:
-    with running_listener(peers=("10.0.0.7",)) as listener:
+    with running_listener(addresses=("10.0.0.0/24",)) as listener:
         assert not _answered(listener)
-    with running_listener(peers=("10.0.0.7", "127.0.0.1")) as listener:
+    with running_listener(addresses=("10.0.0.0/24", "127.0.0.0/8")) as listener:
         assert _answered(listener)
+
+
+def test_a_network_with_bits_beyond_it_is_said_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ValueError, match=r"10\.0\.0\.7/24 has bits beyond its network's; write 10\.0\.0\.0/24"):
+        Settings(http_port=0, port=0, addresses=("10.0.0.7/24",))
 
 
 def test_a_port_in_use_is_one_clear_message() -> None:

@@ -189,4 +189,4 @@ def test_what_ends_soon_is_in_the_metric_and_among_the_warnings(site: Hospital) 
         router.clock.ahead_s = timedelta(days=400).total_seconds()
         look(router)
         assert days_left("certificate") < 0
-        assert "the certificate of this router ended on" in router.health.warnings()["ends"]
+        assert "the certificate in [router.tls] ended on" in router.health.warnings()["ends"]

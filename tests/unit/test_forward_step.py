@@ -26,7 +26,7 @@ from streams.routes.routes import load
 from streams.routes.rules import Destination
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
 from tests import images
-from tests.nodes import free_port, node, silent
+from tests.nodes import free_port, no_tls, node, silent
 from tests.received import events_of, ref_to, validated
 from tests.waiting import wait_until
 
@@ -43,7 +43,7 @@ class Bench:
         path = folder / "routes.toml"
         path.write_text(HEAD + rules)
         self.store = MemoryStore()
-        self.peer = Peer(destination)
+        self.peer = Peer(destination, no_tls())
         rules_ = load(path).about("node")
         self.step = Forward("node", rules_, self.peer, of_facts("forward.node"), self.store, limits or Limits())
 

@@ -12,11 +12,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.dicom_router.trust.certificate import Certificate
-from producers.dicom_router.trust.peer import Peer, Peers, Why, address_of
-from producers.dicom_router.trust.reading import PeersWrong, read_peers
 from radstream.__main__ import cli
 from streams.config import ConfigError
+from streams.networks import address_of
+from streams.peers.peer import Peer, Peers, Why
+from streams.peers.reading import PeersWrong, read_peers
+from streams.tls.certificate import Certificate
 
 PRINT = "ab" * 32
 WHOLE = f"""\

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives import serialization
 
 from producers.dicom_router.config import Settings
 from producers.dicom_router.trust.config import Tls
-from producers.dicom_router.trust.ours import read_ours
 from radstream.checks import trust
 from radstream.checks.check import Check
 from streams.config import Config, ConfigError
+from streams.tls.ours import as_server
 from tests.certificates import Authority, Identity
 
 
@@ -43,12 +43,12 @@ def free_port() -> int:
 
 def refused(settings: Tls) -> str:
     with pytest.raises(ConfigError) as raised:
-        read_ours(settings)
+        as_server(settings, "router.tls")
     return str(raised.value)
 
 
 def test_files_that_belong_together_are_used(authority: Authority, ours: Identity) -> None:
-    found = read_ours(tls(authority, ours))
+    found = as_server(tls(authority, ours), "router.tls")
     assert found.ends_at["certificate"] == ours.certificate.not_valid_after_utc
     assert set(found.ends_at) == {"certificate", "ca"}
 

@@ -17,10 +17,11 @@ from infra.local import founding
 from infra.local.parts import kafka
 from infra.local.parts.services import MODULES, Listening
 from infra.local.parts.store import BUCKETS
-from producers.dicom_router.trust.peer import Peer, address_of
-from producers.dicom_router.trust.reading import read_peers
 from radstream import demo_run, sending
 from streams.config import Config, Registry, Store
+from streams.networks import address_of
+from streams.peers.peer import Peer
+from streams.peers.reading import read_peers
 
 FOLDER = Path(__file__).resolve().parents[2] / "infra" / "compose"
 ONCE = {"folders", "setup"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Annotated
 
 from msgspec import Meta
 
 from streams.config import Section
+from streams.networks import networks_of
 from streams.titles import AeTitle
 
 
@@ -31,5 +31,4 @@ class Settings(Section, frozen=True, kw_only=True):
     request_timeout_s: Annotated[float, Meta(gt=0)] = 3600.0
 
     def __post_init__(self) -> None:
-        for address in self.addresses:
-            ip_network(address)  # Its ValueError says which is none, and why.
+        networks_of(self.addresses)  # Its ValueError says which is none, and why.

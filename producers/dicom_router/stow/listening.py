@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from ipaddress import ip_network
 from typing import Final
 
 import structlog
@@ -20,9 +19,9 @@ from producers.dicom_router.stow.config import Settings
 from producers.dicom_router.stow.connection import BadFraming, BadHead, Connection, Gone
 from producers.dicom_router.stow.request import Accepted
 from producers.dicom_router.stow.storing import Store, Storing
-from producers.dicom_router.trust.peer import address_of
 from streams import metrics
 from streams.config import ConfigError
+from streams.networks import address_of, is_in, networks_of
 
 _BACKLOG: Final = 128
 # How long connections may take to end once they were cut.
@@ -40,7 +39,7 @@ class StowListener:
         self._settings = settings
         self._door = door
         self._store = store
-        self._networks = tuple(ip_network(one) for one in settings.addresses)
+        self._networks = networks_of(settings.addresses)
         self._admission = Admission(settings.requests_max, settings.requests_per_peer_max)
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
@@ -110,7 +109,7 @@ class StowListener:
 
     def _may_send(self, peer: str) -> bool:
         address = address_of(peer)
-        return any(address in network for network in self._networks)
+        return is_in(address, self._networks)
 
     def _serve(self, connection: Connection, peer: str) -> None:
         """The life of one connection, in its own thread."""

@@ -10,18 +10,18 @@ from datetime import datetime
 from typing import Final
 
 from producers.dicom_router.config import Settings
-from producers.dicom_router.trust.ends import SOON, End, ends_of_exceptions, ends_of_ours, ends_of_peers, first_of_each
-from producers.dicom_router.trust.ours import Ours, read_ours
-from producers.dicom_router.trust.peer import Peers
-from producers.dicom_router.trust.reading import read_peers
+from producers.dicom_router.trust.ends import ends_of_exceptions, ends_of_peers
 from streams import metrics
 from streams.clock import Clock
 from streams.gauges import Board
 from streams.health import Health
+from streams.peers.peer import Peers
+from streams.peers.reading import read_peers
+from streams.tls.ends import End, ends_of_ours, first_of_each, soon
+from streams.tls.ours import Ours, as_server
 from streams.watched import Watched
 
-# As many as a person reads.
-_SENTENCES_MAX: Final = 10
+SECTION: Final = "router.tls"
 
 
 class Trust:
@@ -40,7 +40,7 @@ class Trust:
             self._peers = Watched("peers", (path,), lambda: read_peers(path))
         if settings.tls is not None:
             tls = settings.tls
-            self._ours = Watched("tls", tls.files, lambda: read_ours(tls))
+            self._ours = Watched("tls", tls.files, lambda: as_server(tls, SECTION))
         self._tell()
 
     @property
@@ -71,16 +71,12 @@ class Trust:
             self._health.warn(name, f"{problem}; what was read before stays in force" if problem else "")
         ends = self._ends()
         self._board.show(metrics.TRUST_DAYS_LEFT, first_of_each(ends, now))
-        soon = sorted((end for end in ends if end.at - now < SOON), key=lambda end: end.at)
-        said = [end.sentence(now) for end in soon[:_SENTENCES_MAX]]
-        if more := len(soon) - len(said):
-            said.append(f"and {more} more: radstream peers list")
-        self._health.warn("ends", "; ".join(said))
+        self._health.warn("ends", soon(ends, now, "radstream peers list"))
 
     def _ends(self) -> list[End]:
         ends: list[End] = []
         if self._ours is not None:
-            ends += ends_of_ours(self._ours.value.ends_at)
+            ends += ends_of_ours(self._ours.value.ends_at.items(), SECTION)
         if self._peers is not None:
             peers = self._peers.value
             ends += ends_of_exceptions(peers)
@@ -93,4 +89,4 @@ def check_files(settings: Settings) -> None:
     if settings.peers is not None:
         read_peers(settings.peers)
     if settings.tls is not None:
-        read_ours(settings.tls)
+        as_server(settings.tls, SECTION)

@@ -7,9 +7,7 @@ from typing import Final
 
 from producers.dicom_router.admission import Admission
 from producers.dicom_router.arrival import ae_title
-from producers.dicom_router.trust.certificate import Certificate, certificate_of
 from producers.dicom_router.trust.current import Trust
-from producers.dicom_router.trust.peer import Why, address_of
 from producers.dicom_router.trust.refusals import Kind, Refusals
 from producers.dicom_router.upper_layer.associate_rq import Requested
 from producers.dicom_router.upper_layer.connection import Closed, Expired
@@ -19,9 +17,13 @@ from producers.dicom_router.upper_layer.pdu import (
     LOCAL_LIMIT_EXCEEDED,
     Rejection,
 )
-from producers.dicom_router.upper_layer.tls_connection import HandshakeFailed, TlsConnection
+from producers.dicom_router.upper_layer.tls_connection import TlsConnection
 from streams import metrics
 from streams.clock import Clock
+from streams.networks import address_of
+from streams.peers.peer import Why
+from streams.tls.accepting import HandshakeFailed
+from streams.tls.certificate import Certificate, certificate_of
 
 _REJECTIONS: Final = {
     Why.CALLED_AE: CALLED_AE_TITLE_NOT_RECOGNIZED,

@@ -6,33 +6,12 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import Final
 
 from producers.dicom_router.upper_layer.connection import SEND_S_MAX, TICK_S, Closed, Connection, Expired
+from streams.tls.accepting import HandshakeFailed, failure
 
 # The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1), and of an A-ASSOCIATE-RQ.
 _HANDSHAKE, _ASSOCIATE_RQ = 0x16, 0x01
-_VERIFY_EXPIRED, _VERIFY_REVOKED = 10, 23
-_PARAMETERS: Final = frozenset(
-    (
-        "UNSUPPORTED_PROTOCOL",
-        "VERSION_TOO_LOW",
-        "NO_SHARED_CIPHER",
-        "NO_SHARED_GROUPS",
-        "NO_SUITABLE_KEY_SHARE",
-        "NO_SUITABLE_SIGNATURE_ALGORITHM",
-        "NO_SHARED_SIGNATURE_ALGORITHMS",
-    )
-)
-
-
-class HandshakeFailed(Exception):
-    """`kind` is for a metric's label, `why` a sentence for the log; nothing in it is the peer's own text."""
-
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(why)
-        self.kind = kind
-        self.why = why
 
 
 class TlsConnection(Connection):
@@ -60,7 +39,7 @@ class TlsConnection(Connection):
             self._socket = secured
             self._shake_hands(secured)
         except ssl.SSLError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
         except (OSError, ValueError):
             raise Closed from None
         return secured
@@ -97,19 +76,3 @@ class TlsConnection(Connection):
             super()._put(data)
         finally:
             self._socket.settimeout(TICK_S)
-
-
-def _failure(error: ssl.SSLError) -> HandshakeFailed:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        kind = {_VERIFY_EXPIRED: "certificate_expired", _VERIFY_REVOKED: "certificate_revoked"}.get(error.verify_code)
-        return HandshakeFailed(
-            kind or "certificate_untrusted", f"its certificate is not accepted: {error.verify_message}"
-        )
-    reason = error.reason or ""
-    if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
-        return HandshakeFailed("no_certificate", "it has no certificate to show")
-    if reason in _PARAMETERS:
-        return HandshakeFailed("parameters", f"it offers no TLS 1.2 or 1.3 with what BCP 195 wants ({reason})")
-    if "ALERT" in reason:
-        return HandshakeFailed("refused_by_peer", f"it does not accept our certificate, or our TLS ({reason})")
-    return HandshakeFailed("broken", f"the handshake broke off ({reason or type(error).__name__})")

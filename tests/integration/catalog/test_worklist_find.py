@@ -227,12 +227,6 @@ def test_one_peer_cannot_take_all_associations_for_ever(dsn: str) -> None:
         assert len(worklist.find(keys())[1]) == 1
 
 
-def test_only_named_peers_are_told_names() -> None:
-    for peers, told in ((("10.0.0.7",), False), (("10.0.0.7", "127.0.0.1"), True)):
-        with running_worklist(new_log(), Hospital(), peers=peers) as worklist:
-            assert has_room(worklist) == told
-
-
 def test_a_query_over_the_ceiling_is_refused_in_bounded_memory(dsn: str) -> None:
     log, hospital = ordered(dsn, 1)
     with running_worklist(log, hospital, dsn, data_set_bytes_max=1 << 16) as worklist:

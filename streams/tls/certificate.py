@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
+
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,13 @@ def certificate_of(connected: ssl.SSLSocket) -> Certificate:
     names = [str(pair[1]) for names in subject for pair in names if pair[0] == "commonName"]
     ends_at = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(said["notAfter"])), UTC)
     return Certificate(names[0] if len(names) == 1 else "", hashlib.sha256(der).hexdigest(), ends_at)
+
+
+def fingerprint_of(text: str) -> str:
+    """A fingerprint as a person writes it, as `Certificate` has it. Raises ValueError, which says how to get one."""
+    plain = re.sub(r"[:\s]", "", text).lower()
+    if not _FINGERPRINT.fullmatch(plain):
+        raise ValueError(
+            f"{text} is not the SHA-256 of a certificate; `openssl x509 -in FILE -noout -fingerprint -sha256` says it"
+        )
+    return plain

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from producers.dicom_router.trust.certificate import Certificate
 from schemas import Lane
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from streams.networks import Address, Network, is_in
+from streams.tls.certificate import Certificate
 
 
 class Why(Enum):
@@ -82,7 +79,7 @@ class Peer:
         return self.has_certificate or self.plain is not None or not self.is_local
 
     def has_address(self, address: Address) -> bool:
-        return any(address in network for network in self.addresses)
+        return is_in(address, self.addresses)
 
     def has(self, certificate: Certificate) -> bool:
         if self.common_name is not None:
@@ -126,9 +123,3 @@ def _without_tls(peer: Peer, address: Address, today: date) -> Peer | Why:
     if peer.plain is None or peer.plain.address != address:
         return Why.PLAIN if peer.has_address(address) else Why.ADDRESS
     return peer if today <= peer.plain.until else Why.EXCEPTION_ENDED
-
-
-def address_of(text: str) -> Address:
-    """The address of a connection: an IPv4 one is that also where it came to an IPv6 socket. Raises ValueError."""
-    address = ip_address(text.partition("%")[0])
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

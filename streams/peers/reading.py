@@ -14,20 +14,21 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
-from producers.dicom_router.trust.lines import Lines
-from producers.dicom_router.trust.peer import Address, Network, Peer, Peers, Plain
 from schemas import Lane
 from streams.config import ConfigError, Section
+from streams.networks import Address, Network, network_of
+from streams.peers.lines import Lines
+from streams.peers.peer import Peer, Peers, Plain
 from streams.titles import AeTitle
+from streams.tls.certificate import fingerprint_of
 
-_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _TABLE: Final = "peer"
 
 
@@ -77,9 +78,7 @@ def read_peers(path: Path) -> Peers:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path}: the peers file cannot be read ({type(error).__name__}); see [router] peers"
-        ) from None
+        raise ConfigError(f"{path}: the peers file cannot be read ({type(error).__name__})") from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -150,17 +149,9 @@ def _peer(entry: _Entry) -> Peer:
 
 def _network(text: str) -> Network:
     try:
-        return ip_network(text.strip())
-    except ValueError:
-        raise _Wrong("addresses", _advice(text)) from None
-
-
-def _advice(text: str) -> str:
-    try:
-        meant = ip_network(text.strip(), strict=False)
-    except ValueError:
-        return f"{text} is no address and no network; write 10.20.3.7, 10.20.3.0/24 or 2001:db8:20::/48"
-    return f"{text} has bits beyond its network's; write {meant}, or the address alone"
+        return network_of(text)
+    except ValueError as error:
+        raise _Wrong("addresses", str(error)) from None
 
 
 def _address(text: str) -> Address:
@@ -171,10 +162,7 @@ def _address(text: str) -> Address:
 
 
 def _fingerprint(text: str) -> str:
-    plain = re.sub(r"[:\s]", "", text).lower()
-    if not _FINGERPRINT.fullmatch(plain):
-        raise _Wrong(
-            "fingerprints",
-            f"{text} is not the SHA-256 of a certificate; `openssl x509 -in FILE -noout -fingerprint -sha256` says it",
-        )
-    return plain
+    try:
+        return fingerprint_of(text)
+    except ValueError as error:
+        raise _Wrong("fingerprints", str(error)) from None

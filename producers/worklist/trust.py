@@ -1,0 +1,84 @@
+"""Who may ask for the worklist and report steps: the peers file, and our side of TLS. Read again when they change."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import structlog
+from pynetdicom import evt
+
+from producers.worklist.config import Settings
+from streams import metrics
+from streams.clock import Clock
+from streams.health import Health
+from streams.networks import address_of
+from streams.peers.peer import Peers, Why
+from streams.peers.reading import read_peers
+from streams.tls.certificate import Certificate
+from streams.tls.ours import as_server
+from streams.tls.served import Served
+from streams.watched import Watched
+
+SECTION: Final = "worklist.tls"
+# Result, source and reason of the A-ASSOCIATE-RJ (PS3.8 table 9-21): calling AE title not recognized.
+_REJECTION: Final = (1, 1, 3)
+
+
+class Trust:
+    """`look` is called about once a second, from one thread; everything else from any. Paths are absolute."""
+
+    def __init__(self, settings: Settings, health: Health, clock: Clock) -> None:
+        """Raises ConfigError for files that cannot be used."""
+        self._health = health
+        self._clock = clock
+        self._peers: Watched[Peers] | None = None
+        if settings.peers is not None:
+            path = settings.peers
+            self._peers = Watched("peers", (path,), lambda: read_peers(path))
+        self.served = None if settings.tls is None else Served(settings.tls, SECTION, health, clock)
+
+    @property
+    def has_peers(self) -> bool:
+        """Else everybody on this machine may ask."""
+        return self._peers is not None
+
+    def expects(self, address: str) -> bool:
+        """Whether anybody may come from there by TLS: all others get no handshake."""
+        return self._peers is not None and self._peers.value.expect(address_of(address))
+
+    def look(self) -> None:
+        if self._peers is not None:
+            self._peers.look()
+            problem = self._peers.problem
+            self._health.warn("peers", f"{problem}; what was read before stays in force" if problem else "")
+        if self.served is not None:
+            self.served.look()
+
+    def on_requested(self, event: evt.Event) -> None:
+        """Bound to EVT_REQUESTED: rejects the association of who may not ask."""
+        if self._peers is None:
+            return
+        association = event.assoc
+        calling_ae, address = association.requestor.primitive.calling_ae_title, association.requestor.address
+        certificate: Certificate | None = association.dul.socket.certificate
+        found = self._peers.value.judge(calling_ae, address_of(address), certificate, self._today())
+        if not isinstance(found, Why):
+            return
+        metrics.ASSOCIATIONS_REFUSED.labels(found.value).inc()
+        structlog.get_logger().warning(
+            "association_refused", peer=address, calling_ae=calling_ae, why=found.value, reason=found.sentence
+        )
+        association.acse.send_reject(*_REJECTION)
+        association.kill()
+
+    def _today(self) -> date:
+        return self._clock.now().date()
+
+
+def check_files(settings: Settings) -> None:
+    """Raises ConfigError where a start would."""
+    if settings.peers is not None:
+        read_peers(settings.peers)
+    if settings.tls is not None:
+        as_server(settings.tls, SECTION)
