@@ -19,6 +19,7 @@ from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import operations
+from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.door import Door, Visit
@@ -77,6 +78,7 @@ class Listener:
         self._changed = threading.Condition()
         self._stopping = False
         self._workers = Workers("association")
+        self._ahead = ReadingAhead(settings.operations_per_association_max, self.room.memory, self._workers)
         self._socket = _listening("router", settings.host, settings.port)
         self._tls_socket = settings.tls and _listening("router.tls", settings.host, settings.tls.port)
         metrics.ASSOCIATIONS.set_function(lambda: self._admission.associations)
@@ -177,7 +179,7 @@ class Listener:
 
     def _associated(self, connection: Connection, visit: Visit) -> str:
         """How the association ended, as `Association.run` says it. Raises Violation after it was aborted."""
-        association = Association(connection, self._limits, self._operations, visit)
+        association = Association(connection, self._limits, self._operations, visit, self._ahead)
         visit.association = association.id
         return association.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from producers.dicom_router.upper_layer.pdu import (
     associate_rj,
 )
 from producers.dicom_router.upper_layer.states import Action, State, action
+from producers.dicom_router.upper_layer.window import Ahead, Window
 
 # ARTIM (PS3.8 section 9.1.5), where we said the last word and wait for the peer to close.
 _CLOSE_S_MAX: Final = 2.0
@@ -71,7 +73,9 @@ class Association:
         limits: Limits,
         operations: Mapping[int, Operation],
         place: Place,
+        ahead: Ahead | None = None,
     ) -> None:
+        """Without `ahead`, a message is answered before the next is read, whatever the peer asks for."""
         now = time.monotonic()
         connection.deadline = min(connection.deadline, now + limits.set_up_s)
         connection.end = now + limits.association_s
@@ -81,6 +85,8 @@ class Association:
         self._limits = limits
         self._operations = operations
         self._place = place
+        self._ahead = ahead
+        self._window: Window | None = None
         self._state = State.AWAITING_REQUEST
         self._messages = Messages(connection, self._inbound, limits.pace, operations, {}, "", self.id)
         self._pdu_bytes_max = 0
@@ -105,12 +111,14 @@ class Association:
             raise
         finally:
             self._messages.abandon()
+            if self._window is not None:
+                self._window.close()
 
     def _next(self) -> str:
         """One PDU. How the association ended, or nothing where it goes on."""
         if self._state is State.ESTABLISHED and not self._messages.is_open:
             try:
-                self._connection.deadline = time.monotonic() + self._limits.pace.idle_s
+                self._await_next()
                 self._inbound.wait()
                 self._messages.begin()
             except Expired:
@@ -134,6 +142,7 @@ class Association:
                 self._inbound.body()
                 self._state = State.RELEASE_COLLIDED
             case Action.ANSWER_RELEASE | Action.ANSWER_COLLIDED_RELEASE:
+                self._finish()
                 self._last_word(RELEASE_RP)
                 return "released"
             case Action.ABORT_BEFORE_IT_BEGAN | Action.ABORT:
@@ -141,7 +150,8 @@ class Association:
         return _ENDS.get(on, "")
 
     def _negotiated(self, requested: Requested) -> str:
-        outcome = negotiate(requested, self._limits.pdu_bytes_max)
+        operations_max = 1 if self._ahead is None else self._ahead.operations_max
+        outcome = negotiate(requested, self._limits.pdu_bytes_max, operations_max)
         if not isinstance(outcome, Rejection):
             outcome = self._place.take(requested) or outcome
         if isinstance(outcome, Rejection):
@@ -156,20 +166,42 @@ class Association:
             requested.calling_ae,
             self.id,
         )
-        self._pdu_bytes_max = requested.pdu_bytes_max
+        self._pdu_bytes_max = requested.user.pdu_bytes_max
+        if self._ahead is not None and outcome.operations_max > 1:
+            size = outcome.operations_max
+            self._window = Window(self._connection, self._ahead, size, self._performed, self._await_next)
         self._connection.send(outcome.answer)
         self._state = State.ESTABLISHED
         return ""
 
     def _answer(self, message: Message) -> None:
-        request, operation = message.request, message.operation
-        answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
-        self._connection.send(command_set.pdus(request.context_id, answer, self._pdu_bytes_max))
+        if self._window is None:
+            self._connection.send(self._performed(message))
+        else:
+            self._window.begin(message)
         # Whatever follows in the same PDU is of the next message.
         self._messages.begin()
 
+    def _performed(self, message: Message) -> bytes:
+        """The response to a request, as it is sent. In a window, any thread makes it."""
+        request, operation = message.request, message.operation
+        answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
+        return command_set.pdus(request.context_id, answer, self._pdu_bytes_max)
+
+    def _await_next(self) -> None:
+        """Between two messages a peer may be silent for a while, and for as long as it is us that it waits for."""
+        if not self._messages.is_open:
+            is_waited_for = self._window is not None and self._window.is_busy
+            self._connection.deadline = math.inf if is_waited_for else time.monotonic() + self._limits.pace.idle_s
+
+    def _finish(self) -> None:
+        """Until every request is answered that is there as a whole."""
+        if self._window is not None:
+            self._window.finish()
+
     def _ask_for_release(self) -> None:
         """The time for this association is over, and no message is open: nothing is lost by an end in peace."""
+        self._finish()
         self._connection.end = self._connection.deadline = time.monotonic() + _RELEASE_S_MAX
         self._connection.send(RELEASE_RQ)
         self._state = State.RELEASE_REQUESTED
@@ -180,8 +212,9 @@ class Association:
 
     def _last_word(self, pdu: bytes) -> None:
         self._state = State.AWAITING_CLOSE
-        self._place.give_back()
         try:
+            self._finish()
+            self._place.give_back()
             self._connection.send(pdu)
         except Closed:
             return
