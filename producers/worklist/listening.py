@@ -23,10 +23,9 @@ from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAsso
 from producers.worklist.config import Settings
 from streams import metrics
 from streams.config import ConfigError
-from streams.sop_classes import VERIFICATION
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP, VERIFICATION
 
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
-PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
 PDU_BYTES_MAX = 1 << 20
 _POLL_S = 0.1
 
