@@ -11,6 +11,7 @@ from pynetdicom.presentation import AllStoragePresentationContexts, NonPatientOb
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 VERIFICATION: Final = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
 # Accepted as presentation contexts, refused as objects to store.
 NOT_STORABLE: Final = frozenset((MEDIA_DIRECTORY, VERIFICATION, STORAGE_COMMITMENT))
 # Palettes, hanging protocols, implant templates are objects without a patient (PS3.4 annex GG), stored like others.

@@ -26,13 +26,12 @@ from producers.worklist.config import Settings
 from producers.worklist.trust import Trust
 from streams import metrics
 from streams.config import ConfigError
-from streams.sop_classes import VERIFICATION
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP, VERIFICATION
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from streams.tls.accepting import HandshakeFailed, shake_hands
 from streams.tls.certificate import Certificate, certificate_of
 
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
-PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
 PDU_BYTES_MAX = 1 << 20
 _POLL_S = 0.1
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.config import ConfigError
+from streams.ris import MEMBER
 from streams.routes.lines import line_of
 from streams.routes.rules import Destination, Match, Name, Rule, Rules
 
@@ -94,6 +95,9 @@ def _rules(text: Text, values: dict[str, Any]) -> Rules:
 def _destinations(text: Text, values: Mapping[str, Any]) -> Iterator[tuple[str, Destination]]:
     for name, value in values.items():
         at: At = ("destinations", name)
+        if name == MEMBER:
+            text.wrong(at, f"`{name}` is the name of a group that radstream has; call the destination something else")
+            continue
         if _converted(text, at, name, Name) is None:
             continue
         if (node := _converted(text, at, value, Destination)) is not None:

@@ -19,12 +19,13 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
-from producers.worklist.listening import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP
+from producers.worklist.listening import MODALITY_WORKLIST
 from radstream.__main__ import cli
 from schemas import load_topics
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.hl7_messages import OMI, STUDY, changed
 from tests.listeners import Mllp
 from tests.running_stack import RunningStack

@@ -11,8 +11,8 @@ from pydicom.sequence import Sequence
 from pynetdicom.association import Association
 
 from producers.worklist.known_steps import KnownSteps
-from producers.worklist.listening import PERFORMED_PROCEDURE_STEP
 from streams.clock import SystemClock
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.event_streams import Hospital, new_log
 from tests.worklists import running_worklist
 
