@@ -97,6 +97,7 @@ def main() -> None:
     health = Health(clock)
     trust, refusals = Trust(settings, health, clock), Refusals(lambda *_: None, clock)
     listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock)
+    listener.start()
     stopping.wait()
     listener.stop()
     if folder.let_go:

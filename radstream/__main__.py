@@ -14,6 +14,9 @@ from streams.config import ConfigError
 COMMANDS = {
     "up": Lazy("radstream.stack:up", "Start the local stack, or PARTS of it."),
     "down": Lazy("radstream.stack:down", "Stop the local stack, or PARTS of it, the last started first."),
+    "restart": Lazy(
+        "radstream.stack:restart", "Start PARTS anew, with the code and the configuration that are there now."
+    ),
     "status": Lazy(
         "radstream.status:status",
         "Show what runs, and account for every image: log, catalog and bucket against each other.",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
 
 from infra.local import home
 from infra.local.errors import StackError
+from infra.local.parts.part import Serving
+from infra.local.restarting import Restarted
 from infra.local.stack import Stack
 from radstream.errors import Failure
+from radstream.options import json_option
+from radstream.output import print_table, show
 
 
 @contextmanager
@@ -61,3 +65,30 @@ def down(parts: tuple[str, ...], wipe: bool, yes: bool) -> None:
             return
         stopped = stack.down(parts)
         click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running", err=True)
+
+
+@click.command()
+@click.argument("parts", nargs=-1, required=True)
+@json_option
+def restart(parts: tuple[str, ...], as_json: bool) -> None:
+    """Start PARTS anew, with the code and the configuration that are there now.
+
+    The router hands over: the new process takes over its ports, the old one ends its associations, and no sender is
+    refused. Where the new one cannot serve, the old one goes on. All other parts are stopped and started.
+    """
+    with _told():
+        restarted = _stack().restart(parts)
+    show(as_json, {"restarted": restarted}, lambda: _print_restarted(restarted))
+
+
+def _print_restarted(restarted: Sequence[Restarted]) -> None:
+    columns = ("part", "how", "before", "now", "seconds")
+    rows = [
+        (one.part, one.how.replace("_", " "), _process(one.before), _process(one.now), f"{one.seconds:.1f}")
+        for one in restarted
+    ]
+    print_table("Restarted", columns, rows, numbers=("seconds",))
+
+
+def _process(serving: Serving | None) -> str | None:
+    return None if serving is None else f"{serving.version} (process {serving.pid})"

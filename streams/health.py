@@ -1,18 +1,19 @@
 """What a service says of itself over HTTP, on loopback: /metrics, /healthz and /readyz.
 
 /healthz fails when the main loop has not beaten for a while: restart the process. /readyz fails while something it
-needs is away, and says what: wait. Its warnings are for a person to look at; they do not make it fail.
+needs is away, and says what: wait. Its warnings are for a person to look at; they do not make it fail. It says
+also which process answers: while a newer one takes over, there are two.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from socketserver import TCPServer
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler
 
 import structlog
 from prometheus_client import make_wsgi_app
@@ -20,7 +21,8 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from streams import metrics
 from streams.clock import Clock
-from streams.config import ConfigError
+from streams.generation import build
+from streams.ports import Port, Ports
 
 # Longer than any wait that is part of the normal life of a loop: a rebalance, a step at its time limit.
 SILENCE_S_MAX = 120.0
@@ -78,28 +80,38 @@ class Health:
         return silence is None or silence <= self._silence_s_max
 
 
-@dataclass
 class HealthServer:
-    """A running server; `port` is the one it listens on."""
+    """Serves on an open port, from construction to `close`."""
 
-    server: WSGIServer
-    thread: threading.Thread
+    def __init__(self, health: Health, port: Port) -> None:
+        self._port = port
+        self._server = _Server(port)
+        self._server.set_app(application(health))
+        port.start(self._take)
 
     @property
     def port(self) -> int:
-        return self.server.server_port
+        return self._port.number
 
     def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self._port.close()
+        self._server.server_close()
+
+    def _take(self, connected: socket.socket, address: Any) -> None:
+        try:
+            self._server.process_request(connected, address)
+        except RuntimeError:
+            structlog.get_logger().error("no_thread_for_a_connection")
+            self._server.shutdown_request(connected)
 
 
 class _Server(ThreadingWSGIServer):
-    def server_bind(self) -> None:
-        # HTTPServer's own asks the name service for the host's name, which can take seconds without a network.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+    """Without a socket of its own: it is given connections."""
+
+    def __init__(self, port: Port) -> None:
+        self._about = port.offered
+        super().__init__((self._about.address, self._about.number), _Quiet, bind_and_activate=False)
+        self.server_name, self.server_port = self._about.address, self._about.number
         self.setup_environ()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -112,17 +124,8 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve(health: Health, host: str, port: int) -> HealthServer:
-    """Starts serving in a thread; port 0 takes a free one. Raises ConfigError where the port cannot be had."""
-    try:
-        server = _Server((host, port), _Quiet)
-    except OSError as error:
-        raise ConfigError(
-            f"{host}:{port} cannot be listened on ({error.strerror}): stop what uses it, or set another http_port"
-        ) from None
-    server.set_app(application(health))
-    thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
-    thread.start()
-    return HealthServer(server, thread)
+    """Starts serving in threads; port 0 takes a free one. Raises ConfigError where the port cannot be had."""
+    return HealthServer(health, Ports().open("http", host, port, setting="http_port"))
 
 
 def application(health: Health) -> Application:
@@ -138,7 +141,7 @@ def application(health: Health) -> Application:
             case "/readyz":
                 failing = health.failing()
                 said = {"ready": not failing, "failing": failing, "warnings": health.warnings()}
-                return _json(start, not failing, said)
+                return _json(start, not failing, {**said, "pid": os.getpid(), "version": build()})
         start("404 Not Found", [("Content-Type", "text/plain")])
         return [b"/metrics, /healthz or /readyz\n"]
 

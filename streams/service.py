@@ -31,10 +31,12 @@ from streams import logs, metrics
 from streams.clock import Clock, SystemClock
 from streams.config import Config, ConfigError, Kafka, Service, Site, Store
 from streams.generation import TOPIC, StepIdentity, build, claim
-from streams.health import Health, serve
+from streams.handover.handover import Front, Handover, place_of
+from streams.health import Health, HealthServer
 from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
 from streams.objects import ObjectStore, StoreAway
+from streams.ports import Port, Ports
 from streams.s3 import S3Store
 from streams.schema_ids import read_ids
 from streams.step import TopicChanged
@@ -51,7 +53,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Context:
-    """What a service is handed. Its loop calls `health.beat()` and ends soon after `stopping` is set."""
+    """What a service is handed. Its loop calls `health.beat()` and ends soon after `stopping` is set.
+
+    A service with ports for others opens them by `handover`.
+    """
 
     name: str
     config: Config
@@ -62,6 +67,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     stopping: threading.Event = field(default_factory=threading.Event)
     health: Health = field(default_factory=lambda: Health(SystemClock()))
+    handover: Handover = field(default_factory=lambda: Handover(threading.Event()))
 
     @property
     def source(self) -> str:
@@ -80,18 +86,20 @@ def run(
     check: Callable[[Config, S], None] | None = None,
     *,
     waits: bool = True,
+    front: Callable[[Config, S], Front] | None = None,
 ) -> None:
     """Runs `main` with the section [name] of the configuration, once log and store answer. Exits the process.
 
     `check` comes first, and raises ConfigError for files that the section names and that cannot be used. Without
-    `waits`, `main` starts at once, waits itself for what it needs, and says itself that it has started.
+    `waits`, `main` starts at once, waits itself for what it needs, and says itself that it has started. With `front`,
+    it takes over from an older process of the same front and goes through the steps of `context.handover`.
     """
     parser = argparse.ArgumentParser(prog=f"radstream {name}")
     parser.add_argument("--config", type=Path, help=f"configuration file; else ${configuration.ENVIRONMENT}")
     path = parser.parse_args().config
     # At once: what goes wrong before the configuration is read is not to be printed with its text either.
     logs.configure(name)
-    sys.exit(_guarded(name, lambda: _run(name, kind, main, check, path, waits)))
+    sys.exit(_guarded(name, lambda: _run(name, kind, main, check, path, waits, front)))
 
 
 def _guarded(name: str, body: Callable[[], None]) -> int:
@@ -127,6 +135,7 @@ def _run(
     check: Callable[[Config, S], None] | None,
     path: Path | None,
     waits: bool,
+    front: Callable[[Config, S], Front] | None,
 ) -> None:
     config = configuration.load(path)
     settings = config.section(name, kind)
@@ -137,10 +146,12 @@ def _run(
     if check is not None:
         check(config, settings)
     metrics.BUILD.labels(name, build()).set(1)
-    context = _context(name, config)
+    context = _context(name, config, None if front is None else front(config, settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: context.stopping.set())
-    with closing(serve(context.health, settings.http_host, settings.http_port)):
+    handover = context.handover
+    with closing(_Http(context.health, settings, handover.ports)) as http, closing(handover):
+        handover.begin(http)
         structlog.get_logger().info("service_starting", build=build(), http_port=settings.http_port)
         _spare_the_collector()
         if not waits:
@@ -157,8 +168,31 @@ def _spare_the_collector() -> None:
     gc.set_threshold(_GARBAGE_MIN, 20, 50)
 
 
-def _context(name: str, config: Config) -> Context:
-    kafka = config.section("kafka", Kafka)
+class _Http:
+    """Health and metrics, on a port that may be another process's first."""
+
+    def __init__(self, health: Health, settings: Service, ports: Ports) -> None:
+        self._health = health
+        self._settings = settings
+        self._ports = ports
+        self._port: Port | None = None
+        self._server: HealthServer | None = None
+
+    def open(self) -> None:
+        """Raises ConfigError."""
+        self._port = self._ports.open("http", self._settings.http_host, self._settings.http_port, setting="http_port")
+
+    def start(self) -> None:
+        if self._port is not None:
+            self._server = HealthServer(self._health, self._port)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+
+def _context(name: str, config: Config, front: Front | None) -> Context:
+    kafka, stopping = config.section("kafka", Kafka), threading.Event()
     return Context(
         name=name,
         config=config,
@@ -166,6 +200,8 @@ def _context(name: str, config: Config) -> Context:
         log=KafkaLog(kafka),
         store=S3Store(config.section("store", Store)),
         ids=read_ids(kafka.schema_ids) if kafka.schema_ids else SchemaIds(),
+        stopping=stopping,
+        handover=Handover(stopping, place_of(config, name, front), {} if front is None else front.facts),
     )
 
 

@@ -16,13 +16,16 @@ from producers.dicom_router.spool.census import census
 from radstream.flow import Flow, Gauge
 from radstream.items import Item
 from radstream.sending import SUCCESS, SendResult, Sent, send_items
+from schemas import load_topics
 from streams.config import Kafka, Store
-from streams.events import ObjectRef
+from streams.events import InstanceReceived, ObjectRef
 from streams.kafka_log import KafkaLog
+from streams.log import TopicPartition
 from streams.objects import Absent, Damaged
 from streams.s3 import S3Store
 from streams.store_scu import Target
 from streams.stored_file import stored_file
+from streams.wire import decode
 from tests.running_stack import NO_MODELS, RunningStack, started
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.
@@ -93,6 +96,18 @@ def on_the_spool(stack: RunningStack) -> int:
     """How many instances are acknowledged and neither in the store nor in the log yet."""
     folder = stack.config.section("router", Router).spool.folder
     return len(census(folder).waiting) if folder else 0
+
+
+def announced(stack: RunningStack, study: str) -> list[InstanceReceived]:
+    """What the log says was received of a study, in order of topic, partition and offset."""
+    log = KafkaLog(stack.config.section("kafka", Kafka))
+    events = []
+    for topic in load_topics().physical("imaging.instance.received"):
+        for number in range(log.partitions(topic)):
+            partition = TopicPartition(topic, number)
+            first, end = log.bounds([partition])[partition]
+            events += [decode(record) for record in log.read(partition, first, end)]
+    return [event for event in events if isinstance(event, InstanceReceived) and event.instance.study_uid == study]
 
 
 def catalog_checksum(stack: RunningStack) -> Checksum:

@@ -154,6 +154,8 @@ def running_router(
     commit = {N_ACTION_RQ: Commit(requests, chosen.ae_title)}
     listener = Listener(chosen, receiver, trust, refusals, clock, commit)
     doors = Doors(chosen, receiver.answer, clock, listener.room)
+    listener.start()
+    doors.start()
     secured = None if listener.tls_port is None else Target("RADSTREAM", "127.0.0.1", listener.tls_port)
     try:
         yield Router(

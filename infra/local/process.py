@@ -115,10 +115,10 @@ def ask(process: Running, how: signal.Signals) -> Ending:
 
 def end(ending: Ending, deadline_s: float) -> bool:
     """Waits, and kills what is left with everything it started. Returns whether asking was enough."""
-    asked = _wait(ending.process, deadline_s)
+    asked = wait(ending.process, deadline_s)
     if not asked:
         _send(ending.process.pid, signal.SIGKILL)
-        _wait(ending.process, KILL_S_MAX)
+        wait(ending.process, KILL_S_MAX)
     _kill(ending.family)
     return asked
 
@@ -129,7 +129,7 @@ def kill(process: Running) -> None:
     if is_alive(process):
         _send(process.pid, signal.SIGKILL)
     _kill(family)
-    _wait(process, KILL_S_MAX)
+    wait(process, KILL_S_MAX)
 
 
 def _family(process: Running) -> list[psutil.Process]:
@@ -153,7 +153,7 @@ def _send(pid: int, how: signal.Signals) -> None:
         os.kill(pid, how)
 
 
-def _wait(process: Running, deadline_s: float) -> bool:
+def wait(process: Running, deadline_s: float) -> bool:
     end = time.monotonic() + deadline_s
     while is_alive(process):
         if time.monotonic() > end:

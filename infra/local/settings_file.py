@@ -96,6 +96,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
         },
         "protected": {"key_file": str(keys_file(site.home))},
         "routes": {"file": str(rules_file(site.home))},
+        "handover": {"folder": str(site.home / "run" / "handover")},
         **services,
     }
 

@@ -23,6 +23,7 @@ from infra.local.parts.services import MODULES, Service
 from infra.local.parts.store import Store
 from infra.local.parts.triton import Triton
 from infra.local.process import Running
+from infra.local.restarting import Restarted, TakingOver, settle
 from infra.local.state import State
 from infra.local.tools import triton
 
@@ -70,6 +71,7 @@ class Stack:
         with self._locked():
             founding.found(self.home, brokers)
             settings_file.ensure(self._site())
+            self._settle()
             chosen = self._chosen(parts)
             servers, services = self._waves()
             started = self._start([part for part in servers if part.name in chosen])
@@ -92,6 +94,18 @@ class Stack:
             return ()
         with self._locked():
             return self._stopped(self._chosen(parts))
+
+    def restart(self, parts: Collection[str]) -> tuple[Restarted, ...]:
+        """Starts parts anew, with the code and the configuration that are there now. Where a part hands over, a newer
+        process takes over from the one that runs, and nobody who connects is refused; the others are stopped first.
+        """
+        with self._locked():
+            chosen = self._chosen(parts)
+            handing = [part for part in self._services(chosen) if part.hands_over]
+            running = {part.name: (part, record) for part in handing if (record := self._record(part.name))}
+            taken_over = [self._taken_over(part, record) for part, record in running.values()]
+        others = [name for name in self.names if name in chosen and name not in running]
+        return (*taken_over, *self._started_anew(others))
 
     def wipe(self) -> None:
         """Ends everything and removes all its data, also where `stack.json` is spoilt."""
@@ -127,6 +141,35 @@ class Stack:
 
     def log(self, part: str) -> Path:
         return self.home / "logs" / f"{part}.log"
+
+    def _services(self, names: Collection[str]) -> list[Service]:
+        return [Service(self._site(), name) for name in MODULES if name in names]
+
+    def _settle(self) -> None:
+        """What a restart left that somebody ended with SIGKILL."""
+        for part in self._services(MODULES):
+            settle(part, self._record_path(part.name))
+
+    def _taken_over(self, part: Service, record: Running) -> Restarted:
+        taking_over = TakingOver(part, self._record_path(part.name), self.log(part.name), self.home, self._say)
+        try:
+            return taking_over.run(record, lambda: self._tail(part.name))
+        except OSError as error:
+            raise StackError(f"{part.name} cannot be started: {error.strerror} ({error.filename})") from None
+
+    def _started_anew(self, names: Sequence[str]) -> tuple[Restarted, ...]:
+        if not names:
+            return ()
+        began = time.monotonic()
+        before = {part.name: part.serving() for part in self._services(names)}
+        self.down(names)
+        self.up(names)
+        now = {part.name: part.serving() for part in self._services(names)}
+        seconds = round(time.monotonic() - began, 3)
+        return tuple(
+            Restarted(part=name, how="stopped_and_started", before=before.get(name), now=now.get(name), seconds=seconds)
+            for name in names
+        )
 
     def _site(self) -> Site:
         return Site(self.home, self.state, self._say)
@@ -201,6 +244,7 @@ class Stack:
 
     def _stopped(self, chosen: Collection[str]) -> tuple[str, ...]:
         """Services first, then servers. A wave ends together: a quorum of brokers cannot be left one by one."""
+        self._settle()
         stopped: list[str] = []
         for wave in reversed(self._waves()):
             ending = [

@@ -19,8 +19,9 @@ from producers.dicom_router.store_check import Checking, check_store
 from producers.dicom_router.trust.current import Trust, check_files
 from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
-from streams.config import Config, Protected
+from streams.config import Config, Protected, Site
 from streams.generation import of_facts
+from streams.handover.handover import Front
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run, wait_for_parts
@@ -65,9 +66,17 @@ def main(context: Context, settings: Settings) -> None:
     refusals = Refusals(audit.write, context.clock)
     requests = Requests(context.site, producer, context.ids, context.clock, context.source, settings.commit_timeout_s)
     commit = {N_ACTION_RQ: Commit(requests, settings.ae_title)}
-    listener = Listener(settings, receiver, trust, refusals, context.clock, commit)
-    doors = Doors(settings, receiver.answer, context.clock, listener.room)
+    handover = context.handover
+    if not handover.ask():
+        keeping.stop()
+        return
+    listener = Listener(settings, receiver, trust, refusals, context.clock, commit, handover.ports)
+    doors = Doors(settings, receiver.answer, context.clock, listener.room, handover.ports)
+    handover.take()
+    listener.start()
+    doors.start()
     context.health.ready("started", True)
+    handover.serving()
     structlog.get_logger().info(
         "listening",
         host=settings.host,
@@ -87,11 +96,20 @@ def main(context: Context, settings: Settings) -> None:
                 checking.ask()
     finally:
         doors.close()
+        listener.close()
+        handover.close()
         listener.stop()
-        doors.stop()
+        doors.stop(gently=handover.done)
         keeping.stop()
         refusals.publish(all_of_it=True)
         producer.close(settings.commit_timeout_s)
+
+
+def front(config: Config, settings: Settings) -> Front:
+    """What an older router and a newer one have in common: the port, the archive, and the spool that both drain."""
+    site, folder = config.section("site", Site), settings.spool.folder
+    spool = "" if folder is None else str(folder.absolute())
+    return Front(settings.port, {"tenant": site.tenant, "site": site.site, "[router.spool] folder": spool})
 
 
 def check(config: Config, settings: Settings) -> None:
@@ -100,4 +118,4 @@ def check(config: Config, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    run("router", Settings, main, check, waits=False)
+    run("router", Settings, main, check, waits=False, front=front)

@@ -32,19 +32,17 @@ from producers.dicom_router.upper_layer.tls_connection import TlsConnection
 from producers.dicom_router.workers import Workers
 from streams import metrics
 from streams.clock import Clock
-from streams.config import ConfigError
+from streams.ports import Ports
 
-_BACKLOG: Final = 128
 # How long associations may take to end once they are asked to, before their connections are cut.
 _END_S_MAX: Final = 3.0
-_PAUSE_S: Final = 0.1
 # How long a peer whose handshake failed may take to hear of it.
 _LAST_WORD_S_MAX: Final = 1.0
 
 
 class Listener:
-    """Listens from construction to `stop`. `port` and `tls_port` are those it has, where 0 was asked for; `room` is
-    where objects go that come in, also by other doors.
+    """Its ports are open from construction to `close`, and connections are taken from `start` on. `port` and `tls_port`
+    are those it has, where 0 was asked for; `room` is where objects go that come in, also by other doors.
     """
 
     def __init__(
@@ -55,8 +53,11 @@ class Listener:
         refusals: Refusals,
         clock: Clock,
         beside_storage: Mapping[int, Operation] = MappingProxyType({}),
+        ports: Ports | None = None,
     ) -> None:
-        """`beside_storage` are further operations, by the command field of their requests."""
+        """`beside_storage` are further operations, by the command field of their requests. `ports` may hold ours
+        already, from a process that serves. Raises ConfigError for a port that cannot be had.
+        """
         self._settings = settings
         self.room = Room(
             object_bytes_max=settings.object_bytes_max,
@@ -76,43 +77,43 @@ class Listener:
         self._door = Door(settings.ae_title, trust, self._admission, refusals, clock)
         self._open: set[Connection] = set()
         self._changed = threading.Condition()
-        self._stopping = False
         self._workers = Workers("association")
         self._ahead = ReadingAhead(settings.operations_per_association_max, self.room.memory, self._workers)
-        self._socket = _listening("router", settings.host, settings.port)
-        self._tls_socket = settings.tls and _listening("router.tls", settings.host, settings.tls.port)
+        ports = ports or Ports()
+        self._port = ports.open("dicom", settings.host, settings.port, section="router")
+        self._tls_port = settings.tls and ports.open(
+            "dicom-tls", settings.host, settings.tls.port, section="router.tls"
+        )
         metrics.ASSOCIATIONS.set_function(lambda: self._admission.associations)
-        self._threads = [
-            threading.Thread(target=self._accept, args=(listening,), name="listener", daemon=True)
-            for listening in self._sockets
-        ]
-        for thread in self._threads:
-            thread.start()
 
     @property
     def port(self) -> int:
-        return int(self._socket.getsockname()[1])
+        return self._port.number
 
     @property
     def tls_port(self) -> int | None:
         """None where there is no TLS."""
-        return int(self._tls_socket.getsockname()[1]) if self._tls_socket else None
+        return self._tls_port.number if self._tls_port else None
 
-    @property
-    def _sockets(self) -> tuple[socket.socket, ...]:
-        return (self._socket, self._tls_socket) if self._tls_socket else (self._socket,)
+    def start(self) -> None:
+        """Connections are taken from now on."""
+        self._port.start(partial(self._take, secured=False))
+        if self._tls_port:
+            self._tls_port.start(partial(self._take, secured=True))
+
+    def close(self) -> None:
+        """Takes no new connections; those that are there go on until `stop`."""
+        self._port.close()
+        if self._tls_port:
+            self._tls_port.close()
 
     def stop(self) -> None:
-        """Takes no new associations, lets those that are there end within `stop_timeout_s`, then ends the rest.
+        """Closes, lets associations that are there or are set up end within `stop_timeout_s`, then ends the rest.
 
         Those between two messages are asked to release, the others are aborted.
         """
-        self._stopping = True
-        for listening, thread in zip(self._sockets, self._threads, strict=True):
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            listening.close()
-        self._wait(lambda: self._admission.associations == 0, self._settings.stop_timeout_s)
+        self.close()
+        self._wait(lambda: not self._open, self._settings.stop_timeout_s)
         with self._changed:
             left = tuple(self._open)
         now = time.monotonic()
@@ -126,20 +127,8 @@ class Listener:
         self._wait(lambda: not self._open, _END_S_MAX)
         structlog.get_logger().info("listener_stopped", connections_ended=len(left), connections_cut=len(cut))
 
-    def _accept(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connected, address = listening.accept()
-            except OSError as error:
-                if self._stopping:
-                    return
-                # Out of files or memory, or the connection was gone before it was taken.
-                structlog.get_logger().error("connection_not_taken", error=error)
-                time.sleep(_PAUSE_S)
-                continue
-            self._take(connected, str(address[0]), secured=listening is self._tls_socket)
-
-    def _take(self, connected: socket.socket, peer: str, *, secured: bool) -> None:
+    def _take(self, connected: socket.socket, address: tuple[str, int], *, secured: bool) -> None:
+        peer = address[0]
         if not self._admission.connect(peer):
             metrics.CONNECTIONS_REFUSED.inc()
             refuse(connected)
@@ -193,14 +182,3 @@ class Listener:
     def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
         with self._changed:
             self._changed.wait_for(condition, seconds)
-
-
-def _listening(section: str, host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"[{section}] {host}:{port} cannot be listened on ({error.strerror}): "
-            "stop what uses it, or set another port"
-        ) from None

@@ -9,14 +9,9 @@ import pytest
 
 from radstream.send import router_of
 from radstream.sending import send_items
-from schemas import load_topics
-from streams.config import Kafka, Store
-from streams.events import InstanceReceived
-from streams.kafka_log import KafkaLog
-from streams.log import TopicPartition
+from streams.config import Store
 from streams.s3 import S3Store
-from streams.wire import decode
-from tests.pipeline_run import on_the_spool
+from tests.pipeline_run import announced, on_the_spool
 from tests.routers import Ct
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
@@ -25,17 +20,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault]
 
 INSTANCES = 120
 KILL_AFTER = (10, 60)
-
-
-def announced(stack: RunningStack, study: str) -> list[InstanceReceived]:
-    log = KafkaLog(stack.config.section("kafka", Kafka))
-    events = []
-    for topic in load_topics().physical("imaging.instance.received"):
-        for number in range(log.partitions(topic)):
-            partition = TopicPartition(topic, number)
-            first, end = log.bounds([partition])[partition]
-            events += [decode(record) for record in log.read(partition, first, end)]
-    return [event for event in events if isinstance(event, InstanceReceived) and event.instance.study_uid == study]
 
 
 @pytest.mark.timeout(600)

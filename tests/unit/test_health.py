@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -53,16 +55,20 @@ def get(server: HealthServer, path: str) -> tuple[int, Any]:
         return answer.status, json.loads(body) if body.startswith("{") else body
 
 
+def ready(server: HealthServer) -> tuple[int, Any]:
+    """The answer without what it says of the process."""
+    status, said = get(server, "/readyz")
+    assert (said.pop("pid"), said.pop("version")) == (os.getpid(), version("radstream"))
+    return status, said
+
+
 def test_not_ready_until_it_has_started_and_says_what_fails(health: Health, server: HealthServer) -> None:
-    assert get(server, "/readyz") == (503, {"ready": False, "failing": {"started": "still starting"}, "warnings": {}})
+    assert ready(server) == (503, {"ready": False, "failing": {"started": "still starting"}, "warnings": {}})
     health.ready("started", True)
     health.ready("store", False, "away")
-    assert get(server, "/readyz") == (
-        503,
-        {"ready": False, "failing": {"store": "away"}, "warnings": {}},
-    )
+    assert ready(server) == (503, {"ready": False, "failing": {"store": "away"}, "warnings": {}})
     health.ready("store", True)
-    assert get(server, "/readyz") == (200, {"ready": True, "failing": {}, "warnings": {}})
+    assert ready(server) == (200, {"ready": True, "failing": {}, "warnings": {}})
 
 
 def test_alive_until_the_loop_is_silent_for_too_long(health: Health, clock: HandClock, server: HealthServer) -> None:

@@ -160,6 +160,8 @@ def test_a_folder_that_is_empty_after_a_takeover_is_removed(folder: Path) -> Non
     second.look()
     settle_all(second)
     second.look()
+    assert len(places.owned_folders(folder)) == 1, "its own alone"
+    second.close()
     assert places.owned_folders(folder) == []
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from infra.local.process import Launch
 from infra.local.state import State
 
@@ -53,6 +55,23 @@ class Part(Protocol):
     def launch(self) -> Launch: ...
 
     def ready(self) -> bool: ...
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """Which process of a service answers, and the version of its code."""
+
+    pid: int
+    version: str
+
+
+def get_serving(url: str) -> Serving | None:
+    """What a GET of /readyz on loopback says; None where nothing answers, or what answers does not say it."""
+    import urllib3
+
+    try:
+        return msgspec.json.decode(urllib3.request("GET", url, timeout=2.0, retries=False).data, type=Serving)
+    except (urllib3.exceptions.HTTPError, msgspec.MsgspecError):
+        return None
 
 
 def get_status(url: str) -> int:

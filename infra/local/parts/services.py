@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from infra.local import ports
-from infra.local.parts.part import Site, get_status
+from infra.local.parts.part import Serving, Site, get_serving, get_status
 from infra.local.process import Launch
 from streams import config
 
@@ -29,6 +29,10 @@ MODULES = {
     "worklist": "producers.worklist",
     "router": "producers.dicom_router",
 }
+
+
+# Those that hand their ports to a newer process.
+FRONTS = ("router",)
 
 
 class Listening(config.Section, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -65,6 +69,15 @@ class Service:
 
     def ready(self) -> bool:
         return get_status(f"http://{ports.HOST}:{self._section().http_port}/readyz") == 200
+
+    def serving(self) -> Serving | None:
+        """Which process answers, whether or not it is ready."""
+        return get_serving(f"http://{ports.HOST}:{self._section().http_port}/readyz")
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether a newer process takes over from one that runs."""
+        return self.name in FRONTS and "handover" in config.load(self._site.config).names
 
     def _section(self) -> Listening:
         return config.load(self._site.config).section(self.name, Listening)

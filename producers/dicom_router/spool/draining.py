@@ -60,7 +60,7 @@ class Drain:
         while not self._stopping.is_set():
             if not self._breaker.may_try():
                 self._stopping.wait(_LOOK_S)
-            elif (entry := self._spool.waiting.take(_LOOK_S)) is not None:
+            elif (entry := self._spool.waiting.take(_LOOK_S)) is not None and not self._spool.wait_for_elders(entry):
                 with self._large if entry.found.head.file > _LARGE_BYTES else nullcontext():
                     self._commit(entry)
 

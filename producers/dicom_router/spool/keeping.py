@@ -94,7 +94,7 @@ class Keeping:
     def _committed(self, spool: Spool, request: _Request) -> bool:
         """Whether store and log have it; where not, the spool is to take it."""
         calling_ae = request.arrival.calling_ae
-        if self._settings.acknowledges(calling_ae) == "spool" or spool.waiting.holds(request.study):
+        if self._settings.acknowledges(calling_ae) == "spool" or spool.holds(request.study):
             return False
         # The drain probes, where it has something to probe with: no sender waits for that.
         turn = self._breaker.turn(len(request.file.data), probing=not spool.waiting.count)
@@ -110,7 +110,7 @@ class Keeping:
         return True
 
     def _commit(self, request: _Request) -> None:
-        if self._spool is not None and self._spool.waiting.holds(request.study):
+        if self._spool is not None and self._spool.holds(request.study):
             raise NotSpooled("earlier instances of the study are on the spool, and [router.spool] no_spool is set")
         turn = self._breaker.turn(len(request.file.data))
         if turn is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from producers.dicom_router.spool.reading import Found
@@ -32,25 +33,31 @@ class Waiting:
     bytes: int = 0
     _studies: dict[str, deque[Entry]] = field(default_factory=dict)
     _free: deque[str] = field(default_factory=deque)
+    _in_hand: set[str] = field(default_factory=set)
+    _held: set[str] = field(default_factory=set)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def put(self, entry: Entry) -> None:
         with self._changed:
-            self.count += 1
-            self.bytes += entry.found.length
-            if (queue := self._studies.get(entry.study)) is not None:
-                queue.append(entry)
-                return
-            self._studies[entry.study] = deque((entry,))
-            self._free.append(entry.study)
-            self._changed.notify()
+            self._add(entry.study, [entry], behind=True)
+
+    def put_first(self, entries: Iterable[Entry]) -> None:
+        """Entries, in their order, that come before all of their studies that nobody has in hand."""
+        by_study: dict[str, list[Entry]] = {}
+        for entry in entries:
+            by_study.setdefault(entry.study, []).append(entry)
+        with self._changed:
+            for study, block in by_study.items():
+                self._add(study, block, behind=False)
 
     def take(self, timeout_s: float) -> Entry | None:
         """The first entry of a study that nobody has; None where there is none in that time."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._free, timeout_s):
                 return None
-            return self._studies[self._free.popleft()][0]
+            study = self._free.popleft()
+            self._in_hand.add(study)
+            return self._studies[study][0]
 
     def done(self, entry: Entry) -> None:
         """An entry that was taken needs nothing more."""
@@ -60,16 +67,28 @@ class Waiting:
             self.count -= 1
             self.bytes -= entry.found.length
             if queue:
-                self._free.append(entry.study)
-                self._changed.notify()
+                self._let_go(entry.study)
             else:
+                self._in_hand.discard(entry.study)
                 del self._studies[entry.study]
 
     def back(self, entry: Entry) -> None:
         """An entry that was taken comes first in its study again."""
         with self._changed:
-            self._free.append(entry.study)
-            self._changed.notify()
+            self._let_go(entry.study)
+
+    def hold(self, entry: Entry) -> None:
+        """The same, and nobody takes its study until `release`."""
+        with self._changed:
+            self._in_hand.discard(entry.study)
+            self._held.add(entry.study)
+
+    def release(self) -> None:
+        """What was held may be taken."""
+        with self._changed:
+            self._free.extend(self._held)
+            self._held.clear()
+            self._changed.notify_all()
 
     def holds(self, study: str) -> bool:
         with self._changed:
@@ -79,3 +98,23 @@ class Waiting:
         """When the oldest was received (Unix time)."""
         with self._changed:
             return min((queue[0].found.head.received_ms for queue in self._studies.values()), default=None)
+
+    def _add(self, study: str, block: list[Entry], *, behind: bool) -> None:
+        self.count += len(block)
+        self.bytes += sum(entry.found.length for entry in block)
+        queue = self._studies.get(study)
+        if queue is None:
+            self._studies[study] = deque(block)
+            self._free.append(study)
+            self._changed.notify()
+            return
+        if behind:
+            queue.extend(block)
+            return
+        in_hand = [queue.popleft()] if study in self._in_hand else []
+        queue.extendleft(reversed([*in_hand, *block]))
+
+    def _let_go(self, study: str) -> None:
+        self._in_hand.discard(study)
+        self._free.append(study)
+        self._changed.notify()

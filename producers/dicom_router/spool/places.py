@@ -5,7 +5,7 @@
     <folder>/aside/                                      what could not be committed, each with its reason
 
 Several processes share a spool's folder, and each drains what it wrote. The folder of one that died is free: whoever
-looks first takes it over.
+looks first takes it over. Names are in the order of the processes, so that a younger one knows what is the elders'.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,13 +52,22 @@ def prepare(folder: Path) -> None:
 
 
 def new_owned(folder: Path) -> Owned:
-    """A new folder of this process. Raises OSError."""
+    """A new folder of this process; its name is behind those of all that are there. Raises OSError."""
     while True:
-        path = folder / secrets.token_hex(8)
-        path.mkdir(mode=FOLDER_MODE)
+        last = max((int(path.name, 16) for path in owned_folders(folder)), default=0)
+        path = folder / f"{max(time.time_ns(), last + 1):016x}"
+        try:
+            path.mkdir(mode=FOLDER_MODE)
+        except FileExistsError:
+            continue
         if (owned := owned_by_us(path)) is not None:
             sync_folder(folder)
             return owned
+
+
+def elder_than(folder: Path, own: Path) -> list[Path]:
+    """The folders of processes that were there before the one that has `own`, the eldest first."""
+    return sorted(path for path in owned_folders(folder) if path.name < own.name)
 
 
 def free_ones(folder: Path) -> Iterator[Owned]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from producers.dicom_router.spool import aside, places, progress
+from producers.dicom_router.spool.elders import Elders
 from producers.dicom_router.spool.order import Entry, Waiting
 from producers.dicom_router.spool.places import Owned
 from producers.dicom_router.spool.reading import read
@@ -40,17 +41,21 @@ class Spool:
         self._lock = threading.Lock()
         self._known: dict[bytes, Entry] = {}
         self._taken_over: list[Owned] = []
+        self._elders: Elders | None = None
         self._disk_fails: str | None = None
 
     def open(self) -> None:
         """Takes over what is left of processes that are gone, and what stands aside. Raises OSError."""
         places.prepare(self.folder)
         aside.remove_unfinished(self.folder)
+        # Before anybody is acknowledged, so that who comes after us knows of our folder.
+        self._elders = Elders(self.folder, self._writing.own())
         self._adopt()
         for record in aside.records(self.folder):
             path = self._writing.next_path()
             if aside.take_back(record, path):
-                self._recover(path)
+                for entry in self._recovered(path):
+                    self.waiting.put(entry)
         self._room.look()
 
     def append(self, incoming: Incoming) -> None:
@@ -110,11 +115,23 @@ class Spool:
         """An entry that can be neither committed nor set aside: its segment stays, until the next start."""
         self.waiting.done(entry)
 
+    def holds(self, study: str) -> bool:
+        """Whether something of that study is not committed yet, here or on the spool of a process before this one."""
+        return self.waiting.holds(study) or self._overtakes(study)
+
+    def wait_for_elders(self, entry: Entry) -> bool:
+        """Whether an entry that was taken has to wait for a process before this one. It is not in hand then."""
+        if self._overtakes(entry.found.study):
+            self.waiting.hold(entry)
+            return True
+        return False
+
     def look(self) -> str | None:
         """What is to be done every second. Why the spool does not take another segment, or None."""
         self._writing.seal_if_idle()
         with suppress(OSError):
             self._adopt()
+        self.waiting.release()
         self._room.look()
         if self._disk_fails:
             with suppress(OSError):
@@ -133,28 +150,36 @@ class Spool:
     def used_bytes(self) -> int:
         return self._room.used_bytes
 
+    def _overtakes(self, study: str) -> bool:
+        return self._elders is not None and self._elders.hold(study)
+
     def _adopt(self) -> None:
-        """Takes over the folders of processes that are gone, and removes those that are empty by now."""
-        for owned, paths in take_over(self.folder):
-            self._taken_over.append(owned)
-            for path in paths:
-                self._recover(path)
+        """Takes over the folders of processes that are gone, and removes those that are empty by now.
+
+        What waited there is older than what waits here.
+        """
+        taken = take_over(self.folder)
+        self._taken_over += [owned for owned, _ in taken]
+        self.waiting.put_first([entry for _, paths in taken for path in paths for entry in self._recovered(path)])
+        for owned, _ in taken:
+            if self._elders is not None:
+                self._elders.taken_over(owned.path)
         for owned in [one for one in self._taken_over if not any(one.path.iterdir())]:
             self._taken_over.remove(owned)
             owned.let_go()
 
-    def _recover(self, path: Path) -> None:
+    def _recovered(self, path: Path) -> list[Entry]:
         try:
             shelf, entries = recovered(self.folder, path)
         except OSError as error:
             # It stays where it is, for the next start; the others are as good as ever.
             structlog.get_logger().error("spool_unreadable", error=error, file=path.name)
-            return
+            return []
         for entry in entries:
             with self._lock:
                 self._known.setdefault(entry.found.head.digest, entry)
-            self.waiting.put(entry)
         shelf.remove_if_done()
+        return entries
 
 
 def _said(failure: BaseException) -> str:

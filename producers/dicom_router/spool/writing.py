@@ -82,12 +82,17 @@ class Writing:
             raise
         return Entry(active.shelf, found)
 
-    def next_path(self) -> Path:
-        """Of a new segment in this process's own folder, which is made with the first. Raises OSError."""
+    def own(self) -> Path:
+        """This process's own folder, which is made when it is asked for first. Raises OSError."""
         if self._own is None:
             self._own = places.new_owned(self._folder)
+        return self._own.path
+
+    def next_path(self) -> Path:
+        """Of a new segment in this process's own folder. Raises OSError."""
+        own = self.own()
         self._numbers += 1
-        return self._own.path / f"{self._numbers:08}{places.SEGMENT}"
+        return own / f"{self._numbers:08}{places.SEGMENT}"
 
     def seal_if_idle(self) -> None:
         """To be called now and then: patient data do not stay on the disk when nothing waits."""

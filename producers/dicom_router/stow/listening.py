@@ -20,22 +20,22 @@ from producers.dicom_router.stow.connection import BadFraming, BadHead, Connecti
 from producers.dicom_router.stow.request import Accepted
 from producers.dicom_router.stow.storing import Store, Storing
 from streams import metrics
-from streams.config import ConfigError
 from streams.networks import address_of, is_in, networks_of
+from streams.ports import Ports
 
-_BACKLOG: Final = 128
 # How long connections may take to end once they were cut.
 _END_S_MAX: Final = 3.0
 _PAUSE_S: Final = 0.1
 
 
 class StowListener:
-    """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0.
+    """Its port is open from construction to `close`, and requests are taken from `start` on. `port` is the one it has,
+    where the configuration asked for 0.
 
     Raises ConfigError for an address that cannot be had.
     """
 
-    def __init__(self, settings: Settings, door: Door, store: Store) -> None:
+    def __init__(self, settings: Settings, door: Door, store: Store, ports: Ports | None = None) -> None:
         self._settings = settings
         self._door = door
         self._store = store
@@ -45,13 +45,15 @@ class StowListener:
         self._open: set[Connection] = set()
         self._stopping = False
         self._closed_at = 0.0
-        self._socket = _listening(settings)
-        self._thread = threading.Thread(target=self._accept, name="stow", daemon=True)
-        self._thread.start()
+        self._port = (ports or Ports()).open("stow", settings.host, settings.port, section="router.stow")
 
     @property
     def port(self) -> int:
-        return int(self._socket.getsockname()[1])
+        return self._port.number
+
+    def start(self) -> None:
+        """Requests are taken from now on."""
+        self._port.start(self._take)
 
     def close(self) -> None:
         """Takes no more requests; those in hand go on."""
@@ -59,17 +61,18 @@ class StowListener:
             return
         self._stopping = True
         self._closed_at = time.monotonic()
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
+        self._port.close()
 
-    def stop(self, timeout_s: float) -> None:
-        """Closes, lets requests in hand come to their end within so many seconds of that, then cuts them."""
+    def stop(self, timeout_s: float, *, gently: bool = False) -> None:
+        """Closes, lets requests in hand come to their end within so many seconds of that, then cuts them.
+
+        Connections without a request are cut at once; `gently`, they have the same time for one.
+        """
         self.close()
         deadline = self._closed_at + timeout_s
         with self._changed:
             while self._open and (left_s := deadline - time.monotonic()) > 0:
-                self._cut(lambda connection: connection.idle)
+                self._cut(lambda connection: connection.idle and not gently)
                 self._changed.wait(min(left_s, _PAUSE_S))
             cut = len(self._open)
             self._cut(lambda _: True)
@@ -81,18 +84,8 @@ class StowListener:
             if wanted(connection):
                 connection.cut()
 
-    def _accept(self) -> None:
-        while not self._stopping:
-            try:
-                connected, address = self._socket.accept()
-            except OSError as error:
-                if not self._stopping:
-                    structlog.get_logger().error("no_room_for_a_connection", errno=error.errno)
-                    time.sleep(_PAUSE_S)
-                continue
-            self._take(connected, str(address[0]))
-
-    def _take(self, connected: socket.socket, peer: str) -> None:
+    def _take(self, connected: socket.socket, address: tuple[str, int]) -> None:
+        peer = address[0]
         if not self._may_send(peer) or not self._admission.connect(peer):
             metrics.STOW_CONNECTIONS_REFUSED.inc()
             connected.close()
@@ -168,14 +161,3 @@ class StowListener:
             except BadFraming as error:
                 return storing.end(error.trouble)
             return storing.end()
-
-
-def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"[router.stow] {settings.host}:{settings.port} cannot be listened on ({error.strerror}): "
-            "stop what uses it, or set another port"
-        ) from None

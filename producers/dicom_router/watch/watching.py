@@ -120,13 +120,15 @@ def _read(path: Path, incoming: IncomingFile) -> None:
 
 
 class Watch:
-    """Looks again and again, in a thread of its own, from construction to `stop`. Raises as `Folder`."""
+    """Looks again and again, in a thread of its own, from `start` to `stop`. Raises as `Folder`."""
 
     def __init__(self, settings: Settings, door: Door, store: Store, clock: Clock) -> None:
         self._folder = Folder(settings, door, store, clock)
         self._pause_s = min(_LOOK_S, settings.settled_s)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
@@ -136,7 +138,8 @@ class Watch:
     def stop(self) -> None:
         """Closes, and waits some seconds for the file in hand."""
         self.close()
-        self._thread.join(_STOP_S_MAX)
+        if self._thread.is_alive():
+            self._thread.join(_STOP_S_MAX)
 
     def _run(self) -> None:
         with closing(self._folder):
