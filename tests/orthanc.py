@@ -1,4 +1,4 @@
-"""Orthanc, a real one, in a folder and on ports of its own: as an old PACS, and as a modality that is told what to do."""
+"""Orthanc, a real one, in a folder and on ports of its own: as an old PACS, and as a modality that obeys."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Row = tuple[str, ...]
 
 
 def table(before: str) -> list[Row]:
-    """Cells of the first table behind the one line that begins with `before`, without its head and without backquotes."""
+    """Cells of the first table behind the one line that begins with `before`, without its head and backquotes."""
     lines = TEXT.splitlines()
     (at,) = [number for number, line in enumerate(lines) if line.lstrip("# ").startswith(before)]
     start = next(number for number, line in enumerate(lines[at:], at) if line.startswith("|"))

@@ -1,9 +1,11 @@
-"""docs/conformance.md says what the worklist, STOW-RS and the models do: attributes, HTTP statuses, codes."""
+"""docs/conformance.md says what the worklist, STOW-RS and the models do: attributes, HTTP statuses, codes, TLS."""
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
@@ -24,6 +26,9 @@ from producers.dicom_router.stow.parts import PARTS_MAX
 from producers.worklist.attribute_list import NOT_SET
 from producers.worklist.item import item_of
 from streams.events import Code
+from streams.tls.files import Files
+from streams.tls.ours import as_client, as_server
+from tests.certificates import Authority
 from tests.statement import codes, column, table
 
 STEP = "ScheduledProcedureStepSequence"
@@ -118,3 +123,22 @@ def test_resources_and_sizes_of_stow_rs() -> None:
 def test_codes_of_models() -> None:
     private = [one for one in vars(ai_codes).values() if isinstance(one, Code)]
     assert sorted(table("Codes of the models")) == sorted((one.value, one.scheme, one.meaning) for one in private)
+
+
+# TLS.
+
+
+def test_tls_is_as_it_is_said(tmp_path: Path) -> None:
+    said = dict(table("TLS, as server and as client:"))
+    authority = Authority(tmp_path)
+    ours = authority.issue("router.example")
+    files = Files(certificate=ours.certificate_file, key=ours.key_file, ca=authority.file)
+    for made in (as_server(files, "router.tls"), as_client(files, "dicom.tls", by_host=True)):
+        context = made.context
+        suites = {cipher["name"]: cipher["protocol"] for cipher in context.get_ciphers()}
+        for version in ("TLSv1.2", "TLSv1.3"):
+            listed = said[f"cipher suites of {version.replace('v', ' ')}"].split(", ")
+            assert sorted(listed) == sorted(name for name, of in suites.items() if of == version)
+        assert context.verify_mode == ssl.CERT_REQUIRED
+        least = context.minimum_version.name.replace("TLSv", "TLS ").replace("_", ".")
+        assert said["versions"].split(", ")[0] == least

@@ -1,49 +1,28 @@
-"""docs/conformance.md says what the code does: identity, contexts, statuses, limits, attributes and codes."""
+"""docs/conformance.md says what the code does: who we are, what is accepted, and what is answered to negotiations."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import msgspec
-import pytest
 from pydicom.uid import UID
 from pynetdicom import sop_class
 from pynetdicom.pdu import A_ASSOCIATE_AC
+from pynetdicom.pdu_primitives import AsynchronousOperationsWindowNegotiation, SOPClassExtendedNegotiation
 
-from consumers.commitment import judging
-from consumers.commitment.config import Settings as Commitment
-from consumers.forward.answers import judged
-from consumers.forward.contexts import syntaxes
-from producers.dicom_router import arrival
-from producers.dicom_router.commitment import action
-from producers.dicom_router.commitment.references import DATA_SET_BYTES_MAX, REFERENCES_MAX
 from producers.dicom_router.config import Settings as Router
-from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.upper_layer import pdu
 from producers.dicom_router.upper_layer.associate_rq import decode
 from producers.dicom_router.upper_layer.negotiation import Accepted, negotiate
-from producers.worklist import attribute_list, finding, performing
-from producers.worklist.config import Settings as Worklist
-from radstream.migrating.relay import TRANSFER_SYNTAXES
-from radstream.sending import CALLING_AE
 from streams import sop_classes
-from streams.config import Service
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from streams.recoding.native import SOURCES, TARGETS
-from streams.routes.rules import Destination
-from streams.store_scu import Entity
+from streams.scu import Entity
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tests.pynetdicom_pdus import body, proposed, request
-from tests.statement import TEXT, codes, column, numbers, table
+from tests.statement import column, table
 
 CT, UNKNOWN = "1.2.840.10008.5.1.4.1.1.2", "2.25.4711"
 PLAIN = [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]
 STORAGE = "Known as storage"
-
-
-def constants(module: object, names: str) -> set[int]:
-    return {getattr(module, name) for name in names.split()}
 
 
 def name_of(uid: str) -> str:
@@ -78,7 +57,8 @@ def accepted(abstract_syntax: str, transfer_syntaxes: list[str]) -> str | None:
 
 def test_every_storage_class_is_listed_and_accepted_in_what_is_proposed_first() -> None:
     listed = table(STORAGE)
-    assert listed == sorted((name_of(uid), uid) for uid in sop_classes.STORED), "write the table of annex A.F anew from sop_classes.STORED"
+    known = sorted((name_of(uid), uid) for uid in sop_classes.STORED)
+    assert listed == known, "write the table of annex A.F anew"
     for _, uid in [*listed, ("private", UNKNOWN), ("a media directory", sop_classes.MEDIA_DIRECTORY)]:
         assert accepted(uid, ["1.2.840.10008.1.2.4.50", EXPLICIT_VR_LITTLE_ENDIAN]) == "1.2.840.10008.1.2.4.50"
 
@@ -98,111 +78,29 @@ def plainly(uid: str) -> str:
     return UID(uid).name.split(":")[0].replace(" (Retired)", "")
 
 
+def test_what_is_answered_to_negotiations() -> None:
+    said = dict(table("| negotiation | answer"))
+    window = AsynchronousOperationsWindowNegotiation()
+    window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 0
+    extended = SOPClassExtendedNegotiation()
+    extended.sop_class_uid, extended.service_class_application_information = UID(CT), b"\0" * 6
+    asked = request([proposed(1, CT, PLAIN)], window, extended)
+    ours = negotiate(decode(body(asked)), 16_384, Router(http_port=0, port=0).operations_per_association_max)
+    assert isinstance(ours, Accepted)
+    answer = A_ASSOCIATE_AC()
+    answer.decode(ours.answer)
+    assert answer.user_information is not None
+    items = {item.item_type: item for item in answer.user_information.user_data}
+    operations = items[0x53]
+    (of_router,) = [one[1] for one in table("7.1.2") if one[0] == "asynchronous operations window"]
+    assert of_router.startswith(f"{operations.maximum_number_operations_invoked}, where it is proposed")
+    assert f"by it, {operations.maximum_number_operations_performed}." in said["Asynchronous Operations Window"]
+    assert items[0x56].service_class_application_information.hex(" ") in said["SOP Class Extended Negotiation"]
+
+
 def test_rejections_and_aborts_are_those_that_there_are() -> None:
     rejections = {one for one in vars(pdu).values() if isinstance(one, pdu.Rejection)}
     said = [tuple(map(int, cell.split(" / "))) for cell in column("Rejections:")]
     assert set(said) == rejections
     aborts = {one for one in vars(pdu).values() if isinstance(one, pdu.Abort)}
     assert {tuple(map(int, cell.split(" / "))) for cell in column("Aborts:")} == aborts
-
-
-# Statuses.
-
-
-@pytest.mark.parametrize(
-    ("before", "known"),
-    [
-        (
-            "C-STORE, as STORAGE-SCP answers it",
-            constants(arrival, "SUCCESS SOP_CLASS_NOT_SUPPORTED OUT_OF_RESOURCES TOO_LARGE NOT_OF_SOP_INSTANCE")
-            | {arrival.CANNOT_UNDERSTAND},
-        ),
-        (
-            "N-ACTION of Storage Commitment",
-            {arrival.SUCCESS}
-            | constants(action, "PROCESSING_FAILURE NO_SUCH_INSTANCE INVALID_ARGUMENT NO_SUCH_CLASS NO_SUCH_ACTION")
-            | {action.RESOURCE_LIMITATION},
-        ),
-        (
-            "Failure Reason of an instance in N-EVENT-REPORT",
-            constants(judging, "PROCESSING_FAILURE NO_SUCH_INSTANCE CLASS_INSTANCE_CONFLICT CLASS_NOT_SUPPORTED")
-            | {judging.DUPLICATE_TRANSACTION},
-        ),
-        (
-            "C-FIND of the worklist",
-            constants(finding, "SUCCESS PENDING PENDING_UNSUPPORTED CANCELLED OUT_OF_RESOURCES UNABLE_TO_PROCESS"),
-        ),
-        (
-            "N-CREATE and N-SET, as WORKLIST-SCP answers them",
-            constants(performing, "SUCCESS ATTRIBUTE_LIST_ERROR PROCESSING_FAILURE DUPLICATE NO_SUCH_INSTANCE")
-            | {performing.INVALID_INSTANCE}
-            | constants(attribute_list, "INVALID_VALUE MISSING_ATTRIBUTE MISSING_VALUE"),
-        ),
-    ],
-)
-def test_statuses_are_those_that_are_answered(before: str, known: set[int]) -> None:
-    assert codes(before) == sorted(known)
-
-
-def test_what_forwarding_makes_of_a_status() -> None:
-    *said, others = table("C-STORE, what FORWARD-SCU makes")
-    for cell, judgement, _ in said:
-        assert {judged(code) for code in numbers(cell)} == {judgement}
-    assert others[:2] == ("all others", "refused")
-    listed = [numbers(cell) for cell, *_ in said]
-    single = {code for one in listed for code in one}
-    elsewhere = [code for code in range(0x10000) if code not in single and code >> 12 != 0xB and code >> 8 != 0xA7]
-    assert {judged(code) for code in elsewhere} == {"refused"}
-
-
-# Limits.
-
-
-@pytest.mark.parametrize(
-    ("before", "settings", "left_out"),
-    [
-        (
-            "STORAGE-SCP, [router]",
-            Router,
-            {"host", "port", "ae_title", "peers", "tls", "lanes", "objects_folder", "spool", "stow", "watch"},
-        ),
-        ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "calling_ae"}),
-        ("WORKLIST-SCP, [worklist]", Worklist, {"dsn", "host", "port", "peers", "tls", "ae_title"}),
-        ("COMMITMENT-SCP, [commitment]", Commitment, {"dsn", "runner"}),
-        ("FORWARD-SCU, a destination", Destination, {"ae_title", "host", "port"}),
-    ],
-)
-def test_defaults_are_those_of_the_configuration(before: str, settings: Any, left_out: set[str]) -> None:
-    heading = next(line for line in TEXT.splitlines() if line.replace("`", "") == f"#### {before}")
-    said = {name: default for name, default, _ in table(heading.lstrip("# "))}
-    of_service = {field.name for field in msgspec.structs.fields(Service)}
-    known = {field.name: str(field.default) for field in msgspec.structs.fields(settings)}
-    assert said == {name: default for name, default in known.items() if name not in {*left_out, *of_service}}
-
-
-def test_titles_are_those_of_the_configuration() -> None:
-    said = {name: title for name, title, *_ in table("6.1 AE titles")}
-    assert said["STORAGE-SCP"] == Router(http_port=0, port=0).ae_title
-    assert said["WORKLIST-SCP"] == Worklist(http_port=0, port=0, dsn="").ae_title
-    assert said["FORWARD-SCU"] == Destination(ae_title="A", host="a", port=1).calling_ae
-    assert said["SEND-SCU"] == CALLING_AE
-    assert Stow(port=0).calling_ae in said["STOW-SERVER"]
-
-
-def test_limits_of_a_commitment_request() -> None:
-    too_much = next(row[2] for row in table("N-ACTION of Storage Commitment") if int(row[0], 16) == 0x0213)
-    assert f"{REFERENCES_MAX:,} references" in too_much
-    assert f"{DATA_SET_BYTES_MAX >> 20} MiB" in too_much
-
-
-# What goes out.
-
-
-def test_transfer_syntaxes_that_an_instance_can_be_written_anew_from() -> None:
-    assert {uid for _, uid in table("What can be written anew:")} == SOURCES
-    assert syntaxes("1.2.840.10008.1.2.4.90") == ("1.2.840.10008.1.2.4.90", *TARGETS)
-    assert syntaxes("1.2.840.10008.1.2.4.50") == ("1.2.840.10008.1.2.4.50",)
-
-
-def test_transfer_syntaxes_of_c_get() -> None:
-    assert tuple(uid for name, uid in table("| transfer syntax of C-GET")) == TRANSFER_SYNTAXES
