@@ -16,8 +16,7 @@ PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
 NOT_STORABLE: Final = frozenset((MEDIA_DIRECTORY, VERIFICATION, STORAGE_COMMITMENT))
 # Palettes, hanging protocols, implant templates are objects without a patient (PS3.4 annex GG), stored like others.
 STORED: Final = frozenset(
-    str(context.abstract_syntax)
-    for context in (*AllStoragePresentationContexts, *NonPatientObjectPresentationContexts)
+    str(context.abstract_syntax) for context in (*AllStoragePresentationContexts, *NonPatientObjectPresentationContexts)
 )
 # Every other name of a service. What is neither here nor known at all is taken for a storage SOP class.
 OTHER_SERVICES: Final = (

@@ -15,8 +15,9 @@ from producers.dicom_router.operations import Echo
 from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested
-from producers.dicom_router.upper_layer.association import Association, Limits
+from producers.dicom_router.upper_layer.association import Association
 from producers.dicom_router.upper_layer.connection import Connection
+from producers.dicom_router.upper_layer.limits import Limits
 from producers.dicom_router.upper_layer.messages import Pace, Request
 from producers.dicom_router.upper_layer.pdu import Violation
 from producers.dicom_router.workers import Workers

@@ -24,8 +24,9 @@ from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.door import Door, Visit
 from producers.dicom_router.trust.refusals import Refusals
-from producers.dicom_router.upper_layer.association import Association, Limits
+from producers.dicom_router.upper_layer.association import Association
 from producers.dicom_router.upper_layer.connection import Connection, refuse
+from producers.dicom_router.upper_layer.limits import Limits
 from producers.dicom_router.upper_layer.messages import Operation, Pace
 from producers.dicom_router.upper_layer.pdu import Violation
 from producers.dicom_router.upper_layer.tls_connection import TlsConnection

@@ -57,11 +57,14 @@ class Options(NamedTuple):
     extended: Iterable[Extended] = ()
 
 
+_NOTHING_ASKED: Final = Options()
+
+
 def encode(
     echoed: bytes,
     contexts: Iterable[ContextResult],
     pdu_bytes_max: int,
-    options: Options = Options(),
+    options: Options = _NOTHING_ASKED,
 ) -> bytes:
     """The PDU."""
     user = [

@@ -6,14 +6,14 @@ import math
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested, decode
 from producers.dicom_router.upper_layer.connection import Closed, Connection, Expired
 from producers.dicom_router.upper_layer.inbound import Inbound
-from producers.dicom_router.upper_layer.messages import Message, Messages, Operation, Pace
+from producers.dicom_router.upper_layer.limits import Limits, Place
+from producers.dicom_router.upper_layer.messages import Message, Messages, Operation
 from producers.dicom_router.upper_layer.negotiation import negotiate
 from producers.dicom_router.upper_layer.pdu import (
     BY_USER,
@@ -39,26 +39,6 @@ _ENDS: Final = {
     Action.ABORTED_BY_PEER: "aborted_by_peer",
     Action.END_BEFORE_IT_BEGAN: "aborted_by_peer",
 }
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Times in seconds: to set an association up, without a message, and for the whole of it."""
-
-    set_up_s: float
-    pace: Pace
-    association_s: float
-    pdu_bytes_max: int
-
-
-class Place(Protocol):
-    """Room for one association, and the right to it."""
-
-    def take(self, requested: Requested) -> Rejection | None:
-        """How the association is rejected, or nothing. Asked once, when the peer has said what it wants."""
-
-    def give_back(self) -> None:
-        """Told before our last word, so that a peer that hears it finds the room."""
 
 
 class Association:
