@@ -132,8 +132,8 @@ def _check_lane(config: Config, router: Router, node: Node) -> None:
     if (by_rule or lanes.of(node.ae_title)) != LANE:
         raise Failure(
             f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane, so it would delay scanners. Add to "
-            f'lanes in [router]: "{node.ae_title}" = "{LANE}", and start the router anew: radstream down router; '
-            "radstream up router; or give its peer in the peers file, or a rule for it, that lane"
+            f'lanes in [router]: "{node.ae_title}" = "{LANE}", and start the router anew: radstream restart router; '
+            "or give its peer in the peers file, or a rule for it, that lane"
         )
 
 

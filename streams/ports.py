@@ -85,7 +85,7 @@ class Port:
             self._thread = None
 
     def _run(self, take: Take) -> None:
-        poll = select.poll()
+        log, poll = structlog.get_logger(), select.poll()
         poll.register(self._socket, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         while all(descriptor != self._wake for descriptor, _ in poll.poll()):
@@ -95,10 +95,15 @@ class Port:
                 continue
             except OSError as error:
                 # Out of files or memory, or the connection was gone before it was taken.
-                structlog.get_logger().error("connection_not_taken", error=error, errno=error.errno)
+                log.error("connection_not_taken", error=error, errno=error.errno)
                 time.sleep(_PAUSE_S)
                 continue
-            take(connected, address)
+            try:
+                take(connected, address)
+            except Exception:
+                # Nobody planned this one. It costs one connection and no other.
+                log.error("connection_not_taken", exc_info=True)
+                connected.close()
 
 
 class Ports:
@@ -157,7 +162,9 @@ def _listening(host: str, number: int, section: str, setting: str) -> socket.soc
     try:
         return socket.create_server((host, number), family=family, backlog=_BACKLOG)
     except OSError as error:
+        # The standard library writes the address into the errors of the kernel, and has no numbers for those of names.
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise ConfigError(
-            f"{section and f'[{section}] '}{host}:{number} cannot be listened on ({error.strerror}): "
+            f"{section and f'[{section}] '}{host}:{number} cannot be listened on ({why}): "
             f"stop what uses it, or set another {setting}"
         ) from None

@@ -25,7 +25,7 @@ Value = str | int | Mapping[str, str | int]
 NO_RULES = """\
 # What is to be done with what arrives: where to forward it, in which lane, which tag and hold it gets. Yours to change;
 # `radstream routes check` says what is wrong with it, `radstream routes test FILE` what it would do with an image.
-# After a change: radstream down forward router lag && radstream up
+# After a change: radstream restart forward router lag
 #
 # [destinations.pacs]
 # ae_title = "PACS"

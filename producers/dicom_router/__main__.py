@@ -72,20 +72,20 @@ def main(context: Context, settings: Settings) -> None:
         return
     listener = Listener(settings, receiver, trust, refusals, context.clock, commit, handover.ports)
     doors = Doors(settings, receiver.answer, context.clock, listener.room, handover.ports)
-    handover.take()
-    listener.start()
-    doors.start()
-    context.health.ready("started", True)
-    handover.serving()
-    structlog.get_logger().info(
-        "listening",
-        host=settings.host,
-        port=listener.port,
-        tls_port=listener.tls_port,
-        ae_title=settings.ae_title,
-        peers=len(trust.peers.by_title) if trust.peers else "anybody on this machine",
-    )
     try:
+        handover.take()
+        listener.start()
+        doors.start()
+        context.health.ready("started", True)
+        handover.serving()
+        structlog.get_logger().info(
+            "listening",
+            host=settings.host,
+            port=listener.port,
+            tls_port=listener.tls_port,
+            ae_title=settings.ae_title,
+            peers=len(trust.peers.by_title) if trust.peers else "anybody on this machine",
+        )
         while not context.stopping.wait(_BEAT_S):
             context.health.beat()
             receiver.settle()

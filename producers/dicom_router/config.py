@@ -57,7 +57,7 @@ class Settings(Service, frozen=True, kw_only=True):
     spool: Spool = Spool()
     stow: Stow | None = None
     watch: Watched | None = None
-    # How long associations may go on after SIGTERM.
+    # How long associations may go on after SIGTERM, or once a newer process serves.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 20.0
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ class Owner:
             self._thread.join()
 
     def _run(self) -> None:
+        log = structlog.get_logger()
         while (channel := self._next()) is not None:
             with closing(channel):
                 try:
@@ -60,7 +61,10 @@ class Owner:
                         self._gone()
                         return
                 except Broken as broken:
-                    structlog.get_logger().warning("handover_broken_off", reason=str(broken))
+                    log.warning("handover_broken_off", reason=str(broken))
+                except Exception:
+                    # Nobody planned this one. It ends one conversation; the next may ask.
+                    log.error("handover_failed", exc_info=True)
 
     def _next(self) -> Channel | None:
         """The next that asks; None once closed."""
@@ -113,6 +117,6 @@ class Owner:
             channel.say(Yours())
             channel.hear(Serving, seconds=_SERVING_S_MAX)
             channel.say(Done())
-        except Broken:
+        except BaseException:
             self._ports.resume()
             raise

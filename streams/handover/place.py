@@ -38,10 +38,7 @@ class Place:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = folder.stat()
         except OSError as error:
-            raise ConfigError(
-                f"[handover] folder {folder} cannot be used ({error.strerror}): make it one of mode 700 that the "
-                "service owns, or set another"
-            ) from None
+            raise self._unusable(error) from None
         if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
             raise ConfigError(
                 f"[handover] folder {folder} is not private: whoever can enter it could take the service's sockets; "
@@ -51,7 +48,10 @@ class Place:
     def lock(self, stopping: threading.Event) -> int | None:
         """A descriptor that holds the lock; None where the service is to stop first. Raises Stop where another has it
         for too long."""
-        descriptor = os.open(self.folder / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.folder / f"{self.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from None
         end = time.monotonic() + LOCK_S_MAX
         while True:
             try:
@@ -99,6 +99,12 @@ class Place:
             listening.close()
             raise
         return listening
+
+    def _unusable(self, error: OSError) -> ConfigError:
+        return ConfigError(
+            f"[handover] folder {self.folder} cannot be used ({error.strerror}): make it one of mode 700 that the "
+            "service owns, or set another"
+        )
 
     def _reach(self, do: Callable[[str], None], name: str) -> None:
         """By the folder's descriptor: the path of a Unix socket has 107 bytes at most (unix(7))."""

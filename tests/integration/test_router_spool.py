@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,6 +100,31 @@ def test_while_a_part_is_away_senders_are_acknowledged_and_what_they_sent_arrive
                 event.instance.sop_instance_uid for event in router.received() if event.instance.study_uid == study
             ]
             assert order == [image.instance for image in images(6, study)]
+
+
+def test_a_newer_router_does_not_overtake_what_waits_on_an_older_ones_spool(store: Store, folder: Path) -> None:
+    """The older one cannot commit, the newer one can: as where one has just noticed an outage, or its end."""
+    first, second, third = images(3)
+    (other,) = images(1, "1.2.4")
+    away = Store()
+    away.away = True
+    with ExitStack() as stack:
+        older = stack.enter_context(running_router(away, away, spool=settings(folder)))
+        assert older.send(first.item()).statuses == {"0000": 1}
+        with running_router(store, store, spool=settings(folder)) as newer:
+            assert newer.send(second.item(), other.item()).statuses == {"0000": 2}
+            arrived(newer, 1)
+            newer.keeping.look()
+            assert [event.instance.study_uid for event in newer.received()] == ["1.2.4"]
+
+            stack.close()
+            assert newer.send(third.item()).statuses == {"0000": 1}
+            newer.keeping.look()
+            arrived(newer, 4)
+            order = [
+                event.instance.sop_instance_uid for event in newer.received() if event.instance.study_uid == "1.2.3"
+            ]
+            assert order == [image.instance for image in (first, second, third)]
 
 
 def test_an_event_out_of_the_spool_says_when_and_from_whom_it_came(store: Store, folder: Path) -> None:
