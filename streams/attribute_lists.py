@@ -1,7 +1,7 @@
 """Attribute lists of performed procedure steps in protected blocks: as they are read, and as they were sent.
 
-`DataSet` is the DICOM JSON model (PS3.18 annex F), for whoever reads. `Encoded` is what the modality sent, in base64, and
-`TransferSyntax` how it did: JSON would give another system what we understood of it instead.
+`DataSet` is the DICOM JSON model (PS3.18 annex F), for whoever reads. `Encoded` is what the modality sent, in base64,
+and `TransferSyntax` how it did: JSON would give another system what we understood of it instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A RIS as tests need it: pynetdicom's performed procedure step SCP, which obeys PS3.4 section F.7 or what a test says."""
+"""A RIS as tests need it: pynetdicom's SCP of performed steps, which obeys PS3.4 section F.7 or what a test says."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ Action = Literal["created", "set"]
 
 @dataclass(frozen=True)
 class Answer:
-    """The status of a response; `is_final`: it says that the step may no longer be updated (PS3.4 section F.7.2.2.3)."""
+    """The status of a response. `is_final`: the step may no longer be updated (PS3.4 section F.7.2.2.3)."""
 
     status: int
     is_final: bool = False
@@ -70,7 +70,7 @@ class PerformedStepScu(Scu):
 
 
 def _says_final(response: Any) -> bool:
-    """By the Error ID, or by the Error Comment where that was left out. What else it may say is looked at no further."""
+    """By the Error ID, or by the Error Comment where that was left out. Nothing else of it is looked at."""
     said = (getattr(response, "ErrorID", None), str(getattr(response, "ErrorComment", None) or "").strip())
     return response.Status == _PROCESSING_FAILURE and (said[0] == _NO_LONGER_ID or said[1] == _NO_LONGER)
 

@@ -13,6 +13,7 @@ from producers.dicom_router.doors import Doors
 from producers.dicom_router.lane_rules import LaneRules
 from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
+from producers.dicom_router.outside_rules import OutsideRules
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.store_check import Checking, check_store
@@ -56,6 +57,7 @@ def main(context: Context, settings: Settings) -> None:
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
         lane_rules=LaneRules.of_site(context.config),
+        outside_rules=OutsideRules.of_site(context.config),
     )
     keeping = Keeping(archive, settings.spool, context.health, held=at_once)
     checking = Checking(context, STORE, keeping.release) if at_once else None

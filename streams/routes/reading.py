@@ -20,6 +20,8 @@ from streams.routes.rules import Destination, Match, Name, Rule, Rules
 BYTES_MAX = 1 << 20
 # What is known of a request before its data set was read, when its lane is chosen.
 OF_A_REQUEST = frozenset({"calling_ae", "called_ae", "sop_class", "transfer_syntax"})
+# Who brings it, and to which door: all that comes so is from outside, or none of it.
+OF_A_DOOR = frozenset({"calling_ae", "called_ae"})
 
 T = TypeVar("T")
 At = tuple[str | int, ...]
@@ -115,12 +117,16 @@ def _rule(text: Text, index: int, value: Any) -> Rule | None:
     if rule is None:
         return None
     if not rule.acts:
-        text.wrong(at, "it does nothing: give it forward, do_not_forward, lane, tag or hold")
+        text.wrong(at, "it does nothing: give it forward, do_not_forward, lane, tag, hold or outside")
     asked = {key for key in _CONDITIONS if getattr(rule.match, key)}
     if rule.lane is not None and (late := sorted(asked - OF_A_REQUEST)):
         known = ", ".join(sorted(OF_A_REQUEST))
         what = f"a lane is chosen before the data set is read, so a rule with `lane` can match on {known} alone"
         text.wrong((*at, "match", late[0]), what)
+    if rule.outside is not None and (other := sorted(asked - OF_A_DOOR)):
+        known = ", ".join(sorted(OF_A_DOOR))
+        what = f"what a sender brings is from outside, or nothing of it, so `outside` can match on {known} alone"
+        text.wrong((*at, "match", other[0]), what)
     return rule
 
 
