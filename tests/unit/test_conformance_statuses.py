@@ -9,9 +9,10 @@ import pytest
 
 from consumers.commitment import judging
 from consumers.commitment.config import Settings as Commitment
+from consumers.commitment.telling import REST_S
 from consumers.forward import answers
 from consumers.forward.contexts import syntaxes
-from consumers.forward.ris import Action, Answer
+from consumers.forward.ris import IDLE_S, Action, Answer
 from consumers.forward.ris_answers import judged
 from infra.local.founding import SERVERS
 from producers.dicom_router import arrival
@@ -19,11 +20,14 @@ from producers.dicom_router.commitment import action
 from producers.dicom_router.commitment.references import DATA_SET_BYTES_MAX, REFERENCES_MAX
 from producers.dicom_router.config import Settings as Router
 from producers.dicom_router.stow.config import Settings as Stow
+from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.trust.config import Tls
-from producers.worklist import attribute_list, finding, performing
+from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
+from producers.worklist import attribute_list, finding, listening, performing
 from producers.worklist.config import Settings as Worklist
 from radstream.migrating.relay import TRANSFER_SYNTAXES
-from radstream.sending import CALLING_AE
+from radstream.migrating.run import ATTEMPTS
+from radstream.sending import CALLING_AE, RETRIES
 from streams.config import Service
 from streams.nodes import Node
 from streams.recoding.native import SOURCES, TARGETS
@@ -140,6 +144,16 @@ def test_limits_of_a_commitment_request() -> None:
     too_much = next(row[2] for row in table("N-ACTION of Storage Commitment") if int(row[0], 16) == 0x0213)
     assert f"{REFERENCES_MAX:,} references" in too_much
     assert f"{DATA_SET_BYTES_MAX >> 20} MiB" in too_much
+
+
+def test_limits_that_cannot_be_set() -> None:
+    largest = next(row for row in table("7.1.2") if row[0] == "largest PDU")
+    assert [cell.split(";")[0] for cell in largest[1:3]] == [str(PDU_BYTES_MAX), str(listening.PDU_BYTES_MAX)]
+    said = " ".join(TEXT.split())
+    assert f"left alone for {REST_S:g} s" in said
+    assert f"released after {IDLE_S:g} s without" in said
+    assert f"tries a study {ATTEMPTS} times; SEND-SCU tries an instance {RETRIES} times more" in said
+    assert f"a head over {HEAD_BYTES_MAX >> 10} KiB" in said
 
 
 # What goes out.
