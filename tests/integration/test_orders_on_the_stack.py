@@ -138,7 +138,7 @@ def test_from_order_to_images_with_kills_in_between(stack: RunningStack, tmp_pat
     (shown,) = facts(stack, "orders", "show", "ACC-445566")
     assert [one["action"] for one in shown["commands"]] == ["placed"]
     assert [step["performed"] for step in shown["steps"]] == ["completed"]
-    assert shown["studies"] == [{"study_uid": item.StudyInstanceUID, "by_uid": True}]
+    assert [(one["study_uid"], one["by_uid"]) for one in shown["studies"]] == [(item.StudyInstanceUID, True)]
 
 
 def sent(stack: RunningStack, message: str) -> str:
