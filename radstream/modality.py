@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,36 @@ from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
 from streams.config import Config
 from streams.nodes import Node, file_of, node_of, read
+
+
+class Listen(click.ParamType):
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        host, _, port = str(value).rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            self.fail(f"{value} is not HOST:PORT, for example 10.1.2.3:11119", param, ctx)
+        return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a person asked to be tested."""
+
+    store: bool
+    commit: bool
+    archive: bool
+    calling_ae: str | None
+    listen: tuple[str, int] | None
+    wait_s: float
+
+    def __post_init__(self) -> None:
+        if self.archive and (self.store or self.commit):
+            raise Failure(
+                "--archive is of a node that keeps images, --store and --commit of one that sends: one of them"
+            )
+        if not self.archive and (self.listen or self.calling_ae):
+            raise Failure("--calling and --listen go with --archive")
 
 
 @click.group()
@@ -72,10 +103,17 @@ def remove(name: str, config_path: Path, as_json: bool) -> None:
 @modality.command()
 @click.argument("name")
 @click.option("--store", is_flag=True, help="Send a generated image to the router as this node; it stays there.")
+@click.option("--commit", is_flag=True, help="With --store: ask as this node for its commitment; the node is told.")
+@click.option("--archive", is_flag=True, help="Send a generated image to the node, and have it commit to keep it.")
+@click.option("--calling", "calling_ae", help="With --archive: our AE title; else that of the router.")
+@click.option("--listen", type=Listen(), help="With --archive: where it may report on a new association.")
+@click.option("--wait", "wait_s", type=click.FloatRange(1, 3600), default=60, show_default=True, help="For a report.")
 @config_option
 @json_option
-def test(name: str, store: bool, config_path: Path, as_json: bool) -> None:
+def test(name: str, config_path: Path, as_json: bool, **asked: Any) -> None:
     """Look at everything between a node and the archive, and say what to enter on its console.
+
+    A scanner: --store --commit. An archive that we send to: --archive.
 
     Ends with exit code 1 where something is broken; each such line says what to do. The router is asked from this
     machine under the node's AE title: that it takes the node's address too, only the node itself can show.
@@ -83,8 +121,8 @@ def test(name: str, store: bool, config_path: Path, as_json: bool) -> None:
     config = open_config(config_path)
     node = node_of(config, name)
     router = config.section("router", Router).beside(config.path.absolute().parent)
-    found = list(_checks(config, node, router, store=store))
-    entered = _entered(node, router)
+    found = list(_checks(config, node, router, _Asked(**asked)))
+    entered = None if asked["archive"] else _entered(node, router)
     well = all(one.state != "broken" for one in found)
     facts = {"name": name, "node": node, "well": well, "checks": found, "enter": entered}
     show(as_json, facts, lambda: _print(found, name, entered))
@@ -92,22 +130,36 @@ def test(name: str, store: bool, config_path: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _checks(config: Config, node: Node, router: Router, *, store: bool) -> Iterator[Check]:
+def _checks(config: Config, node: Node, router: Router, asked: _Asked) -> Iterator[Check]:
     # pynetdicom, pydicom and the log are loaded for a test alone.
-    from radstream import modality_checks, modality_store
+    from radstream import modality_checks, modality_commit, modality_store
     from radstream.dicom_peer import quiet
     from radstream.modality_trust import Trust
     from streams.tls.clients import Clients
 
     quiet()
-    yield from modality_checks.of_node(node, router.ae_title, Clients(config).of(node))
+    clients, calling_ae = Clients(config), asked.calling_ae or router.ae_title
+    of_node = list(modality_checks.of_node(node, calling_ae, clients.of(node)))
+    yield from of_node
+    answers = all(one.state != "broken" for one in of_node)
+    if asked.archive:
+        if answers:
+            asking = modality_commit.Asking(calling_ae, asked.listen, asked.wait_s)
+            yield from modality_commit.of_archive(node, clients, modality_store.Image.make(), asking)
+        return
+    if answers:
+        yield modality_commit.takes_reports(node, calling_ae, clients)
     trust = Trust.of(node, router)
     yield from trust.checks()
     yield from modality_checks.of_address(node, router)
     if trust.lets_this_machine:
         yield from modality_checks.of_router(node, router)
-        if store:
-            yield from modality_store.stored(config, node, router)
+        if asked.store or asked.commit:
+            image = modality_store.Image.make()
+            of_store = list(modality_store.stored(config, node, router, image))
+            yield from of_store
+            if asked.commit and all(one.state != "broken" for one in of_store):
+                yield from modality_commit.of_router(config, node, router, image, asked.wait_s)
     else:
         yield modality_checks.not_from_here(node)
     yield modality_store.arrived(config, node)
@@ -123,8 +175,10 @@ def _entered(node: Node, router: Router) -> dict[str, str | int]:
     return {"ae_title": router.ae_title, "host": address_for(node, router), "port": port, "tls": tls}
 
 
-def _print(found: list[Check], name: str, entered: dict[str, str | int]) -> None:
+def _print(found: list[Check], name: str, entered: dict[str, str | int] | None) -> None:
     print_checks(found)
+    if entered is None:
+        return
     where = f"AE title {entered['ae_title']}, host {entered['host']}, port {entered['port']}"
     console().print(
         f"\nOn the console of {name} enter as destination: {where}{', with TLS' if entered['tls'] else ''}.\n"

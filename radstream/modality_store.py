@@ -6,6 +6,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from pydicom.uid import UID
@@ -15,6 +16,7 @@ from producers.dicom_router.config import Settings as Router
 from radstream import phantom
 from radstream.checks.check import Check, broken, note, well
 from radstream.errors import Failure
+from radstream.items import Item
 from radstream.modality_checks import ROUTER
 from radstream.options import log_answers, open_log
 from radstream.reading import catalog_snapshot
@@ -36,23 +38,35 @@ _RECEIVED: Final = "imaging.instance.received"
 _RECORDS_MAX: Final = 1000
 
 
-def stored(config: Config, node: Node, router: Router) -> Iterator[Check]:
-    """Sends one new image of a phantom as the node, and waits until the catalog shows its verdict."""
-    seed = secrets.randbelow(1 << 31)
-    study = phantom.Study(seed, _SLICES, _MATRIX)
-    items = list(phantom.encoded(seed, _SLICES, _MATRIX))
+@dataclass(frozen=True)
+class Image:
+    """A new image of a phantom, in a study of its own: of no person, and nowhere yet."""
+
+    study_uid: str
+    item: Item
+
+    @classmethod
+    def make(cls) -> Image:
+        seed = secrets.randbelow(1 << 31)
+        (item,) = phantom.encoded(seed, _SLICES, _MATRIX)
+        return cls(phantom.Study(seed, _SLICES, _MATRIX).uid, item)
+
+
+def stored(config: Config, node: Node, router: Router, image: Image) -> Iterator[Check]:
+    """Sends the image as the node, and waits until the catalog shows its verdict."""
     started = time.monotonic()
-    sent = send_items(items, Target(router.ae_title, router.host, router.port), calling_ae=node.ae_title, retries=0)
-    if sent.acknowledged != len(items):
+    target = Target(router.ae_title, router.host, router.port)
+    sent = send_items([image.item], target, calling_ae=node.ae_title, retries=0)
+    if sent.acknowledged != 1:
         status = next(iter(sent.statuses), "")
         why = f"answered with status {status}" if status else f"not sent: {sent.unsent[0]['reason']}"
         mend = "Store or log may be away: radstream doctor; then test again." if status else "Mend that, test again."
         yield broken(ROUTER, "C-STORE", f"The image was {why}.", mend)
         return
     yield well(
-        ROUTER, "C-STORE", f"Status {SUCCESS:04X}, stored and published, in {sent.p50_ms} ms. Study {study.uid}."
+        ROUTER, "C-STORE", f"Status {SUCCESS:04X}, stored and published, in {sent.p50_ms} ms. Study {image.study_uid}."
     )
-    yield _shown(config, study.uid, items[0].sop_instance, started)
+    yield _shown(config, image.study_uid, image.item.sop_instance, started)
 
 
 def _shown(config: Config, study_uid: str, sop_instance: str, started: float) -> Check:

@@ -28,6 +28,7 @@ from streams.events import MppsEvent
 from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
+from streams.scu import Entity
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from streams.wire import SchemaIds, decode
 from tests.event_streams import SITE, TENANT, Hospital
@@ -42,11 +43,13 @@ class Worklist:
     port: int
     log: MemoryLog
     hospital: Hospital
+    trust: Trust
     tls_port: int | None = None
 
     def ask(self, calling_ae: str, tls: ssl.SSLContext | None = None) -> Association:
         """For an association, which may not be established."""
-        entity = AE(ae_title=calling_ae)
+        # pynetdicom's own would leave open what the other side closed.
+        entity = Entity(calling_ae)
         entity.add_requested_context(MODALITY_WORKLIST)
         options: dict[str, Any] = {} if tls is None else {"tls_args": (tls, "worklist.example")}
         port = self.port if tls is None else self.tls_port
@@ -98,9 +101,10 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
     )
     with closing(Reads(chosen.dsn)) as reads:
         finder = Finder(reads, TENANT, chosen, lambda: TODAY)
+        trust = Trust(chosen, Health(clock), clock)
         listener = Listener(
             chosen,
-            Trust(chosen, Health(clock), clock),
+            trust,
             [
                 (evt.EVT_C_FIND, finder.on_c_find),
                 (evt.EVT_N_CREATE, performing.on_n_create),
@@ -108,7 +112,7 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
             ],
         )
         try:
-            yield Worklist(chosen.host, listener.port, log, hospital, listener.tls_port)
+            yield Worklist(chosen.host, listener.port, log, hospital, trust, listener.tls_port)
         finally:
             listener.stop()
 

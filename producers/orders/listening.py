@@ -117,7 +117,8 @@ class Listener:
     def _serve(self, peer: socket.socket, address: str, by_tls: bool) -> None:
         try:
             if by_tls:
-                peer = self._secure(peer, address)
+                peer = self._wrapped(peer, address)
+                self._shake_hands(peer)
             self._converse(peer, address)
         except HandshakeFailed as failed:
             structlog.get_logger().warning("tls_refused", peer=address, why=failed.kind, reason=failed.why)
@@ -129,19 +130,23 @@ class Listener:
                 self._serving.discard(threading.current_thread())
             peer.close()
 
-    def _secure(self, peer: socket.socket, address: str) -> ssl.SSLSocket:
-        """Raises HandshakeFailed, also where the certificate is of somebody who sends no orders."""
-        tls, context = self._settings.tls, self._ours()
-        assert tls is not None and context is not None  # noqa: S101, PT018 - there is a port for it
+    def _wrapped(self, peer: socket.socket, address: str) -> socket.socket:
+        """Its place is kept while the connection changes hands. Raises OSError where it is gone already."""
+        context = self._ours()
+        assert context is not None  # noqa: S101 - there is a port for it
         with self._lock:
             self._open.pop(peer)
-            # Its place is kept while the connection changes hands.
             secured = context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
             self._open[secured] = address
-        shake_hands(secured, self._settings.message_timeout_s)
-        if not tls.knows(certificate_of(secured)):
-            raise HandshakeFailed("certificate", "neither common_names nor fingerprints of [orders.tls] have it")
         return secured
+
+    def _shake_hands(self, peer: socket.socket) -> None:
+        """Raises HandshakeFailed, also where the certificate is of somebody who sends no orders."""
+        tls = self._settings.tls
+        assert tls is not None and isinstance(peer, ssl.SSLSocket)  # noqa: S101, PT018 - as above
+        shake_hands(peer, self._settings.message_timeout_s)
+        if not tls.knows(certificate_of(peer)):
+            raise HandshakeFailed("certificate", "neither common_names nor fingerprints of [orders.tls] have it")
 
     def _converse(self, peer: socket.socket, address: str) -> None:
         settings = self._settings

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from socketserver import TCPServer
 from typing import Any, cast
@@ -54,6 +54,13 @@ class _Bounded(AssociationSocket):
                 break
             data += got
         return data
+
+    def _shutdown_socket(self) -> None:
+        """Closes it also where the peer is gone, which pynetdicom's own leaves open."""
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.close()
 
 
 class _Handler(RequestHandler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from pynetdicom import evt
@@ -59,7 +59,7 @@ class Trust:
         """Bound to EVT_REQUESTED: rejects the association of who may not ask."""
         if self._peers is None:
             return
-        association = event.assoc
+        association: Any = event.assoc
         calling_ae, address = association.requestor.primitive.calling_ae_title, association.requestor.address
         certificate: Certificate | None = association.dul.socket.certificate
         found = self._peers.value.judge(calling_ae, address_of(address), certificate, self._today())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -14,7 +15,7 @@ from streams.config import Config, ConfigError
 from streams.nodes import Node, settings_of
 from streams.tls.certificate import fingerprint_of
 from streams.tls.files import Files
-from streams.tls.ours import Ours, as_client
+from streams.tls.ours import Ours, as_client, as_server
 from streams.tls.reaching import Secured
 from streams.watched import Watched
 
@@ -47,6 +48,11 @@ class Clients:
         by_host = not (node.common_name or node.fingerprints)
         known = frozenset(fingerprint_of(text) for text in node.fingerprints)
         return Secured(self._ours(tls, by_host=by_host).context, node.host, node.common_name, known)
+
+    def listening(self) -> ssl.SSLContext:
+        """For a node with TLS that opens an association with us in its turn. Raises ConfigError."""
+        assert self._tls is not None  # noqa: S101 - `of` was asked before
+        return as_server(self._tls, SECTION).context
 
     def look(self) -> None:
         """Reads what changed: to be called about once a second by who runs for long."""

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from radstream.__main__ import cli
 from radstream.phantom import encoded
+from radstream.send import secured_router_of
 from radstream.sending import SendResult, send_items
 from streams.config import ConfigError, load
 from streams.nodes import Node
@@ -30,8 +31,6 @@ from tests.secured import LOOPBACK, hospital, known
 from tests.waiting import wait_until
 
 HERE = "127.0.0.1"
-# What `send` looks for when it writes into the audit, which is away.
-AUDITED = '[kafka]\nbootstrap = "127.0.0.1:1"\n[site]\ntenant = "t"\nsite = "s"'
 
 
 @dataclass
@@ -182,7 +181,6 @@ def command(site: Site, *words: str) -> Result:
 def test_send_goes_to_a_node_by_its_name(site: Site, tmp_path: Path) -> None:
     image = tmp_path / "image.dcm"
     image.write_bytes(native(np.zeros((1, 16, 16), np.uint16)))
-    site.write(site.ours, AUDITED)
     with node([EXPLICIT], tls=site.listening()) as pacs:
         words = ("modality", "add", "pacs", "--ae", "NODE", "--host", HERE, "--port", str(pacs.port), "--tls")
         assert command(site, *words, "--common-name", "PACS").exit_code == 0
@@ -196,28 +194,23 @@ def test_send_goes_to_a_node_by_its_name(site: Site, tmp_path: Path) -> None:
         assert "not for the host localhost" in " ".join(done.output.split())
 
 
-def test_send_goes_to_our_router_by_tls_and_knows_its_very_certificate(site: Site, tmp_path: Path) -> None:
-    image = tmp_path / "image.dcm"
-    image.write_bytes(native(np.zeros((1, 16, 16), np.uint16)))
+def test_our_router_is_known_by_the_very_certificate_that_the_configuration_names(site: Site, tmp_path: Path) -> None:
     made = hospital(tmp_path / "router", known("RADSEND", 'common_name = "radstream.example"', addresses=LOOPBACK))
     theirs = made.authority.issue("radstream.example")
 
-    def asked(shown: Identity) -> Result:
+    def asked(shown: Identity) -> SendResult:
         assert router.secured is not None
         listens = f'[router]\nhttp_port = 1\nport = {router.target.port}\npeers = "{made.peers}"\n[router.tls]'
         files = f'certificate = "{shown.certificate_file}"\nkey = "{shown.key_file}"\nca = "{made.authority.file}"'
         ours = f'[dicom.tls]\ncertificate = "{theirs.certificate_file}"\nkey = "{theirs.key_file}"'
-        lines = (listens, f"port = {router.secured.port}", files, ours, f'ca = "{made.authority.file}"', AUDITED)
+        lines = (listens, f"port = {router.secured.port}", files, ours, f'ca = "{made.authority.file}"')
         site.config.write_text("\n".join(lines), encoding="utf-8")
-        return command(site, "send", "--tls", "--retries", "0", str(image))
+        return send_items(encoded(7, (0, 1, 0), 64), secured_router_of(load(site.config)), retries=0)
 
     with made.router() as router:
-        done = asked(made.ours)
-        assert done.exit_code == 0, done.output
+        assert asked(made.ours).acknowledged == 1
         assert len(router.received()) == 1
-        done = asked(made.authority.issue("router.example"))
-        assert done.exit_code == 1
-        assert "none of the fingerprints" in " ".join(done.output.split())
+        assert "none of the fingerprints" in asked(made.authority.issue("router.example")).unsent[0]["reason"]
 
 
 @contextmanager

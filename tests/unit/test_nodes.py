@@ -45,9 +45,10 @@ def test_nodes_are_added_listed_and_removed(configuration: Path) -> None:
     assert "modality test ct-1" in run(configuration, "add", "ct-1", *where).stdout
     assert run(configuration, "add", "mr-1", "--ae", "MR", "--host", "::1", "--port", "1").exit_code == 0
     listed = json.loads(run(configuration, "list", "--json").stdout)
+    plain = {"tls": False, "ca": None, "common_name": None, "fingerprints": []}
     assert listed == {
-        "ct-1": {"ae_title": 'CT "1"', "host": "10.1.2.3", "port": 104},
-        "mr-1": {"ae_title": "MR", "host": "::1", "port": 1},
+        "ct-1": {"ae_title": 'CT "1"', "host": "10.1.2.3", "port": 104, **plain},
+        "mr-1": {"ae_title": "MR", "host": "::1", "port": 1, **plain},
     }
     assert "10.1.2.3" in run(configuration, "list").stdout
     assert json.loads(run(configuration, "remove", "ct-1", "--json").stdout)["name"] == "ct-1"

@@ -148,7 +148,9 @@ def test_the_doctor_says_what_ends_soon_and_what_has_ended(tmp_path: Path, autho
     crl = authority.revoke(days=(-9, -1))
     settings = router(tmp_path, KNOWN + old, tls(authority, authority.issue("r", days=(-1, 9)), crl=crl))
     found = looked_at(tmp_path, settings)
-    assert [check.found.partition(" ended on")[0] for check in found["broken"]] == ["The revocation list"]
+    assert [check.found.partition(" ended on")[0] for check in found["broken"]] == [
+        "The revocation list in [router.tls]"
+    ]
     assert found["note"][0].found == "The exception from TLS of OLD ended on 2020-02-29."
     assert found["note"][1].found.endswith("in 8 days.")
 
