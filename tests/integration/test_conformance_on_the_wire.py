@@ -17,7 +17,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from consumers.commitment.telling import Teller
 from consumers.forward.peer import NotAccepted, Peer
 from consumers.forward.ris import Ris
-from radstream.dicom_peer import NoAssociation
+from radstream import committing
+from radstream.dicom_peer import NoAssociation, associated
 from radstream.migrating.listing import Listing, Series
 from radstream.migrating.old_pacs import OldPacs
 from radstream.migrating.relay import Relay
@@ -94,6 +95,11 @@ def told_of_a_step(peer: Peered, folder: Path) -> None:
     Ris(nodes, Settings(node="ris"), no_tls()).tell("created", "1.2.3", said)
 
 
+def asked_to_commit(peer: Peered, folder: Path) -> None:
+    with associated(node_of(peer), "RADSTREAM", [committing.CONTEXT], roles=[committing.SCU_ROLE]):
+        pass
+
+
 def found(peer: Peered, folder: Path) -> None:
     OldPacs(node_of(peer), "RADSTREAM").study("1.2.3")
 
@@ -121,7 +127,14 @@ def said(section: str, row: int = 0) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     ("ask", "section", "row"),
-    [(told, "7.2.2", 0), (told_of_a_step, "7.2.5", 0), (found, "7.2.6", 0), (moved, "7.2.6", 1), (gotten, "7.2.6", 2)],
+    [
+        (told, "7.2.2", 0),
+        (told_of_a_step, "7.2.5", 0),
+        (asked_to_commit, "7.2.7", 0),
+        (found, "7.2.6", 0),
+        (moved, "7.2.6", 1),
+        (gotten, "7.2.6", 2),
+    ],
 )
 def test_contexts_are_proposed_as_they_are_said(
     ask: Callable[[Peered, Path], None], section: str, row: int, peer: Peered, tmp_path: Path
@@ -131,6 +144,8 @@ def test_contexts_are_proposed_as_they_are_said(
     uid, syntaxes = said(section, row)
     mine = [one for proposed, several in peer.contexts if proposed == uid for one in several]
     assert ", ".join(map(plainly, mine)) == syntaxes.removeprefix("a context each: ")
+    if ask is asked_to_commit:
+        assert peer.roles == {uid: (True, False)}
     if ask is told:
         assert peer.roles == {uid: (False, True)}
     if ask is gotten:
