@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-TEXT = (Path(__file__).resolve().parents[1] / "docs" / "conformance.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "conformance.md"
+TEXT = PAGE.read_text(encoding="utf-8")
 
 Row = tuple[str, ...]
 

@@ -18,7 +18,7 @@ from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IM
 from streams.scu import Entity
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tests.pynetdicom_pdus import body, proposed, request
-from tests.statement import column, table
+from tests.statement import PAGE, TEXT, column, table
 
 CT, UNKNOWN = "1.2.840.10008.5.1.4.1.1.2", "2.25.4711"
 PLAIN = [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]
@@ -40,6 +40,13 @@ def test_both_identifiers_are_those_of_every_association() -> None:
     entity = Entity(ae_title="ANY")
     assert entity.implementation_class_uid == IMPLEMENTATION_CLASS_UID
     assert entity.implementation_version_name == IMPLEMENTATION_VERSION_NAME
+
+
+def test_links_lead_somewhere() -> None:
+    headings = [line.lstrip("# ").lower() for line in TEXT.splitlines() if line.startswith("#")]
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading).replace(" ", "-") for heading in headings}
+    for link in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert link[1:] in anchors if link.startswith("#") else (PAGE.parent / link).exists(), link
 
 
 # What the router accepts.
