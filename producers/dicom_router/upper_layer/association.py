@@ -14,7 +14,8 @@ from producers.dicom_router.upper_layer.connection import Closed, Connection, Ex
 from producers.dicom_router.upper_layer.inbound import Inbound
 from producers.dicom_router.upper_layer.limits import Limits, Place
 from producers.dicom_router.upper_layer.messages import Message, Messages, Operation
-from producers.dicom_router.upper_layer.negotiation import negotiate
+from producers.dicom_router.upper_layer.negotiation import Accepted, negotiate
+from producers.dicom_router.upper_layer.notices import Notices
 from producers.dicom_router.upper_layer.pdu import (
     BY_USER,
     RELEASE_RP,
@@ -28,7 +29,9 @@ from producers.dicom_router.upper_layer.pdu import (
     associate_rj,
 )
 from producers.dicom_router.upper_layer.states import Action, State, action
+from producers.dicom_router.upper_layer.wake import Wake
 from producers.dicom_router.upper_layer.window import Ahead, Window
+from streams.sop_classes import STORAGE_COMMITMENT
 
 # ARTIM (PS3.8 section 9.1.5), where we said the last word and wait for the peer to close.
 _CLOSE_S_MAX: Final = 2.0
@@ -66,7 +69,9 @@ class Association:
         self._operations = operations
         self._place = place
         self._ahead = ahead
+        self._wake: Wake | None = None
         self._window: Window | None = None
+        self._notices: Notices | None = None
         self._state = State.AWAITING_REQUEST
         self._messages = Messages(connection, self._inbound, limits.pace, operations, {}, "", self.id)
         self._pdu_bytes_max = 0
@@ -91,8 +96,7 @@ class Association:
             raise
         finally:
             self._messages.abandon()
-            if self._window is not None:
-                self._window.close()
+            self._close()
 
     def _next(self) -> str:
         """One PDU. How the association ended, or nothing where it goes on."""
@@ -137,6 +141,7 @@ class Association:
         if isinstance(outcome, Rejection):
             self._last_word(associate_rj(outcome))
             return "rejected"
+        self._attend_to(outcome)
         self._messages = Messages(
             self._connection,
             self._inbound,
@@ -145,11 +150,9 @@ class Association:
             outcome.contexts,
             requested.calling_ae,
             self.id,
+            self._notices,
         )
         self._pdu_bytes_max = requested.user.pdu_bytes_max
-        if self._ahead is not None and outcome.operations_max > 1:
-            size = outcome.operations_max
-            self._window = Window(self._connection, self._ahead, size, self._performed, self._await_next)
         self._connection.send(outcome.answer)
         self._state = State.ESTABLISHED
         return ""
@@ -167,6 +170,41 @@ class Association:
         request, operation = message.request, message.operation
         answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
         return command_set.pdus(request.context_id, answer, self._pdu_bytes_max)
+
+    def _attend_to(self, outcome: Accepted) -> None:
+        """Makes what this association needs to be said something by other threads, if it may be."""
+        is_told = any(context.abstract_syntax == STORAGE_COMMITMENT for context in outcome.contexts.values())
+        ahead = self._ahead if outcome.operations_max > 1 else None
+        if not is_told and ahead is None:
+            return
+        wake = self._wake = Wake()
+        if ahead is not None:
+            size = outcome.operations_max
+            self._window = Window(self._connection, ahead, size, self._performed, wake, self._attend)
+        if is_told:
+            self._notices = Notices(wake.set)
+        self._connection.attend(wake.descriptor, self._attend)
+
+    def _attend(self) -> None:
+        """What other threads have to say, between two reads."""
+        if self._wake is not None:
+            self._wake.clear()
+        if self._window is not None:
+            self._window.settle()
+        if self._notices is not None and self._state is State.ESTABLISHED and (notice := self._notices.due()):
+            context_id, command, data_set = notice
+            self._connection.send(command_set.pdus(context_id, command, self._pdu_bytes_max, data_set))
+        self._await_next()
+
+    def _close(self) -> None:
+        """Returns when no other thread has anything to do with this association any more."""
+        if self._notices is not None:
+            self._notices.close()
+        if self._window is not None:
+            self._window.close()
+        self._connection.attend_no_more()
+        if self._wake is not None:
+            self._wake.close()
 
     def _await_next(self) -> None:
         """Between two messages a peer may be silent for a while, and for as long as it is us that it waits for."""

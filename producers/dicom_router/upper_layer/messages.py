@@ -8,25 +8,30 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.command_set import Command
 from producers.dicom_router.upper_layer.connection import Connection
 from producers.dicom_router.upper_layer.inbound import Fragment, Inbound
 from producers.dicom_router.upper_layer.negotiation import Context
+from producers.dicom_router.upper_layer.notices import Notices
 from producers.dicom_router.upper_layer.pdu import BY_USER, UNEXPECTED_PARAMETER, Violation
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One DIMSE request. `calling_ae` is as it was sent; `association` is a random id."""
+    """One DIMSE request. `calling_ae` is as it was sent; `association` is a random id.
+
+    `notices` is how its peer may be asked on the same association, where it can be.
+    """
 
     command: Command
     context_id: int
     context: Context
     calling_ae: str
     association: str
+    notices: Notices | None = None
 
 
 class Sink(Protocol):
@@ -59,6 +64,35 @@ class Operation(Protocol):
         """The status. `sink` is None where the command said that no data set follows."""
 
 
+class _LetGo:
+    """A Sink for what nobody reads."""
+
+    def room(self, length: int) -> memoryview:
+        return memoryview(bytearray(min(length, _LET_GO_BYTES)))
+
+    def filled(self, count: int) -> None:
+        """Nothing is kept."""
+
+    def abandon(self) -> None:
+        """Nothing was kept."""
+
+
+class _Response:
+    """What a response to us stands for among operations: it is answered by nobody."""
+
+    response: Final = 0
+
+    def sink(self, request: Request) -> _LetGo:
+        return _LetGo()
+
+    def answer(self, request: Request, sink: object) -> int:
+        raise NotImplementedError
+
+
+_TO_US: Final = _Response()
+_LET_GO_BYTES: Final = 65_536
+
+
 class Message(NamedTuple):
     """A request that is there as a whole; `sink` is None without a data set."""
 
@@ -87,6 +121,7 @@ class Messages:
         contexts: Mapping[int, Context],
         calling_ae: str,
         association: str,
+        notices: Notices | None = None,
     ) -> None:
         self._connection = connection
         self._inbound = inbound
@@ -95,6 +130,7 @@ class Messages:
         self._contexts = contexts
         self._calling_ae = calling_ae
         self._association = association
+        self._notices = notices
         self._command = bytearray()
         self._command_context = 0
         # The message whose data set is coming in.
@@ -124,7 +160,9 @@ class Messages:
             return None
         command = command_set.decode(self._command)
         self._command.clear()
-        return self._begun(Request(command, fragment.context, context, self._calling_ae, self._association))
+        return self._begun(
+            Request(command, fragment.context, context, self._calling_ae, self._association, self._notices)
+        )
 
     def abandon(self) -> None:
         """The association is over."""
@@ -149,10 +187,12 @@ class Messages:
 
     def _begun(self, request: Request) -> Message | None:
         operation = self._operations.get(request.command.field)
+        if request.command.status is not None and self._notices is not None:
+            operation = _TO_US
         if operation is None:
             raise Violation("an operation that nobody offered", BY_USER)
         if not request.command.has_data_set:
-            return Message(operation, request, None)
+            return self._whole(Message(operation, request, None))
         self._open = Message(operation, request, operation.sink(request))
         return None
 
@@ -172,7 +212,14 @@ class Messages:
         if not fragment.is_last:
             return None
         self._open = None
-        return message
+        return self._whole(message)
+
+    def _whole(self, message: Message) -> Message | None:
+        """A request; what is a response goes to who asked."""
+        if message.operation is not _TO_US or self._notices is None:
+            return message
+        self._notices.answered(message.request.command)
+        return None
 
     def _progress(self, count: int) -> None:
         self._came += count

@@ -7,16 +7,14 @@ peer sends all the same waits in the connection.
 
 from __future__ import annotations
 
-import os
-import select
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, Protocol
 
 from producers.dicom_router.upper_layer.connection import Connection
 from producers.dicom_router.upper_layer.messages import Message
+from producers.dicom_router.upper_layer.wake import Wake
 from streams.identity import uid_text
 
 
@@ -48,7 +46,7 @@ class _Ended(NamedTuple):
 class Window:
     """Used by the connection's thread. `perform` makes a message its response, in any thread.
 
-    What an operation fails by is raised in the connection's thread. `settled` is told there when responses went out.
+    `attend` is what that thread does whenever it is woken, `settle` among it: that raises what an operation failed by.
     """
 
     def __init__(
@@ -57,21 +55,19 @@ class Window:
         ahead: Ahead,
         size: int,
         perform: Callable[[Message], bytes],
-        settled: Callable[[], None],
+        wake: Wake,
+        attend: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._ahead = ahead
         self._size = size
         self._perform = perform
-        self._settled = settled
+        self._wake = wake
+        self._attend = attend
         self._outstanding: list[Message] = []
         self._taken = 0
         self._lock = threading.Lock()
         self._ended: list[_Ended] = []
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._poll = select.poll()
-        self._poll.register(self._wake, select.POLLIN)
-        connection.attend(self._wake, self._settle)
 
     @property
     def is_busy(self) -> bool:
@@ -90,6 +86,13 @@ class Window:
         while not self._has_room():
             self._await()
 
+    def settle(self) -> None:
+        """Sends the responses that there are, each in one write."""
+        for ended in self._take_ended():
+            if ended.failure is not None:
+                raise ended.failure
+            self._connection.send(ended.response)
+
     def finish(self) -> None:
         """Returns when all were answered. Raises as `Connection.send`."""
         while self._outstanding:
@@ -98,11 +101,9 @@ class Window:
     def close(self) -> None:
         """Returns when none goes on any more, whether their peer could be told or not."""
         while self._outstanding:
-            self._poll.poll()
+            self._wake.wait()
+            self._wake.clear()
             self._take_ended()
-        # Who ended last has let go of it: it is written to under the lock.
-        self._connection.attend_no_more()
-        os.close(self._wake)
 
     def _run(self, message: Message) -> None:
         response, failure = b"", None
@@ -112,23 +113,13 @@ class Window:
             failure = error
         with self._lock:
             self._ended.append(_Ended(message, response, failure))
-            os.eventfd_write(self._wake, 1)
+        self._wake.set()
 
     def _await(self) -> None:
-        self._poll.poll()
-        self._settle()
-
-    def _settle(self) -> None:
-        """Sends the responses that there are, each in one write."""
-        for ended in self._take_ended():
-            if ended.failure is not None:
-                raise ended.failure
-            self._connection.send(ended.response)
-        self._settled()
+        self._wake.wait()
+        self._attend()
 
     def _take_ended(self) -> list[_Ended]:
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._wake)
         with self._lock:
             ended, self._ended = self._ended, []
         for one in ended:
