@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -120,7 +121,9 @@ class Modality:
 
 
 @contextmanager
-def listening(modality: Modality, *, takes_role: bool = True, ae_title: str = "CT1") -> Iterator[Modality]:
+def listening(
+    modality: Modality, *, takes_role: bool = True, ae_title: str = "CT1", tls: ssl.SSLContext | None = None
+) -> Iterator[Modality]:
     """On the modality's port, or on a free one that it keeps for the next time."""
     entity = AE(ae_title=ae_title)
     if takes_role:
@@ -128,7 +131,7 @@ def listening(modality: Modality, *, takes_role: bool = True, ae_title: str = "C
     else:
         entity.add_supported_context(StorageCommitmentPushModel)
     handlers = [(evt.EVT_N_EVENT_REPORT, modality.take)]
-    server = entity.start_server(("127.0.0.1", modality.port), block=False, evt_handlers=handlers)
+    server = entity.start_server(("127.0.0.1", modality.port), block=False, evt_handlers=handlers, ssl_context=tls)
     modality.port = server.socket.getsockname()[1]
     try:
         yield modality

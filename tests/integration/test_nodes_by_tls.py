@@ -14,16 +14,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from prometheus_client import REGISTRY
 
+from consumers.commitment.telling import Teller
+from consumers.forward.peer import Peer
 from radstream.__main__ import cli
+from radstream.checks.trust import check_nodes
 from radstream.phantom import encoded
 from radstream.send import secured_router_of
 from radstream.sending import SendResult, send_items
+from streams.clock import SystemClock
 from streams.config import ConfigError, load
-from streams.nodes import Node
-from streams.store_scu import Target
+from streams.health import Health
+from streams.nodes import Node, read
+from streams.routes.rules import Destination
+from streams.store_scu import NoAssociation, Target
 from streams.tls.clients import Clients
+from streams.tls.looking import looking
 from tests.certificates import Authority, Identity, server_context
+from tests.commitment_events import decided, requested
+from tests.commitment_peers import Modality, listening
+from tests.event_streams import Hospital as Protected
 from tests.images import native
 from tests.nodes import free_port, node
 from tests.routers import EXPLICIT
@@ -264,3 +275,74 @@ def test_our_own_router_is_reached_by_its_own_rules(site: Site, tmp_path: Path) 
         assert "rejected" in reason(site.clients(), to)
         site.write(site.ours)
         assert "certificate" in reason(site.clients(), to)
+
+
+def test_forwarding_goes_by_tls_and_waits_where_it_cannot(site: Site) -> None:
+    def forwarded(destination: Destination) -> int:
+        (item,) = encoded(7, (0, 1, 0), 64)
+        peer = Peer(destination, site.clients())
+        try:
+            return peer.store((item.sop_class, EXPLICIT), item.sop_instance, lambda _: item.data_set()).status
+        finally:
+            peer.close()
+
+    with node([EXPLICIT], tls=site.listening()) as pacs:
+        assert forwarded(pacs.destination(tls=True)) == 0x0000
+        with pytest.raises(NoAssociation, match="common name ANOTHER"):
+            forwarded(pacs.destination(tls=True, common_name="ANOTHER"))
+        site.ours.key_file.chmod(0o644)
+        with pytest.raises(NoAssociation, match="ours cannot be used"):
+            forwarded(pacs.destination(tls=True))
+        assert len(pacs.instances) == 1
+
+
+def test_reports_of_commitment_go_by_tls(site: Site) -> None:
+    nodes = site.folder / "nodes.toml"
+    images = Protected()
+    result = decided(images, requested(images, "2.25.1", ["2.25.2"]))
+    with listening(Modality(), tls=site.listening()) as modality:
+        table = f'[ct-1]\nae_title = "CT1"\nhost = "{HERE}"\nport = {modality.port}\n'
+        nodes.write_text(f"{table}tls = true\n")
+        told = Teller(nodes, site.clients(), 5.0, lambda: 0.0).tell(result)
+        assert (told.outcome, told.node) == ("delivered", "ct-1"), told
+        nodes.write_text(f'{table}tls = true\ncommon_name = "CT2"\n')
+        told = Teller(nodes, site.clients(), 5.0, lambda: 0.0).tell(result)
+        assert (told.outcome, "common name CT2" in told.why) == ("no_association", True), told
+    assert [report.transaction_uid for report in modality.reports] == ["2.25.1"]
+
+
+def test_the_doctor_looks_at_what_nodes_need(site: Site) -> None:
+    (site.folder / "nodes.toml").write_text(f'[pacs]\nae_title = "PACS"\nhost = "{HERE}"\nport = 104\ntls = true\n')
+    (well,) = check_nodes(load(site.config))
+    assert (well.state, "1 nodes by TLS" in well.found) == ("well", True)
+    site.write(site.authority.issue("radstream.example", days=(-1, 9)))
+    assert [one.state for one in check_nodes(load(site.config))] == ["well", "note"]
+    site.config.write_text("", encoding="utf-8")
+    (wrong,) = check_nodes(load(site.config))
+    assert (wrong.state, "add [dicom.tls]" in wrong.found) == ("broken", True)
+
+
+def test_what_runs_says_what_is_broken_and_what_ends(site: Site) -> None:
+    site.write(site.authority.issue("radstream.example", days=(-1, 9)))
+    clients, clock = site.clients(), SystemClock()
+    health = Health(clock)
+    clients.of(at(104))
+    look = looking(clients, health, clock)
+    look()
+    assert "the certificate in [dicom.tls] ends on" in health.warnings()["ends"]
+    assert 8 < (REGISTRY.get_sample_value("radstream_trust_days_left", {"what": "certificate"}) or 0) < 9
+    site.authority.file.write_text("no PEM")
+    look()
+    look()
+    assert "what was read before stays in force" in health.warnings()["tls"]
+
+
+def test_what_is_said_of_tls_without_it_is_an_error(site: Site) -> None:
+    for line, said in (
+        ('ca = "x.pem"', "add tls = true"),
+        ('tls = true\ncommon_name = "A"\nfingerprints = ["' + 64 * "0" + '"]', "take one of them away"),
+        ('tls = true\nfingerprints = ["00:11"]', "is not the SHA-256 of a certificate"),
+    ):
+        (site.folder / "nodes.toml").write_text(f'[pacs]\nae_title = "P"\nhost = "p"\nport = 104\n{line}\n')
+        with pytest.raises(ConfigError, match=said):
+            read(site.folder / "nodes.toml")
