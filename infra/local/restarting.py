@@ -53,8 +53,8 @@ class TakingOver:
             settle(self._part, self._record)
         version = before.version if before and before.pid == old.pid else "unknown"
         self._say(f"{name}: process {new.pid} (version {now.version}) serves; process {old.pid} ({version}) ends")
-        if not process.wait(old, self._part.stop_s_max):
-            self._say(f"{name}: process {old.pid} did not end in {self._part.stop_s_max:.0f} s and was killed")
+        if not process.wait(old, seconds_max := self._part.handing_over_s_max):
+            self._say(f"{name}: process {old.pid} did not end in {seconds_max:.0f} s and was killed")
             process.kill(old)
         process.reap()
         seconds = round(time.monotonic() - began, 3)

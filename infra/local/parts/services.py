@@ -36,10 +36,11 @@ FRONTS = ("router",)
 
 
 class Listening(config.Section, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """What the stack has to know of a service's section: where it listens."""
+    """What the stack has to know of a service's section: where it listens, and how long it takes to let go."""
 
     http_port: int
     port: int | None = None
+    stop_timeout_s: float = 0.0
 
 
 class Service:
@@ -78,6 +79,11 @@ class Service:
     def hands_over(self) -> bool:
         """Whether a newer process takes over from one that runs."""
         return self.name in FRONTS and "handover" in config.load(self._site.config).names
+
+    @property
+    def handing_over_s_max(self) -> float:
+        """How long an older process may take to end once a newer one serves."""
+        return self.stop_s_max + self._section().stop_timeout_s
 
     def _section(self) -> Listening:
         return config.load(self._site.config).section(self.name, Listening)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from producers.dicom_router.spool import places, progress
 from producers.dicom_router.spool.reading import walk
+from producers.dicom_router.spool.record import SEGMENT_HEAD_BYTES
 
 
 class Elders:
@@ -25,7 +26,7 @@ class Elders:
     def hold(self, study: str) -> bool:
         """Whether an elder has something of that study to commit yet: as it is now, for whoever was acknowledged by it.
 
-        An instance without a study is in order with nothing. What cannot be read holds nothing: nobody can commit it.
+        An instance without a study is in order with nothing.
         """
         if not self._folders or not study:
             return False
@@ -56,6 +57,8 @@ class _Folder:
             paths = places.segments(self._path)
         except FileNotFoundError:
             return False
+        except OSError:
+            return True  # What was known of it is held until it can be read again.
         self._segments = {path: self._segments.get(path) or _Segment(path) for path in paths}
         for segment in self._segments.values():
             segment.look()
@@ -71,6 +74,7 @@ class _Segment:
     studies: set[str] = field(default_factory=set)
     _bytes: tuple[int, int] = (-1, -1)
     _records: list[tuple[bytes, str]] = field(default_factory=list)
+    _end: int = SEGMENT_HEAD_BYTES
 
     def look(self) -> None:
         """Goes through what was appended, and through what was marked as committed, since the last look."""
@@ -80,11 +84,15 @@ class _Segment:
             marked = marks.stat().st_size if marks.exists() else 0
             if (size, marked) == self._bytes:
                 return
-            if size != self._bytes[0]:
-                self._records = [(one.head.check, one.study) for one in walk(self.path).found]
+            if size != self._bytes[0] and (found := walk(self.path, self._end).found):
+                self._records += [(one.head.check, one.study) for one in found]
+                self._end = found[-1].start + found[-1].length
             done = progress.marked(self.path)
-        except OSError:
+        except FileNotFoundError:
+            # It goes with the last of it that was committed.
             self.studies = set()
+            return
+        except OSError:
             return
         self._bytes = (size, marked)
         self.studies = {study for check, study in self._records if check not in done}

@@ -63,14 +63,17 @@ class Walk:
     torn: int | None
 
 
-def walk(path: Path) -> Walk:
-    """Goes through a segment from head to head. Of the last record the file is read too. Raises OSError."""
+def walk(path: Path, start: int = SEGMENT_HEAD_BYTES) -> Walk:
+    """Goes through a segment from head to head, from where a record begins. Of the last the file is read too.
+
+    Raises OSError.
+    """
     with _opened(path) as segment:
         try:
             own = segment_id(segment.read(0, SEGMENT_HEAD_BYTES))
         except NotARecord as error:
             return _without_head(segment, error)
-        return _records(segment, own)
+        return _records(segment, own, start)
 
 
 def read(path: Path, found: Found) -> tuple[Kept, bytes]:
@@ -93,10 +96,9 @@ def _without_head(segment: _Segment, error: NotARecord) -> Walk:
     return Walk([], [Part(0, segment.size, str(error))], None)
 
 
-def _records(segment: _Segment, own: bytes) -> Walk:
+def _records(segment: _Segment, own: bytes, position: int) -> Walk:
     found: list[Found] = []
     damaged: list[Part] = []
-    position = SEGMENT_HEAD_BYTES
     while position < segment.size:
         try:
             head, kept = segment.kept(position, own)
