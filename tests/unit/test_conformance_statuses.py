@@ -28,6 +28,7 @@ from producers.worklist.config import Settings as Worklist
 from radstream.migrating.relay import TRANSFER_SYNTAXES
 from radstream.migrating.run import ATTEMPTS
 from radstream.sending import CALLING_AE, RETRIES
+from streams.commitment_turns import ANSWER_S
 from streams.config import Service
 from streams.nodes import Node
 from streams.recoding.native import SOURCES, TARGETS
@@ -151,6 +152,7 @@ def test_limits_that_cannot_be_set() -> None:
     assert [cell.split(";")[0] for cell in largest[1:3]] == [str(PDU_BYTES_MAX), str(listening.PDU_BYTES_MAX)]
     said = " ".join(TEXT.split())
     assert f"left alone for {REST_S:g} s" in said
+    assert f"does not answer within {ANSWER_S:g} s, on an association of COMMITMENT-SCP's own" in said
     assert f"released after {IDLE_S:g} s without" in said
     assert f"tries a study {ATTEMPTS} times; SEND-SCU tries an instance {RETRIES} times more" in said
     assert f"a head over {HEAD_BYTES_MAX >> 10} KiB" in said
