@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pydicom.uid import UID
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "conformance.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
@@ -37,3 +39,8 @@ def codes(before: str) -> list[int]:
 def numbers(text: str) -> list[int]:
     """Hexadecimal numbers in a cell; of a range its first and its last."""
     return [int(found, 16) for found in re.findall(r"0x[0-9A-F]{4}", text)]
+
+
+def plainly(uid: str) -> str:
+    """The name of a transfer syntax as the page writes it."""
+    return UID(uid).name.split(":")[0].replace(" (Retired)", "")

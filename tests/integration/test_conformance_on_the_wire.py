@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -32,7 +31,7 @@ from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from tests.commitment_events import decided, requested
 from tests.event_streams import Hospital, new_log
 from tests.nodes import no_tls
-from tests.statement import column, table
+from tests.statement import column, plainly, table
 from tests.worklists import running_worklist
 
 CT, J2K = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.4.90"
@@ -112,10 +111,6 @@ def gotten(peer: Peered, folder: Path) -> None:
     series = Series("1.2.3.4", frozenset(["1.2.3.4.5"]), 1, frozenset([CT]))
     relay = Relay(OldPacs(node_of(peer), "RADSTREAM"), Target("NONE", "127.0.0.1", 1), "RADSTREAM")
     relay.get(Listing("1.2.3", (series,)), ())
-
-
-def plainly(uid: str) -> str:
-    return UID(uid).name.split(":")[0].replace(" (Retired)", "")
 
 
 def said(section: str, row: int = 0) -> tuple[str, str]:

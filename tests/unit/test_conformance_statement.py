@@ -18,7 +18,7 @@ from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IM
 from streams.scu import Entity
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tests.pynetdicom_pdus import body, proposed, request
-from tests.statement import PAGE, TEXT, column, table
+from tests.statement import PAGE, TEXT, column, plainly, table
 
 CT, UNKNOWN = "1.2.840.10008.5.1.4.1.1.2", "2.25.4711"
 PLAIN = [IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN]
@@ -79,10 +79,6 @@ def test_services_beside_storage_are_accepted_in_plain_transfer_syntaxes() -> No
         assert [accepted(service, [uid]) for uid in PLAIN] == PLAIN
         assert accepted(service, ["1.2.840.10008.1.2.4.50"]) is None
     assert not [uid for uid in sop_classes.OTHER_SERVICES if accepted(uid, PLAIN)]
-
-
-def plainly(uid: str) -> str:
-    return UID(uid).name.split(":")[0].replace(" (Retired)", "")
 
 
 def test_what_is_answered_to_negotiations() -> None:
