@@ -17,9 +17,10 @@ from msgspec import structs
 from consumers.commitment.catalog import Knowing
 from consumers.commitment.config import Settings
 from consumers.commitment.judging import Judged, judge
-from consumers.commitment.telling import Teller, Told, is_taken
+from consumers.commitment.telling import Teller, Told
 from streams import metrics
 from streams.clock import Clock
+from streams.commitment_report import is_taken
 from streams.commitment_turns import TURN_S, Turns
 from streams.events import CommitmentReport, CommitmentRequest, CommitmentResult, Event, Meta
 from streams.generation import StepIdentity

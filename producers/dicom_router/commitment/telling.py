@@ -21,7 +21,7 @@ from producers.dicom_router.upper_layer.notices import Notices, Notification
 from producers.dicom_router.workers import Workers
 from streams import metrics
 from streams.clock import Clock
-from streams.commitment_report import data_set, event_type
+from streams.commitment_report import data_set, event_type, is_taken
 from streams.commitment_turns import ANSWER_S, Turns
 from streams.events import CommitmentResult
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange, TopicPartition
@@ -92,11 +92,12 @@ class Telling:
         while not self._stopping.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._askers or self._stopping.is_set())
-                if not look.positions:
-                    since_ms = round(self._clock.now().timestamp() * 1000) - _BEHIND_MS
-            looked = self._looked(look, since_ms)
+            if self._stopping.is_set():
+                return
+            looked = self._looked(look)
             self._stopping.wait(_LOOK_S if looked else _PAUSE_S)
-            if not looked or not self._open():
+            is_open = self._open()
+            if not looked or not is_open:
                 look.positions.clear()
 
     def _open(self) -> bool:
@@ -105,10 +106,10 @@ class Telling:
             self._askers = {name: asker for name, asker in self._askers.items() if not asker.notices.is_closed}
             return bool(self._askers)
 
-    def _looked(self, look: _Look, since_ms: int) -> bool:
+    def _looked(self, look: _Look) -> bool:
         log = structlog.get_logger()
         try:
-            self._look(look, since_ms)
+            self._look(look)
         except (LogAway, LogRefused, OffsetOutOfRange, RuntimeError):
             # Also without a thread left. The service tells it, later.
             return False
@@ -118,8 +119,9 @@ class Telling:
             return False
         return True
 
-    def _look(self, look: _Look, since_ms: int) -> None:
+    def _look(self, look: _Look) -> None:
         if not look.positions:
+            since_ms = round(self._clock.now().timestamp() * 1000) - _BEHIND_MS
             partitions = [TopicPartition(_RESULTS, number) for number in range(self._log.partitions(_RESULTS))]
             look.positions.update(self._log.since(partitions, since_ms))
         for result in self._read(look):
@@ -147,7 +149,8 @@ class Telling:
         except StoreAway as error:
             log.error("commitment_not_told", error=error, association=result.source.association)
             return
-        metrics.COMMITMENT_REPORTS.labels("-", "lost" if status is None else "answered").inc()
+        outcome = "lost" if status is None else "delivered" if is_taken(status) else "refused"
+        metrics.COMMITMENT_REPORTS.labels("-", outcome).inc()
         log.info("commitment_told", association=result.source.association, status=status)
 
 
