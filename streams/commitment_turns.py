@@ -49,10 +49,11 @@ class Turns:
         self._store = store
         self._clock = clock
 
-    def take(self, result: CommitmentResult, whose: Whose) -> Turn:
-        """Takes the turn, or says whose it is already."""
+    def take(self, result: CommitmentResult, whose: Whose) -> tuple[Turn, bool]:
+        """Whose turn it is, and whether it was taken just now."""
         new = self._new(result, "turn", _ENCODER.encode(Turn(whose, self._clock.now())))
-        return _TURN.decode(self._store.create(new).data)
+        stored = self._store.create(new)
+        return _TURN.decode(stored.data), stored.created
 
     def tell(self, result: CommitmentResult, status: int | None) -> None:
         """What came of the association's turn."""

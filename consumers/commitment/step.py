@@ -17,9 +17,10 @@ from msgspec import structs
 from consumers.commitment.catalog import Knowing
 from consumers.commitment.config import Settings
 from consumers.commitment.judging import Judged, judge
-from consumers.commitment.telling import Teller, Told, is_taken
+from consumers.commitment.telling import Teller, Told
 from streams import metrics
 from streams.clock import Clock
+from streams.commitment_report import is_taken
 from streams.commitment_turns import TURN_S, Turns
 from streams.events import CommitmentReport, CommitmentRequest, CommitmentResult, Event, Meta
 from streams.generation import StepIdentity
@@ -30,6 +31,8 @@ from streams.step import Away, DeadLetter, Done, Input, NewObject, Outcome, Retr
 NAME: Final = "commitment"
 STORE: Final = "hot"
 _RESULT, _DELIVERED, _ABANDONED = range(3)
+# An association on which somebody asked so long ago is not waited for: nearly all are over.
+_OPEN_MAX: Final = timedelta(minutes=10)
 # Time ends what waits, never a count.
 _TRIES_MAX: Final = 2**31
 
@@ -114,10 +117,11 @@ class Commitment:
 
     def _told(self, result: CommitmentResult, clock: Clock) -> Told | str:
         """What came of a try, or of that of the association that asked; or why to wait for that."""
-        if not _is_over(result.meta.occurred_at, self._settings.association_first_s, clock):
+        is_young = result.meta.occurred_at - result.requested_at < _OPEN_MAX
+        if is_young and not _is_over(result.meta.occurred_at, self._settings.association_first_s, clock):
             return "the association that asked may be open still"
         try:
-            turn = self._turns.take(result, "service")
+            turn, _ = self._turns.take(result, "service")
             if turn.whose == "association":
                 there = self._turns.told(result)
                 if there is None and not _is_over(turn.at, TURN_S, clock):

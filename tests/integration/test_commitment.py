@@ -268,6 +268,7 @@ def test_who_waits_on_the_association_that_asked_is_told_on_it_and_not_again(rou
 
 def test_who_needs_no_entry_among_the_nodes_is_told_of_failures_too(router: Router, world: World) -> None:
     patient(router, world)
+    world.settings = structs.replace(world.settings, deadline_s=60.0)
     asker = Modality()
     with world.running(), asking(router.target, asker, "2.25.7", [(CT, "1.1")]):
         wait_until(world.shelf.asked.is_set, "a look")
@@ -312,7 +313,7 @@ def test_a_turn_that_nobody_ended_is_over_after_a_while(router: Router, world: W
         (result,) = wait_until(world.results, "the result")
         wait_until(world.reports, "the first confirmation")
         again = structs.replace(result, meta=structs.replace(result.meta, occurred_at=world.clock.now()))
-        assert Turns(world.store, world.clock).take(again, "association").whose == "association"
+        assert Turns(world.store, world.clock).take(again, "association")[1]
         waiting = world.parked()
         world.write(again)
         wait_until(lambda: world.parked() > waiting, "the service to wait for the other's turn")

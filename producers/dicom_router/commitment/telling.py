@@ -21,7 +21,7 @@ from producers.dicom_router.upper_layer.notices import Notices, Notification
 from producers.dicom_router.workers import Workers
 from streams import metrics
 from streams.clock import Clock
-from streams.commitment_report import data_set, event_type
+from streams.commitment_report import data_set, event_type, is_taken
 from streams.commitment_turns import ANSWER_S, Turns
 from streams.events import CommitmentResult
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange, TopicPartition
@@ -37,6 +37,8 @@ _LOOK_S: Final = 0.5
 _PAUSE_S: Final = 5.0
 # How far the broker's clock may be behind ours.
 _BEHIND_MS: Final = 60_000
+# A log that is away may keep the thread for longer.
+_STOP_S_MAX: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -83,24 +85,19 @@ class Telling:
         self._stopping.set()
         with self._changed:
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_STOP_S_MAX)
 
     def _run(self) -> None:
         look = _Look()
         while not self._stopping.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._askers or self._stopping.is_set())
-                if not look.positions:
-                    since_ms = round(self._clock.now().timestamp() * 1000) - _BEHIND_MS
-            try:
-                self._look(look, since_ms)
-                pause_s = _LOOK_S
-            except (LogAway, LogRefused, OffsetOutOfRange):
-                # The service tells it, later.
-                look.positions.clear()
-                pause_s = _PAUSE_S
-            self._stopping.wait(pause_s)
-            if not self._open():
+            if self._stopping.is_set():
+                return
+            looked = self._looked(look)
+            self._stopping.wait(_LOOK_S if looked else _PAUSE_S)
+            is_open = self._open()
+            if not looked or not is_open:
                 look.positions.clear()
 
     def _open(self) -> bool:
@@ -109,8 +106,22 @@ class Telling:
             self._askers = {name: asker for name, asker in self._askers.items() if not asker.notices.is_closed}
             return bool(self._askers)
 
-    def _look(self, look: _Look, since_ms: int) -> None:
+    def _looked(self, look: _Look) -> bool:
+        log = structlog.get_logger()
+        try:
+            self._look(look)
+        except (LogAway, LogRefused, OffsetOutOfRange, RuntimeError):
+            # Also without a thread left. The service tells it, later.
+            return False
+        except Exception:
+            # Nobody planned this one, and it keeps nobody from being told by the service.
+            log.error("commitment_results_not_read", exc_info=True)
+            return False
+        return True
+
+    def _look(self, look: _Look) -> None:
         if not look.positions:
+            since_ms = round(self._clock.now().timestamp() * 1000) - _BEHIND_MS
             partitions = [TopicPartition(_RESULTS, number) for number in range(self._log.partitions(_RESULTS))]
             look.positions.update(self._log.since(partitions, since_ms))
         for result in self._read(look):
@@ -130,14 +141,16 @@ class Telling:
     def _tell(self, asker: _Asker, result: CommitmentResult) -> None:
         log = structlog.get_logger()
         try:
-            if asker.notices.is_closed or self._turns.take(result, "association").whose != "association":
+            # A turn that is there already is the service's, or was ours when the result was read before.
+            if asker.notices.is_closed or not self._turns.take(result, "association")[1]:
                 return
             status = asker.notices.ask(_notification(asker, result), ANSWER_S)
             self._turns.tell(result, status)
         except StoreAway as error:
             log.error("commitment_not_told", error=error, association=result.source.association)
             return
-        metrics.COMMITMENT_REPORTS.labels("-", "lost" if status is None else "answered").inc()
+        outcome = "lost" if status is None else "delivered" if is_taken(status) else "refused"
+        metrics.COMMITMENT_REPORTS.labels("-", outcome).inc()
         log.info("commitment_told", association=result.source.association, status=status)
 
 

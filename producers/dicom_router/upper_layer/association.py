@@ -10,12 +10,12 @@ from typing import Final
 
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested, decode
+from producers.dicom_router.upper_layer.beside import Beside, beside
 from producers.dicom_router.upper_layer.connection import Closed, Connection, Expired
 from producers.dicom_router.upper_layer.inbound import Inbound
 from producers.dicom_router.upper_layer.limits import Limits, Place
 from producers.dicom_router.upper_layer.messages import Message, Messages, Operation
-from producers.dicom_router.upper_layer.negotiation import Accepted, negotiate
-from producers.dicom_router.upper_layer.notices import Notices
+from producers.dicom_router.upper_layer.negotiation import negotiate
 from producers.dicom_router.upper_layer.pdu import (
     BY_USER,
     RELEASE_RP,
@@ -29,9 +29,7 @@ from producers.dicom_router.upper_layer.pdu import (
     associate_rj,
 )
 from producers.dicom_router.upper_layer.states import Action, State, action
-from producers.dicom_router.upper_layer.wake import Wake
-from producers.dicom_router.upper_layer.window import Ahead, Window
-from streams.sop_classes import STORAGE_COMMITMENT
+from producers.dicom_router.upper_layer.window import Ahead
 
 # ARTIM (PS3.8 section 9.1.5), where we said the last word and wait for the peer to close.
 _CLOSE_S_MAX: Final = 2.0
@@ -69,9 +67,7 @@ class Association:
         self._operations = operations
         self._place = place
         self._ahead = ahead
-        self._wake: Wake | None = None
-        self._window: Window | None = None
-        self._notices: Notices | None = None
+        self._beside: Beside | None = None
         self._state = State.AWAITING_REQUEST
         self._messages = Messages(connection, self._inbound, limits.pace, operations, {}, "", self.id)
         self._pdu_bytes_max = 0
@@ -96,7 +92,8 @@ class Association:
             raise
         finally:
             self._messages.abandon()
-            self._close()
+            if self._beside is not None:
+                self._beside.close()
 
     def _next(self) -> str:
         """One PDU. How the association ended, or nothing where it goes on."""
@@ -141,7 +138,10 @@ class Association:
         if isinstance(outcome, Rejection):
             self._last_word(associate_rj(outcome))
             return "rejected"
-        self._attend_to(outcome)
+        self._pdu_bytes_max = requested.user.pdu_bytes_max
+        self._beside = beside(
+            self._connection, outcome, self._ahead, self._performed, self._pdu_bytes_max, self._await_next
+        )
         self._messages = Messages(
             self._connection,
             self._inbound,
@@ -150,18 +150,17 @@ class Association:
             outcome.contexts,
             requested.calling_ae,
             self.id,
-            self._notices,
+            self._beside.notices if self._beside else None,
         )
-        self._pdu_bytes_max = requested.user.pdu_bytes_max
         self._connection.send(outcome.answer)
         self._state = State.ESTABLISHED
         return ""
 
     def _answer(self, message: Message) -> None:
-        if self._window is None:
+        if self._beside is None or self._beside.window is None:
             self._connection.send(self._performed(message))
         else:
-            self._window.begin(message)
+            self._beside.window.begin(message)
         # Whatever follows in the same PDU is of the next message.
         self._messages.begin()
 
@@ -171,51 +170,16 @@ class Association:
         answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
         return command_set.pdus(request.context_id, answer, self._pdu_bytes_max)
 
-    def _attend_to(self, outcome: Accepted) -> None:
-        """Makes what this association needs to be said something by other threads, if it may be."""
-        is_told = any(context.abstract_syntax == STORAGE_COMMITMENT for context in outcome.contexts.values())
-        ahead = self._ahead if outcome.operations_max > 1 else None
-        if not is_told and ahead is None:
-            return
-        wake = self._wake = Wake()
-        if ahead is not None:
-            size = outcome.operations_max
-            self._window = Window(self._connection, ahead, size, self._performed, wake, self._attend)
-        if is_told:
-            self._notices = Notices(wake.set)
-        self._connection.attend(wake.descriptor, self._attend)
-
-    def _attend(self) -> None:
-        """What other threads have to say, between two reads."""
-        if self._wake is not None:
-            self._wake.clear()
-        if self._window is not None:
-            self._window.settle()
-        if self._notices is not None and self._state is State.ESTABLISHED and (notice := self._notices.due()):
-            context_id, command, data_set = notice
-            self._connection.send(command_set.pdus(context_id, command, self._pdu_bytes_max, data_set))
-        self._await_next()
-
-    def _close(self) -> None:
-        """Returns when no other thread has anything to do with this association any more."""
-        if self._notices is not None:
-            self._notices.close()
-        if self._window is not None:
-            self._window.close()
-        self._connection.attend_no_more()
-        if self._wake is not None:
-            self._wake.close()
-
     def _await_next(self) -> None:
         """Between two messages a peer may be silent for a while, and for as long as it is us that it waits for."""
         if not self._messages.is_open:
-            is_waited_for = self._window is not None and self._window.is_busy
+            is_waited_for = self._beside is not None and self._beside.is_busy
             self._connection.deadline = math.inf if is_waited_for else time.monotonic() + self._limits.pace.idle_s
 
     def _finish(self) -> None:
         """Until every request is answered that is there as a whole."""
-        if self._window is not None:
-            self._window.finish()
+        if self._beside is not None:
+            self._beside.finish()
 
     def _ask_for_release(self) -> None:
         """The time for this association is over, and no message is open: nothing is lost by an end in peace."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.command_set import Command
@@ -17,6 +17,7 @@ from producers.dicom_router.upper_layer.inbound import Fragment, Inbound
 from producers.dicom_router.upper_layer.negotiation import Context
 from producers.dicom_router.upper_layer.notices import Notices
 from producers.dicom_router.upper_layer.pdu import BY_USER, UNEXPECTED_PARAMETER, Violation
+from producers.dicom_router.upper_layer.responses import TO_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,35 +63,6 @@ class Operation(Protocol):
 
     def answer(self, request: Request, sink: Any) -> int:
         """The status. `sink` is None where the command said that no data set follows."""
-
-
-class _LetGo:
-    """A Sink for what nobody reads."""
-
-    def room(self, length: int) -> memoryview:
-        return memoryview(bytearray(min(length, _LET_GO_BYTES)))
-
-    def filled(self, count: int) -> None:
-        """Nothing is kept."""
-
-    def abandon(self) -> None:
-        """Nothing was kept."""
-
-
-class _Response:
-    """What a response to us stands for among operations: it is answered by nobody."""
-
-    response: Final = 0
-
-    def sink(self, request: Request) -> _LetGo:
-        return _LetGo()
-
-    def answer(self, request: Request, sink: object) -> int:
-        raise NotImplementedError
-
-
-_TO_US: Final = _Response()
-_LET_GO_BYTES: Final = 65_536
 
 
 class Message(NamedTuple):
@@ -188,7 +160,7 @@ class Messages:
     def _begun(self, request: Request) -> Message | None:
         operation = self._operations.get(request.command.field)
         if request.command.status is not None and self._notices is not None:
-            operation = _TO_US
+            operation = TO_US
         if operation is None:
             raise Violation("an operation that nobody offered", BY_USER)
         if not request.command.has_data_set:
@@ -216,7 +188,7 @@ class Messages:
 
     def _whole(self, message: Message) -> Message | None:
         """A request; what is a response goes to who asked."""
-        if message.operation is not _TO_US or self._notices is None:
+        if message.operation is not TO_US or self._notices is None:
             return message
         self._notices.answered(message.request.command)
         return None
