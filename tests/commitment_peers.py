@@ -15,7 +15,11 @@ from pydicom.sequence import Sequence as Items
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_role
-from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance  # type: ignore[attr-defined]
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+    Verification,
+)
 
 from streams.store_scu import Target
 
@@ -126,6 +130,7 @@ def listening(
 ) -> Iterator[Modality]:
     """On the modality's port, or on a free one that it keeps for the next time."""
     entity = AE(ae_title=ae_title)
+    entity.add_supported_context(Verification)
     if takes_role:
         entity.add_supported_context(StorageCommitmentPushModel, scu_role=False, scp_role=True)
     else:

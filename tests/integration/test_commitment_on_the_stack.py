@@ -29,7 +29,7 @@ QUICK = "runner = {threads = 8, batch_max = 1, park_wait_s = 0.5, park_wait_s_ma
 
 def run(stack: RunningStack, *arguments: str) -> Any:
     done = CliRunner().invoke(cli, [*arguments, "--json", "--config", str(stack.config_path)])
-    assert done.exception is None, done.exception
+    assert done.exception is None, done.stdout or done.exception
     return json.loads(done.stdout)
 
 
@@ -87,3 +87,15 @@ def test_a_study_is_committed_and_what_was_never_sent_is_not(impatient: RunningS
     (shown,) = run(stack, "commitments", "show", AGAIN)
     assert (shown["node"], shown["committed"]) == (None, len(sent))
     assert len(modality.reports) == 2
+
+
+def test_a_modality_test_follows_an_image_to_the_report(impatient: RunningStack) -> None:
+    stack = impatient
+    with listening(Modality()) as modality:
+        file_of(stack.config).write_text(f'[ct-1]\nae_title = "CT1"\nhost = "127.0.0.1"\nport = {modality.port}\n')
+        found = run(stack, "modality", "test", "ct-1", "--commit", "--wait", "120")
+    told = {(check["part"], check["name"]): check for check in found["checks"]}
+    assert told["node", "commitment"]["state"] == "well"
+    assert told["router", "commitment"]["state"] == "well"
+    assert "Committed in 2 verified copies, and ct-1 was told" in told["router", "report"]["found"]
+    assert [len(report.committed) for report in modality.reports] == [1]

@@ -12,7 +12,7 @@ resource "aws_secretsmanager_secret" "site_keys" {
   }
 }
 
-# Who may send, and the router's side of TLS: one JSON object that a person puts there (README.md).
+# Who may send and ask for the worklist, and our side of TLS: one JSON object that a person puts there (README.md).
 resource "aws_secretsmanager_secret" "trust" {
   name        = "${var.name}/trust"
   description = "peers, certificate, key and ca: the texts of the router's files"
@@ -74,8 +74,10 @@ locals {
       registry  = "http://schema-registry.${local.domain}:8080/apis/ccompat/v7"
       buckets   = { for tier, bucket in module.storage.buckets : tier => bucket.name }
       section   = service
-      settings  = merge({ http_port = entry.port, http_host = "0.0.0.0" }, entry.settings)
-      tables    = try(entry.tables, {})
+      # HL7 has no peers file: orders come from the hospital's networks.
+      settings = merge({ http_port = entry.port, http_host = "0.0.0.0" }, entry.settings,
+      service == "orders" ? { addresses = var.hospital_cidrs } : {})
+      tables = try(entry.tables, {})
     })
   }
 
