@@ -105,6 +105,30 @@ class HealthServer:
             self._server.shutdown_request(connected)
 
 
+class HealthPort:
+    """A server on a port of `ports`, which may be another process's first: opened, and started when it is ours."""
+
+    def __init__(self, health: Health, host: str, number: int, ports: Ports) -> None:
+        self._health = health
+        self._host = host
+        self._number = number
+        self._ports = ports
+        self._port: Port | None = None
+        self._server: HealthServer | None = None
+
+    def open(self) -> None:
+        """Raises ConfigError where the port cannot be had."""
+        self._port = self._ports.open("http", self._host, self._number, setting="http_port")
+
+    def start(self) -> None:
+        if self._port is not None:
+            self._server = HealthServer(self._health, self._port)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+
 class _Server(ThreadingWSGIServer):
     """Without a socket of its own: it is given connections."""
 

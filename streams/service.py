@@ -32,11 +32,10 @@ from streams.clock import Clock, SystemClock
 from streams.config import Config, ConfigError, Kafka, Service, Site, Store
 from streams.generation import TOPIC, StepIdentity, build, claim
 from streams.handover.handover import Front, Handover, place_of
-from streams.health import Health, HealthServer
+from streams.health import Health, HealthPort
 from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
 from streams.objects import ObjectStore, StoreAway
-from streams.ports import Port, Ports
 from streams.s3 import S3Store
 from streams.schema_ids import read_ids
 from streams.step import TopicChanged
@@ -150,7 +149,8 @@ def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: context.stopping.set())
     handover = context.handover
-    with closing(_Http(context.health, settings, handover.ports)) as http, closing(handover):
+    http = HealthPort(context.health, settings.http_host, settings.http_port, handover.ports)
+    with closing(http), closing(handover):
         handover.begin(http)
         structlog.get_logger().info("service_starting", build=build(), http_port=settings.http_port)
         _spare_the_collector()
@@ -166,29 +166,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_MIN, 20, 50)
-
-
-class _Http:
-    """Health and metrics, on a port that may be another process's first."""
-
-    def __init__(self, health: Health, settings: Service, ports: Ports) -> None:
-        self._health = health
-        self._settings = settings
-        self._ports = ports
-        self._port: Port | None = None
-        self._server: HealthServer | None = None
-
-    def open(self) -> None:
-        """Raises ConfigError."""
-        self._port = self._ports.open("http", self._settings.http_host, self._settings.http_port, setting="http_port")
-
-    def start(self) -> None:
-        if self._port is not None:
-            self._server = HealthServer(self._health, self._port)
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
 
 
 def _context(name: str, config: Config, front: Front | None) -> Context:

@@ -18,6 +18,8 @@ from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
 from streams import nodes, ris
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
+from streams.handover.handover import SECTION as HANDOVER
+from streams.handover.handover import Settings as HandoverSettings
 from streams.lagging.config import Settings as LagSettings
 from streams.nodes import Settings as DicomSettings
 from streams.protected_keys import FileKeys
@@ -46,7 +48,12 @@ SERVICES: dict[str, type[Service]] = {
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
 # Shared ones, likewise.
-SHARED: dict[str, type[Section]] = {"dicom": DicomSettings, ROUTES: RoutesSettings, ris.SECTION: ris.Settings}
+SHARED: dict[str, type[Section]] = {
+    "dicom": DicomSettings,
+    ROUTES: RoutesSettings,
+    ris.SECTION: ris.Settings,
+    HANDOVER: HandoverSettings,
+}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -25,6 +25,8 @@ from streams.handover.newcomer import Newcomer
 from streams.handover.owner import Owner
 from streams.handover.place import Place
 from streams.ports import Ports
+
+SECTION: Final = "handover"
 
 
 class Settings(Section, frozen=True, kw_only=True):
@@ -55,9 +57,9 @@ class Beside(Protocol):
 
 def place_of(config: Config, name: str, front: Front | None) -> Place | None:
     """Where processes of this service meet; None where they do not. Raises ConfigError."""
-    if front is None or "handover" not in config.names:
+    if front is None or SECTION not in config.names:
         return None
-    folder = config.path.absolute().parent / config.section("handover", Settings).folder
+    folder = config.path.absolute().parent / config.section(SECTION, Settings).folder
     return Place(folder, f"{name}-{front.port}")
 
 
@@ -81,6 +83,7 @@ class Handover:
         self._beside: Beside | None = None
         self._newcomer = None if place is None else Newcomer(place, self.ports, facts)
         self._owner: Owner | None = None
+        self._is_first = False
 
     def begin(self, beside: Beside) -> None:
         """Raises ConfigError, Stop."""
@@ -94,6 +97,7 @@ class Handover:
             return
         try:
             if not self._place.is_served():
+                self._is_first = True
                 beside.open()
                 beside.start()
                 self._offer(self._place)
@@ -102,7 +106,7 @@ class Handover:
 
     def ask(self) -> bool:
         """False where the service is to stop. Raises ConfigError, Stop."""
-        if self._newcomer is None or self._owner is not None:
+        if self._newcomer is None or self._is_first:
             return True
         if not self._newcomer.ask(self._stopping):
             return False
@@ -118,7 +122,7 @@ class Handover:
     def serving(self) -> None:
         """Raises Stop where who served serves again."""
         self.ports.forget()
-        if self._place is None or self._newcomer is None or self._owner is not None:
+        if self._place is None or self._newcomer is None or self._is_first:
             return
         if self._beside is not None:
             self._beside.start()

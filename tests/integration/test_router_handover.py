@@ -14,16 +14,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 import urllib3
 
+from infra.local import process
 from infra.local.parts.part import Serving
 from infra.local.parts.services import Service
+from infra.local.process import Launch
 from radstream.send import router_of
 from radstream.sending import send_items
 from streams.handover.messages import Ask, Channel, Offer, Ready, Yours
@@ -232,6 +235,27 @@ def test_the_command_says_which_process_and_version_serve_now(stack: RunningStac
     assert not psutil.pid_exists(pid)
 
 
+def test_what_a_restart_leaves_that_was_killed_is_ended_by_the_next_command(
+    stack: RunningStack, tmp_path: Path
+) -> None:
+    pid = stack.pid("router")
+    left = process.start(Launch(["sleep", "600"]), tmp_path / "log", tmp_path)
+    (stack.home / "run" / "router.next").write_bytes(msgspec.json.encode(left))
+    assert stack.up(("router",)) == ()
+    assert not process.is_alive(left)
+    assert stack.pid("router") == pid
+
+
+def test_other_parts_are_stopped_and_started(stack: RunningStack) -> None:
+    pid = stack.pid("lag")
+    (restarted,) = stack.restart(("lag",))
+    assert (restarted.part, restarted.how) == ("lag", "stopped_and_started")
+    assert restarted.before is not None
+    assert restarted.before.pid == pid
+    assert restarted.now is not None
+    assert restarted.now.pid == stack.pid("lag") != pid
+
+
 @contextmanager
 def asked(stack: RunningStack) -> Iterator[Channel]:
     """A newer process, as the router that runs sees it, which has got as far as that the router takes nothing."""
@@ -268,22 +292,18 @@ def test_an_older_router_that_is_killed_while_it_hands_over_leaves_its_ports_to_
 ) -> None:
     pid, log = stack.pid("router"), stack.log("router")
     begins = log.stat().st_size
-    command = [sys.executable, "-P", "-m", "producers.dicom_router", "--config", str(stack.config_path)]
 
     def handing_over() -> bool:
         with log.open("rb") as file:
             file.seek(begins)
             return b'"handover_asked"' in file.read()
 
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as newer:
-        try:
-            wait_until(handing_over, "the newer router to ask", 60.0)
+    with ThreadPoolExecutor(1) as pool:
+        restarting = pool.submit(stack.restart, ("router",))
+        wait_until(lambda: handing_over() or restarting.done(), "the newer router to ask", 60.0)
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: Service(stack._site(), "router").serving(), "the newer router to answer", 60.0)
-            assert Senders(stack).echoes()
-            assert newer.poll() is None
-        finally:
-            newer.terminate()
-            assert newer.wait(60) == 0
-    stack.up(("router",))
+        (restarted,) = restarting.result(timeout=60)
+    assert restarted.now == Serving(stack.pid("router"), serving(stack))
+    assert stack.pid("router") != pid
     assert Senders(stack).echoes()

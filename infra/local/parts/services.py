@@ -11,6 +11,7 @@ from infra.local import ports
 from infra.local.parts.part import Serving, Site, get_serving, get_status
 from infra.local.process import Launch
 from streams import config
+from streams.handover.handover import SECTION
 
 # By part, what is run. Windows need the extra of that name, which not everybody has.
 # The router comes last: when it takes associations, everything behind it is there.
@@ -78,7 +79,7 @@ class Service:
     @property
     def hands_over(self) -> bool:
         """Whether a newer process takes over from one that runs."""
-        return self.name in FRONTS and "handover" in config.load(self._site.config).names
+        return self.name in FRONTS and SECTION in config.load(self._site.config).names
 
     @property
     def handing_over_s_max(self) -> float:
