@@ -37,7 +37,7 @@ from bench.processes import Meter, Usage
 from radstream.errors import Failure
 from radstream.quantiles import latency
 
-NAMES: Final = (ingest_stack.NAME, *RECEIVERS)
+NAMES: Final = (*ingest_stack.WHAT, *RECEIVERS)
 _SAMPLE_S: Final = 0.2
 _WARM_UP: Final = 8
 
@@ -100,12 +100,13 @@ def measure(asked: Asked, progress: Progress) -> Report:
 
 
 def _promise(asked: Asked, stack: ExitStack, absent: list[Absent], progress: Progress) -> Promise | None:
-    if ingest_stack.NAME not in asked.receivers:
+    of_the_stack = [name for name in asked.receivers if name in ingest_stack.WHAT]
+    if not of_the_stack:
         return None
     try:
         return stack.enter_context(promised(lambda line: progress(f"a stack for the router: {line}")))
     except Failure as error:
-        absent.append(Absent(ingest_stack.NAME, str(error), "radstream doctor says what is missing"))
+        absent += [Absent(name, str(error), "radstream doctor says what is missing") for name in of_the_stack]
         return None
 
 
@@ -125,7 +126,7 @@ def _measured(asked: Asked, case: Case, name: str, opening: Opening, image: Data
 
 def _job(asked: Asked, case: Case, target: Target, image: Dataset) -> Job:
     instances = case.instances(asked.instances)
-    bound = load(case, image, target.called_ae)
+    bound = load(case, image, target.called_ae, target.calling_ae)
     return Job(
         host=target.host,
         port=target.port,
@@ -140,7 +141,7 @@ def _job(asked: Asked, case: Case, target: Target, image: Dataset) -> Job:
 
 
 def _profile(asked: Asked, case: Case, name: str, target: Target) -> AbstractContextManager[None]:
-    ours = name == ingest_stack.NAME or RECEIVERS[name].is_ours
+    ours = name in ingest_stack.WHAT or RECEIVERS[name].is_ours
     if asked.profiles is None or not ours:
         return nullcontext()
     return profiled(next(iter(target.pids.values())), asked.profiles / f"{case.name}-{name}.txt")

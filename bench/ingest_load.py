@@ -41,11 +41,11 @@ def images() -> dict[Image, Dataset]:
     return {"ct": _named(section), "cr": _named(_radiograph(localiser))}
 
 
-def load(case: Case, image: Dataset, called_ae: str) -> Load:
+def load(case: Case, image: Dataset, called_ae: str, calling_ae: str = CALLING_AE) -> Load:
     """What every sender of the case needs."""
     sop_class = str(image.SOPClassUID)
     return Load(
-        association=_association(sop_class, case.contexts, called_ae),
+        association=_association(sop_class, case.contexts, called_ae, calling_ae),
         command=command_set(sop_class, _INSTANCE.decode(), 1),
         data_set=encoded(image),
         study=_STUDY,
@@ -85,11 +85,11 @@ def _radiograph(image: Dataset) -> Dataset:
     return image
 
 
-def _association(sop_class: str, contexts: int, called_ae: str) -> bytes:
+def _association(sop_class: str, contexts: int, called_ae: str, calling_ae: str) -> bytes:
     """A-ASSOCIATE-RQ (PS3.8 section 9.3.2). Context 1 is the one that is used; the rest make up the number."""
     request = A_ASSOCIATE()
     request.application_context_name = UID("1.2.840.10008.3.1.1.1")
-    request.calling_ae_title, request.called_ae_title = CALLING_AE, called_ae
+    request.calling_ae_title, request.called_ae_title = calling_ae, called_ae
     longest, class_uid, version = (
         MaximumLengthNotification(),
         ImplementationClassUIDNotification(),

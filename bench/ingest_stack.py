@@ -1,4 +1,4 @@
-"""This router with its whole promise: object fsynced, event acknowledged, in a stack made for the measurement.
+"""This router with its whole promise, or with that of its spool, in a stack made for the measurement.
 
 A stack of its own, with the router and what it stands on and nothing that consumes: peers have none either, and what is
 sent goes with it. It lies on a disk beside the default one, since a store on tmpfs cannot keep what it acknowledges.
@@ -9,20 +9,23 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from bench.ingest_load import CALLING_AE
 from infra.local import home as homes
 from infra.local.errors import StackError
 from infra.local.stack import Stack
 from radstream.errors import Failure
 from radstream.send import router_of
+from radstream.spool import look
 from schemas import load_topics
 from streams import config as configuration
-from streams.config import Kafka, Site, Store
+from streams.config import Config, Kafka, Site, Store
 from streams.events import InstanceReceived
 from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
@@ -31,10 +34,18 @@ from streams.store_scu import Target
 from streams.wire import decode
 
 NAME: Final = "radstream"
-WHAT: Final = "the router in a stack; object fsynced, event acknowledged"
+SPOOLED: Final = "radstream-spool"
+# One router is both: a site chooses the promise by calling AE title.
+WHAT: Final = {
+    NAME: "the router in a stack; object fsynced, event acknowledged",
+    SPOOLED: "the same, acknowledged by its fsynced spool, which drains meanwhile",
+}
+CALLING: Final = {NAME: CALLING_AE, SPOOLED: "RADSPOOL"}
 ROUTER: Final = "router"
 _PARTS: Final = ("kafka", "registry", "store", ROUTER)
 _STORE, _TOPIC = "hot", "imaging.instance.received"
+_DRAINED_S_MAX: Final = 300.0
+_POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Promise:
     durable: bool
     _log: KafkaLog
     _store: S3Store
-    _tenant: str
+    _config: Config
 
     def positions(self) -> Mapping[TopicPartition, int]:
         """Where the topics of received instances end now."""
@@ -55,8 +66,10 @@ class Promise:
         return {partition: end for partition, (_, end) in self._log.bounds(partitions).items()}
 
     def held(self, since: Mapping[TopicPartition, int]) -> set[str]:
-        """SOP Instance UIDs of what has an event written since then, and its object in the store."""
-        keys = {key for key, _ in self._store.keys(_STORE, f"{self._tenant}/studies/")}
+        """SOP Instance UIDs of what has an event written since then, and its object in the store, the spool drained."""
+        self._drained()
+        tenant = self._config.section("site", Site).tenant
+        keys = {key for key, _ in self._store.keys(_STORE, f"{tenant}/studies/")}
         found = set()
         for partition, end in self.positions().items():
             for record in self._log.read(partition, since[partition], end):
@@ -64,6 +77,12 @@ class Promise:
                 if isinstance(event, InstanceReceived) and event.object.key in keys:
                     found.add(event.instance.sop_instance_uid)
         return found
+
+    def _drained(self) -> None:
+        """Returns when nothing waits on the spool, or when it took too long: then what waits is not held."""
+        deadline = time.monotonic() + _DRAINED_S_MAX
+        while (found := look(self._config)) and found.state.instances and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
 
 
 def version() -> str:
@@ -80,6 +99,8 @@ def promised(say: Callable[[str], None]) -> Iterator[Promise]:
     stack = Stack(home, say)
     try:
         try:
+            stack.up(_PARTS[:-1])
+            _acknowledge_by_spool(stack.config_path, CALLING[SPOOLED])
             stack.up(_PARTS)
         except StackError as error:
             raise Failure(f"the stack to be measured did not start: {error}") from None
@@ -90,9 +111,17 @@ def promised(say: Callable[[str], None]) -> Iterator[Promise]:
             durable=bool(stack.state.durable),
             _log=KafkaLog(config.section("kafka", Kafka)),
             _store=S3Store(config.section("store", Store)),
-            _tenant=config.section("site", Site).tenant,
+            _config=config,
         )
     finally:
         with contextlib.suppress(StackError):
             stack.down()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _acknowledge_by_spool(config: Path, calling_ae: str) -> None:
+    section = "[router.spool]\n"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(
+        text.replace(section, f'{section}acknowledge_of = {{ {calling_ae} = "spool" }}\n'), encoding="utf-8"
+    )

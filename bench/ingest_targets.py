@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import ingest_stack
-from bench.ingest_load import CALLED_AE
+from bench.ingest_load import CALLED_AE, CALLING_AE
 from bench.ingest_peers import RECEIVERS
 from bench.ingest_receivers import Receiver, running, version
 from bench.ingest_report import Absent, Described
@@ -26,6 +26,7 @@ class Target:
     host: str
     port: int
     called_ae: str
+    calling_ae: str
     pids: Mapping[str, int]
     held: Callable[[int], set[str]]
 
@@ -40,10 +41,10 @@ def openings_of(
     openings: dict[str, Opening] = {}
     described = []
     for name in names:
-        if name == ingest_stack.NAME:
+        if name in ingest_stack.WHAT:
             if promise:
-                openings[name] = lambda _: _in_the_stack(promise)
-                described.append(Described(name, ingest_stack.WHAT, ingest_stack.version()))
+                openings[name] = partial(_in_the_stack, promise, ingest_stack.CALLING[name])
+                described.append(Described(name, ingest_stack.WHAT[name], ingest_stack.version()))
             continue
         receiver = RECEIVERS[name]
         program = receiver.path(programs)
@@ -62,13 +63,14 @@ def _in_a_folder(receiver: Receiver, program: str, work: Path) -> Iterator[Targe
             process.host,
             process.port,
             CALLED_AE,
+            CALLING_AE,
             {receiver.name: process.pid},
             partial(receiver.held, process.place),
         )
 
 
 @contextmanager
-def _in_the_stack(promise: Promise) -> Iterator[Target]:
+def _in_the_stack(promise: Promise, calling_ae: str, _: Path) -> Iterator[Target]:
     began = promise.positions()
     target = promise.target
-    yield Target(target.host, target.port, target.ae_title, promise.pids, lambda _: promise.held(began))
+    yield Target(target.host, target.port, target.ae_title, calling_ae, promise.pids, lambda _: promise.held(began))

@@ -40,7 +40,8 @@ def main(context: Context, settings: Settings) -> None:
             return
         check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
-    producer = context.log.producer()
+    # A sender waits for each record; those of many senders still go together, while one is on its way.
+    producer = context.log.producer(linger_ms=0)
     settings = settings.beside(context.config.path.parent)
     trust = Trust(settings, context.health, context.clock)
     archive = Archive(
