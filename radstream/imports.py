@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, patients
+from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, instances, patients
 from consumers.catalog.imports import imports as read_imports
 from consumers.catalog.orders import Order
 from consumers.catalog.orders import orders as read_orders
@@ -18,11 +19,13 @@ from radstream.commanding import message_of, meta_of, notes_of, write
 from radstream.errors import Failure
 from radstream.import_identity import Identity, differing, of_order, of_patient
 from radstream.import_lines import print_imports, print_one
+from radstream.import_performed import performed_steps
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.output import show
 from radstream.reading import audited, catalog_snapshot, parts_answer
+from streams import ris
 from streams.config import Config, Site
-from streams.events import ImportDecision
+from streams.events import ImportDecision, MppsEvent
 from streams.generation import of_facts
 
 STEP = "import"
@@ -165,9 +168,11 @@ def _say_and_show(config: Config, study_uid: str, why: str, identity: Identity |
     log, subject = open_log(config), f"{study_uid}/{uuid.uuid4().hex}"
     with parts_answer():
         event = _decision(config, study_uid, subject, why, identity)
+        performed = [] if identity is None else _performed(config, event, identity)
     audited(config, log, f"import_{event.action}", study_uid, {"order": event.order_id} if event.order_id else {})
     with log_answers():
-        write(log, [message_of(config, event, STEP)], f"study {study_uid} {event.action}")
+        messages = [message_of(config, one, STEP) for one in (event, *performed)]
+        write(log, messages, f"study {study_uid} {event.action}")
     found = _shown(config, event)
     show(as_json, found, lambda: print_one(found))
 
@@ -184,6 +189,17 @@ def _decision(config: Config, study_uid: str, subject: str, why: str, identity: 
         order_id=None if identity is None else identity.order_id,
         identity=None if identity is None else blocks.put_part("import", subject, identity.texts),
     )
+
+
+def _performed(config: Config, decision: ImportDecision, identity: Identity) -> list[MppsEvent]:
+    """What the RIS is told of the import, once for each decision; nothing where there is no RIS, or no image yet."""
+    with catalog_snapshot(config) as cursor:
+        found = instances(cursor, decision.meta.tenant, decision.study_uid)
+    settings = ris.of_site(config)
+    if settings is None or not found:
+        return []
+    at = datetime.now().astimezone()
+    return performed_steps(decision, identity, found, notes_of(config), settings.calling_ae, at)
 
 
 def _shown(config: Config, event: ImportDecision) -> Import:

@@ -7,6 +7,7 @@ and `TransferSyntax` how it did: JSON would give another system what we understo
 from __future__ import annotations
 
 import base64
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -51,8 +52,8 @@ class AttributeList:
 def written(data_set: Dataset, transfer_syntax: str) -> bytes:
     """Raises Unwritable."""
     try:
-        # What is still as it was read would be written as it is.
-        data_set.decode()
+        # What is still as it was read would be written as it is: each element is looked at first.
+        deque(data_set.iterall(), maxlen=0)
         data = encode(data_set, transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN, True)
     except Exception:  # noqa: BLE001 - pydicom raises whatever a value leads it to
         data = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,3 +101,11 @@ def listening(
         yield made
     finally:
         entity.shutdown()
+
+
+def switched_off(port: int = 0) -> socket.socket:
+    """A port where nothing listens, and that nobody else gets, until the socket is closed."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", port))
+    return held

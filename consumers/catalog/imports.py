@@ -30,6 +30,11 @@ SELECT patient_id, issuer, name, birth_date, sex FROM patients
 WHERE tenant = %(tenant)s AND patient_id = %(patient_id)s AND (%(issuer)s::text IS NULL OR issuer = %(issuer)s)
 ORDER BY issuer, patient_key
 """
+_INSTANCES = """
+SELECT series_uid, sop_class_uid, sop_instance_uid, modality FROM served_instances
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s AND series_uid <> '' AND sop_instance_uid <> ''
+ORDER BY series_uid, sop_instance_uid
+"""
 _DECIDED = "SELECT EXISTS (SELECT FROM import_decisions WHERE event_id = %s)"
 
 
@@ -69,6 +74,15 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None
 
 
+class Imported(msgspec.Struct, frozen=True):
+    """One instance of a study, as it is served."""
+
+    series_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    modality: str | None
+
+
 class Patient(msgspec.Struct, frozen=True):
     """A patient as the latest study names them."""
 
@@ -102,6 +116,12 @@ def patients(cursor: Cursor, tenant: str, patient_id: str, issuer: str | None = 
     asked = {"tenant": tenant, "patient_id": patient_id, "issuer": issuer}
     with cursor.connection.cursor(row_factory=class_row(Patient)) as rows:
         return rows.execute(_PATIENTS.encode(), asked).fetchall()
+
+
+def instances(cursor: Cursor, tenant: str, study_uid: str) -> list[Imported]:
+    """What of a study is here and can be read, series by series."""
+    with cursor.connection.cursor(row_factory=class_row(Imported)) as rows:
+        return rows.execute(_INSTANCES.encode(), {"tenant": tenant, "study_uid": study_uid}).fetchall()
 
 
 def has_decision(cursor: Cursor, event_id: str) -> bool:

@@ -87,7 +87,8 @@ class Performing:
             if not uid_is_usable(mpps_uid):
                 return failure(INVALID_INSTANCE, "the SOP Instance UID is not a UID")
             said = event.attribute_list if decide == self.create else event.modification_list
-            received = Received(said, cast(BytesIO, encoded).getvalue(), str(event.context.transfer_syntax))
+            data = encoded.getvalue() if isinstance(encoded, BytesIO) else b""
+            received = Received(said, data, str(event.context.transfer_syntax))
             with self.deciding:
                 answered: int | Dataset = decide(mpps_uid, received, calling)
         except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as error:

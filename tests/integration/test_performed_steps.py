@@ -164,6 +164,13 @@ def test_a_second_step_with_one_uid_and_a_set_of_none_are_refused() -> None:
         assert len(worklist.said()) == 1
 
 
+def test_a_step_of_which_nothing_is_said_is_refused() -> None:
+    with running_worklist(new_log(), Hospital()) as worklist, worklist.association() as association:
+        status, _ = association.send_n_create(None, PERFORMED_PROCEDURE_STEP, UID)
+        assert (status.Status, "PerformedProcedureStepID" in status.ErrorComment) == (0x0120, True)
+        assert worklist.said() == []
+
+
 def test_a_step_without_a_uid_is_given_one() -> None:
     with running_worklist(new_log(), Hospital()) as worklist, worklist.association() as association:
         assert create(association, begun(), None).Status == 0x0000

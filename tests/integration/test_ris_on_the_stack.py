@@ -19,8 +19,7 @@ from infra.local import settings_file
 from radstream.__main__ import cli
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.integration.test_performed_steps import begun, create, ended, set_
-from tests.nodes import free_port
-from tests.risses import Ris, listening
+from tests.risses import Ris, listening, switched_off
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -97,13 +96,16 @@ def from_a_disc(folder: Path, **attributes: str) -> str:
 
 
 def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningStack, tmp_path: Path) -> None:
-    port = free_port()
+    off = switched_off()
+    port = off.getsockname()[1]
     with changed(stack, port):
         order(stack)
         (placed,) = facts(stack, "orders", "show", ACCESSION)
         perform(stack, placed["order"]["study_uid"])  # while the RIS is off
         assert "forward.mpps" in [one["group"] for one in facts(stack, "lag")["groups"]]
-        with listening(Ris(), port) as ris:
+        off.close()
+        ris = Ris()
+        with listening(ris, port):
             wait_until(lambda: ris.steps == {PERFORMED: "COMPLETED"}, "the RIS to know")
             wait_until(lambda: told(stack) == ["completed"], "the catalog to say so")
         assert "; ris was told: completed" in run(stack, "orders", "show", ACCESSION).output
@@ -125,6 +127,10 @@ def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningSta
         assert (made["patient_name"], made["accession_number"], made["why"]) == ("Roe^Ann", ACCESSION, why[1])
         assert [one["accession_number"] for one in facts(stack, "study", study_uid)["orders"]] == [ACCESSION]
         assert study_uid not in [one["study_uid"] for one in facts(stack, "imports", "list")]
+
+        with listening(ris, port):
+            wait_until(lambda: list(ris.steps.values()) == ["COMPLETED"] * 2, "the RIS to know of the import")
+        assert [one["status"] for one in facts(stack, "study", study_uid)["performed"]] == ["completed"]
 
         rebuilt = facts(stack, "catalog", "rebuild")
         assert rebuilt["differing"] == []

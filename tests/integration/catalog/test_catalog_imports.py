@@ -13,6 +13,7 @@ from consumers.catalog.migrate import migrate
 from consumers.catalog.orders import orders, whole
 from consumers.catalog.studies import StudyLine, page
 from consumers.catalog.study import study
+from consumers.catalog.worklist import Asked, scheduled
 from streams.events import Event, Outside
 from streams.identity import protected_key
 from tests.catalogs import catalog_of, checksum_of, project, projected, rows
@@ -91,6 +92,23 @@ def test_a_decision_gives_it_a_patient_and_an_order_and_keeps_what_it_came_with(
     (line,) = listed(dsn)
     assert (line.patient_id, line.patient_name, line.accession_number) == ("P1", "Doe^Jane", "A-900")
     assert (line.outside, line.reconciled) == ("compact-discs", True)
+
+
+def test_an_order_for_an_import_is_on_the_worklist_until_it_is_reconciled(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    placed, image = commanded(hospital, an_order("A-900")), from_outside(hospital)
+    study_uid = image.instance.study_uid
+    with catalog_of(dsn, log, hospital) as catalog:
+        for event, waiting in (
+            (placed, 1),
+            (image, 1),
+            (decided(hospital, study_uid, order_id=placed.order_id), 0),
+            (decided(hospital, study_uid, "unreconciled"), 1),
+        ):
+            write(log, [event])
+            project(catalog, log)
+            with snapshot(dsn) as cursor:
+                assert len(list(scheduled(cursor, TENANT, Asked()))) == waiting
 
 
 def test_the_last_decision_holds_and_one_that_takes_it_back_gives_the_old_identity_again(dsn: str) -> None:

@@ -98,6 +98,21 @@ JOIN studies s ON s.tenant = c.tenant AND s.study_uid = c.study_uid
 JOIN orders o ON o.tenant = c.tenant AND o.order_id = c.order_id
 WHERE s.study_uid <> o.study_uid;
 
+-- As before (0008), and: what was ordered is there when a study was imported for it, and no scanner's work.
+CREATE OR REPLACE VIEW current_steps AS
+SELECT s.*, o.study_uid, o.standing, p.mpps_uid, CASE
+        WHEN EXISTS (SELECT FROM current_imports c WHERE c.tenant = s.tenant AND c.order_id = s.order_id)
+        THEN 'completed' ELSE p.status
+    END AS performed
+FROM scheduled_steps s
+JOIN orders o USING (tenant, order_id, event_id)
+LEFT JOIN LATERAL (
+    SELECT p.mpps_uid, p.status
+    FROM mpps_scheduled m JOIN performed_steps p USING (tenant, mpps_uid, event_id)
+    WHERE m.tenant = s.tenant AND m.study_uid = o.study_uid AND m.step_id = s.step_id
+    ORDER BY p.status = 'completed' DESC, p.said_at DESC, p.mpps_uid LIMIT 1
+) AS p ON true;
+
 -- imaging.audit.event: what the RIS was told ------------------------------------------------------------------------
 
 CREATE INDEX audit_of_performed_steps ON audit (tenant, subject, occurred_at) WHERE action = 'mpps.told';
