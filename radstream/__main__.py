@@ -36,6 +36,7 @@ COMMANDS = {
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
     "orders": Lazy("radstream.orders:orders", "Orders: what scanners find in their worklist."),
+    "imports": Lazy("radstream.imports:imports", "Studies from outside: as whose they came, and whose they are here."),
     "tier": Lazy("radstream.tier:tier", "Where studies are kept, why, and what the policy wants next."),
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."

@@ -117,7 +117,7 @@ def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, topic in topics.topics.items():
         for physical in topics.physical(name):
             yield f"send.{physical}", _operation("send", topic, physical, f"{topic.owner} writes.")
-    for group in topics.groups:
+    for group in topics.readers:
         for physical in topics.read_by(group):
             topic = topics.topics[topics.logical(physical)]
             yield f"{group}.receive.{physical}", _operation("receive", topic, physical, f"Group {group} reads.")

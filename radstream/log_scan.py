@@ -18,6 +18,7 @@ from streams.wire import Record, Undecodable, decode
 
 _MOVED = "imaging.tier.moved"
 LAST_WRITTEN_FIRST = (
+    "imaging.import.decision",
     "imaging.commitment.report",
     "imaging.commitment.result",
     "imaging.commitment.request",

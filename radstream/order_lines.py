@@ -8,6 +8,8 @@ from typing import Any
 from consumers.catalog.orders import Order, Performed, WholeOrder
 from radstream.output import console, plain
 
+_HOW = {True: "from outside, by a person's decision", False: "by accession number and patient"}
+
 
 def print_orders(found: Sequence[Order], limit: int) -> None:
     """Two lines an order: numbers and who it is for, then its study."""
@@ -57,13 +59,22 @@ def _print_order(found: WholeOrder) -> None:
     for performed in found.performed:
         out.print(performed_line(performed), soft_wrap=True)
     for study in found.studies:
-        how = "by its UID" if study["by_uid"] else "by accession number and patient"
+        how = "by its UID" if study["by_uid"] else _HOW[study["by_decision"]]
         out.print(f"images: radstream study {study['study_uid']} ({how})", soft_wrap=True)
 
 
 def performed_line(one: Performed) -> str:
     status = one.status.replace("_", " ")
-    return f"performed: {plain(one.modality or '-')} on {plain(one.calling_ae)} since {one.started_at:%H:%M}, {status}"
+    performed = (
+        f"performed: {plain(one.modality or '-')} on {plain(one.calling_ae)} since {one.started_at:%H:%M}, {status}"
+    )
+    return f"{performed}{_ris(one)}"
+
+
+def _ris(one: Performed) -> str:
+    """What the RIS knows of it; nothing where it was told nothing, as where a site has none."""
+    told = f"; {one.ris} was told: {one.ris_told.replace('_', ' ')}" if one.ris_told else ""
+    return f"{told}; the RIS did not take {one.ris_refused}" if one.ris_refused else told
 
 
 def _performed(step: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from streams.elements import Malformed, TooComplex
 from streams.part10 import DEFLATED, EXPLICIT_VR_LITTLE_ENDIAN, Part10, read
 from streams.routes.matching import Facts
 from streams.routes.routes import Routes, load
+from streams.routes.rules import Rule
 from streams.routes.section import file_of
 
 rules_option = click.option(
@@ -62,6 +63,7 @@ def show_(rules_path: Path | None, config_path: Path, as_json: bool) -> None:
                 "lane": one.rule.lane,
                 "tag": one.rule.tag,
                 "hold": one.rule.hold is not None,
+                "outside": one.rule.outside,
             }
             for one in found.rules
         ],
@@ -139,24 +141,17 @@ def _print_rules(found: Routes) -> None:
     rows = []
     for one in found.rules:
         on = ", ".join(condition.name for condition in one.conditions) or "everything"
-        rows.append(
-            (
-                one.rule.name,
-                on,
-                _does(
-                    one.rule.forward, one.rule.do_not_forward, one.rule.lane, one.rule.tag, one.rule.hold is not None
-                ),
-            )
-        )
+        rows.append((one.rule.name, on, _does(one.rule)))
     print_table("Rules", ("name", "matches on", "does"), rows)
 
 
-def _does(forward: Sequence[str], never: Sequence[str], lane: str | None, tags: Sequence[str], holds: bool) -> str:
-    said = [f"forwards to {', '.join(forward)}"] if forward else []
-    said += [f"never to {', '.join(never)}"] if never else []
-    said += [f"lane {lane}"] if lane else []
-    said += [f"tags {', '.join(tags)}"] if tags else []
-    return "; ".join([*said, *(["holds"] if holds else [])])
+def _does(rule: Rule) -> str:
+    said = [f"forwards to {', '.join(rule.forward)}"] if rule.forward else []
+    said += [f"never to {', '.join(rule.do_not_forward)}"] if rule.do_not_forward else []
+    said += [f"lane {rule.lane}"] if rule.lane else []
+    said += [f"tags {', '.join(rule.tag)}"] if rule.tag else []
+    said += ["holds"] if rule.hold is not None else []
+    return "; ".join([*said, *([f"from outside, by {rule.outside}"] if rule.outside else [])])
 
 
 def _print_tried(results: Sequence[Tried]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from schemas import Lane
-from streams.routes.matching import Facts, applying, forwarding, lane
+from streams.events import Outside
+from streams.routes.matching import Facts, applying, forwarding, lane, outside
 from streams.routes.routes import Routes
 
 
@@ -28,6 +29,7 @@ class Tried(msgspec.Struct, frozen=True):
     lane: Lane | None
     tags: tuple[str, ...]
     holds: tuple[str, ...]
+    outside: Outside | None
 
     def lines(self) -> Iterator[str]:
         yield f"rules that fit: {', '.join(self.rules) or 'none'}"
@@ -42,6 +44,8 @@ class Tried(msgspec.Struct, frozen=True):
             yield f"tags {', '.join(self.tags)}"
         for rule in self.holds:
             yield f"hold its study ({rule})"
+        if self.outside is not None:
+            yield f"from outside, patients numbered by {self.outside.issuer} ({self.outside.rule})"
 
 
 def tried(routes: Routes, name: str, facts: Facts) -> Tried:
@@ -55,4 +59,5 @@ def tried(routes: Routes, name: str, facts: Facts) -> Tried:
         lane=lane(routes.rules, facts),
         tags=tuple(dict.fromkeys(tag for rule in rules for tag in rule.tag)),
         holds=tuple(rule.name for rule in rules if rule.hold),
+        outside=outside(routes.rules, facts),
     )

@@ -12,6 +12,7 @@ from consumers.catalog.study import Study
 from consumers.catalog.study import study as read_study
 from radstream.errors import Failure
 from radstream.hold_lines import hold_line
+from radstream.import_lines import identity_lines
 from radstream.inference_lines import print_results
 from radstream.options import config_option, json_option, open_config, open_log
 from radstream.order_lines import order_line, performed_line
@@ -47,9 +48,15 @@ def _print_page(found: Page) -> None:
         held = f", {line.quarantined} held" if line.quarantined else ""
         what = f"{line.series} series, {line.instances} images{held}, revision {line.revision or '-'}"
         out.print(f"{line.study_date or 'no date':10}  {' '.join(line.modalities) or '-'}  {what}  {_patient(line)}")
-        out.print(f"            {line.study_uid}", soft_wrap=True)
+        out.print(f"            {line.study_uid}{_from(line)}", soft_wrap=True)
     if found.next:
         out.print(f"more: radstream studies --after {found.next}", soft_wrap=True)
+
+
+def _from(line: StudyLine) -> str:
+    if line.reconciled:
+        return "  (from outside, reconciled)"
+    return "  (from outside: radstream imports list)" if line.outside else ""
 
 
 def _patient(line: StudyLine) -> str:
@@ -83,6 +90,8 @@ def _print_study(found: Study) -> None:
         out.print(f"patient: attributes are {found.block_state or 'absent'}")
     for keyword, value in found.patient.items():
         out.print(f"  {keyword}: {plain(value)}")
+    for text in identity_lines(found.imported) if found.imported else ():
+        out.print(text, soft_wrap=True)
     out.print(
         f"{counts.instances} instances ({counts.bytes_original / _MEBI:.1f} MiB): {counts.served} served, "
         f"{counts.quarantined} quarantined, {counts.duplicates} duplicates"

@@ -27,11 +27,15 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`members`: consumer groups named <group>.<name> are of this entry too, each with offsets of its own."""
+    """`members`: consumer groups named <group>.<name> are of this entry too, each with offsets of its own.
+
+    `apart` has those members that read something else, by name: nothing of theirs is parked.
+    """
 
     reads: tuple[str, ...]
     retry: bool
     members: bool = False
+    apart: dict[str, tuple[str, ...]] = {}
 
 
 class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +54,13 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The entry of a consumer group: `forward` for `forward.pacs`, else its own name."""
         stem = group.partition(".")[0]
         return stem if stem in self.groups and self.groups[stem].members else group
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Every group whose topics are listed: each entry, and after it its members apart."""
+        return tuple(
+            one for name, group in self.groups.items() for one in (name, *(f"{name}.{part}" for part in group.apart))
+        )
 
     def of_group(self, topic: str, group: str) -> str:
         """The physical topic of a group topic, for example `imaging.retry.validate`. Members of an entry share one."""
@@ -78,7 +89,10 @@ class Topics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def read_by(self, group: str) -> tuple[str, ...]:
         """Every physical topic that a consumer group subscribes to, its own retry topic included."""
+        stem, _, member = group.partition(".")
         entry = self.groups[self.entry_of(group)]
+        if stem in self.groups and member in self.groups[stem].apart:
+            return tuple(name for topic in entry.apart[member] for name in self.physical(topic))
         names = [name for topic in entry.reads for name in self.physical(topic)]
         return (*names, self.of_group("imaging.retry", group)) if entry.retry else tuple(names)
 

@@ -106,6 +106,13 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     association: str
 
 
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """It was made elsewhere, says a rule of the site. `issuer` is of patient IDs that name none themselves."""
+
+    rule: str
+    issuer: str
+
+
 class FrameRange(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     length: int
@@ -142,6 +149,7 @@ class InstanceReceived(OfInstance, frozen=True, kw_only=True):
     technical: Technical
     source: Source
     protected: tuple[ProtectedRef, ...] = ()
+    outside: Outside | None = None
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
@@ -371,18 +379,28 @@ class HoldCommand(OfStudy, frozen=True, kw_only=True):
     why: ProtectedNote
 
 
-class AccessRead(OfStudy, frozen=True, kw_only=True):
-    reads: int
-    first_at: datetime
-    last_at: datetime
-    reader: str
-
-
 class ProtectedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """Patient attributes and text, in an encrypted block."""
 
     block_id: str
     object: ObjectRef
+
+
+class ImportDecision(OfStudy, frozen=True, kw_only=True):
+    """Whose a study from outside is here. An unreconciled one has no `identity`."""
+
+    action: Literal["reconciled", "unreconciled", "other"]
+    actor: str
+    why: ProtectedNote
+    order_id: str | None = None
+    identity: ProtectedBlock | None = None
+
+
+class AccessRead(OfStudy, frozen=True, kw_only=True):
+    reads: int
+    first_at: datetime
+    last_at: datetime
+    reader: str
 
 
 class OrderStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -493,6 +511,7 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.commitment.request": CommitmentRequest,
     "imaging.commitment.result": CommitmentResult,
     "imaging.commitment.report": CommitmentReport,
+    "imaging.import.decision": ImportDecision,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 

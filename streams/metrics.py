@@ -97,6 +97,8 @@ WORKLIST_RESPONSES = Counter("radstream_worklist_responses", "Worklist queries a
 MPPS_RESPONSES = Counter("radstream_mpps_responses", "N-CREATE and N-SET responses sent", ["status"])
 # What was sent to a DICOM node of the rules, or could not be; `outcome` is done, warned or failed.
 FORWARDS = Counter("radstream_forwards", "Instances forwarded, or not", ["destination", "outcome"])
+# What the RIS was told of performed steps; `outcome` is done, warned or failed.
+MPPS_FORWARDS = Counter("radstream_mpps_forwards", "N-CREATE and N-SET forwarded to the RIS, or not", ["outcome"])
 # N-ACTION requests for storage commitment, by the status that the router answered (PS3.7 section 10.1.4.1.10).
 COMMITMENT_REQUESTS = Counter("radstream_commitment_requests", "Requests for storage commitment", ["status"])
 # Instances of requests that were judged; `outcome` is committed, or the Failure Reason (PS3.3 section C.14.1.1).

@@ -40,8 +40,9 @@ from streams.step import NewObject
 
 Level = Literal["study", "series"]
 NOTE: Literal["note"] = "note"
-# What an order says as a whole, what it says of one of its steps, and what a modality says of one performed.
-Part = Literal["order", "step", "performed"]
+# What an order says as a whole, what it says of one of its steps, and what a modality says of one performed; whose a
+# study from outside is here.
+Part = Literal["order", "step", "performed", "import"]
 Kind = Level | Literal["note"] | Part
 Attributes = dict[str, str | list[str]]
 Ref = ProtectedRef | ProtectedNote | ProtectedBlock

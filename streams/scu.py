@@ -8,9 +8,11 @@ import time
 from contextlib import suppress
 from typing import Any, cast
 
+from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
+from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from streams.tls.reaching import NotSecured, Secured
 from streams.tls.stream import SecuredStream
 
@@ -54,6 +56,8 @@ class Entity(AE):
 
     def __init__(self, ae_title: str, secured: Secured | None = None) -> None:
         super().__init__(ae_title)
+        self.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+        self.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         self.secured = secured
         self.stream: SecuredStream | None = None
 

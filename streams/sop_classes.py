@@ -11,14 +11,14 @@ from pynetdicom.presentation import AllStoragePresentationContexts, NonPatientOb
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 VERIFICATION: Final = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
 # Accepted as presentation contexts, refused as objects to store.
 NOT_STORABLE: Final = frozenset((MEDIA_DIRECTORY, VERIFICATION, STORAGE_COMMITMENT))
 # Palettes, hanging protocols, implant templates are objects without a patient (PS3.4 annex GG), stored like others.
-_STORED: Final = {
-    *(str(context.abstract_syntax) for context in AllStoragePresentationContexts),
-    *(str(context.abstract_syntax) for context in NonPatientObjectPresentationContexts),
-}
+STORED: Final = frozenset(
+    str(context.abstract_syntax) for context in (*AllStoragePresentationContexts, *NonPatientObjectPresentationContexts)
+)
 # Every other name of a service. What is neither here nor known at all is taken for a storage SOP class.
 OTHER_SERVICES: Final = (
-    frozenset(str(uid) for uid in vars(sop_class).values() if isinstance(uid, UID)) - _STORED - NOT_STORABLE
+    frozenset(str(uid) for uid in vars(sop_class).values() if isinstance(uid, UID)) - STORED - NOT_STORABLE
 )

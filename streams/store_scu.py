@@ -67,8 +67,8 @@ class NotTaken(Exception):
     """The peer takes no such object. The text says why."""
 
 
-class StoreScu:
-    """One association. Used from one thread at a time."""
+class Scu:
+    """One association that we asked for. Used from one thread at a time."""
 
     def __init__(
         self,
@@ -106,28 +106,10 @@ class StoreScu:
             for context in association.accepted_contexts
         }
         self._socket = _taken_over(association, answer_s_max)
-        self._message_id = 0
+        self._messages = 0
 
     def accepts(self, sop_class: str, transfer_syntax: str) -> bool:
         return (sop_class, transfer_syntax) in self._contexts
-
-    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes | memoryview) -> int:
-        """Sends one object and waits for the status. Raises NotTaken, Lost."""
-        context = self._contexts.get((sop_class, transfer_syntax))
-        if context is None:
-            raise NotTaken("the peer accepts no such SOP class or transfer syntax")
-        self._message_id = self._message_id % 0xFFFF + 1
-        request = command_set(sop_class, sop_instance, self._message_id)
-        bytes_max = min(self._association.acceptor.maximum_length or _PDU_BYTES_MAX, _PDU_BYTES_MAX)
-        try:
-            for piece in pdus(context, request, data_set, bytes_max):
-                self._socket.sendall(piece)
-        except OSError:
-            raise Lost from None
-        _, response = self._association.dimse.get_msg(block=True)
-        if not isinstance(response, C_STORE) or response.Status is None:
-            raise Lost
-        return response.Status
 
     def close(self) -> None:
         """Releases the association, or aborts what cannot be released."""
@@ -138,6 +120,31 @@ class StoreScu:
 
     def abort(self) -> None:
         self._association.abort()
+
+    def _next_message_id(self) -> int:
+        self._messages = self._messages % 0xFFFF + 1
+        return self._messages
+
+
+class StoreScu(Scu):
+    """An association for C-STORE."""
+
+    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes | memoryview) -> int:
+        """Sends one object and waits for the status. Raises NotTaken, Lost."""
+        context = self._contexts.get((sop_class, transfer_syntax))
+        if context is None:
+            raise NotTaken("the peer accepts no such SOP class or transfer syntax")
+        request = command_set(sop_class, sop_instance, self._next_message_id())
+        bytes_max = min(self._association.acceptor.maximum_length or _PDU_BYTES_MAX, _PDU_BYTES_MAX)
+        try:
+            for piece in pdus(context, request, data_set, bytes_max):
+                self._socket.sendall(piece)
+        except OSError:
+            raise Lost from None
+        _, response = self._association.dimse.get_msg(block=True)
+        if not isinstance(response, C_STORE) or response.Status is None:
+            raise Lost
+        return response.Status
 
 
 def command_set(sop_class: str, sop_instance: str, message_id: int) -> bytes:

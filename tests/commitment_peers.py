@@ -13,6 +13,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.presentation import build_role
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
@@ -60,6 +61,31 @@ def ask(
     )
     association.release()
     return int(status.Status)
+
+
+@contextmanager
+def asking(
+    target: Target, modality: Modality, transaction_uid: str, references: References, *, calling_ae: str = "CT1"
+) -> Iterator[Association]:
+    """Asks, and listens on the same association until the block ends."""
+    entity = AE(ae_title=calling_ae)
+    entity.add_requested_context(StorageCommitmentPushModel)
+    association = entity.associate(
+        target.host,
+        target.port,
+        ae_title=target.ae_title,
+        ext_neg=[build_role(StorageCommitmentPushModel, scu_role=True)],
+        evt_handlers=[(evt.EVT_N_EVENT_REPORT, modality.take)],
+    )
+    assert association.is_established
+    status, _ = association.send_n_action(
+        asked(transaction_uid, references), 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
+    )
+    assert status.Status == 0x0000
+    try:
+        yield association
+    finally:
+        association.release()
 
 
 @dataclass(frozen=True)

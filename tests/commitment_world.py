@@ -13,6 +13,7 @@ from consumers.commitment.judging import Content, Known
 from consumers.commitment.step import NAME, Commitment
 from consumers.commitment.telling import Teller
 from schemas import load_topics
+from streams.commitment_turns import Turns
 from streams.config import Config, Site
 from streams.events import CommitmentReport, CommitmentRequest, CommitmentResult, Event
 from streams.generation import of_facts
@@ -83,7 +84,9 @@ class World:
     shelf: Shelf = field(default_factory=Shelf)
     clock: AdjustableClock = field(default_factory=AdjustableClock)
     settings: Settings = field(
-        default_factory=lambda: Settings(http_port=0, dsn="", deadline_s=3600.0, answer_s_max=5.0, runner=QUICK)
+        default_factory=lambda: Settings(
+            http_port=0, dsn="", deadline_s=3600.0, answer_s_max=5.0, association_first_s=0.0, runner=QUICK
+        )
     )
 
     def node(self, port: int, ae_title: str = "CT1") -> None:
@@ -91,7 +94,7 @@ class World:
 
     def step(self) -> Commitment:
         teller = Teller(self.nodes, no_tls(), self.settings.answer_s_max, self.clock.monotonic)
-        return Commitment(of_facts(NAME), self.store, self.shelf, teller, self.settings)
+        return Commitment(of_facts(NAME), self.shelf, teller, Turns(self.store, self.clock), self.settings)
 
     def write(self, event: Event) -> None:
         producer = self.log.producer()
@@ -103,6 +106,11 @@ class World:
 
     def reports(self) -> list[CommitmentReport]:
         return [event for event in told(self.log, REPORTS) if isinstance(event, CommitmentReport)]
+
+    def parked(self) -> int:
+        """How often something was put aside."""
+        names = [TopicPartition(TOPICS[3], number) for number in range(self.log.partitions(TOPICS[3]))]
+        return sum(end for _, end in self.log.bounds(names).values())
 
     @contextmanager
     def running(self, log: HookedLog | None = None) -> Iterator[None]:

@@ -29,6 +29,7 @@ from streams.events import (
     Meta,
     ObjectRef,
     OfInstance,
+    Outside,
     Replay,
     Representation,
     StepGeneration,
@@ -125,11 +126,12 @@ class Hospital:
         number: int = 1,
         sop_instance_uid: str | None = None,
         lane: Lane = "routine",
+        outside: Outside | None = None,
     ) -> InstanceReceived:
         sop_instance_uid = self.uid() if sop_instance_uid is None else sop_instance_uid
         digest = hashlib.sha256(f"{sop_instance_uid}/{self.random.random()}".encode()).hexdigest()
         size = 527_000 + self.random.randrange(100)
-        return received_of(
+        event = received_of(
             self.meta("dicom_router", digest, lane=lane),
             instance_of((study_uid, series_uid, sop_instance_uid), digest),
             self._ref(original_key(TENANT, study_uid, series_uid, sop_instance_uid, digest), size, digest),
@@ -140,6 +142,7 @@ class Hospital:
                 self.blocks.put("series", {"SeriesDescription": "LUNG", "StationName": series_uid[-4:]}),
             ),
         )
+        return structs.replace(event, outside=outside)
 
     def validated(self, event: OfInstance, generation: int = 1, findings: int = 0) -> InstanceValidated:
         assert isinstance(event, InstanceReceived)
@@ -259,6 +262,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     # Made of what this file makes.
     from tests.commitment_events import committed
     from tests.forward_events import routed
+    from tests.import_events import imported
     from tests.inference_events import analysed
     from tests.order_events import ordered
     from tests.tiering_events import archived
@@ -282,6 +286,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     yield from routed(hospital, stroke)
     yield from (hospital.audit() for _ in range(5))
     yield from ordered(hospital)
+    yield from imported(hospital)
 
 
 def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""Orthanc as an old PACS: a real one, in a folder and on ports of its own."""
+"""Orthanc, a real one, in a folder and on ports of its own: as an old PACS, and as a modality that obeys."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import random
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
@@ -25,10 +27,11 @@ AE_TITLE = "ORTHANC"
 
 @dataclass(frozen=True)
 class Orthanc:
-    """Its log, beside its DICOM port."""
+    """Its log, beside its DICOM port; `http_port` is where it is told what to do, 0 where nothing listens."""
 
     port: int
     log: Path
+    http_port: int = 0
 
     @property
     def node(self) -> Node:
@@ -37,38 +40,60 @@ class Orthanc:
     def fill(self, items: list[Item]) -> SendResult:
         return send_items(items, Target(AE_TITLE, "127.0.0.1", self.port))
 
+    def ask(self, method: str, path: str, said: object = None) -> Any:
+        """Its REST API: JSON in, JSON out."""
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        answer = urllib3.request(method, url, json=said, timeout=60.0, retries=False)
+        assert answer.status == 200, (answer.status, answer.data)
+        return answer.json() if answer.data else None
+
     def moves(self) -> int:
         """How many C-MOVE requests it has logged."""
         return self.log.read_text(encoding="utf-8", errors="replace").count("Move-SCU request received")
 
 
 @contextmanager
-def orthanc(folder: Path, destination: tuple[str, int], answers_max: int = 0) -> Iterator[Orthanc]:
-    """Knows a router (AE title, port on loopback) as a move destination. Stops at so many answers, where not 0."""
+def orthanc(
+    folder: Path,
+    destination: tuple[str, int],
+    answers_max: int = 0,
+    *,
+    rest: bool = False,
+    more: Mapping[str, object] | None = None,
+) -> Iterator[Orthanc]:
+    """Knows a router (AE title, port on loopback) as a move destination. Stops at so many answers, where not 0.
+
+    `rest` has it listen for `Orthanc.ask`, of this machine alone; `more` are settings of its own.
+    """
     program = shutil.which("Orthanc")
     if program is None:
-        pytest.skip("Orthanc is not installed (Debian package `orthanc`): no migration from a real PACS is tested")
+        pytest.skip("Orthanc is not installed (Debian package `orthanc`): nothing is tested with a real one")
     port, title = _free_port(), destination[0]
+    http_port = _free_port() if rest else 0
+    ports = (port, http_port) if rest else (port,)
     settings = {
         "StorageDirectory": str(folder / "db"),
         "IndexDirectory": str(folder / "db"),
         "DicomAet": AE_TITLE,
         "DicomPort": port,
-        "HttpServerEnabled": False,
+        "HttpServerEnabled": rest,
+        "HttpPort": http_port,
+        "RemoteAccessAllowed": False,
         "LimitFindResults": answers_max,
         "DicomModalities": {"router": {"AET": title, "Host": "127.0.0.1", "Port": destination[1]}},
         "DicomAlwaysAllowStore": True,
         "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
+        **(more or {}),
     }
     file, log = folder / "orthanc.json", folder / "orthanc.log"
     file.write_text(json.dumps(settings), encoding="utf-8")
     with log.open("wb") as out:
         process = subprocess.Popen([program, "--verbose", str(file)], stdout=out, stderr=subprocess.STDOUT, cwd=folder)
         try:
-            wait_until(lambda: process.poll() is not None or _listens(port), "Orthanc to listen")
+            wait_until(lambda: process.poll() is not None or all(map(_listens, ports)), "Orthanc to listen")
             assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")[-2000:]
-            yield Orthanc(port, log)
+            yield Orthanc(port, log, http_port)
         finally:
             process.terminate()
             process.wait(30)

@@ -16,6 +16,7 @@ from producers.dicom_router.archive import STEP, Archive
 from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.commitment.action import Commit
 from producers.dicom_router.commitment.requests import Requests
+from producers.dicom_router.commitment.telling import Telling
 from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
 from producers.dicom_router.lanes import Lanes
@@ -29,6 +30,7 @@ from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from schemas import load_topics
 from streams.clock import SystemClock
+from streams.commitment_turns import Turns
 from streams.config import Site
 from streams.events import AuditEvent, Event, InstanceReceived
 from streams.generation import of_facts
@@ -151,7 +153,8 @@ def running_router(
     receiver = Receiver(keeping, health, clock)
     refusals = Refusals(RefusalAudit(site, producer, ids, clock, source).write, clock)
     requests = Requests(site, producer, ids, clock, source, chosen.commit_timeout_s)
-    commit = {N_ACTION_RQ: Commit(requests, chosen.ae_title)}
+    telling = Telling(log, Turns(held, clock), clock)
+    commit = {N_ACTION_RQ: Commit(requests, chosen.ae_title, telling)}
     listener = Listener(chosen, receiver, trust, refusals, clock, commit)
     doors = Doors(chosen, receiver.answer, clock, listener.room)
     listener.start()
@@ -175,6 +178,7 @@ def running_router(
     finally:
         doors.stop()
         listener.stop()
+        telling.stop()
         keeping.stop()
 
 

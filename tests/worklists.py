@@ -19,7 +19,7 @@ from consumers.catalog.reading import Reads
 from producers.worklist.config import Settings
 from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
-from producers.worklist.listening import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP, Listener
+from producers.worklist.listening import MODALITY_WORKLIST, Listener
 from producers.worklist.performing import Performing
 from producers.worklist.trust import Trust
 from streams.clock import SystemClock
@@ -29,6 +29,7 @@ from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.scu import Entity
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from streams.wire import SchemaIds, decode
 from tests.event_streams import SITE, TENANT, Hospital
 

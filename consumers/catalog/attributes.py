@@ -55,12 +55,13 @@ class Described:
             return None
 
 
-def patient_key(described: Described, study_uid: str, site: str) -> str:
+def patient_key(described: Described, study_uid: str, site: str, issuer_of_source: str = "") -> str:
     """SHA-256 (hex) of issuer and Patient ID, or of the study where there is no ID: nothing says whose it is.
 
-    A Patient ID is unique with its issuer alone; where none is said, the site stands in for it.
+    A Patient ID is unique with its issuer alone. Where none is said, it is that of the source for what comes from
+    outside, and the site stands in for it for what was made here.
     """
-    patient, issuer = described.text("PatientID"), described.text("IssuerOfPatientID")
+    patient, issuer = described.text("PatientID"), described.text("IssuerOfPatientID") or issuer_of_source
     named = ["id", *(["issuer", issuer] if issuer else ["site", site]), patient] if patient else ["study", study_uid]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 

@@ -91,6 +91,15 @@ CONTENT = {
         "SELECT event_id, tenant, transaction_uid, request_event_id, outcome FROM commitment_reports"
     ),
     "accesses": "SELECT tenant, study_uid, reader, sum(reads) AS reads FROM accesses GROUP BY 1, 2, 3",
+    "import_decisions": (
+        "SELECT tenant, study_uid, action, actor, why_state, why, block_state, patient_key, patient_id, "
+        "patient_issuer, patient_name, birth_date, sex, accession_number, accession_issuer, procedure_id "
+        "FROM import_decisions"
+    ),
+    "study_imports": (
+        "SELECT tenant, study_uid, outside, original_patient_id, original_issuer, original_accession, reconciled, "
+        "patient_id, patient_issuer, accession_number FROM study_imports WHERE is_import"
+    ),
     "order_commands": (
         "SELECT tenant, action, actor, site, lane, priority, stated_uid_made, "
         "CASE WHEN stated_uid_made THEN NULL ELSE stated_uid END AS stated_uid, block_state, accession_number, "

@@ -23,6 +23,7 @@ COUNTED = {
     "imaging.commitment.request": "SELECT count(*) FROM commitment_requests",
     "imaging.commitment.result": "SELECT count(*) FROM commitment_results",
     "imaging.commitment.report": "SELECT count(*) FROM commitment_reports",
+    "imaging.import.decision": "SELECT count(*) FROM import_decisions",
 }
 
 # What is still to come of what is here, when nothing new arrives.

@@ -38,7 +38,8 @@ FROM current_steps WHERE tenant = %(tenant)s AND order_id = %(order_id)s ORDER B
 """
 
 _STUDIES = """
-SELECT study_uid, by_uid FROM order_studies WHERE tenant = %(tenant)s AND order_id = %(order_id)s ORDER BY study_uid
+SELECT study_uid, by_uid, by_decision FROM order_studies
+WHERE tenant = %(tenant)s AND order_id = %(order_id)s ORDER BY study_uid
 """
 
 _COMMANDS = """
@@ -47,8 +48,17 @@ WHERE tenant = %(tenant)s AND order_id = %(order_id)s ORDER BY record_offset
 """
 
 _PERFORMED = """
-SELECT p.mpps_uid, p.status, p.calling_ae, p.modality, p.started_at, p.said_at
+SELECT p.mpps_uid, p.status, p.calling_ae, p.modality, p.started_at, p.said_at, t.step_status AS ris_told,
+    t.node AS ris, r.reason AS ris_refused
 FROM performed_steps p
+LEFT JOIN LATERAL (
+    SELECT node, step_status FROM ris_told
+    WHERE tenant = p.tenant AND mpps_uid = p.mpps_uid AND outcome = 'success' ORDER BY told_at DESC LIMIT 1
+) AS t ON true
+LEFT JOIN LATERAL (
+    SELECT said || ': ' || reason AS reason FROM ris_told
+    WHERE tenant = p.tenant AND mpps_uid = p.mpps_uid AND outcome <> 'success' ORDER BY told_at LIMIT 1
+) AS r ON true
 WHERE p.tenant = %(tenant)s AND p.mpps_uid IN (
     SELECT m.mpps_uid FROM mpps_scheduled m WHERE m.tenant = %(tenant)s AND m.study_uid = %(study_uid)s
 )
@@ -80,7 +90,11 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Performed(msgspec.Struct, frozen=True):
-    """A performed procedure step: `status` is in_progress, completed or discontinued."""
+    """A performed procedure step: `status` is in_progress, completed or discontinued.
+
+    `ris_told` is the status that the node `ris` was told last, None where it was not told; `ris_refused` what it would
+    not take, and what it said.
+    """
 
     mpps_uid: str
     status: str
@@ -88,10 +102,13 @@ class Performed(msgspec.Struct, frozen=True):
     modality: str | None
     started_at: datetime
     said_at: datetime
+    ris_told: str | None
+    ris: str | None
+    ris_refused: str | None
 
 
 class WholeOrder(msgspec.Struct, frozen=True):
-    """`studies` are those that were made for it; `by_uid` says whether by its Study Instance UID."""
+    """`studies` are those that were made for it; `by_uid`: by its Study Instance UID, `by_decision`: by a person's."""
 
     order: Order
     steps: list[dict[str, Any]]

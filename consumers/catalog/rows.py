@@ -9,6 +9,7 @@ from msgspec import structs
 from consumers.catalog.attributes import Reader
 from consumers.catalog.rows_of_commitment import add_commitment
 from consumers.catalog.rows_of_forwarding import add_forward
+from consumers.catalog.rows_of_imports import add_import
 from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_orders import add_ordering
 from consumers.catalog.rows_of_study import add_series, add_study
@@ -37,6 +38,7 @@ from streams.events import (
     Event,
     ForwardResult,
     HoldCommand,
+    ImportDecision,
     InferenceResult,
     InstanceDerived,
     InstanceQuarantined,
@@ -77,8 +79,16 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _outward(event, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
-        case OrderCommand() | MppsEvent() as event:
-            add_ordering(event, item.record.offset, reader, rows)
+        case OrderCommand() | MppsEvent() | ImportDecision() as event:
+            _of_orders(event, item.record.offset, reader, rows)
+
+
+def _of_orders(event: OrderCommand | MppsEvent | ImportDecision, offset: int, reader: Reader, rows: Rows) -> None:
+    """What is to be done, how it is being done, and what done elsewhere is ours."""
+    if isinstance(event, ImportDecision):
+        add_import(event, offset, reader, rows)
+    else:
+        add_ordering(event, offset, reader, rows)
 
 
 def _outward(event: ForwardResult | CommitmentRequest | CommitmentResult | CommitmentReport, rows: Rows) -> None:

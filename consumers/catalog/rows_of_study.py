@@ -21,7 +21,8 @@ def add_study(event: InstanceReceived, described: Described | None, rows: Rows) 
     if described is not None:
         rows.add(BLOCKS, _block(event, "", described))
     known = described is not None and described.state == "open"
-    patient = patient_key(described, study_uid, event.meta.site) if described is not None and known else None
+    issuer = event.outside.issuer if event.outside else ""
+    patient = patient_key(described, study_uid, event.meta.site, issuer) if described is not None and known else None
     if described is not None and patient is not None:
         rows.prefer(PATIENTS, _patient(event, patient, described), lambda row: row["spoken_by"], max)
     rows.speak(
@@ -37,6 +38,8 @@ def add_study(event: InstanceReceived, described: Described | None, rows: Rows) 
             "accession_number": _text(described, "AccessionNumber"),
             "description": _text(described, "StudyDescription"),
             "referring_physician": _text(described, "ReferringPhysicianName"),
+            "outside": event.outside.rule if event.outside else None,
+            "outside_issuer": event.outside.issuer if event.outside else None,
         },
     )
 
@@ -89,7 +92,7 @@ def _block(event: InstanceReceived, series_uid: str, described: Described) -> Ro
 def _patient(event: InstanceReceived, key: str, described: Described) -> Row:
     date = described.date("StudyDate")
     said = {
-        "issuer": described.text("IssuerOfPatientID"),
+        "issuer": described.text("IssuerOfPatientID") or (event.outside.issuer if event.outside else ""),
         "patient_id": described.text("PatientID"),
         "name": described.text("PatientName"),
         "birth_date": described.text("PatientBirthDate"),

@@ -15,12 +15,17 @@ from consumers.catalog.database import Cursor
 LIMIT_MAX = 1000
 
 _PAGE = """
-SELECT s.study_uid, s.study_date, s.description, s.accession_number, s.block_state,
-    b.attributes->>'PatientID', b.attributes->>'PatientName',
+SELECT s.study_uid, s.study_date, s.description,
+    CASE WHEN c.event_id IS NULL THEN s.accession_number ELSE nullif(c.accession_number, '') END,
+    CASE WHEN c.event_id IS NULL THEN s.block_state ELSE c.block_state END,
+    CASE WHEN c.event_id IS NULL THEN b.attributes->>'PatientID' ELSE c.patient_id END,
+    CASE WHEN c.event_id IS NULL THEN b.attributes->>'PatientName' ELSE c.patient_name END,
+    s.outside, c.event_id IS NOT NULL,
     i.modalities, i.series, i.instances, q.quarantined, r.revision, s.first_received_at, s.last_received_at
 FROM studies s
 LEFT JOIN blocks b
     ON b.tenant = s.tenant AND b.study_uid = s.study_uid AND b.series_uid = '' AND b.block_id = s.block_id
+LEFT JOIN current_imports c ON c.tenant = s.tenant AND c.study_uid = s.study_uid
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(DISTINCT modality) FILTER (WHERE modality IS NOT NULL), '{}') AS modalities,
         count(DISTINCT nullif(series_uid, '')) AS series, count(*) AS instances
@@ -35,7 +40,10 @@ LEFT JOIN LATERAL (
 ) AS r ON true
 WHERE s.tenant = %(tenant)s
     AND (%(patient)s::text IS NULL
-        OR s.patient_key IN (SELECT patient_key FROM patients WHERE tenant = s.tenant AND patient_id = %(patient)s))
+        OR s.study_uid IN (
+            SELECT w.study_uid FROM study_patients w JOIN patients p USING (tenant, patient_key)
+            WHERE w.tenant = %(tenant)s AND p.patient_id = %(patient)s
+        ))
     AND (%(after_uid)s::text IS NULL
         OR (coalesce(s.study_date, '-infinity'), s.study_uid)
             < (coalesce(%(after_date)s::date, '-infinity'), %(after_uid)s::text COLLATE "C"))
@@ -49,7 +57,11 @@ class BadToken(Exception):
 
 
 class StudyLine(msgspec.Struct, frozen=True):
-    """One line of a list. `block_state` says why there is no patient: 'erased', 'unreadable', or no block at all."""
+    """One line of a list. `block_state` says why there is no patient: 'erased', 'unreadable', or no block at all.
+
+    Of a `reconciled` study, patient and accession number are those that a person gave it here; `outside` is the rule
+    that said that it was made elsewhere.
+    """
 
     study_uid: str
     study_date: date | None
@@ -58,6 +70,8 @@ class StudyLine(msgspec.Struct, frozen=True):
     block_state: str | None
     patient_id: str | None
     patient_name: str | None
+    outside: str | None
+    reconciled: bool
     modalities: list[str]
     series: int
     instances: int

@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 from consumers.catalog.database import Cursor
 from consumers.catalog.forwarding import Forwarded, forwarded
 from consumers.catalog.holds import Hold, holds
+from consumers.catalog.imports import Import, imports
 from consumers.catalog.inference import Result, standing
 from consumers.catalog.orders import Order, Performed, orders, performed_for
 from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
@@ -96,6 +97,7 @@ class Counts(msgspec.Struct, frozen=True):
 class Study(msgspec.Struct, frozen=True):
     """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'.
 
+    Of a study from outside, `imported` says whose it is here.
     `copies` are made from the originals; `kept` is where the originals are. `performed` is what modalities said of it,
     and says nothing of whether all images are here.
     """
@@ -115,6 +117,7 @@ class Study(msgspec.Struct, frozen=True):
     holds: list[Hold]
     orders: list[Order]
     performed: list[Performed]
+    imported: Import | None
     reads: Reads
     forwarded: list[Forwarded]
     first_received_at: datetime
@@ -150,6 +153,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         holds=holds(cursor, tenant, study_uid=study_uid),
         orders=orders(cursor, tenant, study_uid=study_uid),
         performed=performed_for(cursor, tenant, study_uid),
+        imported=next(iter(imports(cursor, tenant, study_uid=study_uid)), None),
         reads=reads(cursor, tenant, study_uid),
         forwarded=forwarded(cursor, tenant, study_uid),
         first_received_at=first,

@@ -14,6 +14,7 @@ from consumers.catalog.database import Cursor
 from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
 from consumers.catalog.tables_of_commitment import COMMITMENT_REPORTS, COMMITMENT_REQUESTS, COMMITMENT_RESULTS
 from consumers.catalog.tables_of_forwarding import FORWARDS
+from consumers.catalog.tables_of_imports import IMPORT_DECISIONS
 from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
 from consumers.catalog.tables_of_orders import MPPS_EVENTS, MPPS_SCHEDULED, ORDER_COMMANDS, SCHEDULED_STEPS
 from consumers.catalog.text import document
@@ -43,7 +44,7 @@ _PLACE = columns("store object_key version_id first_byte length size sha256 encr
 _PATIENT = columns("issuer patient_id name birth_date sex spoken_by")
 _STUDY = columns(
     "patient_key block_id block_state study_date study_time study_id accession_number description referring_physician "
-    "spoken_by"
+    "outside outside_issuer spoken_by"
 )
 _SERIES = columns("block_id block_state modality body_part series_number description spoken_by")
 _TIER = columns("seq move phase why source target serving objects size decided_for")
@@ -178,6 +179,7 @@ TABLES = (
     COMMITMENT_REQUESTS,
     COMMITMENT_RESULTS,
     COMMITMENT_REPORTS,
+    IMPORT_DECISIONS,
     INFERENCES,
     INFERENCE_FINDINGS,
     INFERENCE_OBJECTS,

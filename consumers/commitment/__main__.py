@@ -9,6 +9,7 @@ from consumers.commitment.config import Settings
 from consumers.commitment.step import NAME, Commitment
 from consumers.commitment.telling import Teller
 from streams import nodes
+from streams.commitment_turns import Turns
 from streams.generation import of_facts
 from streams.runner import Runner
 from streams.service import Context, run
@@ -25,7 +26,7 @@ def main(context: Context, settings: Settings) -> None:
         clients.of(node)
     teller = Teller(file, clients, settings.answer_s_max, context.clock.monotonic)
     with closing(Catalog(settings.dsn)) as catalog, looked_at(clients, context.health, context.clock):
-        step = Commitment(identity, context.store, catalog, teller, settings)
+        step = Commitment(identity, catalog, teller, Turns(context.store, context.clock), settings)
         Runner(context, step, identity, settings.runner).run()
 
 

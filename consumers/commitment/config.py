@@ -15,7 +15,8 @@ class Settings(Service, frozen=True, kw_only=True):
     """`dsn` is the catalog's. `copies` is what is promised: as many as the policy of [tiering] says, or fewer.
 
     Times are in seconds. `deadline_s` is how long instances are awaited that are not safe yet, from the request on;
-    `report_s_max` how long a requester is tried that does not take the report, `answer_s_max` what it has to answer.
+    `report_s_max` how long a requester is tried that does not take the report, `answer_s_max` what it has to answer,
+    `association_first_s` how long a result is left to the association that asked, which may be open still.
     """
 
     dsn: str
@@ -23,6 +24,7 @@ class Settings(Service, frozen=True, kw_only=True):
     deadline_s: Annotated[float, Meta(gt=0)] = 4 * 3600.0
     report_s_max: Annotated[float, Meta(gt=0)] = 86_400.0
     answer_s_max: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    association_first_s: Annotated[float, Meta(ge=0, le=60)] = 3.0
     # One request at a time in a thread: a node that is silent keeps nobody waiting but itself.
     runner: RunnerSettings = msgspec.field(default_factory=lambda: RunnerSettings(threads=8, batch_max=1))
 

@@ -20,15 +20,19 @@ from consumers.commitment.judging import Judged, judge
 from consumers.commitment.telling import Teller, Told
 from streams import metrics
 from streams.clock import Clock
+from streams.commitment_report import is_taken
+from streams.commitment_turns import TURN_S, Turns
 from streams.events import CommitmentReport, CommitmentRequest, CommitmentResult, Event, Meta
 from streams.generation import StepIdentity
 from streams.identity import derived_key
-from streams.objects import ObjectStore
+from streams.objects import StoreAway
 from streams.step import Away, DeadLetter, Done, Input, NewObject, Outcome, RetryLater, Stored
 
 NAME: Final = "commitment"
 STORE: Final = "hot"
 _RESULT, _DELIVERED, _ABANDONED = range(3)
+# An association on which somebody asked so long ago is not waited for: nearly all are over.
+_OPEN_MAX: Final = timedelta(minutes=10)
 # Time ends what waits, never a count.
 _TRIES_MAX: Final = 2**31
 
@@ -43,10 +47,15 @@ class Commitment:
     name = NAME
 
     def __init__(
-        self, identity: StepIdentity, store: ObjectStore, known: Knowing, teller: Teller, settings: Settings
+        self,
+        identity: StepIdentity,
+        known: Knowing,
+        teller: Teller,
+        turns: Turns,
+        settings: Settings,
     ) -> None:
         self._identity = identity
-        self._store = store
+        self._turns = turns
         self._known = known
         self._teller = teller
         self._settings = settings
@@ -96,13 +105,32 @@ class Commitment:
     # A result.
 
     def _tell(self, item: Input[Event], result: CommitmentResult, clock: Clock) -> Outcome:
-        told = self._teller.tell(result)
+        told = self._told(result, clock)
+        if isinstance(told, str):
+            return _later(told)
         if told.outcome == "delivered":
             return Done.emit(self._report(item, result, told, "delivered", clock))
         if not _is_over(result.meta.occurred_at, self._settings.report_s_max, clock):
             return _later(told.why)
         metrics.COMMITMENT_REPORTS.labels(told.node or "-", "abandoned").inc()
         return Done.emit(self._report(item, result, told, "abandoned", clock))
+
+    def _told(self, result: CommitmentResult, clock: Clock) -> Told | str:
+        """What came of a try, or of that of the association that asked; or why to wait for that."""
+        is_young = result.meta.occurred_at - result.requested_at < _OPEN_MAX
+        if is_young and not _is_over(result.meta.occurred_at, self._settings.association_first_s, clock):
+            return "the association that asked may be open still"
+        try:
+            turn, _ = self._turns.take(result, "service")
+            if turn.whose == "association":
+                there = self._turns.told(result)
+                if there is None and not _is_over(turn.at, TURN_S, clock):
+                    return "the association that asked is being told"
+                if there is not None and there.status is not None and is_taken(there.status):
+                    return Told("delivered", status=there.status)
+        except StoreAway as error:
+            return str(error)
+        return self._teller.tell(result)
 
     def _report(
         self,

@@ -15,10 +15,9 @@ from pynetdicom import _config
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_context, build_role
-from pynetdicom.status import code_to_category
 
-from consumers.commitment.report import data_set, event_type
 from streams import metrics, nodes
+from streams.commitment_report import data_set, event_type, is_taken
 from streams.config import ConfigError
 from streams.events import CommitmentResult
 from streams.nodes import Node
@@ -128,6 +127,6 @@ class Teller:
         status = response.get("Status")
         if status is None:
             return Told("lost", name, why=f"{name}: the association ended before its answer")
-        if code_to_category(status) in ("Success", "Warning"):
+        if is_taken(status):
             return Told("delivered", name, status)
         return Told("refused", name, status, f"{name} answered 0x{status:04X}")

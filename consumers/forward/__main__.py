@@ -10,7 +10,10 @@ from consumers.forward.acting import Acting
 from consumers.forward.config import Settings
 from consumers.forward.members import Member, run_all
 from consumers.forward.peer import Peer
+from consumers.forward.ris import Ris
 from consumers.forward.step import Forward
+from consumers.forward.telling import Telling
+from streams import nodes, ris
 from streams.config import Protected
 from streams.generation import of_facts
 from streams.protected import ProtectedBlocks
@@ -35,16 +38,38 @@ def main(context: Context, settings: Settings) -> None:
     peers = {name: Peer(node, clients) for name, node in routes.destinations.items()}
     members = [_acting(context, settings, routes)]
     members += [_forwarding(context, settings, routes, name, peer) for name, peer in peers.items()]
+    if (filler := _ris(context, clients)) is not None:
+        members.append(_telling(context, settings, filler))
     run_all(context, members, looking(clients, context.health, context.clock))
     for peer in peers.values():
         peer.close()
+    if filler is not None:
+        filler.close()
+
+
+def _ris(context: Context, clients: Clients) -> Ris | None:
+    """Raises ConfigError: who names a RIS that is no node of the site wants to know it now."""
+    if (settings := ris.of_site(context.config)) is None:
+        return None
+    clients.of(nodes.node_of(context.config, settings.node))
+    return Ris(nodes.file_of(context.config), settings, clients)
+
+
+def _telling(context: Context, settings: Settings, filler: Ris) -> Member:
+    identity = of_facts(ris.GROUP)
+    runner = structs.replace(settings.runner, threads=1)
+    step = Telling(filler, identity, _blocks(context))
+    return Member(context, step, identity, runner, filler.release_idle, in_order=True)
+
+
+def _blocks(context: Context) -> ProtectedBlocks:
+    keys = FileKeys(context.config.section("protected", Protected).key_file)
+    return ProtectedBlocks(context.store, keys, context.site.tenant)
 
 
 def _acting(context: Context, settings: Settings, routes: Routes) -> Member:
     identity = of_facts(FORWARD, routes.digest)
-    keys = FileKeys(context.config.section("protected", Protected).key_file)
-    blocks = ProtectedBlocks(context.store, keys, context.site.tenant)
-    step = Acting(routes.rules, identity, context.store, blocks, settings.limits.object_bytes_max)
+    step = Acting(routes.rules, identity, context.store, _blocks(context), settings.limits.object_bytes_max)
     return Member(context, step, identity, settings.runner)
 
 

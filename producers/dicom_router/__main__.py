@@ -8,17 +8,20 @@ from producers.dicom_router.archive import STEP, STORE, Archive
 from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.commitment.action import Commit
 from producers.dicom_router.commitment.requests import Requests
+from producers.dicom_router.commitment.telling import Telling
 from producers.dicom_router.config import Settings
 from producers.dicom_router.doors import Doors
 from producers.dicom_router.lane_rules import LaneRules
 from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
+from producers.dicom_router.outside_rules import OutsideRules
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.store_check import Checking, check_store
 from producers.dicom_router.trust.current import Trust, check_files
 from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
+from streams.commitment_turns import Turns
 from streams.config import Config, Protected, Site
 from streams.generation import of_facts
 from streams.handover.handover import Front
@@ -56,6 +59,7 @@ def main(context: Context, settings: Settings) -> None:
         source=context.source,
         commit_timeout_s=settings.commit_timeout_s,
         lane_rules=LaneRules.of_site(context.config),
+        outside_rules=OutsideRules.of_site(context.config),
     )
     keeping = Keeping(archive, settings.spool, context.health, held=at_once)
     checking = Checking(context, STORE, keeping.release) if at_once else None
@@ -65,11 +69,12 @@ def main(context: Context, settings: Settings) -> None:
     audit = RefusalAudit(context.site, producer, context.ids, context.clock, context.source)
     refusals = Refusals(audit.write, context.clock)
     requests = Requests(context.site, producer, context.ids, context.clock, context.source, settings.commit_timeout_s)
-    commit = {N_ACTION_RQ: Commit(requests, settings.ae_title)}
     handover = context.handover
     if not handover.ask():
         keeping.stop()
         return
+    telling = Telling(context.log, Turns(context.store, context.clock), context.clock)
+    commit = {N_ACTION_RQ: Commit(requests, settings.ae_title, telling)}
     listener = Listener(settings, receiver, trust, refusals, context.clock, commit, handover.ports)
     doors = Doors(settings, receiver.answer, context.clock, listener.room, handover.ports)
     try:
@@ -99,6 +104,7 @@ def main(context: Context, settings: Settings) -> None:
         listener.close()
         handover.close()
         listener.stop()
+        telling.stop()
         doors.stop(gently=handover.done)
         keeping.stop()
         refusals.publish(all_of_it=True)

@@ -14,6 +14,7 @@ from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import SERIES_BLOCK, STUDY_BLOCK, Header
 from producers.dicom_router.lane_rules import NO_RULES, LaneRules
 from producers.dicom_router.lanes import Lanes
+from producers.dicom_router.outside_rules import NOTHING_OUTSIDE, OutsideRules
 from schemas import Lane
 from streams import tracing
 from streams.clock import Clock
@@ -71,6 +72,7 @@ class Archive:
     source: str
     commit_timeout_s: float
     lane_rules: LaneRules = NO_RULES
+    outside_rules: OutsideRules = NOTHING_OUTSIDE
 
     def receipt(self, arrival: Arrival) -> Receipt:
         """Of a request that comes now."""
@@ -154,7 +156,7 @@ class Archive:
                 subject=instance.digest,
                 occurred_at=receipt.at,
             ),
-            provenance=replace(self.identity, config_digest=self.lane_rules.digest(self.lanes.digest)).provenance(),
+            provenance=replace(self.identity, config_digest=self._digest()).provenance(),
             instance=instance,
             object=ref,
             technical=header.technical(),
@@ -165,7 +167,11 @@ class Archive:
                 called_ae=request.called_ae,
                 association=request.association,
             ),
+            outside=self.outside_rules.of(request.calling_ae, request.called_ae),
         )
+
+    def _digest(self) -> str:
+        return self.outside_rules.digest(self.lane_rules.digest(self.lanes.digest))
 
 
 def file_of(arrival: Arrival, header: Header) -> StoredFile:

@@ -34,6 +34,9 @@ class Settings(Service, frozen=True, kw_only=True):
     lanes: Mapping[AeTitle, Lane] = msgspec.field(default_factory=dict)
     associations_max: Annotated[int, Meta(ge=1)] = 64
     associations_per_peer_max: Annotated[int, Meta(ge=1)] = 48
+    # How many C-STOREs a sender may have outstanding on one association, where it asks for that (PS3.7 annex D.3.3.3):
+    # the next is read while those before are written. 1 turns it off.
+    operations_per_association_max: Annotated[int, Meta(ge=1, le=256)] = 16
     # What a sender may put into one P-DATA-TF; the larger, the fewer system calls for each object (PS3.8 annex D.1).
     pdu_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 20)] = 131_072
     object_bytes_max: Annotated[int, Meta(ge=1 << 20, le=4 << 30)] = 1 << 30

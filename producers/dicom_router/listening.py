@@ -19,12 +19,14 @@ from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import operations
+from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.door import Door, Visit
 from producers.dicom_router.trust.refusals import Refusals
-from producers.dicom_router.upper_layer.association import Association, Limits
+from producers.dicom_router.upper_layer.association import Association
 from producers.dicom_router.upper_layer.connection import Connection, refuse
+from producers.dicom_router.upper_layer.limits import Limits
 from producers.dicom_router.upper_layer.messages import Operation, Pace
 from producers.dicom_router.upper_layer.pdu import Violation
 from producers.dicom_router.upper_layer.tls_connection import TlsConnection
@@ -77,6 +79,7 @@ class Listener:
         self._open: set[Connection] = set()
         self._changed = threading.Condition()
         self._workers = Workers("association")
+        self._ahead = ReadingAhead(settings.operations_per_association_max, self.room.memory, self._workers)
         ports = ports or Ports()
         self._port = ports.open("dicom", settings.host, settings.port, section="router")
         self._tls_port = settings.tls and ports.open(
@@ -166,7 +169,7 @@ class Listener:
 
     def _associated(self, connection: Connection, visit: Visit) -> str:
         """How the association ended, as `Association.run` says it. Raises Violation after it was aborted."""
-        association = Association(connection, self._limits, self._operations, visit)
+        association = Association(connection, self._limits, self._operations, visit, self._ahead)
         visit.association = association.id
         return association.run()
 

@@ -24,8 +24,12 @@ class Budget:
     """Bytes that all associations share. Used from any thread."""
 
     def __init__(self, bytes_max: int) -> None:
-        self._left = bytes_max
+        self.bytes_max = self._left = bytes_max
         self._lock = threading.Lock()
+
+    @property
+    def left(self) -> int:
+        return self._left
 
     def take(self, count: int) -> bool:
         with self._lock:
@@ -45,6 +49,7 @@ class ObjectBuffer:
     def __init__(self) -> None:
         self._map = mmap.mmap(-1, BUFFER_BYTES_MIN, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.view = memoryview(self._map)
+        self.size = BUFFER_BYTES_MIN
 
     def resize(self, size: int) -> None:
         """`size` is of whole pages. Raises OSError without memory, BufferError where somebody holds another view."""
@@ -53,6 +58,7 @@ class ObjectBuffer:
             self._map.resize(size)
         finally:
             self.view = memoryview(self._map)
+            self.size = len(self.view)
 
     def close(self) -> None:
         """Where somebody still holds a view, the memory goes with that."""
@@ -75,6 +81,18 @@ class BufferPool:
         except IndexError:
             return ObjectBuffer()
 
+    def take_ahead(self) -> bool:
+        """Whether one more object of an association that has one already may come in: its BUFFER_BYTES_MIN counts then.
+
+        Only while half of the budget is free, or kept for the next objects: what is read ahead leaves room for what
+        comes one at a time. `give_back_ahead` ends it.
+        """
+        kept = sum(buffer.size - BUFFER_BYTES_MIN for buffer in tuple(self._kept))
+        return self._budget.left + kept > self._budget.bytes_max // 2 and self._taken(BUFFER_BYTES_MIN)
+
+    def give_back_ahead(self) -> None:
+        self._budget.give_back(BUFFER_BYTES_MIN)
+
     def grow(self, buffer: ObjectBuffer, size: int) -> bool:
         """Makes room for `size` bytes at least; False where the budget does not allow it. Raises as `resize`."""
         have = len(buffer.view)
@@ -83,11 +101,8 @@ class BufferPool:
         # Doubled while it is small; later by steps, so that the budget is for bytes that come.
         step = min(have, max(_STEP_BYTES, have // 4))
         more = -(-max(size - have, step) // mmap.PAGESIZE) * mmap.PAGESIZE
-        while not self._budget.take(more):
-            try:
-                self.drop(self._kept.pop())
-            except IndexError:
-                return False
+        if not self._taken(more):
+            return False
         try:
             buffer.resize(have + more)
         except (OSError, BufferError):
@@ -118,3 +133,12 @@ class BufferPool:
         """Not for use again: somebody may still read it, or there are enough."""
         self._budget.give_back(len(buffer.view) - BUFFER_BYTES_MIN)
         buffer.close()
+
+    def _taken(self, count: int) -> bool:
+        """Whether the budget has so many bytes, without what is kept for the next objects if need be."""
+        while not self._budget.take(count):
+            try:
+                self.drop(self._kept.pop())
+            except IndexError:
+                return False
+        return True

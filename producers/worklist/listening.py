@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import Any
 
 import structlog
+from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 
@@ -20,10 +21,10 @@ from producers.worklist.connections import Server
 from producers.worklist.trust import Trust
 from streams import metrics
 from streams.config import ConfigError
-from streams.sop_classes import VERIFICATION
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP, VERIFICATION
+from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
-PERFORMED_PROCEDURE_STEP = "1.2.840.10008.3.1.2.3.3"
 _POLL_S = 0.1
 
 
@@ -93,6 +94,8 @@ class Listener:
 
 def _entity(settings: Settings, trust: Trust) -> AE:
     entity = AE(ae_title=settings.ae_title)
+    entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
+    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     # Where a file says who may come, who comes has to know whom it calls, as with the router.
     entity.require_called_aet = trust.has_peers
     entity.maximum_associations = settings.associations_max

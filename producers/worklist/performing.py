@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import uuid
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Final, Literal, cast
 
 import structlog
@@ -20,6 +21,7 @@ from producers.dicom_router.terms import MODALITIES
 from producers.worklist.attribute_list import STATUSES, Refusal, refuse_create, refuse_set, series, settable, study_uids
 from producers.worklist.known_steps import KnownSteps, Status
 from producers.worklist.listening import Discarded
+from producers.worklist.received import Received
 from producers.worklist.status import Response, code_of, failure
 from streams import metrics
 from streams.clock import Clock
@@ -85,8 +87,10 @@ class Performing:
             if not uid_is_usable(mpps_uid):
                 return failure(INVALID_INSTANCE, "the SOP Instance UID is not a UID")
             said = event.attribute_list if decide == self.create else event.modification_list
+            data = encoded.getvalue() if isinstance(encoded, BytesIO) else b""
+            received = Received(said, data, str(event.context.transfer_syntax))
             with self.deciding:
-                answered: int | Dataset = decide(mpps_uid, said, calling)
+                answered: int | Dataset = decide(mpps_uid, received, calling)
         except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as error:
             structlog.get_logger().error("step_not_kept", calling_ae=calling, error=error)
             return failure(PROCESSING_FAILURE, _AWAY)
@@ -95,17 +99,19 @@ class Performing:
             return failure(PROCESSING_FAILURE, "the attribute list cannot be understood")
         return answered
 
-    def create(self, mpps_uid: str, said: Dataset, calling_ae: str) -> int | Dataset:
+    def create(self, mpps_uid: str, received: Received, calling_ae: str) -> int | Dataset:
         """The status of an N-CREATE. Raises LogAway, LogRefused, TimeoutError, StoreAway, Damaged."""
+        said = received.said
         if refused := refuse_create(said):
             return _refused(refused)
         if self.steps.step(mpps_uid) is not None:
             return failure(DUPLICATE, "there is a step with this SOP Instance UID")
-        self._say(mpps_uid, "created", "in_progress", said, calling_ae)
+        self._say(mpps_uid, "created", "in_progress", said, received, calling_ae)
         return SUCCESS
 
-    def set(self, mpps_uid: str, said: Dataset, calling_ae: str) -> int | Dataset:
+    def set(self, mpps_uid: str, received: Received, calling_ae: str) -> int | Dataset:
         """The status of an N-SET. Raises as `create`."""
+        said = received.said
         known = self.steps.step(mpps_uid)
         if known is None:
             return failure(NO_SUCH_INSTANCE, "no step has this SOP Instance UID")
@@ -115,13 +121,19 @@ class Performing:
             return _refused(refused)
         kept = settable(said)
         status = STATUSES[str(said.get("PerformedProcedureStepStatus") or "IN PROGRESS")]
-        self._say(mpps_uid, "set", cast(Status, status), kept, calling_ae)
+        self._say(mpps_uid, "set", cast(Status, status), kept, received, calling_ae)
         if len(kept) < len(said):
             return failure(ATTRIBUTE_LIST_ERROR, "kept, but for attributes that N-SET may not touch")
         return SUCCESS
 
     def _say(
-        self, mpps_uid: str, action: Literal["created", "set"], status: Status, said: Dataset, calling_ae: str
+        self,
+        mpps_uid: str,
+        action: Literal["created", "set"],
+        status: Status,
+        said: Dataset,
+        received: Received,
+        calling_ae: str,
     ) -> None:
         # A step is created once; each N-SET is one of its own, also where it says what an earlier one said.
         subject = f"{mpps_uid}/{action if action == 'created' else uuid.uuid4()}"
@@ -140,7 +152,7 @@ class Performing:
             action=action,
             status=status,
             calling_ae=calling_ae,
-            block=self.blocks.put_part("performed", mpps_uid, {"DataSet": said.to_json()}),
+            block=self.blocks.put_part("performed", mpps_uid, received.kept(said)),
             study_uids=study_uids(said),
             modality=modality if modality in MODALITIES else None,
             series=series(said),

@@ -16,7 +16,7 @@ from producers.dicom_router.config import Settings as RouterSettings
 from producers.orders.config import Settings as OrdersSettings
 from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
-from streams import nodes
+from streams import nodes, ris
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
 from streams.handover.handover import SECTION as HANDOVER
 from streams.handover.handover import Settings as HandoverSettings
@@ -48,7 +48,12 @@ SERVICES: dict[str, type[Service]] = {
 # Those that a site may do without: they are looked at where the file has them.
 OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
 # Shared ones, likewise.
-SHARED: dict[str, type[Section]] = {"dicom": DicomSettings, ROUTES: RoutesSettings, HANDOVER: HandoverSettings}
+SHARED: dict[str, type[Section]] = {
+    "dicom": DicomSettings,
+    ROUTES: RoutesSettings,
+    ris.SECTION: ris.Settings,
+    HANDOVER: HandoverSettings,
+}
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
     "kafka": Kafka,
@@ -81,6 +86,7 @@ def check(config: Config) -> Iterator[Check]:
     yield from _routes(config)
     yield from _copies(config)
     yield from _nodes(config)
+    yield from _ris(config)
     yield from _keys(config)
 
 
@@ -114,6 +120,17 @@ def _nodes(config: Config) -> Iterator[Check]:
         nodes.read(nodes.file_of(config))
     except ConfigError as error:
         yield broken(PART, "nodes", str(error), "Mend the file: reports of storage commitment go to its nodes.")
+
+
+def _ris(config: Config) -> Iterator[Check]:
+    try:
+        settings = ris.of_site(config)
+        node = None if settings is None else nodes.node_of(config, settings.node)
+    except ConfigError as error:
+        yield broken(PART, "RIS", str(error), "Until then it is not told of performed steps.")
+    else:
+        if node is not None:
+            yield well(PART, "RIS", f"It is told of performed steps: {node}.")
 
 
 def _keys(config: Config) -> Iterator[Check]:

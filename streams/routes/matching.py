@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas import Lane
-from streams.events import InstanceValidated
+from streams.events import InstanceValidated, Outside
 from streams.part10 import Part10
 from streams.routes.conditions import Condition
 from streams.routes.rules import Rule
@@ -96,3 +96,9 @@ def applying(rules: Iterable[Compiled], facts: Facts) -> tuple[Rule, ...] | None
 def lane(rules: Iterable[Compiled], facts: Facts) -> Lane | None:
     """The lane that the first rule with one gives, which needs no bytes (`streams.routes.reading`)."""
     return next((one.rule.lane for one in rules if one.rule.lane is not None and one.applies(facts)), None)
+
+
+def outside(rules: Iterable[Compiled], facts: Facts) -> Outside | None:
+    """What the first rule that says so says: it was made elsewhere. It needs no bytes, like a lane."""
+    found = (one.rule for one in rules if one.rule.outside is not None and one.applies(facts))
+    return next((Outside(rule=rule.name, issuer=rule.outside or "") for rule in found), None)

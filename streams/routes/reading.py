@@ -13,12 +13,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.config import ConfigError
+from streams.ris import MEMBER
 from streams.routes.lines import line_of
 from streams.routes.rules import Destination, Match, Name, Rule, Rules
 
 BYTES_MAX = 1 << 20
 # What is known of a request before its data set was read, when its lane is chosen.
 OF_A_REQUEST = frozenset({"calling_ae", "called_ae", "sop_class", "transfer_syntax"})
+# Who brings it, and to which door: all that comes so is from outside, or none of it.
+OF_A_DOOR = frozenset({"calling_ae", "called_ae"})
 
 T = TypeVar("T")
 At = tuple[str | int, ...]
@@ -94,6 +97,9 @@ def _rules(text: Text, values: dict[str, Any]) -> Rules:
 def _destinations(text: Text, values: Mapping[str, Any]) -> Iterator[tuple[str, Destination]]:
     for name, value in values.items():
         at: At = ("destinations", name)
+        if name == MEMBER:
+            text.wrong(at, f"`{name}` is the name of a group that radstream has; call the destination something else")
+            continue
         if _converted(text, at, name, Name) is None:
             continue
         if (node := _converted(text, at, value, Destination)) is not None:
@@ -111,12 +117,16 @@ def _rule(text: Text, index: int, value: Any) -> Rule | None:
     if rule is None:
         return None
     if not rule.acts:
-        text.wrong(at, "it does nothing: give it forward, do_not_forward, lane, tag or hold")
+        text.wrong(at, "it does nothing: give it forward, do_not_forward, lane, tag, hold or outside")
     asked = {key for key in _CONDITIONS if getattr(rule.match, key)}
     if rule.lane is not None and (late := sorted(asked - OF_A_REQUEST)):
         known = ", ".join(sorted(OF_A_REQUEST))
         what = f"a lane is chosen before the data set is read, so a rule with `lane` can match on {known} alone"
         text.wrong((*at, "match", late[0]), what)
+    if rule.outside is not None and (other := sorted(asked - OF_A_DOOR)):
+        known = ", ".join(sorted(OF_A_DOOR))
+        what = f"what a sender brings is from outside, or nothing of it, so `outside` can match on {known} alone"
+        text.wrong((*at, "match", other[0]), what)
     return rule
 
 

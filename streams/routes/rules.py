@@ -17,6 +17,8 @@ from streams.titles import AeTitle
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 # One pattern or several, of which one has to fit. '*' stands for any characters, '?' for one.
 Patterns = str | tuple[str, ...]
+# Issuer of Patient ID (0010,0021), VR LO.
+Issuer = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[ -\[\]-~]*[!-\[\]-~]$")]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 
 
@@ -45,7 +47,10 @@ class Match(Section, frozen=True, kw_only=True):
 
 
 class Rule(Section, frozen=True, kw_only=True):
-    """`hold` is the reason of the hold that is placed on the study; what must not be forwarded is not, by any rule."""
+    """`hold` is the reason of the hold that is placed on the study; what must not be forwarded is not, by any rule.
+
+    `outside`: what fits was made elsewhere, and patient IDs in it that name no issuer are of this one.
+    """
 
     name: Name
     match: Match = Match()
@@ -54,10 +59,11 @@ class Rule(Section, frozen=True, kw_only=True):
     lane: Lane | None = None
     tag: tuple[Name, ...] = ()
     hold: Annotated[str, Meta(min_length=1, max_length=4000)] | None = None
+    outside: Issuer | None = None
 
     @property
     def acts(self) -> bool:
-        return bool(self.forward or self.do_not_forward or self.tag or self.lane or self.hold)
+        return bool(self.forward or self.do_not_forward or self.tag or self.lane or self.hold or self.outside)
 
 
 class Rules(Section, frozen=True, kw_only=True):

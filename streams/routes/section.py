@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from schemas import load_topics
+from streams import ris
 from streams.config import Config, Section
 from streams.routes.reading import read
 from streams.routes.rules import Destination
@@ -40,10 +41,14 @@ def group_of(destination: str) -> str:
 
 
 def groups_of(config: Config) -> tuple[str, ...]:
-    """Every consumer group of the site: those of topics.yaml, and one for each destination. Raises ConfigError."""
+    """Every consumer group of the site: those of topics.yaml, one for each destination, and that of the RIS.
+
+    Raises ConfigError.
+    """
     groups = []
     for name in load_topics().groups:
         groups.append(name)
         if name == FORWARD:
             groups += [group_of(destination) for destination in destinations_of(config)]
+            groups += [ris.GROUP] if ris.of_site(config) else []
     return tuple(groups)

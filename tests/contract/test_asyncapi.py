@@ -141,7 +141,7 @@ def test_every_physical_topic_is_a_channel_with_its_settings() -> None:
 def test_who_writes_and_who_reads_is_there() -> None:
     topics = load_topics()
     wanted = {f"send.{physical}" for name in topics.topics for physical in topics.physical(name)}
-    wanted |= {f"{group}.receive.{physical}" for group in topics.groups for physical in topics.read_by(group)}
+    wanted |= {f"{group}.receive.{physical}" for group in topics.readers for physical in topics.read_by(group)}
     assert set(DOCUMENT["operations"]) == wanted
 
 

@@ -42,6 +42,8 @@ LATER = {
     ("imaging.commitment.request", 1): 19,
     ("imaging.commitment.result", 1): 20,
     ("imaging.commitment.report", 1): 21,
+    ("imaging.instance.received", 2): 22,
+    ("imaging.import.decision", 1): 23,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

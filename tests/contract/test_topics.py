@@ -29,11 +29,17 @@ def test_the_owner_is_a_folder_or_a_module(name: str) -> None:
     assert owner.is_dir() or owner.with_suffix(".py").is_file(), owner
 
 
-@pytest.mark.parametrize("name", TOPICS.groups)
+@pytest.mark.parametrize("name", TOPICS.readers)
 def test_a_group_reads_topics_that_are_there(name: str) -> None:
     physical = {topic for entry in TOPICS.topics for topic in TOPICS.physical(entry)}
-    assert set(TOPICS.groups[name].reads) <= set(TOPICS.topics)
+    assert set(TOPICS.groups[TOPICS.entry_of(name)].reads) <= set(TOPICS.topics)
     assert set(TOPICS.read_by(name)) <= physical
+
+
+def test_a_member_apart_reads_its_own_and_shares_the_dead_letters_of_its_entry() -> None:
+    assert TOPICS.read_by("forward.mpps") == ("imaging.mpps.event",)
+    assert "imaging.mpps.event" not in TOPICS.read_by("forward.pacs")
+    assert TOPICS.of_group("imaging.deadletter", "forward.mpps") == "imaging.deadletter.forward"
 
 
 @pytest.mark.parametrize("name", [name for name, topic in TOPICS.topics.items() if topic.truth])

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.commitment.references import REFERENCES_MAX
+from streams.commitment_turns import TURN_S, Turns
 from streams.events import CommitmentRequest
 from streams.metrics import COMMITMENT_REPORTS
 from streams.wire import Message
-from tests.commitment_peers import Modality, Report, ask, asked, listening
+from tests.commitment_peers import Modality, Report, ask, asked, asking, listening
 from tests.commitment_world import REPORTS, REQUESTS, RESULTS, TOPICS, World, told, with_topics
 from tests.hooked_log import Crash, HookedLog, Hooks
+from tests.raw_peer import RawPeer, associate_rq, command, context_item, p_data, pdv, short
 from tests.routers import CT, Router, running_router
 from tests.waiting import wait_until
 
@@ -237,3 +240,91 @@ def test_a_service_that_dies_forgets_nothing(router: Router, world: World, topic
     # The modality may hear it twice, and hears the same.
     assert set(map(str, modality.reports)) == {str(modality.reports[0])}
     assert len(modality.reports) == (2 if topic == REPORTS else 1)
+
+
+# On the association that asked.
+
+
+def patient(router: Router, world: World, seconds: float = 10.0) -> None:
+    """The service leaves a result to the association that asked for so long, and shares the router's store."""
+    world.store = router.held
+    world.settings = structs.replace(world.settings, association_first_s=seconds)
+
+
+def test_who_waits_on_the_association_that_asked_is_told_on_it_and_not_again(router: Router, world: World) -> None:
+    patient(router, world)
+    world.shelf.holds(CT, "1.1", "1.2")
+    asker, node = Modality(), Modality()
+    with listening(node), world.running():
+        world.node(node.port)
+        with asking(router.target, asker, "2.25.7", [(CT, "1.1"), (CT, "1.2")]):
+            wait_until(lambda: asker.reports, "the report")
+            world.clock.ahead_s += 20
+            (report,) = wait_until(world.reports, "the confirmation in the log")
+    assert asker.reports == [Report(1, "2.25.7", frozenset({"1.1", "1.2"}), {}, "CT1")]
+    assert node.reports == []
+    assert (report.outcome, report.node, report.status) == ("delivered", None, 0)
+
+
+def test_who_needs_no_entry_among_the_nodes_is_told_of_failures_too(router: Router, world: World) -> None:
+    patient(router, world)
+    world.settings = structs.replace(world.settings, deadline_s=60.0)
+    asker = Modality()
+    with world.running(), asking(router.target, asker, "2.25.7", [(CT, "1.1")]):
+        wait_until(world.shelf.asked.is_set, "a look")
+        world.clock.ahead_s = world.settings.deadline_s + 1
+        wait_until(lambda: asker.reports, "the report")
+    assert asker.reports == [Report(2, "2.25.7", frozenset(), {"1.1": 0x0112}, "CT1")]
+
+
+def test_who_does_not_take_it_there_is_told_by_the_service(router: Router, world: World) -> None:
+    patient(router, world)
+    world.shelf.holds(CT, "1.1")
+    asker, node = Modality(statuses=[0x0110]), Modality()
+    with listening(node), world.running():
+        world.node(node.port)
+        with asking(router.target, asker, "2.25.7", [(CT, "1.1")]):
+            wait_until(lambda: asker.reports, "the report")
+            world.clock.ahead_s += 20
+            (report,) = wait_until(world.reports, "the confirmation in the log")
+    assert (len(asker.reports), len(node.reports)) == (1, 1)
+    assert (report.outcome, report.node) == ("delivered", "ct-1")
+
+
+def test_who_asks_again_on_another_association_is_told_again(router: Router, world: World) -> None:
+    patient(router, world, seconds=0.0)
+    world.shelf.holds(CT, "1.1")
+    node = Modality()
+    with listening(node), world.running():
+        world.node(node.port)
+        for count in (1, 2):
+            ask(router.target, "2.25.7", [(CT, "1.1")])
+            wait_until(lambda count=count: len(node.reports) == count, f"report {count}")
+
+
+def test_a_turn_that_nobody_ended_is_over_after_a_while(router: Router, world: World) -> None:
+    """A router that dies between its turn and what came of it: the service tells."""
+    patient(router, world, seconds=0.0)
+    world.shelf.holds(CT, "1.1")
+    node = Modality()
+    with listening(node), world.running():
+        world.node(node.port)
+        ask(router.target, "2.25.7", [(CT, "1.1")])
+        (result,) = wait_until(world.results, "the result")
+        wait_until(world.reports, "the first confirmation")
+        again = structs.replace(result, meta=structs.replace(result.meta, occurred_at=world.clock.now()))
+        assert Turns(world.store, world.clock).take(again, "association")[1]
+        waiting = world.parked()
+        world.write(again)
+        wait_until(lambda: world.parked() > waiting, "the service to wait for the other's turn")
+        assert len(node.reports) == 1
+        world.clock.ahead_s += TURN_S + 1
+        wait_until(lambda: len(node.reports) == 2, "the report")
+
+
+def test_a_response_to_nothing_ends_its_association(router: Router) -> None:
+    context = context_item(1, StorageCommitmentPushModel)
+    response = command(short(0x0100, 0x8100), short(0x0120, 1), short(0x0800, 0x0101), short(0x0900, 0))
+    with RawPeer(router.target).associated(associate_rq(context)) as peer:
+        peer.send(p_data(pdv(response, command=True)))
+        assert peer.aborted() == (0, 0)

@@ -13,7 +13,7 @@ from radstream.__main__ import cli
 from radstream.phantom import chest_ct, encoded
 from radstream.sending import send_items
 from streams.nodes import file_of
-from tests.commitment_peers import Modality, ask, listening
+from tests.commitment_peers import Modality, Report, ask, asking, listening
 from tests.pipeline_run import router_of
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 SEED, SLICES, MATRIX = 83, (2, 6, 6), 64
-KEPT, LOST = "2.25.8301", "2.25.8302"
+KEPT, LOST, AGAIN = "2.25.8301", "2.25.8302", "2.25.8303"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 NEVER_SENT = "2.25.8399"
 QUICK = "runner = {threads = 8, batch_max = 1, park_wait_s = 0.5, park_wait_s_max = 1.0}"
@@ -78,6 +78,15 @@ def test_a_study_is_committed_and_what_was_never_sent_is_not(impatient: RunningS
     (shown,) = run(stack, "commitments", "show", LOST)
     assert (shown["node"], shown["committed"], shown["failed"]) == ("ct-1", 1, 1)
     assert shown["failures"] == [{"reason": 0x0112, "sop_class_uid": CT, "sop_instance_uids": [NEVER_SENT]}]
+
+    waiting = Modality()
+    with asking(router_of(stack), waiting, AGAIN, [(CT, uid) for uid in sent]):
+        wait_until(lambda: waiting.reports, "the report on the association that asked", 60)
+    assert waiting.reports == [Report(1, AGAIN, frozenset(sent), {}, "CT1")]
+    wait_until(lambda: standing(stack)[AGAIN] == "delivered", "the report in the log", 60)
+    (shown,) = run(stack, "commitments", "show", AGAIN)
+    assert (shown["node"], shown["committed"]) == (None, len(sent))
+    assert len(modality.reports) == 2
 
 
 def test_a_modality_test_follows_an_image_to_the_report(impatient: RunningStack) -> None:

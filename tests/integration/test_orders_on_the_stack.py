@@ -19,12 +19,13 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
-from producers.worklist.listening import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP
+from producers.worklist.listening import MODALITY_WORKLIST
 from radstream.__main__ import cli
 from schemas import load_topics
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.hl7_messages import OMI, STUDY, changed
 from tests.listeners import Mllp
 from tests.running_stack import RunningStack
@@ -137,7 +138,7 @@ def test_from_order_to_images_with_kills_in_between(stack: RunningStack, tmp_pat
     (shown,) = facts(stack, "orders", "show", "ACC-445566")
     assert [one["action"] for one in shown["commands"]] == ["placed"]
     assert [step["performed"] for step in shown["steps"]] == ["completed"]
-    assert shown["studies"] == [{"study_uid": item.StudyInstanceUID, "by_uid": True}]
+    assert [(one["study_uid"], one["by_uid"]) for one in shown["studies"]] == [(item.StudyInstanceUID, True)]
 
 
 def sent(stack: RunningStack, message: str) -> str:

@@ -11,8 +11,8 @@ from pydicom.sequence import Sequence
 from pynetdicom.association import Association
 
 from producers.worklist.known_steps import KnownSteps
-from producers.worklist.listening import PERFORMED_PROCEDURE_STEP
 from streams.clock import SystemClock
+from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.event_streams import Hospital, new_log
 from tests.worklists import running_worklist
 
@@ -162,6 +162,13 @@ def test_a_second_step_with_one_uid_and_a_set_of_none_are_refused() -> None:
         create(association, begun())
         assert create(association, begun()).Status == 0x0111
         assert len(worklist.said()) == 1
+
+
+def test_a_step_of_which_nothing_is_said_is_refused() -> None:
+    with running_worklist(new_log(), Hospital()) as worklist, worklist.association() as association:
+        status, _ = association.send_n_create(None, PERFORMED_PROCEDURE_STEP, UID)
+        assert (status.Status, "PerformedProcedureStepID" in status.ErrorComment) == (0x0120, True)
+        assert worklist.said() == []
 
 
 def test_a_step_without_a_uid_is_given_one() -> None:

@@ -151,6 +151,13 @@ def test_a_promise_of_more_copies_than_tiering_makes_is_broken(tmp_path: Path, w
     assert "makes 2" in wrong.found
 
 
+def test_a_ris_that_is_no_node_of_the_site_is_broken_and_one_that_is_is_said(tmp_path: Path, whole: str) -> None:
+    (wrong,) = broken(looked_at(tmp_path, whole + '\n[ris]\nnode = "ris"\n'))
+    assert (wrong.name, "no node 'ris'" in wrong.found) == ("RIS", True)
+    (tmp_path / "nodes.toml").write_text('[ris]\nae_title = "RIS"\nhost = "h"\nport = 104\n')
+    assert broken(looked_at(tmp_path, whole + '\n[ris]\nnode = "ris"\n')) == []
+
+
 def test_a_file_of_nodes_that_cannot_be_used_is_broken(tmp_path: Path, whole: str) -> None:
     (tmp_path / "nodes.toml").write_text('[ct-1]\nae_title = "CT1"\nhost = "h"\n')
     (wrong,) = broken(looked_at(tmp_path, whole))

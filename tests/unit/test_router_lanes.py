@@ -11,8 +11,10 @@ from producers.dicom_router.arrival import Arrival
 from producers.dicom_router.data_set import DataSet, Room
 from producers.dicom_router.lane_rules import LaneRules
 from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.outside_rules import OutsideRules
 from schemas import Lane
 from streams.config import Config, ConfigError
+from streams.events import Outside
 
 RULES = """
 [[rules]]
@@ -68,3 +70,20 @@ def test_the_digest_is_of_all_that_chooses(tmp_path: Path) -> None:
 def test_rules_that_cannot_be_used_stop_the_router_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rules\.toml:5: "):
         LaneRules.of_site(config(tmp_path, RULES.replace('called_ae = "STROKE"', 'modality = "CT"')))
+
+
+def test_who_brings_it_says_what_is_from_outside(tmp_path: Path) -> None:
+    rules = '[[rules]]\nname = "discs"\nmatch.calling_ae = "CD*"\noutside = "ST-MARY"\n'
+    outside = OutsideRules.of_site(config(tmp_path, RULES + rules))
+    assert outside.of("CD1", "RADSTREAM") == Outside(rule="discs", issuer="ST-MARY")
+    assert outside.of("CT1", "RADSTREAM") is None
+    assert outside.digest("abc") != "abc"
+    assert OutsideRules.of_site(config(tmp_path)).digest("abc") == "abc"
+    with pytest.raises(ConfigError, match=r"rules\.toml:3: what a sender brings is from outside, or nothing of it"):
+        OutsideRules.of_site(config(tmp_path, rules.replace("calling_ae", "modality").replace("CD*", "CT")))
+
+
+def test_a_destination_may_not_have_the_name_of_the_group_for_the_ris(tmp_path: Path) -> None:
+    node = '[destinations.mpps]\nae_title = "A"\nhost = "h"\nport = 104\n'
+    with pytest.raises(ConfigError, match="is the name of a group that radstream has"):
+        LaneRules.of_site(config(tmp_path, node))

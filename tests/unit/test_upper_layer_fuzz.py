@@ -15,13 +15,17 @@ from producers.dicom_router.arrival import SUCCESS, Arrival
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import Echo, Store
+from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested, decode
-from producers.dicom_router.upper_layer.association import Association, Limits
+from producers.dicom_router.upper_layer.association import Association
 from producers.dicom_router.upper_layer.connection import Connection
+from producers.dicom_router.upper_layer.limits import Limits
 from producers.dicom_router.upper_layer.messages import Pace
 from producers.dicom_router.upper_layer.negotiation import negotiate
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX, Violation
+from producers.dicom_router.workers import Workers
+from tests.held_operations import windowed
 from tests.raw_peer import ABORT, RELEASE_RP, RELEASE_RQ, associate_rq, echo_rq, p_data, pdu, pdv, store_rq
 from tests.routers import Ct
 
@@ -29,6 +33,8 @@ LIMITS = Limits(set_up_s=5.0, pace=Pace(5.0, 1024), association_s=20.0, pdu_byte
 ENDS = {"released", "rejected", "aborted_by_peer", "closed"}
 # Objects of a megabyte, and the ceilings of a PDU and a command: what one association may take.
 MEMORY_BYTES_MAX = 3 * PDU_BYTES_MAX
+# Of it, half is for what is read ahead.
+WINDOW_BYTES = 4 << 20
 
 
 class Receiver:
@@ -64,18 +70,23 @@ class Anybody:
         """There is always another."""
 
 
+WORKERS = Workers("fuzzed")
+
+
 def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
     """How an association ends that is sent these bytes and then nothing: in a planned way, or by a Violation."""
     peer, accepted = pair
     receiver = Receiver()
-    room = Room(1 << 20, BufferPool(Budget(0)), Budget(0))
+    memory = Budget(WINDOW_BYTES)
+    room = Room(1 << 20, BufferPool(memory), Budget(0))
     operations = {
         command_set.C_ECHO_RQ: Echo(),
         command_set.C_STORE_RQ: Store(receiver, "RADSTREAM", room),  # type: ignore[arg-type]
     }
     connection = Connection(accepted)
     connection.prepare()
-    association = Association(connection, LIMITS, operations, Anybody())
+    ahead = ReadingAhead(4, room.memory, WORKERS)
+    association = Association(connection, LIMITS, operations, Anybody(), ahead)
 
     def speak() -> None:
         try:
@@ -89,8 +100,11 @@ def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
     speaking = threading.Thread(target=speak)
     speaking.start()
     try:
-        return association.run()
+        how = association.run()
+        assert memory.left == WINDOW_BYTES
+        return how
     except Violation:
+        assert memory.left == WINDOW_BYTES
         return "aborted"
     finally:
         accepted.close()
@@ -98,6 +112,7 @@ def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
         peer.close()
 
 
+ASKED = st.sampled_from([associate_rq(), windowed(0), windowed(2)])
 FRAGMENTS = st.builds(
     pdv,
     st.binary(max_size=40) | st.sampled_from([store_rq(), echo_rq(), Ct().data_set()]),
@@ -121,15 +136,15 @@ def test_any_bytes_end_a_connection_as_planned(
     assert ended(pairs(), sent) in ENDS | {"aborted"}
 
 
-@given(st.lists(PDUS, max_size=8).map(b"".join), st.integers(0, 400))
+@given(ASKED, st.lists(PDUS, max_size=8).map(b"".join), st.integers(0, 400))
 @settings(max_examples=150, deadline=None)
 def test_any_pdus_end_an_association_as_planned_and_take_no_memory_for_promises(
-    pairs: Callable[[], tuple[socket.socket, socket.socket]], sent: bytes, cut: int
+    pairs: Callable[[], tuple[socket.socket, socket.socket]], begun: bytes, sent: bytes, cut: int
 ) -> None:
     pair = pairs()
     tracemalloc.start()
     try:
-        how = ended(pair, associate_rq() + sent[: len(sent) - cut])
+        how = ended(pair, begun + sent[: len(sent) - cut])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -143,7 +158,7 @@ def test_damage_to_a_good_conversation_ends_it_as_planned(
     pairs: Callable[[], tuple[socket.socket, socket.socket]], data: st.DataObject
 ) -> None:
     spoken = bytearray(
-        associate_rq()
+        data.draw(ASKED)
         + p_data(pdv(store_rq(), command=True), pdv(Ct().data_set()[:300]))
         + p_data(pdv(echo_rq(), command=True, context=3))
         + RELEASE_RQ

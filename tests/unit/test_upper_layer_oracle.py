@@ -29,8 +29,8 @@ from pynetdicom.pdu_primitives import (
 )
 
 from producers.dicom_router.upper_layer import associate_ac, command_set, pdu
-from producers.dicom_router.upper_layer.associate_ac import AcceptedRole, ContextResult, Result
-from producers.dicom_router.upper_layer.associate_rq import ProposedContext, decode
+from producers.dicom_router.upper_layer.associate_ac import AcceptedRole, ContextResult, Extended, Options, Result
+from producers.dicom_router.upper_layer.associate_rq import ProposedContext, UserInformation, decode
 from producers.dicom_router.upper_layer.command_set import Command
 from producers.dicom_router.upper_layer.negotiation import Accepted, negotiate
 from tests.pynetdicom_pdus import body, proposed, request
@@ -51,9 +51,9 @@ def test_a_request_is_read_as_it_was_meant(ids: list[int], data: st.DataObject, 
     read = decode(body(request(contexts, maximum_length=maximum_length)))
     assert read.contexts == tuple(asked)
     assert (read.calling_ae.strip(), read.called_ae.strip()) == ("SCANNER", "RADSTREAM")
-    assert (read.protocol_version, read.pdu_bytes_max) == (1, maximum_length)
+    assert read.protocol_version == 1
     assert read.application_context == associate_ac.APPLICATION_CONTEXT
-    assert (read.roles, read.asks_for_asynchronous_operations) == ({}, False)
+    assert read.user == UserInformation(pdu_bytes_max=maximum_length)
 
 
 def extended() -> list[object]:
@@ -63,7 +63,7 @@ def extended() -> list[object]:
         SCP_SCU_RoleSelectionNegotiation(),
         ImplementationVersionNameNotification(),
     )
-    window.maximum_number_operations_invoked, window.maximum_number_operations_performed = 5, 5
+    window.maximum_number_operations_invoked, window.maximum_number_operations_performed = 5, 4
     role.sop_class_uid, role.scu_role, role.scp_role = UID(CT), True, True
     version.implementation_version_name = "ORACLE"
     identity, extended_, common = (
@@ -78,42 +78,51 @@ def extended() -> list[object]:
     return [window, role, version, identity, extended_, common]
 
 
-def test_what_is_not_offered_is_declined_as_the_standard_says() -> None:
+def test_all_that_can_be_negotiated_is_read_and_answered_as_it_was_meant() -> None:
     read = decode(body(request([proposed(1, CT, [EXPLICIT])], *extended())))
-    assert read.asks_for_asynchronous_operations
-    assert read.roles == {CT: (True, True)}
-    outcome = negotiate(read, 131_072)
+    assert read.user == UserInformation(16_382, (5, 4), {CT: (True, True)}, frozenset([CT]), {CT: "1.2.840.10008.4.2"})
+    outcome = negotiate(read, 131_072, 3)
     assert isinstance(outcome, Accepted)
     answer = A_ASSOCIATE_AC()
     answer.decode(outcome.answer)
     information = answer.user_information
     assert information is not None
     (window,) = [item for item in information.user_data if item.item_type == 0x53]
-    assert (window.maximum_number_operations_invoked, window.maximum_number_operations_performed) == (1, 1)
+    assert (window.maximum_number_operations_invoked, window.maximum_number_operations_performed) == (3, 1)
     (role,) = [item for item in information.user_data if item.item_type == 0x54]
     assert (role.sop_class_uid, role.scu_role, role.scp_role) == (CT, 1, 0)
-    # Neither a response to the identity nor one to the extended negotiations.
-    assert {item.item_type for item in information.user_data} == {0x51, 0x52, 0x53, 0x54, 0x55}
+    (storage,) = [item for item in information.user_data if item.item_type == 0x56]
+    assert (storage.sop_class_uid, storage.service_class_application_information) == (CT, b"\x02\0\x03\0\0\0")
+    # No response to the identity, and none to the common extended negotiation, which has none.
+    assert {item.item_type for item in information.user_data} == {0x51, 0x52, 0x53, 0x54, 0x55, 0x56}
 
 
 @given(
     answers=st.lists(st.tuples(st.sampled_from(Result), UIDS), min_size=1, max_size=20),
     pdu_bytes_max=st.integers(0, 2**32 - 1),
-    window=st.booleans(),
+    window=st.none() | st.tuples(st.integers(0, 65_535), st.integers(0, 65_535)),
     roles=st.lists(st.tuples(UIDS, st.booleans(), st.booleans()), max_size=4, unique_by=lambda role: role[0]),
+    extended=st.lists(st.tuples(UIDS, st.binary(min_size=1, max_size=9)), max_size=4, unique_by=lambda one: one[0]),
 )
 def test_an_acceptance_is_read_as_it_was_meant(
-    answers: list[tuple[Result, str]], pdu_bytes_max: int, window: bool, roles: list[tuple[str, bool, bool]]
+    answers: list[tuple[Result, str]],
+    pdu_bytes_max: int,
+    window: tuple[int, int] | None,
+    roles: list[tuple[str, bool, bool]],
+    extended: list[tuple[str, bytes]],
 ) -> None:
     echoed = b"RADSTREAM".ljust(16) + b"SCANNER".ljust(16) + bytes(32)
     contexts = [ContextResult(2 * at + 1, result, syntax) for at, (result, syntax) in enumerate(answers)]
-    encoded = associate_ac.encode(echoed, contexts, pdu_bytes_max, [AcceptedRole(*role) for role in roles], window)
+    options = Options(window, [AcceptedRole(*role) for role in roles], [Extended(*one) for one in extended])
+    encoded = associate_ac.encode(echoed, contexts, pdu_bytes_max, options)
     read = A_ASSOCIATE_AC()
     read.decode(encoded)
     assert read.encode() == encoded
     assert [(one.context_id, one.result, str(one.transfer_syntax)) for one in read.presentation_context] == contexts
     assert read.user_information is not None
     assert read.user_information.maximum_length == pdu_bytes_max
+    shown = [(one.sop_class_uid, one.service_class_application_information) for one in read.user_information.ext_neg]
+    assert shown == extended
 
 
 def test_the_other_pdus_are_read_as_they_were_meant() -> None:

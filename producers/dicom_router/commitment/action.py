@@ -15,6 +15,7 @@ from producers.dicom_router.commitment.references import (
     read_asked,
 )
 from producers.dicom_router.commitment.requests import Requests, source_of
+from producers.dicom_router.commitment.telling import INSTANCE, Telling
 from producers.dicom_router.data_set import DataSet, Fate, Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.upper_layer import command_set
@@ -25,8 +26,7 @@ from streams.identity import uid_text
 from streams.log import LogAway, LogRefused
 from streams.sop_classes import STORAGE_COMMITMENT
 
-# PS3.4 annex J.3.5: the one instance of the class, and the one action on it.
-INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+# PS3.4 annex J.3.5: the one action on the one instance of the class.
 REQUEST: Final = 1
 # PS3.7 section 10.1.4.1.10.
 PROCESSING_FAILURE: Final = 0x0110
@@ -50,8 +50,9 @@ class Commit:
 
     response: Final = command_set.N_ACTION_RSP
 
-    def __init__(self, requests: Requests, ae_title: str) -> None:
+    def __init__(self, requests: Requests, ae_title: str, telling: Telling) -> None:
         self._requests = requests
+        self._telling = telling
         self._ae_title = ae_title
         self._room = Room(
             object_bytes_max=DATA_SET_BYTES_MAX, memory=BufferPool(Budget(_MEMORY_BYTES_MAX)), disk=Budget(0)
@@ -75,7 +76,7 @@ class Commit:
         refused = _not_ours(request)
         try:
             if refused is None:
-                refused = self._kept(sink, request.context.transfer_syntax, source)
+                refused = self._kept(sink, request, source)
             if refused is None:
                 return SUCCESS
             self._requests.refuse(source, *refused)
@@ -85,18 +86,19 @@ class Commit:
             return PROCESSING_FAILURE
         return refused.status
 
-    def _kept(self, sink: DataSet | None, transfer_syntax: str, source: Source) -> _Refused | None:
+    def _kept(self, sink: DataSet | None, request: Request, source: Source) -> _Refused | None:
         if sink is None:
             return _Refused(INVALID_ARGUMENT, "no data set says what is to be committed")
         if sink.fate is not Fate.HERE:
             return _Refused(RESOURCE_LIMITATION, f"the data set is not kept: {sink.fate.value}")
         try:
             with sink.view as view:
-                asked = read_asked(view, transfer_syntax)
+                asked = read_asked(view, request.context.transfer_syntax)
         except Unreadable as error:
             return _Refused(INVALID_ARGUMENT, str(error))
         except TooMany:
             return _Refused(RESOURCE_LIMITATION, f"more than {REFERENCES_MAX} instances, or too many bytes of UIDs")
+        self._telling.expect(request)
         self._requests.keep(asked, source)
         return None
 

@@ -40,22 +40,42 @@ class AcceptedRole(NamedTuple):
     scp: bool
 
 
+class Extended(NamedTuple):
+    """How a SOP class is supported (PS3.7 table D.3-11); what `information` means, its service class says."""
+
+    sop_class: str
+    information: bytes
+
+
+class Options(NamedTuple):
+    """What is answered only where it was asked. `window` is how many operations may be outstanding (table D.3-8): the
+    requestor's, and ours.
+    """
+
+    window: tuple[int, int] | None = None
+    roles: Iterable[AcceptedRole] = ()
+    extended: Iterable[Extended] = ()
+
+
+_NOTHING_ASKED: Final = Options()
+
+
 def encode(
     echoed: bytes,
     contexts: Iterable[ContextResult],
     pdu_bytes_max: int,
-    roles: Iterable[AcceptedRole] = (),
-    one_operation_at_a_time: bool = False,
+    options: Options = _NOTHING_ASKED,
 ) -> bytes:
-    """The PDU. `one_operation_at_a_time` answers a proposed window with (1, 1) (PS3.7 annex D.3.3.3)."""
+    """The PDU."""
     user = [
         _item(0x51, struct.pack(">I", pdu_bytes_max)),
         _item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii")),
     ]
-    if one_operation_at_a_time:
-        user.append(_item(0x53, struct.pack(">HH", 1, 1)))
-    user += [_item(0x54, _role(role)) for role in roles]
+    if options.window is not None:
+        user.append(_item(0x53, struct.pack(">HH", *options.window)))
+    user += [_item(0x54, _role(role)) for role in options.roles]
     user.append(_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii")))
+    user += [_item(0x56, _prefixed(one.sop_class) + one.information) for one in options.extended]
     body = b"".join(
         (
             struct.pack(">H2x", 1),
@@ -75,8 +95,12 @@ def _context(context: ContextResult) -> bytes:
 
 
 def _role(role: AcceptedRole) -> bytes:
-    uid = role.sop_class.encode("latin-1")
-    return struct.pack(">H", len(uid)) + uid + bytes((role.scu, role.scp))
+    return _prefixed(role.sop_class) + bytes((role.scu, role.scp))
+
+
+def _prefixed(sop_class: str) -> bytes:
+    uid = sop_class.encode("latin-1")
+    return struct.pack(">H", len(uid)) + uid
 
 
 def _item(kind: int, value: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -13,9 +13,11 @@ from streams.identity import uid_text
 
 _FIXED: Final = struct.Struct(">H2x16s16s32s")
 _ITEM: Final = struct.Struct(">BxH")
+_WINDOW: Final = struct.Struct(">HH")
 _APPLICATION_CONTEXT, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
 _ABSTRACT_SYNTAX, _TRANSFER_SYNTAX = 0x30, 0x40
-_MAXIMUM_LENGTH, _ASYNCHRONOUS_OPERATIONS, _ROLE_SELECTION = 0x51, 0x53, 0x54
+_MAXIMUM_LENGTH, _OPERATIONS_WINDOW, _ROLE_SELECTION = 0x51, 0x53, 0x54
+_EXTENDED, _COMMON_EXTENDED = 0x56, 0x57
 
 # Where a peer does not say what it takes, which it must: what everything takes (PS3.8 annex D.1).
 _PDU_BYTES_MAX_UNSAID: Final = 16_384
@@ -30,14 +32,33 @@ class ProposedContext(NamedTuple):
     transfer_syntaxes: tuple[str, ...]
 
 
+class OperationsWindow(NamedTuple):
+    """How many operations may be outstanding, 0 for any number (PS3.7 annex D.3.3.3): the requestor's, and ours."""
+
+    invoked: int
+    performed: int
+
+
+@dataclass(frozen=True)
+class UserInformation:
+    """What a request says beside its presentation contexts.
+
+    `pdu_bytes_max` is what the peer takes in one P-DATA-TF, 0 for any length. `roles` has for a SOP class whether the
+    requestor proposes to be its SCU, and its SCP. `extended` are the SOP classes of which it wants to know how they are
+    supported (annex D.3.3.5), `service_classes` says which service a SOP class is of (annex D.3.3.6). A user's identity
+    is let go unread: we know no users, and who is no party to that says nothing (annex D.3.3.7).
+    """
+
+    pdu_bytes_max: int = _PDU_BYTES_MAX_UNSAID
+    window: OperationsWindow | None = None
+    roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    extended: frozenset[str] = frozenset()
+    service_classes: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Requested:
-    """An association that a peer asks for.
-
-    `echoed` are the 64 bytes of titles that the answer repeats. `pdu_bytes_max` is what the peer takes in one
-    P-DATA-TF, 0 for any length. `roles` has for a SOP class whether the requestor proposes to be its SCU, and its SCP.
-    User identity and the extended negotiations are let go: no response declines them (PS3.7 annex D.3.3.5 to D.3.3.7).
-    """
+    """An association that a peer asks for. `echoed` are the 64 bytes of titles that the answer repeats."""
 
     protocol_version: int
     called_ae: str
@@ -45,9 +66,7 @@ class Requested:
     echoed: bytes
     application_context: str
     contexts: tuple[ProposedContext, ...]
-    pdu_bytes_max: int
-    asks_for_asynchronous_operations: bool
-    roles: Mapping[str, tuple[bool, bool]]
+    user: UserInformation
 
 
 def decode(body: bytes) -> Requested:
@@ -69,7 +88,6 @@ def decode(body: bytes) -> Requested:
             user_information = value
     if not contexts:
         raise Violation("an A-ASSOCIATE-RQ without presentation contexts")
-    pdu_bytes_max, asynchronous, roles = _user_information(user_information)
     return Requested(
         protocol_version=version,
         called_ae=called.decode("latin-1"),
@@ -77,9 +95,7 @@ def decode(body: bytes) -> Requested:
         echoed=body[4 : _FIXED.size],
         application_context=application_context,
         contexts=tuple(contexts.values()),
-        pdu_bytes_max=pdu_bytes_max,
-        asks_for_asynchronous_operations=asynchronous,
-        roles=roles,
+        user=_user_information(user_information),
     )
 
 
@@ -123,20 +139,33 @@ def _syntaxes(items: bytes) -> tuple[str, tuple[str, ...]]:
 _remembered = lru_cache(maxsize=1024)(_syntaxes)
 
 
-def _user_information(data: bytes) -> tuple[int, bool, dict[str, tuple[bool, bool]]]:
-    """Maximum length, whether a window of asynchronous operations is proposed, and roles."""
-    pdu_bytes_max, asynchronous, roles = _PDU_BYTES_MAX_UNSAID, False, {}
+def _user_information(data: bytes) -> UserInformation:
+    pdu_bytes_max, window = _PDU_BYTES_MAX_UNSAID, None
+    roles, extended, service_classes = {}, set(), {}
     for kind, value in _items(data):
         if kind == _MAXIMUM_LENGTH:
             if len(value) != 4:
                 raise Violation("a maximum length that is not four bytes")
             pdu_bytes_max = int.from_bytes(value, "big")
-        elif kind == _ASYNCHRONOUS_OPERATIONS:
-            asynchronous = True
+        elif kind == _OPERATIONS_WINDOW:
+            if len(value) != _WINDOW.size:
+                raise Violation("a window of asynchronous operations that is not four bytes")
+            window = OperationsWindow(*_WINDOW.unpack(value))
         elif kind == _ROLE_SELECTION:
             uid, scu, scp = _role(value)
             roles[uid] = scu, scp
-    return pdu_bytes_max, asynchronous, roles
+        elif kind == _EXTENDED:
+            extended.add(_prefixed_uid(value, 0)[0])
+        elif kind == _COMMON_EXTENDED:
+            uid, end = _prefixed_uid(value, 0)
+            service_classes[uid] = _prefixed_uid(value, end)[0]
+    return UserInformation(pdu_bytes_max, window, roles, frozenset(extended), service_classes)
+
+
+def _prefixed_uid(value: bytes, at: int) -> tuple[str, int]:
+    """A UID behind its length, and where it ends. One that is cut is none: what it is for is optional."""
+    end = at + 2 + int.from_bytes(value[at : at + 2], "big")
+    return (uid_text(value[at + 2 : end]) if end <= len(value) else ""), end
 
 
 def _role(value: bytes) -> tuple[str, bool, bool]:

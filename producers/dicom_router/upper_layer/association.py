@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested, decode
+from producers.dicom_router.upper_layer.beside import Beside, beside
 from producers.dicom_router.upper_layer.connection import Closed, Connection, Expired
 from producers.dicom_router.upper_layer.inbound import Inbound
-from producers.dicom_router.upper_layer.messages import Message, Messages, Operation, Pace
+from producers.dicom_router.upper_layer.limits import Limits, Place
+from producers.dicom_router.upper_layer.messages import Message, Messages, Operation
 from producers.dicom_router.upper_layer.negotiation import negotiate
 from producers.dicom_router.upper_layer.pdu import (
     BY_USER,
@@ -27,6 +29,7 @@ from producers.dicom_router.upper_layer.pdu import (
     associate_rj,
 )
 from producers.dicom_router.upper_layer.states import Action, State, action
+from producers.dicom_router.upper_layer.window import Ahead
 
 # ARTIM (PS3.8 section 9.1.5), where we said the last word and wait for the peer to close.
 _CLOSE_S_MAX: Final = 2.0
@@ -37,26 +40,6 @@ _ENDS: Final = {
     Action.ABORTED_BY_PEER: "aborted_by_peer",
     Action.END_BEFORE_IT_BEGAN: "aborted_by_peer",
 }
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Times in seconds: to set an association up, without a message, and for the whole of it."""
-
-    set_up_s: float
-    pace: Pace
-    association_s: float
-    pdu_bytes_max: int
-
-
-class Place(Protocol):
-    """Room for one association, and the right to it."""
-
-    def take(self, requested: Requested) -> Rejection | None:
-        """How the association is rejected, or nothing. Asked once, when the peer has said what it wants."""
-
-    def give_back(self) -> None:
-        """Told before our last word, so that a peer that hears it finds the room."""
 
 
 class Association:
@@ -71,7 +54,9 @@ class Association:
         limits: Limits,
         operations: Mapping[int, Operation],
         place: Place,
+        ahead: Ahead | None = None,
     ) -> None:
+        """Without `ahead`, a message is answered before the next is read, whatever the peer asks for."""
         now = time.monotonic()
         connection.deadline = min(connection.deadline, now + limits.set_up_s)
         connection.end = now + limits.association_s
@@ -81,6 +66,8 @@ class Association:
         self._limits = limits
         self._operations = operations
         self._place = place
+        self._ahead = ahead
+        self._beside: Beside | None = None
         self._state = State.AWAITING_REQUEST
         self._messages = Messages(connection, self._inbound, limits.pace, operations, {}, "", self.id)
         self._pdu_bytes_max = 0
@@ -105,12 +92,14 @@ class Association:
             raise
         finally:
             self._messages.abandon()
+            if self._beside is not None:
+                self._beside.close()
 
     def _next(self) -> str:
         """One PDU. How the association ended, or nothing where it goes on."""
         if self._state is State.ESTABLISHED and not self._messages.is_open:
             try:
-                self._connection.deadline = time.monotonic() + self._limits.pace.idle_s
+                self._await_next()
                 self._inbound.wait()
                 self._messages.begin()
             except Expired:
@@ -134,6 +123,7 @@ class Association:
                 self._inbound.body()
                 self._state = State.RELEASE_COLLIDED
             case Action.ANSWER_RELEASE | Action.ANSWER_COLLIDED_RELEASE:
+                self._finish()
                 self._last_word(RELEASE_RP)
                 return "released"
             case Action.ABORT_BEFORE_IT_BEGAN | Action.ABORT:
@@ -141,12 +131,17 @@ class Association:
         return _ENDS.get(on, "")
 
     def _negotiated(self, requested: Requested) -> str:
-        outcome = negotiate(requested, self._limits.pdu_bytes_max)
+        operations_max = 1 if self._ahead is None else self._ahead.operations_max
+        outcome = negotiate(requested, self._limits.pdu_bytes_max, operations_max)
         if not isinstance(outcome, Rejection):
             outcome = self._place.take(requested) or outcome
         if isinstance(outcome, Rejection):
             self._last_word(associate_rj(outcome))
             return "rejected"
+        self._pdu_bytes_max = requested.user.pdu_bytes_max
+        self._beside = beside(
+            self._connection, outcome, self._ahead, self._performed, self._pdu_bytes_max, self._await_next
+        )
         self._messages = Messages(
             self._connection,
             self._inbound,
@@ -155,21 +150,40 @@ class Association:
             outcome.contexts,
             requested.calling_ae,
             self.id,
+            self._beside.notices if self._beside else None,
         )
-        self._pdu_bytes_max = requested.pdu_bytes_max
         self._connection.send(outcome.answer)
         self._state = State.ESTABLISHED
         return ""
 
     def _answer(self, message: Message) -> None:
-        request, operation = message.request, message.operation
-        answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
-        self._connection.send(command_set.pdus(request.context_id, answer, self._pdu_bytes_max))
+        if self._beside is None or self._beside.window is None:
+            self._connection.send(self._performed(message))
+        else:
+            self._beside.window.begin(message)
         # Whatever follows in the same PDU is of the next message.
         self._messages.begin()
 
+    def _performed(self, message: Message) -> bytes:
+        """The response to a request, as it is sent. In a window, any thread makes it."""
+        request, operation = message.request, message.operation
+        answer = command_set.response(request.command, operation.response, operation.answer(request, message.sink))
+        return command_set.pdus(request.context_id, answer, self._pdu_bytes_max)
+
+    def _await_next(self) -> None:
+        """Between two messages a peer may be silent for a while, and for as long as it is us that it waits for."""
+        if not self._messages.is_open:
+            is_waited_for = self._beside is not None and self._beside.is_busy
+            self._connection.deadline = math.inf if is_waited_for else time.monotonic() + self._limits.pace.idle_s
+
+    def _finish(self) -> None:
+        """Until every request is answered that is there as a whole."""
+        if self._beside is not None:
+            self._beside.finish()
+
     def _ask_for_release(self) -> None:
         """The time for this association is over, and no message is open: nothing is lost by an end in peace."""
+        self._finish()
         self._connection.end = self._connection.deadline = time.monotonic() + _RELEASE_S_MAX
         self._connection.send(RELEASE_RQ)
         self._state = State.RELEASE_REQUESTED
@@ -180,8 +194,9 @@ class Association:
 
     def _last_word(self, pdu: bytes) -> None:
         self._state = State.AWAITING_CLOSE
-        self._place.give_back()
         try:
+            self._finish()
+            self._place.give_back()
             self._connection.send(pdu)
         except Closed:
             return

@@ -7,9 +7,11 @@ moves is seen soon, and no read pays for a timer of its own. Under TLS it is a `
 from __future__ import annotations
 
 import math
+import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -27,6 +29,24 @@ class Expired(Exception):
     """A deadline passed."""
 
 
+class Attended:
+    """A socket, and a descriptor beside it that somebody else writes to."""
+
+    def __init__(self, connected: int, wake: int, ready: Callable[[], None]) -> None:
+        self._wake = wake
+        self._ready = ready
+        self._poll = select.poll()
+        for descriptor in (connected, wake):
+            self._poll.register(descriptor, select.POLLIN)
+
+    def wait(self, seconds_max: float = TICK_S) -> bool:
+        """Whether the socket can be read."""
+        there = dict(self._poll.poll(seconds_max * 1000))
+        if there.pop(self._wake, 0):
+            self._ready()
+        return bool(there)
+
+
 class Connection:
     """`deadline` and `end` are on the monotonic clock, in seconds; either ends a read by Expired.
 
@@ -37,6 +57,7 @@ class Connection:
         self._socket = connected
         self.deadline = math.inf
         self.end = math.inf
+        self._attended: Attended | None = None
 
     def prepare(self) -> None:
         """Before anything else. Raises OSError where the connection is gone already."""
@@ -45,6 +66,16 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(TICK_S))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_S_MAX))
 
+    def attend(self, wake: int, ready: Callable[[], None]) -> None:
+        """From now on, whenever the descriptor `wake` can be read while a read waits, the read calls `ready`.
+
+        In the connection's own thread, so `ready` may send. What it raises, the read raises.
+        """
+        self._attended = Attended(self._socket.fileno(), wake, ready)
+
+    def attend_no_more(self) -> None:
+        self._attended = None
+
     def receive(self, into: memoryview, ahead: memoryview | None = None, flags: int = 0) -> int:
         """Takes what is there, at least a byte; what is more than `into` holds goes to `ahead`. Bytes taken.
 
@@ -52,7 +83,7 @@ class Connection:
         """
         while True:
             try:
-                got = self._take(into, ahead, flags)
+                got = self._take(into, ahead, flags) if self._attended is None or self._comes(self._attended) else None
             except OSError:
                 raise Closed from None
             if got == 0:
@@ -91,6 +122,10 @@ class Connection:
             return self._socket.recvmsg_into((into, ahead), 0, flags)[0]
         except BlockingIOError:
             return None
+
+    def _comes(self, attended: Attended) -> bool:
+        """Whether there is something to read, after a while at most; attends to what else there is."""
+        return attended.wait()
 
     def _put(self, data: bytes) -> None:
         """Raises OSError, also where it is not taken in time."""

@@ -15,18 +15,24 @@ from producers.dicom_router.upper_layer.command_set import Command
 from producers.dicom_router.upper_layer.connection import Connection
 from producers.dicom_router.upper_layer.inbound import Fragment, Inbound
 from producers.dicom_router.upper_layer.negotiation import Context
+from producers.dicom_router.upper_layer.notices import Notices
 from producers.dicom_router.upper_layer.pdu import BY_USER, UNEXPECTED_PARAMETER, Violation
+from producers.dicom_router.upper_layer.responses import TO_US
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One DIMSE request. `calling_ae` is as it was sent; `association` is a random id."""
+    """One DIMSE request. `calling_ae` is as it was sent; `association` is a random id.
+
+    `notices` is how its peer may be asked on the same association, where it can be.
+    """
 
     command: Command
     context_id: int
     context: Context
     calling_ae: str
     association: str
+    notices: Notices | None = None
 
 
 class Sink(Protocol):
@@ -87,6 +93,7 @@ class Messages:
         contexts: Mapping[int, Context],
         calling_ae: str,
         association: str,
+        notices: Notices | None = None,
     ) -> None:
         self._connection = connection
         self._inbound = inbound
@@ -95,6 +102,7 @@ class Messages:
         self._contexts = contexts
         self._calling_ae = calling_ae
         self._association = association
+        self._notices = notices
         self._command = bytearray()
         self._command_context = 0
         # The message whose data set is coming in.
@@ -124,7 +132,9 @@ class Messages:
             return None
         command = command_set.decode(self._command)
         self._command.clear()
-        return self._begun(Request(command, fragment.context, context, self._calling_ae, self._association))
+        return self._begun(
+            Request(command, fragment.context, context, self._calling_ae, self._association, self._notices)
+        )
 
     def abandon(self) -> None:
         """The association is over."""
@@ -149,10 +159,12 @@ class Messages:
 
     def _begun(self, request: Request) -> Message | None:
         operation = self._operations.get(request.command.field)
+        if request.command.status is not None and self._notices is not None:
+            operation = TO_US
         if operation is None:
             raise Violation("an operation that nobody offered", BY_USER)
         if not request.command.has_data_set:
-            return Message(operation, request, None)
+            return self._whole(Message(operation, request, None))
         self._open = Message(operation, request, operation.sink(request))
         return None
 
@@ -172,7 +184,14 @@ class Messages:
         if not fragment.is_last:
             return None
         self._open = None
-        return message
+        return self._whole(message)
+
+    def _whole(self, message: Message) -> Message | None:
+        """A request; what is a response goes to who asked."""
+        if message.operation is not TO_US or self._notices is None:
+            return message
+        self._notices.answered(message.request.command)
+        return None
 
     def _progress(self, count: int) -> None:
         self._came += count

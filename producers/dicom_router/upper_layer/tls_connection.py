@@ -7,7 +7,7 @@ import ssl
 import time
 from contextlib import suppress
 
-from producers.dicom_router.upper_layer.connection import SEND_S_MAX, TICK_S, Closed, Connection, Expired
+from producers.dicom_router.upper_layer.connection import SEND_S_MAX, TICK_S, Attended, Closed, Connection, Expired
 from streams.tls.accepting import HandshakeFailed, failure
 
 # The first byte of a TLS record that begins a handshake (RFC 8446 section 5.1), and of an A-ASSOCIATE-RQ.
@@ -69,6 +69,11 @@ class TlsConnection(Connection):
             return self._socket.recv_into(into)
         except TimeoutError:
             return None
+
+    def _comes(self, attended: Attended) -> bool:
+        """What is decrypted already can be read, whatever the socket says."""
+        decrypted = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        return attended.wait(0.0 if decrypted else TICK_S) or decrypted
 
     def _put(self, data: bytes) -> None:
         self._socket.settimeout(SEND_S_MAX)

@@ -6,14 +6,17 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from typing import Literal
 
 import pytest
+from msgspec import structs
 
 from consumers.catalog.database import connect, snapshot
 from consumers.catalog.migrate import migrate
 from consumers.catalog.orders import orders, performed_for, performed_status, whole
 from consumers.catalog.worklist import PAGE, Asked, Scheduled, scheduled
-from streams.events import Event
+from radstream.order_lines import performed_line
+from streams.events import AuditEvent, Event, MppsEvent
 from streams.identity import protected_key
 from tests.catalogs import catalog_of, checksum_of, project, projected, rows
 from tests.event_streams import TENANT, Hospital, new_log, night, write
@@ -220,7 +223,8 @@ def test_a_study_with_a_uid_of_its_own_is_found_by_accession_number_and_patient(
         (order,) = orders(cursor, TENANT)
         found = whole(cursor, TENANT, order).studies
         assert len(orders(cursor, TENANT, study_uid=image.instance.study_uid)) == matches
-    assert found == ([{"study_uid": image.instance.study_uid, "by_uid": False}] if matches else [])
+    by_numbers = {"study_uid": image.instance.study_uid, "by_uid": False, "by_decision": False}
+    assert found == ([by_numbers] if matches else [])
 
 
 def test_a_study_with_the_orders_uid_is_its_study_whatever_else_it_says(dsn: str) -> None:
@@ -229,6 +233,33 @@ def test_a_study_with_the_orders_uid_is_its_study_whatever_else_it_says(dsn: str
     assert placed.study_uid is not None
     kept(dsn, hospital, placed, hospital.received(placed.study_uid, hospital.uid(), {"PatientID": "OTHER"}))
     assert rows(dsn, "SELECT study_uid, by_uid FROM order_studies") == [(placed.study_uid, True)]
+
+
+def test_what_the_ris_was_told_stands_beside_the_performed_step(dsn: str) -> None:
+    hospital = Hospital()
+    begun = performed(hospital, "2.25.61", "created", "in_progress", scheduled=[of_step("2.25.7")])
+    ended = performed(hospital, "2.25.61", "set", "completed")
+    kept(dsn, hospital, begun, ended, told(hospital, begun, "success"), told(hospital, ended, "refused"))
+    with snapshot(dsn) as cursor:
+        (found,) = performed_for(cursor, TENANT, "2.25.7")
+    assert (found.status, found.ris, found.ris_told) == ("completed", "ris", "in_progress")
+    assert found.ris_refused == "N-SET: The RIS answered 0x0106."
+    assert performed_line(found).endswith(
+        ", completed; ris was told: in progress; the RIS did not take N-SET: The RIS answered 0x0106."
+    )
+
+
+def told(hospital: Hospital, event: MppsEvent, outcome: Literal["success", "refused"]) -> AuditEvent:
+    """As the forwarder says it."""
+    said = "N-CREATE" if event.action == "created" else "N-SET"
+    named = {"event": event.meta.event_id, "node": "ris", "said": said, "step_status": event.status}
+    audit = hospital.audit("mpps.told", outcome)
+    return structs.replace(
+        audit,
+        meta=structs.replace(audit.meta, subject=event.mpps_uid),
+        reason="The RIS took it." if outcome == "success" else "The RIS answered 0x0106.",
+        attributes={**named, "status": "0x0000" if outcome == "success" else "0x0106"},
+    )
 
 
 def test_an_erased_order_is_a_tombstone_and_on_no_list(dsn: str) -> None:

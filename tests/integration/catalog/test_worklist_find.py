@@ -8,6 +8,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +20,8 @@ import pytest
 
 from producers.worklist.listening import MODALITY_WORKLIST
 from streams.memory_log import MemoryLog
+from streams.tls.files import Port
+from tests import secured
 from tests.catalogs import projected
 from tests.event_streams import Hospital, new_log, write
 from tests.order_events import CHEST, an_order, commanded, of_step, performed
@@ -155,6 +158,51 @@ def test_findscu_finds_names_in_its_own_character_set(dsn: str, tmp_path: Path) 
     assert str(found.PatientName) == "Müller^Änne"
     assert (found.PatientID, found.AccessionNumber) == ("P0", "A-0")
     assert list(found.ScheduledProcedureStepSequence[0].ScheduledStationAETitle) == ["CT1", "CT2"]
+
+
+@pytest.mark.skipif(shutil.which("findscu") is None, reason="findscu (DCMTK) is not installed")
+def test_findscu_finds_by_tls(dsn: str, tmp_path: Path) -> None:
+    version = subprocess.run(["findscu", "--version"], capture_output=True, text=True, check=False)
+    if "OPENSSL" not in version.stdout.upper():
+        pytest.skip("this findscu was built without OpenSSL")
+    site = secured.hospital(tmp_path, secured.known("CT1", 'common_name = "ct1.example"'))
+    tls = Port(port=0, certificate=site.ours.certificate_file, key=site.ours.key_file, ca=site.authority.file)
+    own = site.scanner()
+    log, hospital = ordered(dsn, 1)
+    with running_worklist(log, hospital, dsn, peers=site.peers, tls=tls) as worklist:
+        done = subprocess.run(
+            [
+                *("findscu", "-v", "-W", "-aec", "RADSTREAM", "-aet", "CT1", "-k", "AccessionNumber=A-0"),
+                *("+tls", str(own.key_file), str(own.certificate_file), "+cf", str(site.authority.file)),
+                *(worklist.host, str(worklist.tls_port)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Success" in done.stdout + done.stderr
+    assert "A-0" in done.stdout + done.stderr
+
+
+def test_the_programs_of_pynetdicom_find_and_echo(dsn: str, tmp_path: Path) -> None:
+    log, hospital = ordered(dsn, 1)
+    with running_worklist(log, hospital, dsn) as worklist:
+        address = (worklist.host, str(worklist.port), "-aec", "RADSTREAM")
+        wanted = ("-k", "AccessionNumber", "-k", "ScheduledProcedureStepSequence[0].Modality=CT")
+        for app, more in (("echoscu", ()), ("findscu", ("-W", "-w", *wanted))):
+            done = subprocess.run(
+                (sys.executable, "-m", "pynetdicom", app, *address, *more),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+                cwd=tmp_path,
+            )
+            assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.iterdir()
+    assert pydicom.dcmread(path, force=True).AccessionNumber == "A-0"
 
 
 def attacked(worklist: Worklist, *payloads: bytes) -> list[socket.socket]:

@@ -9,6 +9,7 @@ from pydicom import config
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pynetdicom.status import code_to_category
 
 from streams.events import CommitmentResult, FailedReferences, SopReferences
 
@@ -31,6 +32,11 @@ def data_set(result: CommitmentResult) -> Dataset:
     if result.failed:
         report.FailedSOPSequence = Sequence(_items(result.failed))
     return report
+
+
+def is_taken(status: int) -> bool:
+    """Whether a requester that answered so knows it now."""
+    return code_to_category(status) in ("Success", "Warning")
 
 
 def _items(groups: tuple[SopReferences, ...] | tuple[FailedReferences, ...]) -> Iterator[Dataset]:

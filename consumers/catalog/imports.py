@@ -1,0 +1,130 @@
+"""What people ask of studies from outside: which there are, as whose they came, whose they are here. Reading only."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+from psycopg.rows import class_row
+
+from consumers.catalog.database import Cursor
+
+IMPORTS_MAX = 1000
+
+_IMPORTS = """
+SELECT study_uid, outside, description, study_date, last_received_at, original_state::text AS original_state,
+    original_patient_id, original_issuer, original_name, original_birth_date, original_sex, original_accession,
+    reconciled, event_id::text AS event_id, order_id, block_state::text AS block_state, patient_id, patient_issuer,
+    patient_name, birth_date, sex, accession_number, accession_issuer, procedure_id, actor, why,
+    why_state::text AS why_state, decided_at
+FROM study_imports
+WHERE tenant = %(tenant)s
+    AND (%(study_uid)s::text IS NULL OR study_uid = %(study_uid)s)
+    AND (is_import OR %(any_study)s)
+    AND (NOT %(open)s OR NOT reconciled)
+ORDER BY last_received_at DESC, study_uid
+LIMIT %(limit)s
+"""
+_PATIENTS = """
+SELECT patient_id, issuer, name, birth_date, sex FROM patients
+WHERE tenant = %(tenant)s AND patient_id = %(patient_id)s AND (%(issuer)s::text IS NULL OR issuer = %(issuer)s)
+ORDER BY issuer, patient_key
+"""
+_INSTANCES = """
+SELECT series_uid, sop_class_uid, sop_instance_uid, modality FROM served_instances
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s AND series_uid <> '' AND sop_instance_uid <> ''
+ORDER BY series_uid, sop_instance_uid
+"""
+_DECIDED = "SELECT EXISTS (SELECT FROM import_decisions WHERE event_id = %s)"
+
+
+class Import(msgspec.Struct, frozen=True, kw_only=True):
+    """`original_...` is what the bytes say, and stays so; what follows `reconciled` is None unless it is.
+
+    `outside` is the rule that said so, None where a person decided on a study that no rule had called one.
+    """
+
+    study_uid: str
+    outside: str | None
+    description: str | None
+    study_date: date | None
+    last_received_at: datetime
+    original_state: str | None
+    original_patient_id: str | None
+    original_issuer: str | None
+    original_name: str | None
+    original_birth_date: str | None
+    original_sex: str | None
+    original_accession: str | None
+    reconciled: bool
+    event_id: str | None
+    order_id: str | None
+    block_state: str | None
+    patient_id: str | None
+    patient_issuer: str | None
+    patient_name: str | None
+    birth_date: str | None
+    sex: str | None
+    accession_number: str | None
+    accession_issuer: str | None
+    procedure_id: str | None
+    actor: str | None
+    why: str | None
+    why_state: str | None
+    decided_at: datetime | None
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """One instance of a study, as it is served."""
+
+    series_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    modality: str | None
+
+
+class Patient(msgspec.Struct, frozen=True):
+    """A patient as the latest study names them."""
+
+    patient_id: str
+    issuer: str
+    name: str
+    birth_date: str
+    sex: str
+
+
+def imports(
+    cursor: Cursor,
+    tenant: str,
+    *,
+    study_uid: str | None = None,
+    any_study: bool = False,
+    open_only: bool = False,
+    limit: int = IMPORTS_MAX,
+) -> list[Import]:
+    """The last received first; with `open_only` those that nobody reconciled yet.
+
+    `any_study`: also those that neither a rule nor a person calls from outside.
+    """
+    asked = {"tenant": tenant, "study_uid": study_uid, "any_study": any_study, "open": open_only, "limit": limit}
+    with cursor.connection.cursor(row_factory=class_row(Import)) as rows:
+        return rows.execute(_IMPORTS.encode(), asked).fetchall()
+
+
+def patients(cursor: Cursor, tenant: str, patient_id: str, issuer: str | None = None) -> list[Patient]:
+    """Those with this ID: more than one where several issuers gave it."""
+    asked = {"tenant": tenant, "patient_id": patient_id, "issuer": issuer}
+    with cursor.connection.cursor(row_factory=class_row(Patient)) as rows:
+        return rows.execute(_PATIENTS.encode(), asked).fetchall()
+
+
+def instances(cursor: Cursor, tenant: str, study_uid: str) -> list[Imported]:
+    """What of a study is here and can be read, series by series."""
+    with cursor.connection.cursor(row_factory=class_row(Imported)) as rows:
+        return rows.execute(_INSTANCES.encode(), {"tenant": tenant, "study_uid": study_uid}).fetchall()
+
+
+def has_decision(cursor: Cursor, event_id: str) -> bool:
+    """Whether the catalog has come to this decision."""
+    found = cursor.execute(_DECIDED.encode(), (event_id,)).fetchone()
+    return bool(found and found[0])

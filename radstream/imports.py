@@ -1,0 +1,217 @@
+"""`radstream imports`: studies from outside, and whose they are here. A person decides; the bytes stay as they came."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, instances, patients
+from consumers.catalog.imports import imports as read_imports
+from consumers.catalog.orders import Order
+from consumers.catalog.orders import orders as read_orders
+from radstream.audit import account
+from radstream.commanding import message_of, meta_of, notes_of, write
+from radstream.errors import Failure
+from radstream.import_identity import Identity, differing, of_order, of_patient
+from radstream.import_lines import print_imports, print_one
+from radstream.import_performed import performed_steps
+from radstream.options import config_option, json_option, log_answers, open_config, open_log
+from radstream.output import show
+from radstream.reading import audited, catalog_snapshot, parts_answer
+from streams import ris
+from streams.config import Config, Site
+from streams.events import ImportDecision, MppsEvent
+from streams.generation import of_facts
+
+STEP = "import"
+SHOWN_S_MAX = 30.0
+_POLL_S = 0.1
+_WHY_MAX = 4000
+
+why_option = click.option("--why", required=True, metavar="TEXT", help="Why. Kept encrypted, outside the log.")
+
+
+@click.group()
+def imports() -> None:
+    """Studies from outside: as whose they came, and whose they are here."""
+
+
+@imports.command("list")
+@click.option("--all", "all_", is_flag=True, help="Also those that are reconciled.")
+@click.option("--limit", type=click.IntRange(1, IMPORTS_MAX), default=100, show_default=True, help="So many at most.")
+@config_option
+@json_option
+def list_(all_: bool, limit: int, config_path: Path, as_json: bool) -> None:
+    """Studies from outside that nobody has reconciled yet, the last received first."""
+    config = open_config(config_path)
+    with catalog_snapshot(config) as cursor:
+        found = read_imports(cursor, _tenant(config), open_only=not all_, limit=limit)
+    audited(config, open_log(config), "imports_listed", "imports", {"studies": str(len(found))})
+    show(as_json, found, lambda: print_imports(found, limit))
+
+
+@imports.command("show")
+@click.argument("study_uid", metavar="UID")
+@config_option
+@json_option
+def show_(study_uid: str, config_path: Path, as_json: bool) -> None:
+    """Show as whose a study came, whose it is here, who decided that, and why."""
+    config = open_config(config_path)
+    found = _one(config, study_uid)
+    audited(config, open_log(config), "import_shown", study_uid, {})
+    show(as_json, found, lambda: print_one(found))
+
+
+@imports.command()
+@click.argument("study_uid", metavar="UID")
+@click.option("--order", "accession", metavar="ACCESSION", help="The order for the import: its patient is ours.")
+@click.option("--issuer", metavar="NAME", help="Issuer of the accession number, where several have it.")
+@click.option("--patient", "patient_id", metavar="ID", help="Our patient, where there is no order for the import.")
+@click.option("--patient-issuer", metavar="NAME", help="Issuer of the patient ID, where several have it.")
+@click.option("--although-different", is_flag=True, help="It is this patient, although birth date or sex differ.")
+@why_option
+@config_option
+@json_option
+def reconcile(
+    study_uid: str,
+    accession: str | None,
+    issuer: str | None,
+    patient_id: str | None,
+    patient_issuer: str | None,
+    although_different: bool,
+    why: str,
+    config_path: Path,
+    as_json: bool,
+) -> None:
+    """Say whose a study is here, and wait until the catalog shows it. The last word holds."""
+    config = open_config(config_path)
+    if accession is None and patient_id is None:
+        raise Failure("whose is it? Give --order ACCESSION, or --patient ID where nobody ordered the import")
+    found = _one(config, study_uid, any_study=True)
+    identity = _identity(config, accession, issuer, patient_id, patient_issuer)
+    if (differ := differing(found, identity)) and not although_different:
+        raise Failure(
+            f"nothing was reconciled: {' and '.join(differ)} of the study and of our patient differ; look at both "
+            f"(radstream imports show {study_uid}). If it is the same person all the same: --although-different"
+        )
+    _say_and_show(config, study_uid, why, identity, as_json)
+
+
+@imports.command()
+@click.argument("study_uid", metavar="UID")
+@why_option
+@config_option
+@json_option
+def unreconcile(study_uid: str, why: str, config_path: Path, as_json: bool) -> None:
+    """Take the identity here away again: the study is the patient's that it came with."""
+    config = open_config(config_path)
+    if not _one(config, study_uid).reconciled:
+        raise Failure("nothing was done: this study is not reconciled; see: radstream imports list --all")
+    _say_and_show(config, study_uid, why, None, as_json)
+
+
+def _tenant(config: Config) -> str:
+    return config.section("site", Site).tenant
+
+
+def _one(config: Config, study_uid: str, *, any_study: bool = False) -> Import:
+    """`any_study`: also one that no rule calls from outside. Raises Failure."""
+    with catalog_snapshot(config) as cursor:
+        found = read_imports(cursor, _tenant(config), study_uid=study_uid, any_study=any_study)
+    if not found:
+        what = "no study with this UID" if any_study else "no study from outside with this UID"
+        raise Failure(f"the catalog has {what}; see: radstream imports list --all")
+    return found[0]
+
+
+def _identity(
+    config: Config, accession: str | None, issuer: str | None, patient_id: str | None, patient_issuer: str | None
+) -> Identity:
+    """Raises Failure where that is nobody, or more than one."""
+    if accession is not None:
+        identity = of_order(_order(config, accession, issuer))
+        asked = (patient_id, patient_issuer)
+        named = (identity.texts.get("PatientID"), identity.texts.get("IssuerOfPatientID"))
+        if any(one is not None and one != said for one, said in zip(asked, named, strict=True)):
+            raise Failure("the order is for another patient; leave --patient out, or give another --order")
+        return identity
+    assert patient_id is not None  # noqa: S101 - one of the two is given
+    with catalog_snapshot(config) as cursor:
+        found = patients(cursor, _tenant(config), patient_id, patient_issuer)
+    if not found:
+        raise Failure("the catalog has no patient with this ID; an order for the import brings one: --order ACCESSION")
+    if len(found) > 1:
+        raise Failure(f"{len(found)} patients have this ID, of several issuers; say of which: --patient-issuer NAME")
+    return of_patient(found[0])
+
+
+def _order(config: Config, accession: str, issuer: str | None) -> Order:
+    with catalog_snapshot(config) as cursor:
+        found = read_orders(cursor, _tenant(config), accession=accession, standing=True)
+    found = [one for one in found if issuer is None or (one.accession_issuer or "") == issuer]
+    if not found:
+        raise Failure("the catalog has no standing order with this accession number; see: radstream orders list")
+    if len({(one.accession_issuer, one.patient_id, one.patient_issuer) for one in found}) > 1:
+        raise Failure("several orders have this accession number; say whose number it is: --issuer NAME")
+    return found[0]
+
+
+def _say_and_show(config: Config, study_uid: str, why: str, identity: Identity | None, as_json: bool) -> None:
+    """The blocks first, then the audit, then the decision; then waits for the catalog. Raises Failure."""
+    if len(why) > _WHY_MAX:
+        raise Failure(f"--why: at most {_WHY_MAX} characters")
+    log, subject = open_log(config), f"{study_uid}/{uuid.uuid4().hex}"
+    with parts_answer():
+        event = _decision(config, study_uid, subject, why, identity)
+        performed = [] if identity is None else _performed(config, event, identity)
+    audited(config, log, f"import_{event.action}", study_uid, {"order": event.order_id} if event.order_id else {})
+    with log_answers():
+        messages = [message_of(config, one, STEP) for one in (event, *performed)]
+        write(log, messages, f"study {study_uid} {event.action}")
+    found = _shown(config, event)
+    show(as_json, found, lambda: print_one(found))
+
+
+def _decision(config: Config, study_uid: str, subject: str, why: str, identity: Identity | None) -> ImportDecision:
+    blocks = notes_of(config)
+    return ImportDecision(
+        meta=meta_of(config.section("site", Site), STEP, subject),
+        provenance=of_facts(STEP).provenance(),
+        study_uid=study_uid,
+        action="unreconciled" if identity is None else "reconciled",
+        actor=account(),
+        why=blocks.put_note(subject, why),
+        order_id=None if identity is None else identity.order_id,
+        identity=None if identity is None else blocks.put_part("import", subject, identity.texts),
+    )
+
+
+def _performed(config: Config, decision: ImportDecision, identity: Identity) -> list[MppsEvent]:
+    """What the RIS is told of the import, once for each decision; nothing where there is no RIS, or no image yet."""
+    with catalog_snapshot(config) as cursor:
+        found = instances(cursor, decision.meta.tenant, decision.study_uid)
+    settings = ris.of_site(config)
+    if settings is None or not found:
+        return []
+    at = datetime.now().astimezone()
+    return performed_steps(decision, identity, found, notes_of(config), settings.calling_ae, at)
+
+
+def _shown(config: Config, event: ImportDecision) -> Import:
+    """The study as the catalog has it, once the decision is there. Raises Failure where that takes too long."""
+    until_s = time.monotonic() + SHOWN_S_MAX
+    while time.monotonic() < until_s:
+        # What is in the log is decided, also where the catalog went away since.
+        with suppress(Failure), catalog_snapshot(config) as cursor:
+            if has_decision(cursor, event.meta.event_id):
+                return read_imports(cursor, event.meta.tenant, study_uid=event.study_uid)[0]
+        time.sleep(_POLL_S)
+    raise Failure(
+        f"study {event.study_uid} is {event.action}: it is in the log. The catalog has not shown it in "
+        f"{SHOWN_S_MAX:.0f} s; see whether it runs: radstream lag catalog"
+    )
