@@ -33,7 +33,8 @@ from streams import metrics
 from streams.clock import Clock
 from streams.config import ConfigError
 
-_BACKLOG: Final = 128
+# Over it the kernel drops who connects, and a good peer tries again after a second.
+_BACKLOG: Final = 1024
 # How long associations may take to end once they are asked to, before their connections are cut.
 _END_S_MAX: Final = 3.0
 _PAUSE_S: Final = 0.1

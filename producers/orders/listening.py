@@ -15,7 +15,8 @@ from producers.orders.framing import Frames, Unframed, framed
 from producers.orders.receiving import Receiver
 from streams.config import ConfigError
 
-_BACKLOG = 64
+# Over it the kernel drops who connects, and a good peer tries again after a second.
+_BACKLOG = 1024
 _POLL_S = 0.2
 _STOP_S_MAX = 10.0
 _TOO_LARGE = "207"

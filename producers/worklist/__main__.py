@@ -15,6 +15,7 @@ from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
 from producers.worklist.listening import Listener
 from producers.worklist.performing import Performing
+from streams.allocating import give_back_large_blocks
 from streams.config import Protected
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
@@ -28,6 +29,7 @@ def main(context: Context, settings: Settings) -> None:
 
     The catalog may be away: then queries are refused, and performed steps are taken all the same.
     """
+    give_back_large_blocks()
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer(linger_ms=0)
     performing = Performing(

@@ -62,7 +62,8 @@ class _Handler(RequestHandler):
 
 class _Server(ThreadedAssociationServer):
     daemon_threads = True
-    request_queue_size = 64
+    # Over it the kernel drops who connects, and a good peer tries again after a second.
+    request_queue_size = 1024
 
     def __init__(self, settings: Settings, entity: AE, handlers: list[evt.EventHandlerType]) -> None:
         self.settings = settings

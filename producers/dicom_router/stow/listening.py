@@ -24,7 +24,8 @@ from producers.dicom_router.trust.peer import address_of
 from streams import metrics
 from streams.config import ConfigError
 
-_BACKLOG: Final = 128
+# Over it the kernel drops who connects, and a good peer tries again after a second.
+_BACKLOG: Final = 1024
 # How long connections may take to end once they were cut.
 _END_S_MAX: Final = 3.0
 _PAUSE_S: Final = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ from producers.dicom_router.upper_layer.states import Action, State, action
 _CLOSE_S_MAX: Final = 2.0
 # How long a peer has to answer when we ask to release.
 _RELEASE_S_MAX: Final = 2.0
+# One request at a time: while it is read it takes several times its size, and anybody may send some.
+_READING: Final = threading.Lock()
 _ENDS: Final = {
     Action.RELEASED: "released",
     Action.ABORTED_BY_PEER: "aborted_by_peer",
@@ -129,7 +132,7 @@ class Association:
                 while self._inbound.in_pdu:
                     self._inbound.let_go(self._inbound.fragment().length)
             case Action.NEGOTIATE:
-                return self._negotiated(decode(self._inbound.body()))
+                return self._negotiated(self._inbound.body())
             case Action.AWAIT_RELEASE_RESPONSE:
                 self._inbound.body()
                 self._state = State.RELEASE_COLLIDED
@@ -140,8 +143,10 @@ class Association:
                 raise Violation("a PDU that does not belong there", UNEXPECTED_PDU)
         return _ENDS.get(on, "")
 
-    def _negotiated(self, requested: Requested) -> str:
-        outcome = negotiate(requested, self._limits.pdu_bytes_max)
+    def _negotiated(self, body: bytes) -> str:
+        with _READING:
+            requested = decode(body)
+            outcome = negotiate(requested, self._limits.pdu_bytes_max)
         if not isinstance(outcome, Rejection):
             outcome = self._place.take(requested) or outcome
         if isinstance(outcome, Rejection):

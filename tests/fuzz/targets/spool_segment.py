@@ -118,7 +118,9 @@ def _walked(content: bytes) -> tuple[Walk, list[bytes]]:
             os.truncate(path, walked.torn)
             again = walk(path)
             assert again.torn in (None, 0)
-            assert [one.start for one in again.found] == [one.start for one in walked.found]
+            # The file of a record that is the last one now is looked at; before, only its reader would have.
+            starts = sorted([one.start for one in again.found] + [part.start for part in again.damaged])
+            assert starts == sorted([one.start for one in walked.found] + [part.start for part in walked.damaged])
         return walked, files
 
 
