@@ -59,9 +59,12 @@ class Besieged:
     ports: dict[str, int]
     good: GoodPeer
     resting: int = 0
+    # So that each attack may come from addresses of its own.
+    attacks: int = 0
 
     def withstands(self, attack: Attack, attackers: int) -> None:
         good = self.good
+        self.attacks += 1
         good.answered()
         if not self.resting:
             self.resting = self._peak()

@@ -28,6 +28,8 @@ _ACTIONS: dict[str, Action] = {
     "OD": "cancelled",
 }
 _ENDED = frozenset(("CA", "DC"))
+# An order has 50 steps at most, and a message is of a few orders.
+GROUPS_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def orders_of(message: Message, settings: Settings) -> list[Order]:
     groups = list(_groups(message))
     if not groups:
         raise BadMessage("101", "there is no ORC segment")
+    if len(groups) > GROUPS_MAX:
+        raise BadMessage("207", f"the message has more than {GROUPS_MAX} ORC segments")
     known: dict[tuple[str, str, str], Order] = {}
     whole = _Whole(message, settings)
     for group in groups:

@@ -20,6 +20,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from producers.worklist.ceiling import TRANSFER_SYNTAXES
 from producers.worklist.config import Settings
 from streams import metrics
 from streams.config import ConfigError
@@ -146,7 +147,7 @@ def _entity(settings: Settings) -> AE:
     entity.network_timeout = settings.idle_timeout_s
     entity.dimse_timeout = settings.idle_timeout_s
     for service in (VERIFICATION, MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP):
-        entity.add_supported_context(service)
+        entity.add_supported_context(service, TRANSFER_SYNTAXES)
     return entity
 
 

@@ -28,7 +28,7 @@ def saying(data: bytes, more: bytes = b"", times: int = 0) -> Attack:
 
     @contextmanager
     def attack(listener: Besieged, number: int) -> Iterator[None]:
-        source = (f"127.0.0.{9 + number // PER_PEER}", 0)
+        source = (f"127.0.{listener.attacks}.{9 + number // PER_PEER}", 0)
         with ExitStack() as stack:
             with suppress(OSError):
                 ris = socket.create_connection(("127.0.0.1", listener.ports["hl7"]), 30, source_address=source)

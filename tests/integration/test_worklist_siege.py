@@ -25,6 +25,7 @@ from tests.raw_peer import (
 )
 from tests.routers import EXPLICIT, IMPLICIT
 from tests.siege import Attack, Besieged, besieged
+from tests.waiting import wait_until
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 # One address may have 8 associations.
@@ -45,7 +46,9 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
 
 
 def peer(worklist: Besieged, number: int) -> RawPeer:
-    return RawPeer(Target("RADSTREAM", "127.0.0.1", worklist.ports["dicom"]), f"127.0.0.{9 + number // PER_PEER}")
+    return RawPeer(
+        Target("RADSTREAM", "127.0.0.1", worklist.ports["dicom"]), f"127.0.{worklist.attacks}.{9 + number // PER_PEER}"
+    )
 
 
 def saying(data: bytes, more: bytes = b"", times: int = 0) -> Attack:
@@ -55,8 +58,8 @@ def saying(data: bytes, more: bytes = b"", times: int = 0) -> Attack:
     def attack(worklist: Besieged, number: int) -> Iterator[None]:
         with ExitStack() as stack:
             with suppress(OSError):
-                said = stack.enter_context(peer(worklist, number))
-                said.send(data)
+                said = stack.enter_context(_peer(worklist, number, data[: len(ASKED)] == ASKED))
+                said.send(data.removeprefix(ASKED))
                 for _ in range(times):
                     said.send(more)
             yield
@@ -70,7 +73,8 @@ def asking(identifier: bytes, transfer_syntax: str) -> Attack:
     @contextmanager
     def attack(worklist: Besieged, number: int) -> Iterator[None]:
         asked = context_item(1, MODALITY_WORKLIST, (transfer_syntax,)), context_item(3, VERIFICATION, (IMPLICIT,))
-        with peer(worklist, number).associated(associate_rq(*asked)) as scanner, suppress(ConnectionError):
+        scanner = _in_time(worklist, number, associate_rq(*asked))
+        with scanner, suppress(ConnectionError):
             scanner.send(p_data(pdv(FIND, command=True)))
             for at in range(0, len(identifier), 16_000):
                 scanner.send(p_data(pdv(identifier[at : at + 16_000], last=at + 16_000 >= len(identifier))))
@@ -80,6 +84,27 @@ def asking(identifier: bytes, transfer_syntax: str) -> Attack:
         yield
 
     return attack
+
+
+def _peer(worklist: Besieged, number: int, associated: bool) -> RawPeer:
+    return _in_time(worklist, number, ASKED) if associated else peer(worklist, number)
+
+
+def _in_time(worklist: Besieged, number: int, asked: bytes) -> RawPeer:
+    return wait_until(lambda: _associated(worklist, number, asked), "room for an association")
+
+
+def _associated(worklist: Besieged, number: int, asked: bytes) -> RawPeer | None:
+    """None while those of the attack before are not gone yet."""
+    one = peer(worklist, number)
+    try:
+        one.send(asked)
+        if (answer := one.read()) is not None and answer.kind == 2:
+            return one
+    except ConnectionError:
+        pass
+    one.socket.close()
+    return None
 
 
 @contextmanager

@@ -16,9 +16,11 @@ from pynetdicom.dsutils import decode, encode
 from consumers.catalog.worklist import Scheduled
 from producers.worklist.answer import answer, unsupported
 from producers.worklist.attribute_list import refuse_create, refuse_set, series, settable, study_uids
+from producers.worklist.ceiling import LIMITS
 from producers.worklist.item import item_of
 from producers.worklist.matching import BadKey, matches
 from producers.worklist.query import asked
+from streams.elements import Encoding, Malformed, TooComplex, Walk
 from tests.worklists import TODAY, keys
 
 INPUT_BYTES_MAX: Final = 1 << 14
@@ -68,6 +70,10 @@ def _encoded(data_set: Dataset) -> bytes:
 
 
 def check(data: bytes) -> None:
+    try:
+        Walk(data, Encoding(explicit=False), LIMITS).top(0, explicit=False)
+    except (Malformed, TooComplex):
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
