@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pydicom.dataset import Dataset
 from pynetdicom.events import Event
 
 from streams.elements import Encoding, Limits, Malformed, TooComplex, Walk
@@ -30,3 +31,13 @@ def check(event: Event, encoded: Any) -> None:
         Walk(encoded.getvalue(), encoding, LIMITS).top(0, explicit)
     except (Malformed, TooComplex) as error:
         raise TooMuch(f"the data set cannot be taken: {error}") from None
+
+
+def check_depth(data_set: Dataset, left: int = LIMITS.depth) -> None:
+    """Sequences of defined length in implicit VR, which only pydicom's dictionary knows. Raises TooMuch."""
+    if not left:
+        raise TooMuch(f"the data set cannot be taken: Sequences are nested more than {LIMITS.depth} deep.")
+    for element in data_set:
+        if element.VR == "SQ":
+            for item in element.value:
+                check_depth(item, left - 1)

@@ -87,6 +87,7 @@ class Performing:
                 return failure(INVALID_INSTANCE, "the SOP Instance UID is not a UID")
             ceiling.check(event, encoded)
             said = event.attribute_list if decide == self.create else event.modification_list
+            ceiling.check_depth(said)
             with self.deciding:
                 answered: int | Dataset = decide(mpps_uid, said, calling)
         except ceiling.TooMuch as error:

@@ -46,9 +46,8 @@ def worklist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
 
 
 def peer(worklist: Besieged, number: int) -> RawPeer:
-    return RawPeer(
-        Target("RADSTREAM", "127.0.0.1", worklist.ports["dicom"]), f"127.0.{worklist.attacks}.{9 + number // PER_PEER}"
-    )
+    source = f"127.0.{worklist.attacks}.{9 + number // PER_PEER}"
+    return RawPeer(Target("RADSTREAM", "127.0.0.1", worklist.ports["dicom"]), source)
 
 
 def saying(data: bytes, more: bytes = b"", times: int = 0) -> Attack:

@@ -14,7 +14,7 @@ from tests.fuzz.running import MISSING
 from tests.fuzz.target import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = 250
+RUNS = 150
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)

@@ -23,7 +23,7 @@ WORDS: Final = (
     *(b"\r\n--" + BOUNDARY, b"\r\n--" + BOUNDARY + b"--\r\n", b"--" + BOUNDARY + b"\r\n\r\n", b"\r\n", b"\r\n\r\n"),
     *(b"Content-Type: application/dicom\r\n\r\n", b"Content-Transfer-Encoding: base64\r\n", BOUNDARY[:-1], b"DICM"),
 )
-_BYTE_BY_BYTE_MAX: Final = 2048
+_BYTE_BY_BYTE_MAX: Final = 256
 # A boundary with anything else behind it is of the part, in pixels too.
 _DELIMITER: Final = re.compile(rb"\r\n--" + re.escape(BOUNDARY) + rb"(?:\r\n|--\r\n)")
 _OBJECT_BYTES_MAX: Final = 1 << 20

@@ -16,7 +16,7 @@ from pynetdicom.dsutils import decode, encode
 from consumers.catalog.worklist import Scheduled
 from producers.worklist.answer import answer, unsupported
 from producers.worklist.attribute_list import refuse_create, refuse_set, series, settable, study_uids
-from producers.worklist.ceiling import LIMITS
+from producers.worklist.ceiling import LIMITS, check_depth
 from producers.worklist.item import item_of
 from producers.worklist.matching import BadKey, matches
 from producers.worklist.query import asked
@@ -78,7 +78,7 @@ def check(data: bytes) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             said = decode(BytesIO(data), True, True)
-            said.walk(lambda _, element: element.value)
+            check_depth(said)
     except Exception:  # noqa: BLE001 - pydicom's own, and the service answers "cannot be understood"
         return
     try:
