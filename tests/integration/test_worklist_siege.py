@@ -124,13 +124,13 @@ ASKED = associate_rq(context_item(1, MODALITY_WORKLIST, (IMPLICIT,)), context_it
 ENDLESS = p_data(pdv(bytes(16_000), last=False))
 LARGE = (2 << 20) - 1000
 
-# By name: how many attackers, and what each of them does.
+# By name: how many attackers, and what each of them does. Of 32 places they leave some for who comes after them.
 ATTACKS: dict[str, tuple[int, Attack]] = {
-    "idle connections": (24, saying(b"")),
-    "idle associations": (24, saying(ASKED)),
-    "a PDU of 4 GB": (24, saying(struct.pack(">BxI", 1, 0xFFFFFFFF), bytes(65_536), 16)),
-    "requests that lack their last byte": (24, saying(struct.pack(">BxI", 1, PDU_BYTES_MAX), bytes(65_535), 16)),
-    "an identifier that does not end": (16, saying(ASKED + p_data(pdv(FIND, command=True)), ENDLESS, 500)),
+    "idle connections": (12, saying(b"")),
+    "idle associations": (12, saying(ASKED)),
+    "a PDU of 4 GB": (12, saying(struct.pack(">BxI", 1, 0xFFFFFFFF), bytes(65_536), 16)),
+    "requests that lack their last byte": (12, saying(struct.pack(">BxI", 1, PDU_BYTES_MAX), bytes(65_535), 16)),
+    "an identifier that does not end": (12, saying(ASKED + p_data(pdv(FIND, command=True)), ENDLESS, 500)),
     "deflated gigabytes": (8, asking(bomb(), DEFLATED)),
     "a great many elements": (8, asking(of_elements(LARGE), IMPLICIT)),
     "sequences in sequences": (8, asking(nesting_of_defined_length(), IMPLICIT)),

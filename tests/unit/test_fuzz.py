@@ -31,4 +31,6 @@ def test_hostile_bytes_break_no_reader(tmp_path: Path) -> None:
     print(done.stdout)  # noqa: T201
     assert done.returncode == 0, done.stdout
     counts = {name: int(count) for name, count in re.findall(r"^(\w+): (\d+) inputs", done.stdout, re.MULTILINE)}
-    assert counts == dict.fromkeys(NAMES, RUNS)
+    # Each seed is an input too, also where there are more of them.
+    assert set(counts) == set(NAMES)
+    assert all(count >= RUNS for count in counts.values())
