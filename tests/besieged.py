@@ -44,7 +44,12 @@ def main() -> None:
         elif kind == "orders":
             ports = {"hl7": stack.enter_context(running_listener()).port}
         else:
-            ports = {"dicom": stack.enter_context(running_worklist(new_log(), Hospital(), set_up_timeout_s=2.0)).port}
+            # Attackers who closed hold their places until the set-up times out, and one attack follows another at once.
+            ports = {
+                "dicom": stack.enter_context(
+                    running_worklist(new_log(), Hospital(), set_up_timeout_s=2.0, associations_max=128)
+                ).port
+            }
         print(json.dumps(ports), flush=True)  # noqa: T201
         sys.stdin.read()
 

@@ -124,7 +124,7 @@ ASKED = associate_rq(context_item(1, MODALITY_WORKLIST, (IMPLICIT,)), context_it
 ENDLESS = p_data(pdv(bytes(16_000), last=False))
 LARGE = (2 << 20) - 1000
 
-# By name: how many attackers, and what each of them does. Of 32 places they leave some for who comes after them.
+# By name: how many attackers, and what each of them does.
 ATTACKS: dict[str, tuple[int, Attack]] = {
     "idle connections": (8, saying(b"")),
     "idle associations": (8, saying(ASKED)),
