@@ -119,9 +119,9 @@ def _walked(content: bytes) -> tuple[Walk, list[bytes]]:
         if walked.torn is not None:
             os.truncate(path, walked.torn)
             again = walk(path)
-            assert again.torn in (None, 0)
             # The file of a record that is the last one now is looked at; before, only its reader would have.
-            starts = sorted([one.start for one in again.found] + [part.start for part in again.damaged])
+            left = [again.torn] if again.torn else []
+            starts = sorted([one.start for one in again.found] + [part.start for part in again.damaged] + left)
             assert starts == sorted([one.start for one in walked.found] + [part.start for part in walked.damaged])
         return walked, files
 
