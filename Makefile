@@ -1,6 +1,6 @@
 # radstream: `make demo` and `make test` are all that a newcomer needs. Both install what is missing first.
 
-.PHONY: demo test lint faults bench down clean lock
+.PHONY: demo test lint faults fuzz bench down clean lock
 
 RADSTREAM = .venv/bin/radstream
 
@@ -19,6 +19,13 @@ ROUNDS = 10
 faults:
 	@python3 infra/local/bootstrap.py test
 	RADSTREAM_FAULT_ROUNDS=$(ROUNDS) .venv/bin/pytest tests/fault
+
+# Readers of foreign bytes are fed with hostile ones, FUZZ_SECONDS for each target; what breaks one is kept in .fuzz/.
+FUZZ_SECONDS = 600
+TARGETS =
+fuzz:
+	@python3 infra/local/bootstrap.py test
+	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 
 bench:
 	@python3 infra/local/bootstrap.py demo

@@ -47,6 +47,8 @@ def items(data: bytes, element: Element) -> Encapsulated:
     if not found:
         raise Malformed("structure", "Encapsulated pixel data has no item.")
     table = found[0]
+    if table.at + table.length > element.end:
+        raise Malformed("truncated", "The data ends within the offset table of encapsulated pixel data.")
     return Encapsulated(struct.unpack_from(f"<{table.length // 4}I", data, table.at), tuple(found[1:]))
 
 

@@ -21,7 +21,8 @@ from streams.handover.messages import Offered
 
 Take = Callable[[socket.socket, Any], None]
 
-_BACKLOG: Final = 128
+# Over it the kernel drops who connects, and a good peer tries again after a second.
+_BACKLOG: Final = 1024
 _PAUSE_S: Final = 0.1
 
 

@@ -32,6 +32,6 @@ def read_ids(path: Path) -> SchemaIds:
         raise ConfigError(
             f"{path}: the registry's schema ids cannot be read ({type(error).__name__}); `radstream up` writes them"
         ) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise ConfigError(f"{path}: not a file of schema ids; `radstream up` writes it anew") from None
     return SchemaIds({(subject, version): number for subject, of in named.items() for version, number in of.items()})

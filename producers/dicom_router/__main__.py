@@ -21,6 +21,7 @@ from producers.dicom_router.store_check import Checking, check_store
 from producers.dicom_router.trust.current import Trust, check_files
 from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
+from streams.allocating import give_back_large_blocks
 from streams.commitment_turns import Turns
 from streams.config import Config, Protected, Site
 from streams.generation import of_facts
@@ -37,6 +38,7 @@ def main(context: Context, settings: Settings) -> None:
 
     Raises ConfigError for a port or a folder that cannot be had, and for a store that would not keep what is promised.
     """
+    give_back_large_blocks()
     at_once = settings.spool.takes_over
     if not at_once:
         if not wait_for_parts(context):

@@ -7,6 +7,7 @@ encodings, since mislabelled objects are common. Whatever cannot be read is abse
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final
@@ -94,6 +95,8 @@ _ENCODINGS: Final = {IMPLICIT_VR_LITTLE_ENDIAN: _IMPLICIT, EXPLICIT_VR_BIG_ENDIA
 # PS3.5 section 6.2: what IS may hold.
 _INTEGER_STRING: Final = re.compile(rb"[+-]?[0-9]{1,11}\Z")
 _TEXT_MAX: Final = 1024
+# One at a time: an inflated header may take all that `tags.INFLATED_BYTES_MAX` allows, for a kilobyte that was sent.
+_INFLATING: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,12 @@ class Header:
 def read_header(data_set: bytes | memoryview, transfer_syntax_uid: str) -> Header:
     """The header of a data set as it was received. Never raises; costs at most what the ceilings of `tags` allow."""
     if transfer_syntax_uid in DEFLATED:
-        data_set = tags.inflated(data_set) or data_set
+        with _INFLATING:
+            return _read(tags.inflated(data_set) or data_set, transfer_syntax_uid)
+    return _read(data_set, transfer_syntax_uid)
+
+
+def _read(data_set: bytes | memoryview, transfer_syntax_uid: str) -> Header:
     declared = _ENCODINGS.get(transfer_syntax_uid, _EXPLICIT)
     first = _scanned(data_set, declared)
     if first.uid(SOP_INSTANCE):

@@ -8,6 +8,7 @@ from producers.orders.announcing import Announcer
 from producers.orders.config import Settings
 from producers.orders.listening import Listener
 from producers.orders.receiving import Receiver
+from streams.allocating import give_back_large_blocks
 from streams.clock import Clock
 from streams.config import Config, Protected
 from streams.health import Health
@@ -22,6 +23,7 @@ _BEAT_S = 1.0
 
 def main(context: Context, settings: Settings) -> None:
     """Listens until `context.stopping` is set. Raises ConfigError for a port that cannot be had."""
+    give_back_large_blocks()
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = context.log.producer(linger_ms=0)
     receiver = Receiver(

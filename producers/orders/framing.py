@@ -13,6 +13,8 @@ START: Final = b"\x0b"
 END: Final = b"\x1c"
 _CHUNK: Final = 65_536
 _NOISE: Final = b"\r\n\x00 "
+# Of a message that cannot be taken: its MSH, for the answer.
+_HEAD_BYTES: Final = 1024
 
 
 class Unframed(Exception):
@@ -40,19 +42,25 @@ class Frames:
             return None
         data, until_s = bytearray(self._rest[1:]), time.monotonic() + self._message_s
         searched = 0
-        while (end := data.find(END, searched)) < 0:
-            if len(data) > self._bytes_max:
-                raise Unframed(f"a message has more than {self._bytes_max} bytes", bytes(data[:1024]))
-            if START in data[searched:]:
-                raise Unframed("a message begins inside another", bytes(data[:1024]))
+        while (end := self._end(data, searched)) < 0:
             searched = len(data)
             if not (more := self._read(until_s - time.monotonic())):
-                raise Unframed("a message does not end", bytes(data[:1024]))
+                raise Unframed("a message does not end", bytes(data[:_HEAD_BYTES]))
             data += more
-        if end > self._bytes_max:
-            raise Unframed(f"a message has more than {self._bytes_max} bytes", bytes(data[:1024]))
         self._rest = bytes(data[end + 1 :])
         return bytes(data[:end])
+
+    def _end(self, data: bytearray, searched: int) -> int:
+        """Where the message ends, or -1. Whatever comes first counts, so that it does not matter what came together:
+        a message that lost its end must not be read as one with the next. Raises Unframed.
+        """
+        end = data.find(END, searched)
+        stop = len(data) if end < 0 else end
+        if data.find(START, searched, min(stop, self._bytes_max)) >= 0:
+            raise Unframed("a message begins inside another", bytes(data[:_HEAD_BYTES]))
+        if stop > self._bytes_max:
+            raise Unframed(f"a message has more than {self._bytes_max} bytes", bytes(data[:_HEAD_BYTES]))
+        return end
 
     def _begun(self) -> bool:
         """Waits for a start block. Line ends between messages are nothing; all else is no MLLP."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from producers.orders import names
 from producers.orders.config import Settings
@@ -27,6 +28,25 @@ _ACTIONS: dict[str, Action] = {
     "OD": "cancelled",
 }
 _ENDED = frozenset(("CA", "DC"))
+# An order has 50 steps at most, and a message is of a few orders.
+GROUPS_MAX = 200
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """What all orders of a message share, read once: a message may have a thousand groups, and as many allergies."""
+
+    message: Message
+    settings: Settings
+
+    @cached_property
+    def patient(self) -> Said:
+        return patient(self.message)
+
+    @cached_property
+    def last_study(self) -> str:
+        """Of a ZDS that stands behind all groups."""
+        return next((one.text(1) for one in reversed(self.message.segments) if one.name == "ZDS"), "")
 
 
 @dataclass
@@ -46,9 +66,12 @@ def orders_of(message: Message, settings: Settings) -> list[Order]:
     groups = list(_groups(message))
     if not groups:
         raise BadMessage("101", "there is no ORC segment")
+    if len(groups) > GROUPS_MAX:
+        raise BadMessage("207", f"the message has more than {GROUPS_MAX} ORC segments")
     known: dict[tuple[str, str, str], Order] = {}
+    whole = _Whole(message, settings)
     for group in groups:
-        order = _order(group, message, settings)
+        order = _order(group, whole)
         named = (order.issuer, order.accession, order.procedure_id)
         before = known.get(named)
         known[named] = order if before is None else replace(order, steps=(*before.steps, *order.steps))
@@ -82,7 +105,8 @@ def _add(group: _Group, segment: Segment) -> None:
             group.study = segment.text(1)
 
 
-def _order(group: _Group, message: Message, settings: Settings) -> Order:
+def _order(group: _Group, whole: _Whole) -> Order:
+    settings = whole.settings
     action = _action(group.orc)
     accession, issuer = _accession(group, settings)
     first = group.ipcs[0] if group.ipcs else Segment("IPC", (), group.orc.separators)
@@ -90,11 +114,11 @@ def _order(group: _Group, message: Message, settings: Settings) -> Order:
     order = Order(action, accession, procedure_id, issuer)
     if action == "cancelled":
         return order
-    said: Said = {**patient(message), **of_procedure(group.orc, group.obr, group.notes)}
+    said: Said = {**whole.patient, **of_procedure(group.orc, group.obr, group.notes)}
     return replace(
         order,
         priority=_priority(group, settings) or "routine",
-        study_uid=names.plain(first.text(3) or group.study or _last_study(message)) or None,
+        study_uid=names.plain(first.text(3) or group.study or whole.last_study) or None,
         said=said,
         steps=tuple(_steps(group, procedure_id, settings)),
     )
@@ -116,11 +140,6 @@ def _accession(group: _Group, settings: Settings) -> tuple[str, str]:
         if said := names.plain(segment.text(number)):
             return said, names.issuer_of(segment, number) or settings.issuer
     raise BadMessage("101", "there is no accession number: not in IPC-1, OBR-18, ORC-3 or ORC-2")
-
-
-def _last_study(message: Message) -> str:
-    """Of a ZDS that stands behind all groups."""
-    return next((one.text(1) for one in reversed(message.segments) if one.name == "ZDS"), "")
 
 
 def _priority(group: _Group, settings: Settings) -> Priority | None:

@@ -20,7 +20,8 @@ from streams.networks import address_of, is_in, networks_of
 from streams.tls.accepting import HandshakeFailed, shake_hands
 from streams.tls.certificate import certificate_of
 
-_BACKLOG = 64
+# Over it the kernel drops who connects, and a good peer tries again after a second.
+_BACKLOG = 1024
 _POLL_S = 0.2
 _STOP_S_MAX = 10.0
 _TOO_LARGE = "207"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from producers.orders import names
 from producers.orders.message import Field, Message, Segment
 
 # CX-5 (table 0203): of several numbers, which one names the patient here.
 _NUMBER_TYPES = ("MR", "PI", "")
+# Of 64 characters that a worklist may say of them.
+_ALLERGIES_MAX = 20
 _PREGNANT = "B6"  # PV1-15 (table 0009)
 _DEFINITELY = "3"  # Pregnancy Status (0010,21C0)
 
@@ -44,5 +48,6 @@ def _place(visit: Segment) -> str:
 
 
 def _allergies(message: Message) -> str:
-    said = [one.text(3, 2) or one.text(3) for one in message.segments if one.name == "AL1"]
+    spoken = islice((one for one in message.segments if one.name == "AL1"), _ALLERGIES_MAX)
+    said = [one.text(3, 2) or one.text(3) for one in spoken]
     return names.cut(", ".join(text for text in said if text))

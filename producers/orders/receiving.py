@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,7 +13,7 @@ from producers.orders.announcing import Announcer
 from producers.orders.config import Settings
 from producers.orders.groups import orders_of
 from producers.orders.message import BadMessage, Message, read
-from producers.orders.order import BadOrder
+from producers.orders.order import BadOrder, Order
 from streams import metrics
 from streams.health import Health
 from streams.log import LogAway, LogRefused, Producer
@@ -23,6 +24,8 @@ _TYPES = frozenset((("OMI", "O23"), ("ORM", "O01")))
 _INVALID, _INTERNAL = "102", "207"
 _AWAY = "the order could not be kept; send it again"
 _UNREADY_S = 5.0
+# One message at a time: while it is read it takes many times its size.
+_READING = threading.Lock()
 
 
 @dataclass
@@ -69,16 +72,21 @@ class Receiver:
 
     def _keep(self, data: bytes, peer: str) -> None:
         """All of a message's orders, or none is accepted; what is sent again is the same events."""
-        message = read(data)
-        _check_head(message)
         said_as = hashlib.sha256(data).hexdigest()
         events = [
             self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}")
-            for number, order in enumerate(orders_of(message, self.settings))
+            for number, order in enumerate(self._orders(data))
         ]
         sent = [self.producer.send(encode(event, self.ids, source=self.source)) for event in events]
         for one in sent:
             one.result(timeout=self.settings.commit_timeout_s)
+
+    def _orders(self, data: bytes) -> list[Order]:
+        """Raises BadMessage."""
+        with _READING:
+            message = read(data)
+            _check_head(message)
+            return orders_of(message, self.settings)
 
     def _failed(self, error: Exception, peer: str) -> None:
         self.failed_at = self.announcer.clock.monotonic()

@@ -16,6 +16,7 @@ from producers.worklist.known_steps import KnownSteps
 from producers.worklist.listening import Listener
 from producers.worklist.performing import Performing
 from producers.worklist.trust import Trust, check_files
+from streams.allocating import give_back_large_blocks
 from streams.config import Config, Protected
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
@@ -29,6 +30,7 @@ def main(context: Context, settings: Settings) -> None:
 
     The catalog may be away: then queries are refused, and performed steps are taken all the same.
     """
+    give_back_large_blocks()
     settings = settings.beside(context.config.path.absolute().parent)
     trust = Trust(settings, context.health, context.clock)
     keys = FileKeys(context.config.section("protected", Protected).key_file)

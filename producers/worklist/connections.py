@@ -95,7 +95,8 @@ class _Handler(RequestHandler):
 
 class Server(ThreadedAssociationServer):
     daemon_threads = True
-    request_queue_size = 64
+    # Over it the kernel drops who connects, and a good peer tries again after a second.
+    request_queue_size = 1024
 
     def __init__(
         self, settings: Settings, trust: Trust, entity: AE, handlers: list[evt.EventHandlerType], *, by_tls: bool

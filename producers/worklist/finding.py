@@ -14,6 +14,7 @@ from pynetdicom.events import Event
 from consumers.catalog.reading import Reads
 from consumers.catalog.worklist import PAGE, Asked, Scheduled, page
 from producers.dicom_router.arrival import ae_title
+from producers.worklist import ceiling
 from producers.worklist.answer import answer, unsupported
 from producers.worklist.config import Settings
 from producers.worklist.item import item_of
@@ -57,10 +58,12 @@ class Finder:
     def _answers(self, event: Event, calling: str) -> Iterator[Response]:
         """What nobody planned ends one query, and nothing of it is in a log."""
         try:
-            if isinstance(cast(Any, event.request).Identifier, Discarded):
+            encoded = cast(Any, event.request).Identifier
+            if isinstance(encoded, Discarded):
                 raise BadKey("the identifier is larger than [worklist] data_set_bytes_max")
+            ceiling.check(event, encoded)
             yield from self.find(event.identifier, lambda: bool(event.is_cancelled))
-        except BadKey as error:
+        except (BadKey, ceiling.TooMuch) as error:
             yield failure(UNABLE_TO_PROCESS, str(error)), None
         except Away:
             yield failure(OUT_OF_RESOURCES, "the catalog does not answer; ask again"), None

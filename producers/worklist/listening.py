@@ -16,6 +16,7 @@ from pydicom.uid import UID
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 
+from producers.worklist.ceiling import TRANSFER_SYNTAXES
 from producers.worklist.config import Settings
 from producers.worklist.connections import Server
 from producers.worklist.trust import Trust
@@ -104,7 +105,7 @@ def _entity(settings: Settings, trust: Trust) -> AE:
     entity.network_timeout = settings.idle_timeout_s
     entity.dimse_timeout = settings.idle_timeout_s
     for service in (VERIFICATION, MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP):
-        entity.add_supported_context(service)
+        entity.add_supported_context(service, TRANSFER_SYNTAXES)
     return entity
 
 

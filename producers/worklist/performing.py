@@ -18,6 +18,7 @@ from pynetdicom.events import Event
 
 from producers.dicom_router.arrival import ae_title
 from producers.dicom_router.terms import MODALITIES
+from producers.worklist import ceiling
 from producers.worklist.attribute_list import STATUSES, Refusal, refuse_create, refuse_set, series, settable, study_uids
 from producers.worklist.known_steps import KnownSteps, Status
 from producers.worklist.listening import Discarded
@@ -86,11 +87,15 @@ class Performing:
                 return failure(PROCESSING_FAILURE, "larger than [worklist] data_set_bytes_max")
             if not uid_is_usable(mpps_uid):
                 return failure(INVALID_INSTANCE, "the SOP Instance UID is not a UID")
+            ceiling.check(event, encoded)
             said = event.attribute_list if decide == self.create else event.modification_list
+            ceiling.check_depth(said)
             data = encoded.getvalue() if isinstance(encoded, BytesIO) else b""
             received = Received(said, data, str(event.context.transfer_syntax))
             with self.deciding:
                 answered: int | Dataset = decide(mpps_uid, received, calling)
+        except ceiling.TooMuch as error:
+            return failure(PROCESSING_FAILURE, str(error))
         except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as error:
             structlog.get_logger().error("step_not_kept", calling_ae=calling, error=error)
             return failure(PROCESSING_FAILURE, _AWAY)

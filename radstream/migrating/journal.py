@@ -83,7 +83,7 @@ def _read(file: BinaryIO, path: Path) -> dict[str, Entry]:
             break
         try:
             entry = msgspec.json.decode(line, type=Entry)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise Failure(
                 f"{path}:{number}: not a line of a journal; move the file away: what is here is not pulled again"
             ) from None

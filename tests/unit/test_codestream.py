@@ -60,3 +60,12 @@ def test_frames_are_told_apart_with_and_without_an_offset_table(table: bool) -> 
 def test_fragments_that_cannot_be_told_apart_are_malformed() -> None:
     with pytest.raises(Malformed):
         frames_of([b"\0\0", b"\0\0", b"\0\0"], table=False, count=2)
+
+
+def test_an_offset_table_that_the_file_ends_within_is_malformed() -> None:
+    whole = images.compressed(np.zeros((1, 4, 4), np.uint16), [b"\xff\xd8\xff\xd9"], "1.2.840.10008.1.2.4.70")
+    at = whole.index(b"\xe0\x7f\x10\x00OB") + 12
+    cut = part10.read(whole[:at] + b"\xfe\xff\x00\xe0\x00\x01\x00\x00" + bytes(16))
+    assert cut.pixel_data is not None
+    with pytest.raises(Malformed):
+        encapsulated.items(cut.data, cut.pixel_data)

@@ -58,6 +58,9 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"notes\.txt:1"):
         Journal(path)
     assert path.read_text(encoding="utf-8") == "a list of things\n"
+    path.write_bytes(b'{"study": "\xb0"}\n')
+    with pytest.raises(Failure, match=r"notes\.txt:1"):
+        Journal(path)
 
 
 def test_one_journal_is_never_held_by_two(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
+from itertools import repeat
+from typing import Any, cast
 
 import hl7
 import pytest
@@ -11,9 +14,11 @@ from hypothesis import strategies as st
 
 from producers.orders.acknowledgement import acknowledgement
 from producers.orders.config import Settings
-from producers.orders.groups import orders_of
+from producers.orders.framing import START, Frames, Unframed, framed
+from producers.orders.groups import GROUPS_MAX, orders_of
 from producers.orders.message import BadMessage, read
 from producers.orders.order import BadOrder, Order, check
+from tests.fuzz.byte_stream import ByteStream
 from tests.hl7_messages import OMI, ORM, STUDY, changed
 
 SETTINGS = Settings(http_port=0, port=0)
@@ -270,3 +275,29 @@ def test_an_acknowledgement_of_rubbish_is_one_all_the_same(head: bytes) -> None:
 
 def test_line_feeds_after_segments_are_taken() -> None:
     assert orders(OMI.replace("\r", "\r\n")) == orders(OMI)
+
+
+def test_a_thousand_orders_with_a_thousand_allergies_are_read_once_each() -> None:
+    """Half a megabyte of them took 40 s: every order read all allergies again."""
+    head, pid, visit, *group = ORM.split("\r")
+    lines = [head, pid, visit, *["AL1|||" + "^x&" * 160] * 900, *group[:2] * GROUPS_MAX]
+    began = time.process_time()
+    assert len(orders_of(read("\r".join(lines).encode()), SETTINGS)) == 1
+    assert time.process_time() - began < 5.0
+    with pytest.raises(BadMessage, match="more than 200 ORC"):
+        orders_of(read("\r".join([*lines, *group[:2]]).encode()), SETTINGS)
+
+
+@pytest.mark.parametrize("noise", ["\r" * 5000, "\rZZZ" + "|" * 60_000])
+def test_a_message_of_next_to_nothing_is_not_taken_apart(noise: str) -> None:
+    with pytest.raises(BadMessage, match="more than 2000 segments or 50000 fields"):
+        read((ORM + noise).encode())
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_message_that_lost_its_end_is_never_one_with_the_next(size: int) -> None:
+    """Not even where both come at once."""
+    data = START + ORM.encode()[:100] + b"\r" + framed(ORM.encode())
+    frames = Frames(cast(Any, ByteStream(data, repeat(size))), 1 << 20, 60.0, 60.0)
+    with pytest.raises(Unframed, match="begins inside another"):
+        frames.next()

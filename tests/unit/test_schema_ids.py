@@ -23,8 +23,10 @@ def test_an_absent_file_says_who_writes_it(tmp_path: Path) -> None:
         read_ids(tmp_path / "ids.json")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": {"one": 1}}', '{"a": {"1": "x"}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"a": 1}', '{"a": {"one": 1}}', '{"a": {"1": "x"}}', '{"\xb0": {}}']
+)
 def test_a_broken_file_says_who_writes_it(tmp_path: Path, content: str) -> None:
-    (tmp_path / "ids.json").write_text(content)
+    (tmp_path / "ids.json").write_text(content, encoding="latin-1")
     with pytest.raises(ConfigError, match="radstream up"):
         read_ids(tmp_path / "ids.json")

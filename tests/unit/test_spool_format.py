@@ -149,3 +149,16 @@ def is_whole(path: Path, one: Found) -> bool:
     except NotARecord:
         return False
     return True
+
+
+def test_metadata_that_are_no_text_are_damage_and_the_record_behind_them_is_whole(tmp_path: Path) -> None:
+    """They ended the start of the router, when their check was right."""
+    head, segment = new_segment()
+    file = FILE_HEAD + b"an image"
+    digest = hashlib.sha256(file).digest()
+    metadata = encoded(kept()).replace(b"SCANNER", b"SC\xb0NNER")
+    odd = packed(segment, 0, RECEIVED_MS, digest, len(file), metadata) + file
+    path = written(tmp_path / "1.segment", head + odd + record(segment, 1, b"another"))
+    walked = walk(path)
+    assert data_sets_of(path, walked.found) == [b"another"]
+    assert [(part.start, part.end) for part in walked.damaged] == [(len(head), len(head) + len(odd))]

@@ -158,5 +158,5 @@ def decoded(metadata: bytes) -> Kept:
     """Raises NotARecord for metadata that another version of the software wrote in a way that this one cannot read."""
     try:
         return msgspec.json.decode(metadata, type=Kept)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise NotARecord("metadata that cannot be read") from None

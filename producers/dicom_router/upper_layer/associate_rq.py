@@ -22,6 +22,9 @@ _EXTENDED, _COMMON_EXTENDED = 0x56, 0x57
 # Where a peer does not say what it takes, which it must: what everything takes (PS3.8 annex D.1).
 _PDU_BYTES_MAX_UNSAID: Final = 16_384
 _REMEMBERED_BYTES_MAX: Final = 512
+# Contexts are 128 at most, roles as many, and there are some 50 transfer syntaxes. Each item costs time to read.
+_ITEMS_MAX: Final = 512
+_SYNTAXES_MAX: Final = 64
 
 
 class ProposedContext(NamedTuple):
@@ -99,10 +102,13 @@ def decode(body: bytes) -> Requested:
     )
 
 
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each item. Raises Violation where a length does not hold."""
-    at, end = 0, len(data)
+def _items(data: bytes, items_max: int = _ITEMS_MAX) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each item. Raises Violation where a length does not hold, or there are too many."""
+    at, end, left = 0, len(data), items_max
     while at < end:
+        left -= 1
+        if left < 0:
+            raise Violation("more items than a request has")
         if end - at < _ITEM.size:
             raise Violation("an item that is cut")
         kind, length = _ITEM.unpack_from(data, at)
@@ -127,7 +133,7 @@ def _syntaxes(items: bytes) -> tuple[str, tuple[str, ...]]:
     """Abstract syntax and transfer syntaxes."""
     abstract_syntax = ""
     transfer_syntaxes = []
-    for kind, name in _items(items):
+    for kind, name in _items(items, _SYNTAXES_MAX + 1):
         if kind == _ABSTRACT_SYNTAX:
             abstract_syntax = uid_text(name)
         elif kind == _TRANSFER_SYNTAX:

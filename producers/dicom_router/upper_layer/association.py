@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 import uuid
 from collections.abc import Mapping
 from typing import Final
 
 from producers.dicom_router.upper_layer import command_set
-from producers.dicom_router.upper_layer.associate_rq import Requested, decode
+from producers.dicom_router.upper_layer.associate_rq import decode
 from producers.dicom_router.upper_layer.beside import Beside, beside
 from producers.dicom_router.upper_layer.connection import Closed, Connection, Expired
 from producers.dicom_router.upper_layer.inbound import Inbound
@@ -35,6 +36,8 @@ from producers.dicom_router.upper_layer.window import Ahead
 _CLOSE_S_MAX: Final = 2.0
 # How long a peer has to answer when we ask to release.
 _RELEASE_S_MAX: Final = 2.0
+# One request at a time: while it is read it takes several times its size, and anybody may send some.
+_READING: Final = threading.Lock()
 _ENDS: Final = {
     Action.RELEASED: "released",
     Action.ABORTED_BY_PEER: "aborted_by_peer",
@@ -118,7 +121,7 @@ class Association:
                 while self._inbound.in_pdu:
                     self._inbound.let_go(self._inbound.fragment().length)
             case Action.NEGOTIATE:
-                return self._negotiated(decode(self._inbound.body()))
+                return self._negotiated(self._inbound.body())
             case Action.AWAIT_RELEASE_RESPONSE:
                 self._inbound.body()
                 self._state = State.RELEASE_COLLIDED
@@ -130,9 +133,11 @@ class Association:
                 raise Violation("a PDU that does not belong there", UNEXPECTED_PDU)
         return _ENDS.get(on, "")
 
-    def _negotiated(self, requested: Requested) -> str:
+    def _negotiated(self, body: bytes) -> str:
         operations_max = 1 if self._ahead is None else self._ahead.operations_max
-        outcome = negotiate(requested, self._limits.pdu_bytes_max, operations_max)
+        with _READING:
+            requested = decode(body)
+            outcome = negotiate(requested, self._limits.pdu_bytes_max, operations_max)
         if not isinstance(outcome, Rejection):
             outcome = self._place.take(requested) or outcome
         if isinstance(outcome, Rejection):

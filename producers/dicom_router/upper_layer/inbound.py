@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from producers.dicom_router.upper_layer.connection import Connection
 from producers.dicom_router.upper_layer.pdu import (
+    BODY_BYTES_MAX,
     HEADER,
     INVALID_PARAMETER,
     PDU_BYTES_MAX,
@@ -68,7 +69,7 @@ class Inbound:
             raise Violation("TLS came to the port for DICOM without TLS", UNRECOGNIZED_PDU)
         if not PduType.ASSOCIATE_RQ <= kind <= PduType.ABORT:
             raise Violation("a PDU of a type that there is not", UNRECOGNIZED_PDU)
-        if length > PDU_BYTES_MAX:
+        if length > (PDU_BYTES_MAX if kind == PduType.P_DATA_TF else BODY_BYTES_MAX):
             raise Violation("a PDU over the ceiling")
         self._length = length
         if kind == PduType.P_DATA_TF:

@@ -8,9 +8,11 @@ from typing import Final, NamedTuple
 
 # Type and length of what follows. Every PDU begins with these six bytes.
 HEADER: Final = struct.Struct(">BxI")
-# An A-ASSOCIATE-RQ with 128 presentation contexts and 40 transfer syntaxes in each has some 200 kB. Of P-DATA-TF more
-# than what was negotiated is put up with, up to here: a fragment goes where it belongs as it comes.
+# Of P-DATA-TF more than what was negotiated is put up with, up to here: a fragment goes where it belongs as it comes.
 PDU_BYTES_MAX: Final = 1 << 20
+# What is no P-DATA-TF is kept until it is whole, for everybody who connects. An A-ASSOCIATE-RQ with 128 presentation
+# contexts and 40 transfer syntaxes in each has some 200 kB.
+BODY_BYTES_MAX: Final = 512 << 10
 
 
 class PduType(IntEnum):
