@@ -42,7 +42,7 @@ class Settings(Service, frozen=True, kw_only=True):
     object_bytes_max: Annotated[int, Meta(ge=1 << 20, le=4 << 30)] = 1 << 30
     # For the objects of all associations that are coming in, beyond 1 MiB for each: in memory, and what does not fit
     # there in files without names in `objects_folder` (else where the system has temporary files).
-    objects_memory_bytes_max: Annotated[int, Meta(ge=0)] = 48 << 20
+    objects_memory_bytes_max: Annotated[int, Meta(ge=0)] = 40 << 20
     objects_disk_bytes_max: Annotated[int, Meta(ge=0)] = 16 << 30
     objects_folder: Path | None = None
     commit_timeout_s: Annotated[float, Meta(gt=0)] = 30.0

@@ -14,7 +14,7 @@ from typing import Final
 
 # What every object may have, whatever the budget: the number of associations bounds these.
 BUFFER_BYTES_MIN: Final = 1 << 20
-_STEP_BYTES: Final = 4 << 20
+_STEP_BYTES: Final = 2 << 20
 # What is kept for the next objects: so many buffers, cut to so many bytes each. A CR has some 8 MB.
 _KEPT_MAX: Final = 4
 _KEPT_BYTES_MAX: Final = 16 << 20

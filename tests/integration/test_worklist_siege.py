@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from producers.worklist.listening import MODALITY_WORKLIST, PDU_BYTES_MAX
+from producers.worklist.connections import PDU_BYTES_MAX
+from producers.worklist.listening import MODALITY_WORKLIST
 from streams.store_scu import Target
 from tests.hostile_data_sets import bomb, nesting_of_defined_length
 from tests.raw_peer import (

@@ -79,4 +79,4 @@ def _check_by_oracle(read: Requested, data: bytes) -> None:
         return
     assert version == read.protocol_version
     assert [(one.id, one.abstract_syntax, list(one.transfer_syntaxes)) for one in read.contexts] == contexts
-    assert maximum_length == read.pdu_bytes_max
+    assert maximum_length == read.user.pdu_bytes_max
