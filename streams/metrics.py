@@ -61,7 +61,8 @@ TLS_HANDSHAKES = Counter("radstream_tls_handshakes", "TLS handshakes asked for",
 # Days until the first of its kind ends; `what` is certificate (ours), ca, crl, peer_certificate (of those that came
 # since the start), exception (from TLS). Less than 0 is over. A kind that there is none of is absent.
 TRUST_DAYS_LEFT = Gauge("radstream_trust_days_left", "Days until the first of its kind ends", ["what"])
-# Files that services read again when they change: peers, tls. `result` is used, or refused (the former ones stay).
+# Files that services read again when they change: peers, tls, dicom_tls (ours towards nodes). `result` is used, or
+# refused (the former ones stay).
 FILES_READ = Counter("radstream_files_read", "Times that files were read", ["what", "result"])
 
 # Responses of STOW-RS, by HTTP status; and its instances, by the status that C-STORE would have given each.

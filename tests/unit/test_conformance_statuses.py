@@ -23,7 +23,7 @@ from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.trust.config import Tls
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
-from producers.worklist import attribute_list, finding, listening, performing
+from producers.worklist import attribute_list, connections, finding, performing
 from producers.worklist.config import Settings as Worklist
 from radstream.migrating.relay import TRANSFER_SYNTAXES
 from radstream.migrating.run import ATTEMPTS
@@ -149,7 +149,7 @@ def test_limits_of_a_commitment_request() -> None:
 
 def test_limits_that_cannot_be_set() -> None:
     largest = next(row for row in table("7.1.2") if row[0] == "largest PDU")
-    assert [cell.split(";")[0] for cell in largest[1:3]] == [str(PDU_BYTES_MAX), str(listening.PDU_BYTES_MAX)]
+    assert [cell.split(";")[0] for cell in largest[1:3]] == [str(PDU_BYTES_MAX), str(connections.PDU_BYTES_MAX)]
     said = " ".join(TEXT.split())
     assert f"left alone for {REST_S:g} s" in said
     assert f"does not answer within {ANSWER_S:g} s, on an association of COMMITMENT-SCP's own" in said
