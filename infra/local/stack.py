@@ -99,8 +99,8 @@ class Stack:
         """Starts parts anew, with the code and the configuration that are there now. Where a part hands over, a newer
         process takes over from the one that runs, and nobody who connects is refused; the others are stopped first.
         """
+        chosen = self._chosen(parts)
         with self._locked():
-            chosen = self._chosen(parts)
             handing = [part for part in self._services(chosen) if part.hands_over]
             running = {part.name: (part, record) for part in handing if (record := self._record(part.name))}
             taken_over = [self._taken_over(part, record) for part, record in running.values()]
