@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,7 +85,10 @@ class Ris:
 
 @contextmanager
 def listening(
-    made: Ris, port: int = 0, syntaxes: tuple[str, ...] = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+    made: Ris,
+    port: int = 0,
+    syntaxes: tuple[str, ...] = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN),
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Ris]:
     """On loopback until the block ends, which cuts off whoever is connected."""
     entity = AE("RIS")
@@ -94,7 +98,7 @@ def listening(
         (evt.EVT_N_SET, made._on_set),
         (evt.EVT_REQUESTED, made._opened),
     ]
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
     assert server is not None
     made.port = server.socket.getsockname()[1]
     try:

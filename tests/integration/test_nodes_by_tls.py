@@ -18,26 +18,30 @@ from prometheus_client import REGISTRY
 
 from consumers.commitment.telling import Teller
 from consumers.forward.peer import Peer
+from consumers.forward.ris import Ris
 from radstream.__main__ import cli
 from radstream.checks.trust import check_nodes
 from radstream.phantom import encoded
 from radstream.send import secured_router_of
 from radstream.sending import SendResult, send_items
+from streams.attribute_lists import AttributeList
 from streams.clock import SystemClock
 from streams.config import ConfigError, load
 from streams.health import Health
 from streams.nodes import Node, read
+from streams.ris import Settings as RisSettings
 from streams.routes.rules import Destination
 from streams.store_scu import NoAssociation, Target
 from streams.tls.clients import Clients
 from streams.tls.looking import looking
+from tests import risses
 from tests.certificates import Authority, Identity, server_context
 from tests.commitment_events import decided, requested
 from tests.commitment_peers import Modality, listening
 from tests.event_streams import Hospital as Protected
 from tests.images import native
 from tests.nodes import free_port, node
-from tests.routers import EXPLICIT
+from tests.routers import EXPLICIT, explicit
 from tests.secured import LOOPBACK, hospital, known
 from tests.waiting import wait_until
 
@@ -309,6 +313,21 @@ def test_reports_of_commitment_go_by_tls(site: Site) -> None:
         told = Teller(nodes, site.clients(), 5.0, lambda: 0.0).tell(result)
         assert (told.outcome, "common name CT2" in told.why) == ("no_association", True), told
     assert [report.transaction_uid for report in modality.reports] == ["2.25.1"]
+
+
+def test_the_ris_is_told_by_tls(site: Site) -> None:
+    nodes = site.folder / "nodes.toml"
+    said = AttributeList(EXPLICIT, explicit(0x00400252, b"CS", b"IN PROGRESS"))
+    with risses.listening(risses.Ris(), tls=site.listening()) as made:
+        table = f'[ris]\nae_title = "RIS"\nhost = "{HERE}"\nport = {made.port}\n'
+        nodes.write_text(f"{table}tls = true\n")
+        ris = Ris(nodes, RisSettings(node="ris"), site.clients())
+        assert ris.tell("created", "2.25.1", said).status == 0x0000
+        ris.close()
+        nodes.write_text(f'{table}tls = true\ncommon_name = "RIS"\n')
+        with pytest.raises(NoAssociation, match="common name RIS"):
+            ris.tell("created", "2.25.2", said)
+    assert set(made.steps) == {"2.25.1"}
 
 
 def test_the_doctor_looks_at_what_nodes_need(site: Site) -> None:
