@@ -20,11 +20,12 @@ TITLES = ("STORES1", "STORES2", *SPOOLING)
 NO_ANSWER = "none"
 IMAGES_OF_STUDY, IMAGES_OF_ASSOCIATION = 40, 150
 AGAIN_OF_REFUSED, AGAIN_OF_ALL, OTHER_CONTENT = 0.5, 0.08, 0.03
-# In bytes, and how many of a hundred: most are small, some come in through a file.
-_SIZES = ((1_000, 10_000, 80), (10_000, 80_000, 19), (1_100_000, 1_600_000, 1))
+# In bytes, and how many of a thousand: most are small, some come in through a file.
+_SIZES = ((1_000, 10_000, 850), (10_000, 80_000, 145), (1_100_000, 1_600_000, 5))
 # A dead peer is noticed soon. A router that waits for a store that hangs, and then for the spool, answers within that.
 _ANSWER_S_MAX = 15.0
-_PACE_S, _PAUSE_S = 0.02, 0.1
+# Slower than a busy machine drains a spool, or each outage would leave more of it than the one before.
+_PACE_S = 0.1
 
 
 class Image(NamedTuple):
@@ -134,7 +135,7 @@ class _Sender:
             if status != SUCCESS:
                 self._refused.append(image)
             self._all._recent.append(image)
-            self._all._stopping.wait(_PAUSE_S if status is None else _PACE_S)
+            self._all._stopping.wait(_PACE_S)
         if self._scu is not None:
             self._scu.close()
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ SENDERS, STORE, LOG = "senders", "store", "log"
 # a listener of their own.
 _PORTS = {"toxiproxy": 24474, SENDERS: 24112, STORE: 24070, LOG: 24092, "kafka-behind": 24192}
 _PARTS = ("kafka", "store", "postgres", "catalog", "router")
-DISK_BYTES: Mapping[str, int] = {"store": 12 << 30, "router": 256 << 20}
+DISK_BYTES: Mapping[str, int] = {"store": 12 << 30, "router": 512 << 20}
 SPOOLING = ("SPOOLS1", "SPOOLS2")
 
 
@@ -40,6 +41,11 @@ class Behind(Broker):
     def __init__(self, site: Site, number: int, listens: int, advertised: int) -> None:
         super().__init__(site, number)
         self._behind = listens, advertised
+
+    def launch(self) -> Launch:
+        """With the quick compiler alone: it starts again and again."""
+        program, *options = super().launch().argv
+        return Launch([program, "-XX:TieredStopAtLevel=1", *options], super().launch().environment)
 
     def prepare(self) -> None:
         super().prepare()
@@ -141,7 +147,20 @@ def running_site(seed: int) -> Iterator[FaultSite]:
         ):
             proxy.proxy(link, stack.between[link], upstream)
         stack.up()
-        yield FaultSite(stack, proxy, disks)
+        with _logs_kept(home):
+            yield FaultSite(stack, proxy, disks)
+
+
+@contextmanager
+def _logs_kept(home: Path) -> Iterator[None]:
+    """Of a run that fails, the logs of its parts."""
+    try:
+        yield
+    except BaseException:
+        kept = Path(tempfile.mkdtemp(prefix="radstream-rounds-"))
+        shutil.copytree(home / "logs", kept, dirs_exist_ok=True)
+        print(f"the logs of all parts are kept in {kept}", file=sys.stderr)  # noqa: T201
+        raise
 
 
 def _disks(base: Path, undo: ExitStack) -> Mapping[str, PowerDisk]:
@@ -184,7 +203,7 @@ def _through_proxies(stack: Disturbed) -> str:
         # Small segments and little patience: much happens in a round.
         (
             f'folder = "{folder / "spool"}"\n',
-            f'folder = "{folder / "spool"}"\nacknowledge_of = {{ {spooling} }}\nbudget_bytes = {96 << 20}\n'
+            f'folder = "{folder / "spool"}"\nacknowledge_of = {{ {spooling} }}\nbudget_bytes = {192 << 20}\n'
             f"free_bytes_min = 0\nsegment_bytes = {4 << 20}\npatience_s = 1.0\n",
         ),
     ):
