@@ -25,11 +25,15 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600 + 30
 @pytest.mark.skipif(not toxiproxy.is_built(), reason="toxiproxy was not built: Go 1.25 or newer is missing")
 def test_nothing_acknowledged_is_lost_doubled_or_torn_by_faults(capsys: pytest.CaptureFixture[str]) -> None:
     seed = int(SEED) if SEED else random.SystemRandom().randrange(1 << 32)
-    print(f"RADSTREAM_FAULT_SEED={seed}")  # noqa: T201 - shown where the test fails
+    print(f"RADSTREAM_FAULT_SEED={seed}")  # noqa: T201 - for whom the test fails
+
+    def say(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end="")  # noqa: T201
+
     with running_site(seed) as site:
-        said = Rounds(site, seed).run(ROUNDS)
-    with capsys.disabled():
-        print(f"\n{shown(said)}")  # noqa: T201
+        said = Rounds(site, seed).run(ROUNDS, say)
+    say(f"{shown(said)}\n")
     if REPORT:
         Path(REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(said)) + b"\n")
     assert said.findings == ()

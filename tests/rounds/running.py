@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import random
 import re
+import signal
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 import urllib3
@@ -25,8 +29,19 @@ from tests.waiting import wait_until
 BEFORE_S_MAX, LASTS_S = 0.3, (0.1, 1.2)
 LOOK_EVERY = 25
 # After the last fault of a round is undone. A breaker probes every five seconds at the most, librdkafka every ten.
-WELL_S_MAX, DRAINED_S_MAX = 60.0, 180.0
+WELL_S_MAX, DRAINED_S_MAX = 120.0, 300.0
 _REPLICATED = re.compile(rb'(?m)^radstream_acknowledged_total\{promise="replicated"\} (\S+)$')
+
+
+@contextmanager
+def _interrupt() -> Iterator[threading.Event]:
+    """Set by SIGINT, which does nothing else meanwhile."""
+    event = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Rounds:
@@ -40,14 +55,20 @@ class Rounds:
         self._notes = Notes(seed)
         self._book = Logbook(site.stack)
 
-    def run(self, rounds: int) -> Report:
+    def run(self, rounds: int, say: Callable[[str], None]) -> Report:
+        """Ctrl-C ends them after the round that is under way; what was sent until then is accounted for."""
         began_s = time.monotonic()
         senders = Senders(self._site.target, self._notes)
+        done = 0
         try:
-            for number in range(1, rounds + 1):
-                self._round(number, senders)
-                if number % LOOK_EVERY == 0:
-                    self._look()
+            with _interrupt() as interrupted:
+                while done < rounds and not interrupted.is_set():
+                    done += 1
+                    self._round(done, senders)
+                    if done % LOOK_EVERY == 0:
+                        self._look()
+                        acknowledged = len(self._notes.acknowledged)
+                        say(f"{done} of {rounds} rounds: {acknowledged} instances acknowledged, each has its event")
         finally:
             senders.stop()
         senders.check()
@@ -57,7 +78,7 @@ class Rounds:
         rows = self._book.rows()
         accounts = account(self._notes.asked, self._notes.acknowledged, self._book.events, store, rows)
         left_out = "" if self._site.disks else "full disks, which need root, loop devices and ext4"
-        return report(self._notes, self._counted, accounts, rounds, seconds, left_out)
+        return report(self._notes, self._counted, accounts, done, seconds, left_out)
 
     def _round(self, number: int, senders: Senders) -> None:
         faults = self._faults.draw()
