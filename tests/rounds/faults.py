@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.power import PowerDisk
-from tests.rounds.site import LOG, SENDERS, STORE, FaultSite
+from tests.rounds.parts import LOG, SENDERS, STORE
+from tests.rounds.site import FaultSite
 from tests.rounds.toxiproxy import Stream
 
 # How often a round has two of them.

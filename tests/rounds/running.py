@@ -87,8 +87,8 @@ class Rounds:
         try:
             for fault in faults:
                 senders.pause(self._chance.uniform(0, BEFORE_S_MAX))
-                begun.append(fault)
                 fault.begin()
+                begun.append(fault)
             senders.pause(self._chance.uniform(*LASTS_S))
         finally:
             for fault in reversed(begun):

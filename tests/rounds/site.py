@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,102 +11,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from infra.local import ports, settings_file
-from infra.local.parts.kafka import Broker
-from infra.local.parts.part import Part, Site
-from infra.local.parts.services import Service
-from infra.local.process import Launch
 from infra.local.tools import cache
 from streams.schema_ids import write_ids
 from streams.store_scu import Target
 from tests.power import PowerDisk
+from tests.rounds.parts import BROKER, LOG, SENDERS, STORE, Disturbed, routed
 from tests.rounds.toxiproxy import Toxiproxy, run_toxiproxy
-from tests.running_stack import NO_MODELS, RunningStack, new_home
+from tests.running_stack import NO_MODELS, new_home
 from tests.waiting import wait_until
 
-SENDERS, STORE, LOG = "senders", "store", "log"
-# Away from those that stacks choose. A broker tells its clients where it is, so those that come through the proxy have
-# a listener of their own.
-_PORTS = {"toxiproxy": 24474, SENDERS: 24112, STORE: 24070, LOG: 24092, "kafka-behind": 24192}
-_PARTS = ("kafka", "store", "postgres", "catalog", "router")
+# Away from those that stacks choose.
+_PORTS = {"toxiproxy": 24474, SENDERS: 24112, STORE: 24070, LOG: 24092, BROKER: 24192}
 DISK_BYTES: Mapping[str, int] = {"store": 12 << 30, "router": 512 << 20}
 SPOOLING = ("SPOOLS1", "SPOOLS2")
-
-
-class Behind(Broker):
-    """A broker that also listens for those who come through a proxy."""
-
-    def __init__(self, site: Site, number: int, listens: int, advertised: int) -> None:
-        super().__init__(site, number)
-        self._behind = listens, advertised
-
-    def launch(self) -> Launch:
-        """With the quick compiler alone: it starts again and again."""
-        program, *options = super().launch().argv
-        return Launch([program, "-XX:TieredStopAtLevel=1", *options], super().launch().environment)
-
-    def prepare(self) -> None:
-        super().prepare()
-        listens, advertised = self._behind
-        file = Path(self._file)
-        text = file.read_text(encoding="ascii")
-        own = re.search(r"(?m)^listeners=(.*)$", text)
-        assert own is not None
-        # Of a name that a properties file has twice the last counts.
-        more = (
-            f"listeners={own[1]},BEHIND://{ports.HOST}:{listens}",
-            f"advertised.listeners=CLIENTS://{ports.HOST}:{self._port},BEHIND://{ports.HOST}:{advertised}",
-            "listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT,BEHIND:PLAINTEXT",
-        )
-        file.write_text(text + "\n".join(more) + "\n", encoding="ascii")
-
-
-class Through(Service):
-    """The router, with a configuration that leads through the proxies."""
-
-    def launch(self) -> Launch:
-        program, *options, _ = super().launch().argv
-        return Launch([program, *options, str(routed(self._site.home))])
-
-
-def routed(home: Path) -> Path:
-    return home / "router.toml"
-
-
-class Disturbed(RunningStack):
-    """The stack with what is needed of it. `between` has the ports of the proxies."""
-
-    def __init__(self, home: Path, between: Mapping[str, int]) -> None:
-        super().__init__(home, say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-        self.between = between
-
-    def _waves(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-        site = self._site()
-        of_ours = {
-            "kafka": Behind(site, 1, self.between["kafka-behind"], self.between[LOG]),
-            "router": Through(site, "router"),
-        }
-        servers, services = super()._waves()
-        return (
-            tuple(of_ours.get(part.name, part) for part in servers if part.name in _PARTS),
-            tuple(of_ours.get(part.name, part) for part in services if part.name in _PARTS),
-        )
-
-    def launch(self, name: str) -> None:
-        """Starts a part that was killed, and does not wait for it."""
-        part = self._part(name)
-        part.prepare()
-        self._launch(part)
-
-    def wait(self) -> None:
-        """Until every part answers. Raises StackError for one that ended, by itself or while it started."""
-        for name in self.names:
-            self._wait(self._part(name))
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        os.kill(self.pid(name), number)
-
-    def _part(self, name: str) -> Part:
-        return next(part for wave in self._waves() for part in wave if part.name == name)
 
 
 class FaultSite:
@@ -143,7 +57,7 @@ def running_site(seed: int) -> Iterator[FaultSite]:
         for link, upstream in (
             (SENDERS, stack.ports["router"]),
             (STORE, stack.ports["store"]),
-            (LOG, stack.between["kafka-behind"]),
+            (LOG, stack.between[BROKER]),
         ):
             proxy.proxy(link, stack.between[link], upstream)
         stack.up()
