@@ -102,7 +102,7 @@ def cut(link: str) -> Make:
 # How often each is drawn. A broker takes the longest to start, so it is killed less often than frozen.
 _WEIGHTS: Mapping[Make, int] = {
     killed_router: 20,
-    killed("kafka"): 5,
+    killed("kafka"): 4,
     frozen("kafka"): 8,
     killed("store"): 14,
     frozen("store"): 6,

@@ -25,7 +25,7 @@ _SIZES = ((1_000, 10_000, 850), (10_000, 80_000, 145), (1_100_000, 1_600_000, 5)
 # A dead peer is noticed soon. A router that waits for a store that hangs, and then for the spool, answers within that.
 _ANSWER_S_MAX = 15.0
 # Slower than a busy machine drains a spool, or each outage would leave more of it than the one before.
-_PACE_S = 0.1
+_PACE_S = 0.25
 
 
 class Image(NamedTuple):
