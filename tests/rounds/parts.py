@@ -71,7 +71,7 @@ class Disturbed(RunningStack):
 
     def _waves(self) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
         site = self._site()
-        of_ours = {
+        of_ours: dict[str, Part] = {
             "kafka": Behind(site, 1, self.between[BROKER], self.between[LOG]),
             "router": Through(site, "router"),
         }
