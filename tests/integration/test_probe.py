@@ -139,7 +139,7 @@ def test_a_store_that_cannot_be_used_is_away(gateway: Gateway, change: dict[str,
 
 @pytest.mark.parametrize("room", [0, 1])
 def test_a_full_store_is_away_and_neither_unfit_nor_fit(room: int) -> None:
-    """Neither its first failure nor its second says what it enforces: a router waits, and its spool takes what comes."""
+    """Neither failure says what it enforces: a router waits, and its spool takes what comes."""
     with served(type("Full", (Filling,), {"room": room})) as store, pytest.raises(StoreAway, match="is full"):
         probe(store, "hot")
 
