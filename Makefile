@@ -14,11 +14,16 @@ test:
 	@$(MAKE) --no-print-directory lint
 	.venv/bin/pytest
 
-# The long form of the fault tests: every part killed in each round, in an order and at moments drawn anew.
+# The long form of the fault tests: every part killed in each round, in an order and at moments drawn anew; and rounds of
+# faults of the router, which print their counts. SEED repeats those, REPORT names a file for their counts in JSON.
 ROUNDS = 10
+ROUTER_ROUNDS = 500
+SEED =
+REPORT =
 faults:
 	@python3 infra/local/bootstrap.py test
-	RADSTREAM_FAULT_ROUNDS=$(ROUNDS) .venv/bin/pytest tests/fault
+	RADSTREAM_FAULT_ROUNDS=$(ROUNDS) RADSTREAM_ROUTER_ROUNDS=$(ROUTER_ROUNDS) RADSTREAM_FAULT_SEED=$(SEED) \
+		RADSTREAM_FAULT_REPORT=$(REPORT) .venv/bin/pytest tests/fault
 
 # Readers of foreign bytes are fed with hostile ones, FUZZ_SECONDS for each target; what breaks one is kept in .fuzz/.
 FUZZ_SECONDS = 600

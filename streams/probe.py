@@ -48,7 +48,11 @@ def missing(probes: tuple[Probe, ...]) -> tuple[Probe, ...]:
 
 
 def probe(config: Store, bucket: str) -> tuple[Probe, ...]:
-    """Tries a bucket, in under a second and with a dozen objects of a few bytes. Raises StoreAway."""
+    """Tries a bucket, in under a second and with a dozen objects of a few bytes.
+
+    Raises StoreAway, also where the store fails while it is asked for what it must do: one that is full, or about to
+    stop, says nothing of what it enforces.
+    """
     control = s3_control.client(config)
     prefix = f"{PREFIX}{uuid.uuid4()}/"
     with s3_control.answering(config):
@@ -69,10 +73,21 @@ def _ask(name: str, ask: Ask, control: S3Client, bucket: str, prefix: str) -> Pr
     try:
         verdict, detail = ask(control, bucket, prefix + name)
     except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        verdict = "unknown" if status >= 500 and status != NOT_IMPLEMENTED else "refused"
-        detail = f"The store answers {error.response['Error'].get('Code', status)}."
+        if _fails(error) and name in REQUIRED:
+            raise
+        verdict = "unknown" if _fails(error) else "refused"
+        detail = f"The store answers {error.response['Error'].get('Code', _status(error))}."
     return Probe(name, verdict, detail)
+
+
+def _fails(error: ClientError) -> bool:
+    """Whether the store did not get to decide: it is at fault, or full."""
+    full = error.response["Error"].get("Code") in s3_control.FULL
+    return full or (_status(error) >= 500 and _status(error) != NOT_IMPLEMENTED)
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
 def _conditional_create(control: S3Client, bucket: str, key: str) -> Found:
@@ -156,11 +171,13 @@ _PROBES: dict[str, Ask] = {
 
 @contextmanager
 def _refused() -> Iterator[list[str]]:
-    """Collects the code of a refusal; the list stays empty where the request was taken."""
+    """Collects the code of a refusal; the list stays empty where the request was taken. A failure is no refusal."""
     codes: list[str] = []
     try:
         yield codes
     except ClientError as error:
+        if _fails(error):
+            raise
         codes.append(error.response["Error"].get("Code", "no code"))
 
 

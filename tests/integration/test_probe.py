@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -52,17 +53,42 @@ class Careless(BaseHTTPRequestHandler):
         """Nothing: the test's output is its own."""
 
 
+class Filling(Careless):
+    """Takes so many objects, and is full."""
+
+    room = 0
+
+    def do_PUT(self) -> None:
+        if type(self).room > 0:
+            type(self).room -= 1
+            self._yes()
+            return
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = b"<Error><Code>InsufficientStorage</Code></Error>"
+        self.send_response(507)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @pytest.fixture
 def careless() -> Iterator[Store]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Careless)
+    with served(Careless) as store:
+        yield store
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[Store]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Store(
-        endpoint=f"http://127.0.0.1:{server.server_port}", access_key="a", secret_key="s", buckets={"hot": "hot"}
-    )
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield Store(endpoint=endpoint, access_key="a", secret_key="s", buckets={"hot": "hot"})
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_what_the_local_store_enforces(gateway: Gateway) -> None:
@@ -109,6 +135,13 @@ def test_a_store_that_cannot_be_used_is_away(gateway: Gateway, change: dict[str,
         change = {"endpoint": f"http://127.0.0.1:{free_port()}"}
     with pytest.raises(StoreAway, match=says):
         probe(msgspec.structs.replace(gateway.config, **change), "hot")
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_full_store_is_away_and_neither_unfit_nor_fit(room: int) -> None:
+    """Neither failure says what it enforces: a router waits, and its spool takes what comes."""
+    with served(type("Full", (Filling,), {"room": room})) as store, pytest.raises(StoreAway, match="is full"):
+        probe(store, "hot")
 
 
 def test_a_missing_bucket_is_named(gateway: Gateway) -> None:

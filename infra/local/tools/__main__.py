@@ -9,7 +9,7 @@ import shutil
 import sys
 
 from infra.local.errors import StackError
-from infra.local.tools import checkers, debian, gateway, java, kafka_provider, postgres, triton, wheels
+from infra.local.tools import checkers, debian, gateway, java, kafka_provider, postgres, toxiproxy, triton, wheels
 
 CHECKERS = {"demo": ("dciodvfy",), "test": ("dciodvfy", "promtool")}
 
@@ -29,6 +29,7 @@ def main(goal: str) -> None:
         if goal == "test":
             _ensure_compiler()
             kafka_provider.ensure(_say)
+            toxiproxy.ensure(_say)
     except StackError as error:
         sys.exit(f"radstream: {error}")
 
