@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY
 
 from producers.dicom_router.spool import aside, places
 from producers.dicom_router.spool.config import Settings
+from producers.dicom_router.spool.draining import THREADS
 from streams.log import LogRefused
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
@@ -36,9 +37,11 @@ class Store(MemoryStore):
         self.gate.set()
         self.spoils: Callable[[str], bool] = lambda _: False
         self.tries = 0
+        self.threads: set[str] = set()
 
     def create(self, new: NewObject) -> Stored:
         self.tries += 1
+        self.threads.add(threading.current_thread().name)
         self.gate.wait()
         if self.away:
             raise StoreAway("the store is away")
@@ -125,6 +128,29 @@ def test_a_newer_router_does_not_overtake_what_waits_on_an_older_ones_spool(stor
                 event.instance.sop_instance_uid for event in newer.received() if event.instance.study_uid == "1.2.3"
             ]
             assert order == [image.instance for image in (first, second, third)]
+
+
+def test_the_drain_gives_way_to_senders_whom_the_spool_answers_by_choice(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread of the drain works while they send, all once they are quiet."""
+    with running_router(store, store, spool=settings(folder, acknowledge="spool")) as router:
+        began_s = router.clock.monotonic()
+        monkeypatch.setattr(router.clock, "monotonic", lambda: began_s)
+        store.gate.clear()
+        studies = [images(1, f"1.2.{number}")[0] for number in range(16)]
+        assert router.send(*(image.item() for image in studies[:8])).statuses == {"0000": 8}
+        wait_until(lambda: store.threads, "the drain")
+        store.gate.set()
+        arrived(router, 8)
+        assert store.threads == {"drain-0"}
+
+        store.gate.clear()
+        assert router.send(*(image.item() for image in studies[8:])).statuses == {"0000": 8}
+        monkeypatch.setattr(router.clock, "monotonic", lambda: began_s + 1)
+        wait_until(lambda: len(store.threads) == THREADS, "all threads of the drain")
+        store.gate.set()
+        arrived(router, 16)
 
 
 def test_an_event_out_of_the_spool_says_when_and_from_whom_it_came(store: Store, folder: Path) -> None:

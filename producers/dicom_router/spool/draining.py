@@ -14,6 +14,7 @@ from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import read_header
 from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.breaker import AWAY, Breaker
+from producers.dicom_router.spool.giving_way import GivingWay
 from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.reading import Part, read
 from producers.dicom_router.spool.record import Kept, NotARecord
@@ -34,9 +35,11 @@ _REFUSED_MAX = 10
 
 
 class Drain:
-    """Threads that commit what waits, from construction to `stop`."""
+    """Threads that commit what waits, from construction to `stop`: all at once, or one of them, half of its time,
+    while they give way to senders."""
 
     def __init__(self, spool: Spool, archive: Archive, breaker: Breaker) -> None:
+        self.giving_way = GivingWay(archive.clock)
         self._spool = spool
         self._archive = archive
         self._breaker = breaker
@@ -44,7 +47,8 @@ class Drain:
         self._refused_in_a_row = 0
         self._large = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._run, name=f"drain-{number}", daemon=True) for number in range(THREADS)
+            threading.Thread(target=self._run, args=(number > 0,), name=f"drain-{number}", daemon=True)
+            for number in range(THREADS)
         ]
         for thread in self._threads:
             thread.start()
@@ -56,13 +60,17 @@ class Drain:
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
 
-    def _run(self) -> None:
+    def _run(self, gives_way: bool) -> None:
         while not self._stopping.is_set():
-            if not self._breaker.may_try():
+            in_the_way = self.giving_way.now(self._spool.waiting.bytes)
+            if not self._breaker.may_try() or (gives_way and in_the_way):
                 self._stopping.wait(_LOOK_S)
             elif (entry := self._spool.waiting.take(_LOOK_S)) is not None and not self._spool.wait_for_elders(entry):
+                began_s = time.monotonic()
                 with self._large if entry.found.head.file > _LARGE_BYTES else nullcontext():
                     self._commit(entry)
+                if in_the_way:
+                    self._stopping.wait(time.monotonic() - began_s)
 
     def _commit(self, entry: Entry) -> None:
         """One entry, as far as it gets: settled, or back at the head of its study."""

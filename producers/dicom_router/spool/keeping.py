@@ -125,6 +125,8 @@ class Keeping:
             metrics.SPOOL_REPEATED.inc()
         else:
             spool.append(incoming)
+        if self._drain is not None and self._settings.acknowledges(request.arrival.calling_ae) == "spool":
+            self._drain.giving_way.sender_answered()
         metrics.ACKNOWLEDGED.labels("spool").inc()
 
     def _incoming(self, request: _Request) -> Incoming:
