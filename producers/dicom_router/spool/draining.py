@@ -62,15 +62,22 @@ class Drain:
 
     def _run(self, gives_way: bool) -> None:
         while not self._stopping.is_set():
-            in_the_way = self.giving_way.now(self._spool.waiting.bytes)
-            if not self._breaker.may_try() or (gives_way and in_the_way):
+            if not self._breaker.may_try() or (gives_way and self._in_the_way):
                 self._stopping.wait(_LOOK_S)
-            elif (entry := self._spool.waiting.take(_LOOK_S)) is not None and not self._spool.wait_for_elders(entry):
+            elif (entry := self._spool.waiting.take(_LOOK_S)) is None or self._spool.wait_for_elders(entry):
+                continue
+            elif gives_way and self._in_the_way:
+                self._spool.waiting.back(entry)
+            else:
                 began_s = time.monotonic()
                 with self._large if entry.found.head.file > _LARGE_BYTES else nullcontext():
                     self._commit(entry)
-                if in_the_way:
+                if self._in_the_way:
                     self._stopping.wait(time.monotonic() - began_s)
+
+    @property
+    def _in_the_way(self) -> bool:
+        return self.giving_way.now(self._spool.waiting.bytes)
 
     def _commit(self, entry: Entry) -> None:
         """One entry, as far as it gets: settled, or back at the head of its study."""

@@ -13,17 +13,17 @@ _BACKLOG_BYTES_MAX: Final = 1 << 30
 
 
 class GivingWay:
-    """`sender_answered` is told from the threads of all associations at once."""
+    """`sender_waits` is told from the threads of all associations at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._answered_at: float | None = None
+        self._at: float | None = None
 
-    def sender_answered(self) -> None:
-        """A sender was answered by the spool because its site chose so, and may send the next."""
-        self._answered_at = self._clock.monotonic()
+    def sender_waits(self) -> None:
+        """A sender waits for the spool's answer, because its site chose so."""
+        self._at = self._clock.monotonic()
 
     def now(self, waiting_bytes: int) -> bool:
         """Whether the drain is to leave disk, store and processor to senders, as far as that goes."""
-        at = self._answered_at
+        at = self._at
         return at is not None and self._clock.monotonic() - at < _QUIET_S and waiting_bytes < _BACKLOG_BYTES_MAX

@@ -121,12 +121,12 @@ class Keeping:
 
     def _put(self, spool: Spool, request: _Request) -> None:
         incoming = self._incoming(request)
+        if self._drain is not None and self._settings.acknowledges(request.arrival.calling_ae) == "spool":
+            self._drain.giving_way.sender_waits()
         if spool.repeated(incoming.digest):
             metrics.SPOOL_REPEATED.inc()
         else:
             spool.append(incoming)
-        if self._drain is not None and self._settings.acknowledges(request.arrival.calling_ae) == "spool":
-            self._drain.giving_way.sender_answered()
         metrics.ACKNOWLEDGED.labels("spool").inc()
 
     def _incoming(self, request: _Request) -> Incoming:
