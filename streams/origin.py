@@ -14,6 +14,7 @@ from streams.wire import Headers, Record, Undecodable
 
 _FIRST = "origin_topic"
 _GROUP = "origin_group"
+_FIRST_PLACE = "first_place"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -47,6 +48,26 @@ def original(record: Record) -> Record:
         value=record.value,
         headers=record.headers[: starts[-1]],
     )
+
+
+def with_first_place(record: Record) -> Headers:
+    """The headers of a record that is written into its own topic once more: its own, and where it first was."""
+    if record.header(_FIRST_PLACE) is not None:
+        return record.headers
+    place = f"{record.topic_id}/{record.partition}/{record.offset}"
+    return (*record.headers, (_FIRST_PLACE, place.encode()))
+
+
+def first_offset(record: Record) -> int:
+    """Which place a record has among the others of its partition: that of its first writing.
+
+    What people decided in an order stays in that order, also where one decision was put back after later ones.
+    """
+    topic_id, _, place = (record.header(_FIRST_PLACE) or "").partition("/")
+    partition, _, offset = place.partition("/")
+    if (topic_id, partition) != (record.topic_id, str(record.partition)) or not _NUMBER.fullmatch(offset):
+        return record.offset
+    return min(int(offset), record.offset)
 
 
 def is_of_another_member(record: Record, group: str) -> bool:
