@@ -198,7 +198,7 @@ def test_what_is_no_image_of_ours_is_told_of_and_never_published(world: World) -
         more={0x00080070: (b"LO", b"radstream")},
     )
     made = world.put(file_of(report, report.sop_class), report)
-    for key in (foreign, "t/derived/x", "t/protected/x", "t/checkpoints/x/1"):
+    for key in (foreign, "t/derived/x", "t/protected/x", "t/checkpoints/x/1", "t/commitment/x/1.turn"):
         world.store.create(NewObject("t", "hot", key, b"x"))
     assert world.run(publish=True) == {
         misplaced: "misplaced",
