@@ -14,7 +14,7 @@ from streams.wire import Headers, Record, Undecodable
 
 _FIRST = "origin_topic"
 _GROUP = "origin_group"
-_FIRST_PLACE = "first_place"
+_FIRST_PLACE, _FOR = "first_place", "put_back_for"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -50,12 +50,16 @@ def original(record: Record) -> Record:
     )
 
 
-def with_first_place(record: Record) -> Headers:
-    """The headers of a record that is written into its own topic once more: its own, and where it first was."""
-    if record.header(_FIRST_PLACE) is not None:
-        return record.headers
-    place = f"{record.topic_id}/{record.partition}/{record.offset}"
-    return (*record.headers, (_FIRST_PLACE, place.encode()))
+def put_back_headers(record: Record, group: str) -> Headers:
+    """Of a record that is written into its own topic once more: its own, where it first was, and who gave it up."""
+    first = f"{record.topic_id}/{record.partition}/{record.offset}"
+    own = record.headers if record.header(_FIRST_PLACE) else (*record.headers, (_FIRST_PLACE, first.encode()))
+    return (*(one for one in own if one[0] != _FOR), (_FOR, group.encode()))
+
+
+def is_for_another(record: Record, group: str) -> bool:
+    """Whether it was put back for another group, and this one had it before."""
+    return record.header(_FOR) not in (None, group)
 
 
 def first_offset(record: Record) -> int:

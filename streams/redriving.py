@@ -3,7 +3,7 @@
 A group with a retry topic finds the record there, as if it had been parked: nobody else reads that. For the others,
 that of the RIS among them, it is written once more into the topic that it came from, with its own key, bytes and
 headers: all who read that topic see a second record with the same `ce_id`, which identity makes harmless
-(docs/decisions/0041). One more header says where it first was.
+(docs/decisions/0041). Two more headers say where it first was, and for whom it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from schemas import load_topics
 from streams.letters import Letter, letter_at, mark
 from streams.log import Log, Producer, TopicPartition
-from streams.origin import original, with_first_place
+from streams.origin import original, put_back_headers
 from streams.parking import parked, retry_topic
 from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record, Undecodable, UnknownSchema, decode
@@ -58,7 +58,7 @@ def put_back(log: Log, letter: Record, group: str, at: datetime) -> Message:
     except (Undecodable, UnknownSchema) as error:
         raise NotPutBack(f"this version of radstream cannot read it either: {error}") from None
     if retry not in read:
-        return Message(record.topic, record.key, record.value, with_first_place(record))
+        return Message(record.topic, record.key, record.value, put_back_headers(record, group))
     message = parked(record, group, f"redriven; it was: {letter.header('reason') or ''}", at, attempt=0, wait_s=0.0)
     if size_of(message) > RECORD_BYTES_MAX:
         raise NotPutBack("it is too large for the retry topic")

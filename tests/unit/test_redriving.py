@@ -5,23 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from consumers.catalog.attributes import Reader
 from consumers.catalog.rows import rows_of
 from consumers.catalog.tables import Rows
+from consumers.forward.ris import Answer, Ris
+from consumers.forward.telling import Telling
 from radstream.deadletter_filters import letters_of
 from schemas import load_topics
 from streams.deadletters import dead_letter, dead_letter_topic, dead_letters
-from streams.events import InstanceReceived
+from streams.events import InstanceReceived, MppsEvent
+from streams.generation import of_facts
 from streams.letters import letter_at, letters, mark
 from streams.log import Log, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.redriving import NotPutBack, as_read, put_back, redrive_one
 from streams.redriving_group import Busy, alone
 from streams.sizes import RECORD_BYTES_MAX
-from streams.step import Input
+from streams.step import Done, Input
 from streams.wire import Message, Record, SchemaIds, decode, encode
 from tests.event_streams import Hospital
 from tests.hooked_log import everything
@@ -173,6 +177,33 @@ def test_what_the_ris_was_not_told_goes_back_to_where_its_group_reads_it(log: Me
     other = given_up(log, message, "forward.pacs")
     with pytest.raises(NotPutBack, match="does not read the topic"):
         put_back(log, other, "forward.pacs", CLOCK.now())
+
+
+def test_what_the_catalog_has_once_more_is_not_told_to_the_ris_once_more(log: MemoryLog) -> None:
+    """It would come after what was said of the step since, and undo that."""
+    hospital, ris = Hospital(1), Taking()
+    given_up(log, encode(performed(hospital, "2.25.31", "set", "in_progress"), SchemaIds(), source="test"), "catalog")
+    redrive(log, "catalog")
+    telling = Telling(cast(Ris, ris), of_facts("forward.mpps"), hospital.blocks)
+    first, second = (Input(decode(record), record) for record in held(log, "imaging.mpps.event"))
+    for item in (first, second):
+        (outcome,) = telling([cast(Input[MppsEvent], item)], CLOCK)
+        assert isinstance(outcome, Done)
+    assert ris.told == ["2.25.31"]
+    assert outcome == Done(), "nothing is audited that was not said"
+
+
+class Taking:
+    """A RIS that takes everything."""
+
+    name = "ris"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tell(self, _action: str, mpps_uid: str, _said: object) -> Answer:
+        self.told.append(mpps_uid)
+        return Answer(0)
 
 
 def test_a_letter_says_when_it_cannot_be_put_back(log: MemoryLog) -> None:
