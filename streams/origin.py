@@ -62,16 +62,22 @@ def is_for_another(record: Record, group: str) -> bool:
     return record.header(_FOR) not in (None, group)
 
 
+def first_place(record: Record) -> tuple[int, int]:
+    """Partition and offset of the first writing of a record that was put back, perhaps several times; else its own."""
+    topic_id, _, place = (record.header(_FIRST_PLACE) or "").partition("/")
+    partition, _, offset = place.partition("/")
+    if topic_id != record.topic_id or not _NUMBER.fullmatch(partition) or not _NUMBER.fullmatch(offset):
+        return record.partition, record.offset
+    return int(partition), int(offset)
+
+
 def first_offset(record: Record) -> int:
     """Which place a record has among the others of its partition: that of its first writing.
 
     What people decided in an order stays in that order, also where one decision was put back after later ones.
     """
-    topic_id, _, place = (record.header(_FIRST_PLACE) or "").partition("/")
-    partition, _, offset = place.partition("/")
-    if (topic_id, partition) != (record.topic_id, str(record.partition)) or not _NUMBER.fullmatch(offset):
-        return record.offset
-    return min(int(offset), record.offset)
+    partition, offset = first_place(record)
+    return min(offset, record.offset) if partition == record.partition else record.offset
 
 
 def is_of_another_member(record: Record, group: str) -> bool:
