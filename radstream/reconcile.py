@@ -15,6 +15,7 @@ from rich.console import Console
 from producers.dicom_router.archive import STEP, Archive
 from producers.dicom_router.config import Settings
 from producers.dicom_router.lanes import Lanes
+from producers.dicom_router.outside_rules import OutsideRules
 from producers.dicom_router.reconciling.orphan import PROTOCOL
 from producers.dicom_router.reconciling.reconciling import Reconciling
 from producers.dicom_router.spool.census import census
@@ -125,6 +126,7 @@ def _archive(config: Config, log: Log, store: S3Store, *, publish: bool) -> Iter
             lanes=Lanes({}),
             source=source_of(site, PROTOCOL),
             commit_timeout_s=_ACKNOWLEDGED_S_MAX,
+            outside_rules=OutsideRules.of_site(config),
         )
     except TimeoutError:
         raise Failure(

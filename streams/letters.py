@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from streams.deadletters import REDRIVE, dead_letter_topic, is_mark
 from streams.log import Log, TopicPartition
-from streams.origin import number, origin_headers, original
+from streams.origin import first_place, number, origin_headers, original
 from streams.wire import Message, Record, Undecodable
 
 State = Literal["open", "redriven", "came back"]
@@ -77,7 +77,7 @@ def letters(log: Log, group: str) -> list[Letter]:
             marks += _marked(record)
             continue
         letter = _letter(record, group)
-        name: object = (letter.group, letter.origin) if letter.origin else letter.place
+        name = _name(record, letter)
         by_place[letter.place] = name
         earlier = found.get(name)
         found[name] = replace(letter, times=earlier.times + 1) if earlier else letter
@@ -126,6 +126,14 @@ def _marked(record: Record) -> Iterable[tuple[Place, Place]]:
     except Undecodable:
         return ()
     return ((Place(letter.partition, letter.offset), Place(letter.partition, until)),)
+
+
+def _name(record: Record, letter: Letter) -> object:
+    """The same for all letters of a record, also where it was written into its own topic once more."""
+    if letter.origin is None:
+        return letter.place
+    read = original(record)
+    return letter.group, read.topic_id, read.topic, *first_place(read)
 
 
 def _letter(record: Record, group: str) -> Letter:

@@ -14,6 +14,7 @@ from streams.wire import Headers, Record, Undecodable
 
 _FIRST = "origin_topic"
 _GROUP = "origin_group"
+_FIRST_PLACE, _FOR = "first_place", "put_back_for"
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -47,6 +48,36 @@ def original(record: Record) -> Record:
         value=record.value,
         headers=record.headers[: starts[-1]],
     )
+
+
+def put_back_headers(record: Record, group: str) -> Headers:
+    """Of a record that is written into its own topic once more: its own, where it first was, and who gave it up."""
+    first = f"{record.topic_id}/{record.partition}/{record.offset}"
+    own = record.headers if record.header(_FIRST_PLACE) else (*record.headers, (_FIRST_PLACE, first.encode()))
+    return (*(one for one in own if one[0] != _FOR), (_FOR, group.encode()))
+
+
+def is_for_another(record: Record, group: str) -> bool:
+    """Whether it was put back for another group, and this one had it before."""
+    return record.header(_FOR) not in (None, group)
+
+
+def first_place(record: Record) -> tuple[int, int]:
+    """Partition and offset of the first writing of a record that was put back, perhaps several times; else its own."""
+    topic_id, _, place = (record.header(_FIRST_PLACE) or "").partition("/")
+    partition, _, offset = place.partition("/")
+    if topic_id != record.topic_id or not _NUMBER.fullmatch(partition) or not _NUMBER.fullmatch(offset):
+        return record.partition, record.offset
+    return int(partition), int(offset)
+
+
+def first_offset(record: Record) -> int:
+    """Which place a record has among the others of its partition: that of its first writing.
+
+    What people decided in an order stays in that order, also where one decision was put back after later ones.
+    """
+    partition, offset = first_place(record)
+    return min(offset, record.offset) if partition == record.partition else record.offset
 
 
 def is_of_another_member(record: Record, group: str) -> bool:

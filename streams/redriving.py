@@ -1,8 +1,9 @@
 """Dead letters are put back to be processed once more: by the group that could not, and where that can be, by it alone.
 
-A group with a retry topic finds the record there, as if it had been parked: nobody else reads that. For the others it
-is written once more into the topic that it came from, with its own key, bytes and headers: all who read that topic see
-a second record with the same `ce_id`, which identity makes harmless (docs/decisions/0041).
+A group with a retry topic finds the record there, as if it had been parked: nobody else reads that. For the others,
+that of the RIS among them, it is written once more into the topic that it came from, with its own key, bytes and
+headers: all who read that topic see a second record with the same `ce_id`, which identity makes harmless
+(docs/decisions/0041). Two more headers say where it first was, and for whom it is.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Final
 from schemas import load_topics
 from streams.letters import Letter, letter_at, mark
 from streams.log import Log, Producer, TopicPartition
-from streams.origin import original
-from streams.parking import parked
+from streams.origin import original, put_back_headers
+from streams.parking import parked, retry_topic
 from streams.sizes import RECORD_BYTES_MAX, size_of
 from streams.wire import Message, Record, Undecodable, UnknownSchema, decode
 
@@ -47,16 +48,17 @@ def put_back(log: Log, letter: Record, group: str, at: datetime) -> Message:
     What this build cannot decode would be a dead letter again at once, or stop the consumer.
     """
     record, topics = as_read(log, letter), load_topics()
-    if (entry := topics.groups.get(topics.entry_of(group))) is None:
+    if topics.entry_of(group) not in topics.groups:
         raise NotPutBack("its header origin_group names no group of ours")
-    if record.topic not in {name for topic in entry.reads for name in topics.physical(topic)}:
+    read, retry = topics.read_by(group), retry_topic(group)
+    if record.topic not in read or record.topic == retry:
         raise NotPutBack(f"group {group} does not read the topic that it says it came from")
     try:
         decode(record)
     except (Undecodable, UnknownSchema) as error:
         raise NotPutBack(f"this version of radstream cannot read it either: {error}") from None
-    if not entry.retry:
-        return Message(record.topic, record.key, record.value, record.headers)
+    if retry not in read:
+        return Message(record.topic, record.key, record.value, put_back_headers(record, group))
     message = parked(record, group, f"redriven; it was: {letter.header('reason') or ''}", at, attempt=0, wait_s=0.0)
     if size_of(message) > RECORD_BYTES_MAX:
         raise NotPutBack("it is too large for the retry topic")

@@ -26,8 +26,17 @@ ORDER BY last_received_at DESC, study_uid
 LIMIT %(limit)s
 """
 _PATIENTS = """
-SELECT patient_id, issuer, name, birth_date, sex FROM patients
-WHERE tenant = %(tenant)s AND patient_id = %(patient_id)s AND (%(issuer)s::text IS NULL OR issuer = %(issuer)s)
+SELECT patient_id, issuer, name, birth_date, sex FROM patients p
+WHERE tenant = %(tenant)s AND patient_id = %(patient_id)s AND (
+    issuer = %(issuer)s::text
+    OR %(issuer)s::text IS NULL AND (
+        EXISTS (
+            SELECT FROM studies s
+            WHERE s.tenant = p.tenant AND s.patient_key = p.patient_key AND s.outside IS NULL
+        )
+        OR EXISTS (SELECT FROM current_imports c WHERE c.tenant = p.tenant AND c.patient_key = p.patient_key)
+    )
+)
 ORDER BY issuer, patient_key
 """
 _INSTANCES = """
@@ -112,7 +121,10 @@ def imports(
 
 
 def patients(cursor: Cursor, tenant: str, patient_id: str, issuer: str | None = None) -> list[Patient]:
-    """Those with this ID: more than one where several issuers gave it."""
+    """Ours with this ID, more than one where several issuers gave it; with `issuer` whoever has it of them.
+
+    Ours have a study that was made here, or one that a person gave them.
+    """
     asked = {"tenant": tenant, "patient_id": patient_id, "issuer": issuer}
     with cursor.connection.cursor(row_factory=class_row(Patient)) as rows:
         return rows.execute(_PATIENTS.encode(), asked).fetchall()

@@ -53,6 +53,7 @@ from streams.events import (
     StudyRevision,
     TierMoved,
 )
+from streams.origin import first_offset
 from streams.replays import TOPIC as REPLAYS
 from streams.step import Input
 
@@ -80,7 +81,7 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
         case OrderCommand() | MppsEvent() | ImportDecision() as event:
-            _of_orders(event, item.record.offset, reader, rows)
+            _of_orders(event, first_offset(item.record), reader, rows)
 
 
 def _of_orders(event: OrderCommand | MppsEvent | ImportDecision, offset: int, reader: Reader, rows: Rows) -> None:

@@ -20,6 +20,7 @@ from streams.clock import Clock
 from streams.events import AuditEvent, MppsEvent
 from streams.generation import StepIdentity
 from streams.objects import Damaged
+from streams.origin import is_for_another
 from streams.protected import Erased, ProtectedBlocks, Unopened
 from streams.protected_keys import UnknownKey
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
@@ -65,6 +66,9 @@ class Telling:
     def _one(self, item: Input[MppsEvent], clock: Clock) -> Outcome:
         """Raises StoreAway, for which everybody waits."""
         event = item.event
+        if is_for_another(item.record, self.name):
+            # The RIS was told in its turn; now, after what was said since, an old N-SET would undo that.
+            return Done()
         if event.action == "other":
             return DeadLetter("neither an N-CREATE nor an N-SET")
         said = self._said(event)

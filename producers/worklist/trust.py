@@ -13,7 +13,7 @@ from streams import metrics
 from streams.clock import Clock
 from streams.health import Health
 from streams.networks import address_of
-from streams.peers.peer import Peers, Why
+from streams.peers.peer import Peer, Peers, Why
 from streams.peers.reading import read_peers
 from streams.tls.certificate import Certificate
 from streams.tls.ours import as_server
@@ -56,24 +56,42 @@ class Trust:
             self.served.look()
 
     def on_requested(self, event: evt.Event) -> None:
-        """Bound to EVT_REQUESTED: rejects the association of who may not ask."""
+        """Bound to EVT_REQUESTED: rejects the association of who may not ask.
+
+        pynetdicom goes on where a handler of it raises, so whoever was not found to be a peer is rejected in any case.
+        """
         if self._peers is None:
             return
         association: Any = event.assoc
+        found: Peer | Why = Why.CALLING_AE
+        try:
+            found = self._judged(association)
+        finally:
+            if isinstance(found, Why):
+                metrics.ASSOCIATIONS_REFUSED.labels(found.value).inc()
+                association.acse.send_reject(*_REJECTION)
+                association.kill()
+        if isinstance(found, Why):
+            _tell(association, found)
+
+    def _judged(self, association: Any) -> Peer | Why:
+        assert self._peers is not None  # noqa: S101 - asked before
         calling_ae, address = association.requestor.primitive.calling_ae_title, association.requestor.address
         certificate: Certificate | None = association.dul.socket.certificate
-        found = self._peers.value.judge(calling_ae, address_of(address), certificate, self._today())
-        if not isinstance(found, Why):
-            return
-        metrics.ASSOCIATIONS_REFUSED.labels(found.value).inc()
-        structlog.get_logger().warning(
-            "association_refused", peer=address, calling_ae=calling_ae, why=found.value, reason=found.sentence
-        )
-        association.acse.send_reject(*_REJECTION)
-        association.kill()
+        return self._peers.value.judge(calling_ae, address_of(address), certificate, self._today())
 
     def _today(self) -> date:
         return self._clock.now().date()
+
+
+def _tell(association: Any, why: Why) -> None:
+    structlog.get_logger().warning(
+        "association_refused",
+        peer=association.requestor.address,
+        calling_ae=association.requestor.primitive.calling_ae_title,
+        why=why.value,
+        reason=why.sentence,
+    )
 
 
 def check_files(settings: Settings) -> None:

@@ -103,6 +103,21 @@ def test_a_peer_that_is_taken_away_is_told_nothing_more(site: Hospital, worklist
     assert answer(worklist.ask("LOCAL")) == "1/1/3"
 
 
+def test_a_fault_while_a_peer_is_judged_lets_nobody_in(
+    site: Hospital, worklist: Worklist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pynetdicom goes on where a handler of this event raises: a full disk under the log must open no door."""
+
+    def full(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("producers.worklist.trust.structlog.get_logger", full)
+    assert answer(worklist.ask("NOBODY")) == "1/1/3"
+    assert answer(worklist.ask("LOCAL")) == "accepted"
+    monkeypatch.setattr("producers.worklist.trust.address_of", full)
+    assert answer(worklist.ask("LOCAL")) == "1/1/3"
+
+
 def test_other_machines_are_told_nothing_without_a_peers_file() -> None:
     with pytest.raises(ValueError, match="name a peers file"):
         Settings(http_port=0, port=0, dsn="", host="0.0.0.0")  # noqa: S104

@@ -14,6 +14,7 @@ from producers.dicom_router.archive import STEP, Archive, Receipt
 from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import read_header
 from producers.dicom_router.lanes import Lanes
+from producers.dicom_router.outside_rules import NOTHING_OUTSIDE, OutsideRules
 from producers.dicom_router.reconciling.announced import Announcing
 from producers.dicom_router.reconciling.reconciling import Kind, Reconciling
 from schemas import load_topics
@@ -28,6 +29,7 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import Listed
 from streams.protected import ProtectedBlocks
+from streams.routes.routes import load
 from streams.step import NewObject
 from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
@@ -50,6 +52,7 @@ class World:
     log: MemoryLog = field(default_factory=memory_log)
     store: MemoryStore = field(default_factory=MemoryStore)
     keys: RandomKeys = field(default_factory=RandomKeys)
+    outside: OutsideRules = NOTHING_OUTSIDE
     runs: int = 0
     last: Reconciling = field(init=False)
 
@@ -72,6 +75,7 @@ class World:
             lanes=Lanes({}),
             source="radstream/t/here/reconcile",
             commit_timeout_s=5.0,
+            outside_rules=self.outside,
         )
 
     def blocks(self) -> ProtectedBlocks:
@@ -125,6 +129,17 @@ def test_an_original_without_an_event_gets_the_one_that_the_router_would_have_wr
     }
     assert world.run(publish=True) == {}
     assert len(world.received()) == 1, "a second run publishes nothing"
+
+
+def test_what_may_be_another_hospitals_is_not_published_as_ours(world: World) -> None:
+    """Only its sender said whose its patient ID is: without that it would be shown as of our patient of that number."""
+    image = Ct()
+    key = world.put(file_of(image), image)
+    rules = world.folder / "rules.toml"
+    rules.write_text('[[rules]]\nname = "discs"\nmatch.calling_ae = "CD*"\noutside = "ST-MARY"\n')
+    world.outside = OutsideRules(load(rules).rules)
+    assert world.run(publish=True) == {key: "unpublished"}
+    assert world.received() == []
 
 
 def test_what_cannot_name_its_study_is_found_under_its_digest(world: World) -> None:
@@ -183,7 +198,7 @@ def test_what_is_no_image_of_ours_is_told_of_and_never_published(world: World) -
         more={0x00080070: (b"LO", b"radstream")},
     )
     made = world.put(file_of(report, report.sop_class), report)
-    for key in (foreign, "t/derived/x", "t/protected/x", "t/checkpoints/x/1"):
+    for key in (foreign, "t/derived/x", "t/protected/x", "t/checkpoints/x/1", "t/commitment/x/1.turn"):
         world.store.create(NewObject("t", "hot", key, b"x"))
     assert world.run(publish=True) == {
         misplaced: "misplaced",

@@ -5,21 +5,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from consumers.catalog.attributes import Reader
+from consumers.catalog.rows import rows_of
+from consumers.catalog.tables import Rows
+from consumers.forward.ris import Answer, Ris
+from consumers.forward.telling import Telling
 from radstream.deadletter_filters import letters_of
 from schemas import load_topics
 from streams.deadletters import dead_letter, dead_letter_topic, dead_letters
-from streams.events import InstanceReceived
+from streams.events import InstanceReceived, MppsEvent
+from streams.generation import of_facts
 from streams.letters import letter_at, letters, mark
 from streams.log import Log, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.redriving import NotPutBack, as_read, put_back, redrive_one
 from streams.redriving_group import Busy, alone
 from streams.sizes import RECORD_BYTES_MAX
+from streams.step import Done, Input
 from streams.wire import Message, Record, SchemaIds, decode, encode
+from tests.event_streams import Hospital
 from tests.hooked_log import everything
+from tests.import_events import decided
+from tests.order_events import performed
 from tests.runner_bench import CLOCK, DEAD_LETTERS, GROUP, RECEIVED, RETRY, Bench, arrivals
 from tests.unit.test_runner_on_memory_log import MemoryBench
 
@@ -120,9 +131,33 @@ def test_a_letter_of_a_group_without_a_retry_topic_goes_to_its_own_topic_with_th
     redrive(log, "catalog")
     records = held(log, RECEIVED)
     assert [record.header("ce_id") for record in records] == [event.meta.event_id] * 2
-    assert {(record.key, record.value, record.headers) for record in records} == {
-        (message.key, message.value, message.headers)
-    }
+    assert {(record.key, record.value) for record in records} == {(message.key, message.value)}
+    assert all(record.headers[: len(message.headers)] == message.headers for record in records)
+
+
+def test_a_decision_that_is_put_back_after_a_later_one_does_not_become_the_last_word(log: MemoryLog) -> None:
+    hospital = Hospital(1)
+    wrong = decided(hospital, "2.25.7")
+    given_up(log, encode(wrong, SchemaIds(), source="test"), "catalog")
+    mended = decided(hospital, "2.25.7", "unreconciled")
+    log.append(encode(mended, SchemaIds(), source="test"))
+    redrive(log, "catalog")
+    *_, last = held(log, "imaging.import.decision")
+    log.append(dead_letter(last, "catalog", "a reason", CLOCK.now()))
+    redrive(log, "catalog")
+    (letter,) = letters(log, "catalog")
+    assert (letter.state, letter.times, letter.redrives) == ("came back", 2, 1)
+    assert len(held(log, "imaging.import.decision")) == 3, "what came back is not put back by itself"
+    producer = log.producer()
+    redrive_one(log, producer, letter, "tester", CLOCK.now())
+    producer.close(5.0)
+    assert len(held(log, "imaging.import.decision")) == 4
+
+    rows, reader = Rows(), Reader(hospital.blocks)
+    for record in reversed(held(log, "imaging.import.decision")):
+        rows_of(Input(decode(record), record), reader, rows)
+    told = {row["event_id"]: row["record_offset"] for row in rows.by_table["import_decisions"].values()}
+    assert told[wrong.meta.event_id] < told[mended.meta.event_id]
 
 
 def test_members_of_an_entry_have_their_own_letters_back(log: MemoryLog) -> None:
@@ -135,6 +170,47 @@ def test_members_of_an_entry_have_their_own_letters_back(log: MemoryLog) -> None
     redrive(log, "forward")
     (parked,) = held(log, "imaging.retry.forward")
     assert parked.header("origin_group") == "forward.pacs"
+
+
+def test_what_the_ris_was_not_told_goes_back_to_where_its_group_reads_it(log: MemoryLog) -> None:
+    message = encode(performed(Hospital(1), "2.25.31", "created", "in_progress"), SchemaIds(), source="test")
+    given_up(log, message, "forward.mpps")
+    redrive(log, "forward.mpps")
+    assert held(log, "imaging.retry.forward") == [], "forward.mpps reads no retry topic"
+    first, second = held(log, message.topic)
+    assert first.header("ce_id") == second.header("ce_id")
+    assert [one.state for one in letters_of(log, "forward.mpps")] == ["redriven"]
+
+    other = given_up(log, message, "forward.pacs")
+    with pytest.raises(NotPutBack, match="does not read the topic"):
+        put_back(log, other, "forward.pacs", CLOCK.now())
+
+
+def test_what_the_catalog_has_once_more_is_not_told_to_the_ris_once_more(log: MemoryLog) -> None:
+    """It would come after what was said of the step since, and undo that."""
+    hospital, ris = Hospital(1), Taking()
+    given_up(log, encode(performed(hospital, "2.25.31", "set", "in_progress"), SchemaIds(), source="test"), "catalog")
+    redrive(log, "catalog")
+    telling = Telling(cast(Ris, ris), of_facts("forward.mpps"), hospital.blocks)
+    first, second = (Input(decode(record), record) for record in held(log, "imaging.mpps.event"))
+    for item in (first, second):
+        (outcome,) = telling([cast(Input[MppsEvent], item)], CLOCK)
+        assert isinstance(outcome, Done)
+    assert ris.told == ["2.25.31"]
+    assert outcome == Done(), "nothing is audited that was not said"
+
+
+class Taking:
+    """A RIS that takes everything."""
+
+    name = "ris"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tell(self, _action: str, mpps_uid: str, _said: object) -> Answer:
+        self.told.append(mpps_uid)
+        return Answer(0)
 
 
 def test_a_letter_says_when_it_cannot_be_put_back(log: MemoryLog) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 _ORIGINAL: Final = re.compile(r"(?:studies/[0-9.]{1,64}/[0-9.]{1,64}/[0-9.]{1,64}|unkeyed)/([0-9a-f]{64})\.dcm")
 # What others than the router put, and look after.
-_OTHERS: Final = ("derived", "protected", "checkpoints")
+_OTHERS: Final = ("derived", "protected", "checkpoints", "commitment")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from producers.dicom_router.archive import STORE, Archive
 from producers.dicom_router.reconciling.announced import Announced, Announcing
@@ -22,6 +22,11 @@ from streams.events import SUBJECTS, InstanceReceived, ObjectRef
 from streams.log import Log, TopicPartition
 from streams.objects import Damaged, Listed, ObjectStore
 from streams.wire import Undecodable, decode
+
+# An event without what the rules say of its sender would make another hospital's patient ID one of ours.
+_PERHAPS_OUTSIDE: Final = (
+    "whole, and only its sender says whether it is from outside (outside in the rules): have it sent again"
+)
 
 Kind = Literal["unpublished", "published", "damaged", "lost", "made", "misplaced", "foreign"]
 """unpublished: an original without an event. published: it has one now. damaged: an original without an event whose
@@ -128,6 +133,8 @@ class Reconciling:
             return "damaged" if found.damaged else "made" if found.made else "misplaced", found.reason
         if self.archive is None:
             return "unpublished", "whole, and no event speaks of it"
+        if self.archive.outside_rules.rules:
+            return "unpublished", _PERHAPS_OUTSIDE
         try:
             publish(self.archive, found, listed.modified)
         except Damaged:

@@ -82,10 +82,7 @@ def test_a_decision_gives_it_a_patient_and_an_order_and_keeps_what_it_came_with(
         assert whole(cursor, TENANT, order).studies == [{"study_uid": study_uid, "by_uid": False, "by_decision": True}]
         shown = study(cursor, TENANT, study_uid)
         assert has_decision(cursor, decision.meta.event_id)
-        assert [(one.issuer, one.name) for one in patients(cursor, TENANT, "P1")] == [
-            ("NORTH", "Doe^Jane"),
-            ("ST-MARY", "DOE^J"),
-        ]
+        assert [(one.issuer, one.name) for one in patients(cursor, TENANT, "P1")] == [("NORTH", "Doe^Jane")]
     assert shown is not None
     assert shown.imported == found
     assert shown.patient["PatientName"] == "DOE^J"  # as the bytes say
@@ -162,6 +159,21 @@ def test_two_sources_with_equal_numbers_are_two_patients(dsn: str) -> None:
     hospital = Hospital()
     kept(dsn, hospital, from_outside(hospital), from_outside(hospital, Outside(rule="old", issuer="ST-JOHN")))
     assert rows(dsn, "SELECT issuer FROM patients ORDER BY issuer") == [("ST-JOHN",), (DISC.issuer,)]
+
+
+def test_a_number_that_only_studies_from_outside_have_is_not_one_of_our_patients(dsn: str) -> None:
+    """`--patient P1`, read off the disc, would else make the disc's patient its patient here, without a word."""
+    hospital, log = Hospital(), new_log()
+    write(log, [from_outside(hospital)])
+    projected(dsn, log, hospital)
+    with snapshot(dsn) as cursor:
+        assert patients(cursor, TENANT, "P1") == []
+        assert [one.issuer for one in patients(cursor, TENANT, "P1", "ST-MARY")] == ["ST-MARY"]
+        assert patients(cursor, TENANT, "P1", "NORTH") == []
+    write(log, [hospital.received(hospital.uid(), hospital.uid(), {"PatientID": "P1", "PatientName": "Roe^Ann"})])
+    projected(dsn, log, hospital)
+    with snapshot(dsn) as cursor:
+        assert [(one.issuer, one.name) for one in patients(cursor, TENANT, "P1")] == [("", "Roe^Ann")]
 
 
 def test_any_interleaving_makes_the_same_imports(new_database: Callable[[], str]) -> None:
