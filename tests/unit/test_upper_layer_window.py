@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from producers.dicom_router.upper_layer.messages import Pace
-from tests.held_operations import LIMITS, MIB, MISTAKE, Running, held_association, store, windowed
+from tests.held_operations import LIMITS, MIB, MISTAKE, Held, Running, held_association, store, windowed
 from tests.raw_peer import ABORT, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, echo_rq, p_data, pdv, status_of
 
 
@@ -187,6 +188,19 @@ def test_an_operation_that_fails_by_a_mistake_of_ours_aborts_its_association() -
         assert kinds[-1] == 7
         assert running.ended() == "failed"
         assert running.budget.left == running.budget.bytes_max
+
+
+def test_an_operation_that_fails_by_the_system_is_not_taken_for_a_connection_that_broke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr(Held, "answer", fails)
+    with held_association(4) as running:
+        running.peer.send(store(1))
+        assert running.peer.aborted() == (2, 0)
+        assert running.ended() == "failed"
 
 
 class Conversation(RuleBasedStateMachine):

@@ -82,8 +82,10 @@ class Connection:
         `flags` are recv(2)'s. Raises Closed, Expired.
         """
         while True:
+            # What is attended to may fail by errors of the system, too: they are not the connection's.
+            comes = self._attended is None or self._comes(self._attended)
             try:
-                got = self._take(into, ahead, flags) if self._attended is None or self._comes(self._attended) else None
+                got = self._take(into, ahead, flags) if comes else None
             except OSError:
                 raise Closed from None
             if got == 0:
