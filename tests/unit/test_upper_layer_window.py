@@ -132,6 +132,23 @@ def test_at_the_end_of_its_time_an_association_is_answered_and_then_asked_to_rel
         assert running.ended() == "released"
 
 
+@pytest.mark.parametrize("request_", [associate_rq(), windowed(1)], ids=["no window", "a window of one"])
+def test_a_message_that_comes_at_the_end_of_its_time_crosses_the_request_to_release(request_: bytes) -> None:
+    """Its sender keeps it; what was read of it is not missing from what follows."""
+    with held_association(4, request_, limits=replace(LIMITS, association_s=0.3)) as running:
+        running.peer.send(store(1))
+        running.held.wait_for(1)
+        running.peer.send(store(2, data=bytes(8000)))
+        with held_association(4, limits=replace(LIMITS, association_s=0.3)) as other:
+            assert other.peer.read() == (5, bytes(4))
+        running.held.let_all_go()
+        assert answered(running.peer) == (1, 0)
+        assert running.peer.read() == (5, bytes(4))
+        running.peer.send(RELEASE_RP)
+        assert running.ended() == "released"
+        assert running.held.begun == [1]
+
+
 @pytest.mark.parametrize(
     "second",
     [
