@@ -140,7 +140,7 @@ def held_association(
             running.how.append(association.run())
         except Violation:
             running.how.append("aborted")
-        except RuntimeError:
+        except (RuntimeError, OSError):
             running.how.append("failed")
         finally:
             connection.close()

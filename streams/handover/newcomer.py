@@ -64,6 +64,8 @@ class Newcomer:
             self._channel.say(Serving())
             self._channel.hear(Done, seconds=_ANSWER_S_MAX)
         except Broken as broken:
+            # From here on the other's last word does not reach us: it goes on, whatever it was held up by.
+            self._channel.close()
             if (connected := self._place.connect()) is not None:
                 connected.close()
                 raise Stop(f"who served goes on, as it did not hear in time that this one does ({broken})") from None

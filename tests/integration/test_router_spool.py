@@ -153,6 +153,25 @@ def test_the_drain_gives_way_to_senders_whom_the_spool_answers_by_choice(
         arrived(router, 16)
 
 
+def test_the_drain_does_not_give_way_to_senders_whom_a_full_spool_refuses(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come again and again, and only the drain makes room for them."""
+    full = settings(folder, acknowledge="spool", budget_bytes=1 << 20)
+    with running_router(store, store, spool=full) as router:
+        began_s = router.clock.monotonic()
+        monkeypatch.setattr(router.clock, "monotonic", lambda: began_s)
+        store.gate.clear()
+        large = [Ct(study=f"1.2.{number}", pixels=bytes(200_000)).item() for number in range(6)]
+        assert router.send(*large).statuses == {"0000": 5, "A700": 1}
+        monkeypatch.setattr(router.clock, "monotonic", lambda: began_s + 0.4)
+        assert router.send(large[-1]).statuses == {"A700": 1}
+        monkeypatch.setattr(router.clock, "monotonic", lambda: began_s + 0.6)
+        wait_until(lambda: len(store.threads) == THREADS, "all threads of the drain")
+        store.gate.set()
+        arrived(router, 5)
+
+
 def test_an_event_out_of_the_spool_says_when_and_from_whom_it_came(store: Store, folder: Path) -> None:
     before = datetime.now(UTC)
     with running_router(store, store, lanes={"ANGIO1": "stat"}, spool=settings(folder)) as router:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,9 @@ import msgspec
 import pytest
 
 from streams.config import ConfigError
+from streams.handover import newcomer
 from streams.handover.handover import Handover
-from streams.handover.messages import Ask, Broken, Channel, Offer, Ready, Refusal, Serving, Yours
+from streams.handover.messages import Ask, Broken, Channel, Done, Offer, Ready, Refusal, Serving, Yours
 from streams.handover.place import Place
 from streams.ports import Port, Ports
 from streams.stop import Stop
@@ -207,6 +209,32 @@ def test_an_older_one_that_is_gone_meanwhile_leaves_its_ports_to_the_newer_one(
     assert new.port is not None
     assert greeting(number) == "new"
     assert not new.stopping.is_set()
+
+
+def test_an_older_one_that_answers_too_late_learns_that_it_has_to_go_on(
+    services: Callable[..., Service], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was suspended between the last two words: both would end."""
+    monkeypatch.setattr(newcomer, "_ANSWER_S_MAX", 0.2)
+    with place.listen() as meeting:
+        new = services("new")
+        # It only looked who is here.
+        meeting.accept()[0].close()
+        with ThreadPoolExecutor(1) as pool:
+            serving = pool.submit(new.serve)
+            connected, _ = meeting.accept()
+            with closing(Channel(connected)) as channel:
+                channel.hear(Ask, seconds=SECONDS)
+                channel.say(Offer(speaks=1))
+                channel.hear(Ready, seconds=SECONDS)
+                channel.say(Yours())
+                channel.hear(Serving, seconds=SECONDS)
+                # Whoever waited for the last word in vain looks whether somebody is here, and ends.
+                meeting.accept()[0].close()
+                with pytest.raises(Broken):
+                    channel.say(Done())
+            with pytest.raises(Stop, match="who served goes on"):
+                serving.result(SECONDS)
 
 
 def test_a_newer_one_whose_port_is_taken_by_others_leaves_the_older_one_as_it_was(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
 import pytest
 
 from producers.dicom_router.spool import places
+from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.spool import Spool
 from tests.spools import incoming, opened, taken
 
@@ -104,6 +106,66 @@ def test_what_is_in_hand_when_an_elders_is_taken_over_stays_first(tmp_path: Path
     young.settled(entry)
     assert [one.found.head.digest for one in taken(young)] == [elders.digest, later.digest]
     young.close()
+
+
+def test_what_is_in_hand_and_not_begun_when_an_elders_is_taken_over_comes_behind_it(tmp_path: Path) -> None:
+    """A thread of the drain may be anywhere between an entry and its first write when an elder ends."""
+    old = opened(tmp_path)
+    young = opened(tmp_path)
+    mine, elders = incoming(b"mine"), incoming(b"elders")
+    young.append(mine)
+    old.append(elders)
+    entry = young.waiting.take(0.0)
+    assert entry is not None
+    old.close()
+    young.look()
+    assert young.wait_for_elders(entry)
+    assert committed(young) == [elders.digest, mine.digest]
+    young.close()
+
+
+def test_what_waits_for_an_elder_that_ends_meanwhile_comes_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = opened(tmp_path)
+    young = opened(tmp_path)
+    mine, elders = incoming(b"mine"), incoming(b"elders")
+    young.append(mine)
+    old.append(elders)
+    entry = young.waiting.take(0.0)
+    assert entry is not None
+    hold = young.waiting.hold
+
+    def after_the_end(held: Entry) -> None:
+        old.close()
+        young.look()
+        hold(held)
+
+    monkeypatch.setattr(young.waiting, "hold", after_the_end)
+    assert young.wait_for_elders(entry)
+    young.look()
+    assert committed(young) == [elders.digest, mine.digest]
+    young.close()
+
+
+def test_an_elders_folder_that_could_not_be_looked_at_is_taken_over_by_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = opened(tmp_path)
+    young = opened(tmp_path)
+    first = incoming(b"first")
+    old.append(first)
+    old.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(places, "segments", too_many_files)
+        young.look()
+    young.look()
+    assert committed(young) == [first.digest]
+    young.close()
+
+
+def too_many_files(folder: Path) -> list[Path]:
+    raise OSError(errno.EMFILE, "too many open files")
 
 
 def test_names_of_folders_are_in_the_order_of_processes_whatever_the_clock_says(

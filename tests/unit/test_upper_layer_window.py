@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from producers.dicom_router.upper_layer.messages import Pace
-from tests.held_operations import LIMITS, MIB, MISTAKE, Running, held_association, store, windowed
+from tests.held_operations import LIMITS, MIB, MISTAKE, Held, Running, held_association, store, windowed
 from tests.raw_peer import ABORT, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, echo_rq, p_data, pdv, status_of
 
 
@@ -131,6 +132,23 @@ def test_at_the_end_of_its_time_an_association_is_answered_and_then_asked_to_rel
         assert running.ended() == "released"
 
 
+@pytest.mark.parametrize("request_", [associate_rq(), windowed(1)], ids=["no window", "a window of one"])
+def test_a_message_that_comes_at_the_end_of_its_time_crosses_the_request_to_release(request_: bytes) -> None:
+    """Its sender keeps it; what was read of it is not missing from what follows."""
+    with held_association(4, request_, limits=replace(LIMITS, association_s=0.3)) as running:
+        running.peer.send(store(1))
+        running.held.wait_for(1)
+        running.peer.send(store(2, data=bytes(8000)))
+        with held_association(4, limits=replace(LIMITS, association_s=0.3)) as other:
+            assert other.peer.read() == (5, bytes(4))
+        running.held.let_all_go()
+        assert answered(running.peer) == (1, 0)
+        assert running.peer.read() == (5, bytes(4))
+        running.peer.send(RELEASE_RP)
+        assert running.ended() == "released"
+        assert running.held.begun == [1]
+
+
 @pytest.mark.parametrize(
     "second",
     [
@@ -187,6 +205,19 @@ def test_an_operation_that_fails_by_a_mistake_of_ours_aborts_its_association() -
         assert kinds[-1] == 7
         assert running.ended() == "failed"
         assert running.budget.left == running.budget.bytes_max
+
+
+def test_an_operation_that_fails_by_the_system_is_not_taken_for_a_connection_that_broke(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr(Held, "answer", fails)
+    with held_association(4) as running:
+        running.peer.send(store(1))
+        assert running.peer.aborted() == (2, 0)
+        assert running.ended() == "failed"
 
 
 class Conversation(RuleBasedStateMachine):

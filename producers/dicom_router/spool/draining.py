@@ -80,7 +80,7 @@ class Drain:
         return self.giving_way.now(self._spool.waiting.bytes)
 
     def _commit(self, entry: Entry) -> None:
-        """One entry, as far as it gets: settled, or back at the head of its study."""
+        """One entry, as far as it gets: settled, or back where it was in its study."""
         log = structlog.get_logger()
         try:
             kept, file = read(entry.shelf.path, entry.found)

@@ -13,7 +13,7 @@ _BACKLOG_BYTES_MAX: Final = 1 << 30
 
 
 class GivingWay:
-    """`sender_waits` is told from the threads of all associations at once."""
+    """`sender_waits` and `has_no_room` are told from the threads of all associations at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -22,6 +22,10 @@ class GivingWay:
     def sender_waits(self) -> None:
         """A sender waits for the spool's answer, because its site chose so."""
         self._at = self._clock.monotonic()
+
+    def has_no_room(self) -> None:
+        """The spool refused a sender: only the drain makes room, and who tries again is not to keep it from that."""
+        self._at = None
 
     def now(self, waiting_bytes: int) -> bool:
         """Whether the drain is to leave disk, store and processor to senders, as far as that goes."""

@@ -126,8 +126,16 @@ class Keeping:
         if spool.repeated(incoming.digest):
             metrics.SPOOL_REPEATED.inc()
         else:
-            spool.append(incoming)
+            self._append(spool, incoming)
         metrics.ACKNOWLEDGED.labels("spool").inc()
+
+    def _append(self, spool: Spool, incoming: Incoming) -> None:
+        try:
+            spool.append(incoming)
+        except NotSpooled:
+            if self._drain is not None:
+                self._drain.giving_way.has_no_room()
+            raise
 
     def _incoming(self, request: _Request) -> Incoming:
         arrival, receipt = request.arrival, request.receipt

@@ -42,7 +42,7 @@ class Waiting:
             self._add(entry.study, [entry], behind=True)
 
     def put_first(self, entries: Iterable[Entry]) -> None:
-        """Entries, in their order, that come before all of their studies that nobody has in hand."""
+        """Entries, in their order, that come before all of their studies, also before what somebody has in hand."""
         by_study: dict[str, list[Entry]] = {}
         for entry in entries:
             by_study.setdefault(entry.study, []).append(entry)
@@ -63,7 +63,7 @@ class Waiting:
         """An entry that was taken needs nothing more."""
         with self._changed:
             queue = self._studies[entry.study]
-            queue.popleft()
+            queue.remove(entry)
             self.count -= 1
             self.bytes -= entry.found.length
             if queue:
@@ -73,7 +73,7 @@ class Waiting:
                 del self._studies[entry.study]
 
     def back(self, entry: Entry) -> None:
-        """An entry that was taken comes first in its study again."""
+        """An entry that was taken waits where it was."""
         with self._changed:
             self._let_go(entry.study)
 
@@ -89,6 +89,11 @@ class Waiting:
             self._free.extend(self._held)
             self._held.clear()
             self._changed.notify_all()
+
+    def is_first(self, entry: Entry) -> bool:
+        """Whether nothing was put before an entry since it was taken."""
+        with self._changed:
+            return self._studies[entry.study][0] is entry
 
     def holds(self, study: str) -> bool:
         with self._changed:
@@ -110,9 +115,8 @@ class Waiting:
             return
         if behind:
             queue.extend(block)
-            return
-        in_hand = [queue.popleft()] if study in self._in_hand else []
-        queue.extendleft(reversed([*in_hand, *block]))
+        else:
+            queue.extendleft(reversed(block))
 
     def _let_go(self, study: str) -> None:
         self._in_hand.discard(study)

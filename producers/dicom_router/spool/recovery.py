@@ -17,14 +17,19 @@ from producers.dicom_router.spool.shelf import Shelf
 def take_over(folder: Path) -> list[tuple[Owned, list[Path]]]:
     """The folders of processes that are gone, locked, each with its segments; the oldest folder first.
 
-    Raises OSError.
+    Raises OSError; none is locked then, so that all can be had by who looks next.
     """
-    found = []
-    for owned in places.free_ones(folder):
-        paths = places.segments(owned.path)
-        _remove_leftovers(owned.path)
-        found.append((owned, paths))
-    return sorted(found, key=lambda one: one[1][0].stat().st_mtime_ns if one[1] else 0)
+    found: list[tuple[Owned, list[Path]]] = []
+    try:
+        for owned in places.free_ones(folder):
+            found.append((owned, []))
+            found[-1][1].extend(places.segments(owned.path))
+            _remove_leftovers(owned.path)
+        return sorted(found, key=lambda one: one[1][0].stat().st_mtime_ns if one[1] else 0)
+    except OSError:
+        for owned, _ in found:
+            owned.let_go()
+        raise
 
 
 def recovered(folder: Path, path: Path) -> tuple[Shelf, list[Entry]]:

@@ -120,9 +120,13 @@ class Spool:
         return self.waiting.holds(study) or self._overtakes(study)
 
     def wait_for_elders(self, entry: Entry) -> bool:
-        """Whether an entry that was taken has to wait for a process before this one. It is not in hand then."""
+        """Whether an entry that was taken has to wait for a process before this one, or for what that one left: its
+        end may come between. It is not in hand then."""
         if self._overtakes(entry.found.study):
             self.waiting.hold(entry)
+            return True
+        if not self.waiting.is_first(entry):
+            self.waiting.back(entry)
             return True
         return False
 

@@ -177,7 +177,7 @@ class Association:
 
     def _await_next(self) -> None:
         """Between two messages a peer may be silent for a while, and for as long as it is us that it waits for."""
-        if not self._messages.is_open:
+        if self._state is State.ESTABLISHED and not self._messages.is_open:
             is_waited_for = self._beside is not None and self._beside.is_busy
             self._connection.deadline = math.inf if is_waited_for else time.monotonic() + self._limits.pace.idle_s
 

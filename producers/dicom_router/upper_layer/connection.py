@@ -82,15 +82,18 @@ class Connection:
         `flags` are recv(2)'s. Raises Closed, Expired.
         """
         while True:
+            # Before the read: what is taken is never let go of, so that what follows is read from where it begins.
+            now = time.monotonic()
+            if now > self.deadline or now > self.end:
+                raise Expired
+            # What is attended to may fail by errors of the system, too: they are not the connection's.
+            comes = self._attended is None or self._comes(self._attended)
             try:
-                got = self._take(into, ahead, flags) if self._attended is None or self._comes(self._attended) else None
+                got = self._take(into, ahead, flags) if comes else None
             except OSError:
                 raise Closed from None
             if got == 0:
                 raise Closed
-            now = time.monotonic()
-            if now > self.deadline or now > self.end:
-                raise Expired
             if got is not None:
                 return got
 
