@@ -126,10 +126,17 @@ class Ports:
         return port
 
     def inherit(self, offered: tuple[Offered, ...], descriptors: list[int]) -> None:
-        """Takes over descriptors of sockets that listen; they are this object's to close. Raises OSError."""
+        """Takes over descriptors of sockets that listen; they are this object's to close. Raises OSError.
+
+        What does not listen where it is said to is let go: its number may have changed hands where the other closes.
+        """
         self.forget()
         found = [socket.socket(fileno=descriptor) for descriptor in descriptors]
-        self._inherited = list(zip(offered, found, strict=False))
+        for one, listening in zip(offered, found, strict=False):
+            if _listens(listening, one):
+                self._inherited.append((one, listening))
+            else:
+                listening.close()
 
     def forget(self) -> None:
         """Lets go of what was inherited and nobody wanted."""
@@ -156,6 +163,13 @@ class Ports:
                 del self._inherited[index]
                 return listening
         return None
+
+
+def _listens(inherited: socket.socket, offered: Offered) -> bool:
+    if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return False
+    address, number = inherited.getsockname()[:2]
+    return bool(address == offered.address and number == offered.number)
 
 
 def _listening(host: str, number: int, section: str, setting: str) -> socket.socket:

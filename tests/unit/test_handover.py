@@ -372,3 +372,11 @@ def test_where_nobody_meets_ports_are_opened_and_no_more() -> None:
     handover.close()
     port.close()
     assert not handover.done
+
+
+def test_a_descriptor_that_changed_hands_meanwhile_is_not_taken_for_the_port() -> None:
+    with closing(Port("p", "127.0.0.1", socket.create_server(("127.0.0.1", 0)))) as older, socket.socket() as other:
+        ports = Ports()
+        ports.inherit((older.offered,), [os.dup(other.fileno())])
+        with pytest.raises(ConfigError, match="cannot be listened on"):
+            ports.open("p", "127.0.0.1", older.number)
