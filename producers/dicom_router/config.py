@@ -40,7 +40,7 @@ class Settings(Service, frozen=True, kw_only=True):
     # What a sender may put into one P-DATA-TF; the larger, the fewer system calls for each object (PS3.8 annex D.1).
     pdu_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 20)] = 131_072
     object_bytes_max: Annotated[int, Meta(ge=1 << 20, le=4 << 30)] = 1 << 30
-    # For the objects of all associations that are coming in, beyond 1 MiB for each: in memory, and what does not fit
+    # For the objects of all associations that are coming in, beyond 768 KiB for each: in memory, and what does not fit
     # there in files without names in `objects_folder` (else where the system has temporary files).
     objects_memory_bytes_max: Annotated[int, Meta(ge=0)] = 40 << 20
     objects_disk_bytes_max: Annotated[int, Meta(ge=0)] = 16 << 30

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 # What every object may have, whatever the budget: the number of associations bounds these.
-BUFFER_BYTES_MIN: Final = 1 << 20
+BUFFER_BYTES_MIN: Final = 768 << 10
 _STEP_BYTES: Final = 2 << 20
 # What is kept for the next objects: so many buffers, cut to so many bytes each. A CR has some 8 MB.
 _KEPT_MAX: Final = 4

@@ -14,7 +14,7 @@ class ReadingAhead:
     """Implements `upper_layer.window.Ahead`, for all associations together.
 
     What is read ahead counts into the memory that objects share, and this bounds its threads, too: an association has
-    one operation, and all of them have no more beyond that than half of the memory holds at 1 MiB for each.
+    one operation, and all of them have no more beyond that than half of the memory holds at 768 KiB for each.
     """
 
     operations_max: int

@@ -118,7 +118,7 @@ def test_memory_that_somebody_still_reads_is_not_used_again() -> None:
 
 
 def test_buffers_that_wait_make_room_for_those_that_work() -> None:
-    places = room(memory=16 * MIB, disk=0)
+    places = room(memory=18 * MIB, disk=0)
     several = [filled(places, bytes_of(4 * MIB)) for _ in range(4)]
     for data_set in several:
         data_set.done(reusable=True)

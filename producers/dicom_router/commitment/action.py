@@ -36,7 +36,7 @@ NO_SUCH_CLASS: Final = 0x0118
 NO_SUCH_ACTION: Final = 0x0123
 RESOURCE_LIMITATION: Final = 0x0213
 
-# For all requests that are coming in, beyond 1 MiB for each.
+# For all requests that are coming in, beyond 768 KiB for each.
 _MEMORY_BYTES_MAX: Final = 16 << 20
 
 
