@@ -31,6 +31,9 @@ Verdict = Literal["enforced", "ignored", "refused", "unknown"]
 REQUIRED = ("conditional_create", "digest")
 
 NOT_IMPLEMENTED = 501
+# How a store says that it does not know a header. Anything else that it answers is about its state: a gateway that maps
+# keys to files was seen to say 409, an existing directory, where its disk was full.
+_NOT_OFFERED = (400, NOT_IMPLEMENTED)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def _ask(name: str, ask: Ask, control: S3Client, bucket: str, prefix: str) -> Pr
     try:
         verdict, detail = ask(control, bucket, prefix + name)
     except ClientError as error:
-        if _fails(error) and name in REQUIRED:
+        if name in REQUIRED and _status(error) not in _NOT_OFFERED:
             raise
         verdict = "unknown" if _fails(error) else "refused"
         detail = f"The store answers {error.response['Error'].get('Code', _status(error))}."
@@ -92,7 +95,7 @@ def _status(error: ClientError) -> int:
 
 def _conditional_create(control: S3Client, bucket: str, key: str) -> Found:
     control.put_object(Bucket=bucket, Key=key, Body=b"first", IfNoneMatch="*")
-    with _refused() as codes:
+    with _refused(by=412) as codes:
         control.put_object(Bucket=bucket, Key=key, Body=b"second", IfNoneMatch="*")
     if not codes:
         return "ignored", "A second create of one key was taken: an original could be overwritten."
@@ -101,7 +104,7 @@ def _conditional_create(control: S3Client, bucket: str, key: str) -> Found:
 
 def _digest(control: S3Client, bucket: str, key: str) -> Found:
     wrong = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
-    with _refused() as codes:
+    with _refused(by=400) as codes:
         control.put_object(Bucket=bucket, Key=key, Body=b"content", ChecksumSHA256=wrong)
     if not codes:
         return "ignored", "Bytes that do not match their SHA-256 were taken: damage on the way would be stored."
@@ -170,13 +173,16 @@ _PROBES: dict[str, Ask] = {
 
 
 @contextmanager
-def _refused() -> Iterator[list[str]]:
-    """Collects the code of a refusal; the list stays empty where the request was taken. A failure is no refusal."""
+def _refused(by: int | None = None) -> Iterator[list[str]]:
+    """Collects the code of a refusal; the list stays empty where the request was taken. A failure is no refusal.
+
+    `by` is the status that says that it is refused for what was asked, and not for the state that the store is in.
+    """
     codes: list[str] = []
     try:
         yield codes
     except ClientError as error:
-        if _fails(error):
+        if _fails(error) or (by and _status(error) != by):
             raise
         codes.append(error.response["Error"].get("Code", "no code"))
 

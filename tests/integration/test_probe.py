@@ -57,6 +57,7 @@ class Filling(Careless):
     """Takes so many objects, and is full."""
 
     room = 0
+    answer = 507, "InsufficientStorage"
 
     def do_PUT(self) -> None:
         if type(self).room > 0:
@@ -64,8 +65,9 @@ class Filling(Careless):
             self._yes()
             return
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        body = b"<Error><Code>InsufficientStorage</Code></Error>"
-        self.send_response(507)
+        status, code = self.answer
+        body = f"<Error><Code>{code}</Code></Error>".encode()
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -141,6 +143,14 @@ def test_a_store_that_cannot_be_used_is_away(gateway: Gateway, change: dict[str,
 def test_a_full_store_is_away_and_neither_unfit_nor_fit(room: int) -> None:
     """Neither failure says what it enforces: a router waits, and its spool takes what comes."""
     with served(type("Full", (Filling,), {"room": room})) as store, pytest.raises(StoreAway, match="is full"):
+        probe(store, "hot")
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_full_store_that_says_something_else_is_neither_unfit_nor_fit(room: int) -> None:
+    """As versitygw does where it cannot make a folder: what it answers is no refusal of what was asked."""
+    full = {"room": room, "answer": (409, "ExistingObjectIsDirectory")}
+    with served(type("Full", (Filling,), full)) as store, pytest.raises(StoreAway, match="ExistingObjectIsDirectory"):
         probe(store, "hot")
 
 
