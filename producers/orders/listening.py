@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -17,12 +19,10 @@ from producers.orders.framing import Frames, Unframed, framed
 from producers.orders.receiving import Receiver
 from streams.config import ConfigError
 from streams.networks import address_of, is_in, networks_of
+from streams.ports import Ports
 from streams.tls.accepting import HandshakeFailed, shake_hands
 from streams.tls.certificate import certificate_of
 
-# Over it the kernel drops who connects, and a good peer tries again after a second.
-_BACKLOG = 1024
-_POLL_S = 0.2
 _STOP_S_MAX = 10.0
 _TOO_LARGE = "207"
 
@@ -43,38 +43,32 @@ class Listener:
         self._lock = threading.Lock()
         self._open: dict[socket.socket, str] = {}
         self._serving: set[threading.Thread] = set()
-        self._socket = _listening(settings.host, settings.port)
+        ports = Ports()
+        self._port = ports.open("hl7", settings.host, settings.port, section="orders")
         self._secured = None
         if settings.tls is not None:
             try:
-                self._secured = _listening(settings.tls.host, settings.tls.port)
+                self._secured = ports.open("hl7.tls", settings.tls.host, settings.tls.port, section="orders")
             except ConfigError:
-                self._socket.close()
+                self._port.close()
                 raise
-        self._threads = [
-            threading.Thread(target=self._accept, args=(one, one is self._secured), name="listener")
-            for one in (self._socket, self._secured)
-            if one is not None
-        ]
-        for thread in self._threads:
-            thread.start()
+            self._secured.start(partial(self._take, by_tls=True))
+        self._port.start(partial(self._take, by_tls=False))
 
     @property
     def port(self) -> int:
-        return int(self._socket.getsockname()[1])
+        return self._port.number
 
     @property
     def tls_port(self) -> int | None:
-        return None if self._secured is None else int(self._secured.getsockname()[1])
+        return None if self._secured is None else self._secured.number
 
     def stop(self) -> None:
         """Takes no new connections, lets messages that are being answered be answered, and closes the rest."""
         self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-        for listener in (self._socket, self._secured):
-            if listener is not None:
-                listener.close()
+        for port in (self._port, self._secured):
+            if port is not None:
+                port.close()
         with self._lock:
             left, serving = list(self._open), list(self._serving)
         for peer in left:
@@ -84,24 +78,14 @@ class Listener:
         for thread in serving:
             thread.join(max(0.0, until_s - time.monotonic()))
 
-    def _accept(self, listener: socket.socket, by_tls: bool) -> None:
-        while not self._stopping.is_set():
-            try:
-                peer, address = listener.accept()
-            except TimeoutError:
-                continue
-            except OSError as error:
-                # Too many open files, or a peer that is gone already: others are still to be served.
-                structlog.get_logger().warning("accept_failed", error=error)
-                self._stopping.wait(_POLL_S)
-                continue
-            if not self._admitted(peer, address[0]):
-                peer.close()
-                continue
-            thread = threading.Thread(target=self._serve, args=(peer, address[0], by_tls), name="hl7", daemon=True)
-            with self._lock:
-                self._serving.add(thread)
-            thread.start()
+    def _take(self, peer: socket.socket, address: Any, by_tls: bool) -> None:
+        if not self._admitted(peer, address[0]):
+            peer.close()
+            return
+        thread = threading.Thread(target=self._serve, args=(peer, address[0], by_tls), name="hl7", daemon=True)
+        with self._lock:
+            self._serving.add(thread)
+        thread.start()
 
     def _admitted(self, peer: socket.socket, address: str) -> bool:
         settings = self._settings
@@ -165,18 +149,6 @@ class Listener:
     def _say(self, peer: socket.socket, answer: bytes) -> None:
         peer.settimeout(self._settings.message_timeout_s)
         peer.sendall(framed(answer))
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    """Raises ConfigError."""
-    try:
-        listener = socket.create_server((host, port), backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"[orders] {host}:{port} cannot be listened on ({error.strerror}): stop what uses it, or set another port"
-        ) from None
-    listener.settimeout(_POLL_S)
-    return listener
 
 
 def _shut(peer: socket.socket, how: int) -> None:
