@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pydicom.data
 import pytest
-from click.testing import CliRunner, Result
 from pydicom.uid import generate_uid
 
 from consumers.catalog import tiers
 from consumers.catalog.config import Settings as Catalog
 from consumers.catalog.database import snapshot
-from radstream.__main__ import cli
 from radstream.errors import Failure
 from streams.config import Site, Store
 from streams.s3 import S3Store
+from tests.commands import facts, run
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -30,16 +27,6 @@ pytestmark = pytest.mark.stack
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
 IMAGES = 6
 DEADLINE_S = 90.0
-
-
-def run(stack: RunningStack, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, [*arguments, "--config", str(stack.config_path)])
-
-
-def facts(stack: RunningStack, *arguments: str) -> Any:
-    done = run(stack, *arguments, "--json")
-    assert done.exception is None, (done.output, done.exception)
-    return json.loads(done.stdout)
 
 
 def in_days(days: int) -> str:

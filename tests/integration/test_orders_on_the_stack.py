@@ -13,19 +13,19 @@ from typing import Any
 import pydicom
 import pydicom.data
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
 from producers.worklist.listening import MODALITY_WORKLIST
-from radstream.__main__ import cli
 from schemas import load_topics
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from tests.commands import facts, run
 from tests.hl7_messages import OMI, STUDY, changed
 from tests.listeners import Mllp
 from tests.running_stack import RunningStack
@@ -37,16 +37,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault]
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
 PERFORMED = generate_uid()
 SECRETS = (b"Testperson", b"Stackley", b"PAT-778899", b"ACC-445566", b"Knie")
-
-
-def run(stack: RunningStack, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, [*arguments, "--config", str(stack.config_path)])
-
-
-def facts(stack: RunningStack, *arguments: str) -> Any:
-    done = run(stack, *arguments, "--json")
-    assert done.exception is None, (done.output, done.exception)
-    return json.loads(done.stdout)
 
 
 def add(stack: RunningStack, *more: str) -> Result:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pydicom.data
 import pytest
-from click.testing import CliRunner, Result
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
 from infra.local import settings_file
-from radstream.__main__ import cli
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from tests.commands import facts, run
 from tests.integration.test_performed_steps import begun, create, ended, set_
 from tests.risses import Ris, listening, switched_off
 from tests.running_stack import RunningStack
@@ -28,16 +25,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
 RULE = '[[rules]]\nname = "discs"\nmatch.calling_ae = "DISCS"\noutside = "ST-MARY"\n'
 ACCESSION, PERFORMED = "ACC-RIS-1", generate_uid()
-
-
-def run(stack: RunningStack, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, [*arguments, "--config", str(stack.config_path)])
-
-
-def facts(stack: RunningStack, *arguments: str) -> Any:
-    done = run(stack, *arguments, "--json")
-    assert done.exception is None, (done.output, done.exception)
-    return json.loads(done.stdout)
 
 
 @contextmanager
