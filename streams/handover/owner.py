@@ -95,7 +95,7 @@ class Owner:
             channel.say(Refusal(why=f"version {build()} hands over in versions {list(SPEAKS)} of the protocol"))
             log.warning("handover_refused", reason="no common version of the protocol", build=asked.build)
             return False
-        ports = [port for port in self._ports.open_now() if port.descriptor >= 0]
+        ports = self._ports.open_now()
         offer = Offer(
             speaks=max(common),
             build=build(),
