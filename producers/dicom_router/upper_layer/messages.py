@@ -14,10 +14,10 @@ from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.command_set import Command
 from producers.dicom_router.upper_layer.connection import Connection
 from producers.dicom_router.upper_layer.inbound import Fragment, Inbound
+from producers.dicom_router.upper_layer.let_go import LetGo
 from producers.dicom_router.upper_layer.negotiation import Context
 from producers.dicom_router.upper_layer.notices import Notices
 from producers.dicom_router.upper_layer.pdu import BY_USER, UNEXPECTED_PARAMETER, Violation
-from producers.dicom_router.upper_layer.responses import TO_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,14 @@ class Message(NamedTuple):
     sink: Sink | None
 
 
+class _Incoming(NamedTuple):
+    """A message whose command is there. `operation` is None for a response: it goes to who asked."""
+
+    operation: Operation | None
+    request: Request
+    sink: Sink | None
+
+
 @dataclass(frozen=True)
 class Pace:
     """How fast a message must come in: a byte within `idle_s`, and `bytes_per_s_min` on average beyond that."""
@@ -106,7 +114,7 @@ class Messages:
         self._command = bytearray()
         self._command_context = 0
         # The message whose data set is coming in.
-        self._open: Message | None = None
+        self._open: _Incoming | None = None
         self._began = 0.0
         self._came = 0
 
@@ -160,12 +168,12 @@ class Messages:
     def _begun(self, request: Request) -> Message | None:
         operation = self._operations.get(request.command.field)
         if request.command.status is not None and self._notices is not None:
-            operation = TO_US
-        if operation is None:
+            operation = None
+        elif operation is None:
             raise Violation("an operation that nobody offered", BY_USER)
         if not request.command.has_data_set:
-            return self._whole(Message(operation, request, None))
-        self._open = Message(operation, request, operation.sink(request))
+            return self._whole(_Incoming(operation, request, None))
+        self._open = _Incoming(operation, request, LetGo() if operation is None else operation.sink(request))
         return None
 
     def _data(self, fragment: Fragment) -> Message | None:
@@ -186,11 +194,12 @@ class Messages:
         self._open = None
         return self._whole(message)
 
-    def _whole(self, message: Message) -> Message | None:
+    def _whole(self, incoming: _Incoming) -> Message | None:
         """A request; what is a response goes to who asked."""
-        if message.operation is not TO_US or self._notices is None:
-            return message
-        self._notices.answered(message.request.command)
+        if incoming.operation is not None:
+            return Message(incoming.operation, incoming.request, incoming.sink)
+        if self._notices is not None:
+            self._notices.answered(incoming.request.command)
         return None
 
     def _progress(self, count: int) -> None:
