@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from streams.identity import ORIGINALS
 from streams.objects import ObjectStore
 
 # What is no original is written into the hot store and stays there.
 HOT = "hot"
-_ORIGINALS = ("studies", "unkeyed")
 
 
 @dataclass
@@ -46,7 +46,7 @@ def census_of(store: ObjectStore, tenant: str, stores: Iterable[str] = (HOT,)) -
         copies = census.copies[name] = {}
         for key, size in store.keys(name, f"{tenant}/"):
             kind = key.split("/", 2)[1]
-            if kind in _ORIGINALS:
+            if kind in ORIGINALS:
                 census.originals[key] = copies[key] = size
             else:
                 kinds.get(kind, census.other)[key] = size

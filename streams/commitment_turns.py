@@ -13,6 +13,7 @@ import msgspec
 
 from streams.clock import Clock
 from streams.events import CommitmentResult
+from streams.identity import commitment_key
 from streams.objects import ObjectStore
 from streams.step import NewObject
 
@@ -71,4 +72,4 @@ class Turns:
 def _key(result: CommitmentResult, what: str) -> str:
     """A result that is said again, because it was asked for again, is told again (`consumers.commitment.step`)."""
     said_ms = round(result.meta.occurred_at.timestamp() * 1000)
-    return f"{result.meta.tenant}/commitment/{result.meta.event_id}/{said_ms}.{what}"
+    return commitment_key(result.meta.tenant, result.meta.event_id, f"{said_ms}.{what}")

@@ -18,6 +18,10 @@ _USABLE_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*\Z")
 _LEADING_ZERO = re.compile(r"(?:\A|\.)0[0-9]")
 UID_LENGTH_MAX = 64
 
+# The first folders of keys below a tenant's: of what was received, and of what is made beside it.
+ORIGINALS = ("studies", "unkeyed")
+OTHERS = ("derived", "protected", "checkpoints", "commitment")
+
 
 def event_id(tenant: str, step: str, subject: str, ordinal: int, generation: int) -> str:
     """The id of the `ordinal`-th event that `step` makes of `subject` in a generation."""
@@ -63,3 +67,8 @@ def derived_key(tenant: str, event: str) -> str:
 def protected_key(tenant: str, block_id: str) -> str:
     """Object key of an encrypted block of patient attributes."""
     return f"{tenant}/protected/{block_id}"
+
+
+def commitment_key(tenant: str, event: str, name: str) -> str:
+    """Object key of what was agreed on telling a result of storage commitment."""
+    return f"{tenant}/commitment/{event}/{name}"

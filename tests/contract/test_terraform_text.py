@@ -14,6 +14,7 @@ import yaml
 
 from infra.local.founding import HTTP
 from infra.local.parts.services import MODULES
+from streams.identity import ORIGINALS, OTHERS
 from tests.terraform import TREE
 
 FOLDERS = sorted({path.parent for path in TREE.rglob("*.tf")})
@@ -160,3 +161,8 @@ def resources_of(folder: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for kind, named in block.items():
             for name, values in named.items():
                 yield kind, name, values
+
+
+def test_every_folder_that_a_service_may_touch_is_one_that_keys_have() -> None:
+    named = {folder for entry in SERVICES.values() for grant in entry.get("store", ()) for folder in grant["folders"]}
+    assert named == {*ORIGINALS, *OTHERS}

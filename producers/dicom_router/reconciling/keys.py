@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from streams.identity import OTHERS
+
 _ORIGINAL: Final = re.compile(r"(?:studies/[0-9.]{1,64}/[0-9.]{1,64}/[0-9.]{1,64}|unkeyed)/([0-9a-f]{64})\.dcm")
-# What others than the router put, and look after.
-_OTHERS: Final = ("derived", "protected", "checkpoints", "commitment")
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,4 @@ def kind_of(tenant: str, key: str) -> Original | Other | Foreign:
     below = key.removeprefix(f"{tenant}/")
     if found := _ORIGINAL.fullmatch(below):
         return Original(found[1])
-    return Other() if below.partition("/")[0] in _OTHERS else Foreign()
+    return Other() if below.partition("/")[0] in OTHERS else Foreign()
