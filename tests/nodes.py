@@ -57,6 +57,19 @@ class Node:
 
 
 @contextmanager
+def serving(
+    entity: AE, handlers: list[evt.EventHandlerType], port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[int]:
+    """On loopback until the block ends, which shuts the door and then ends whoever is still inside. Its port."""
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
+    assert server is not None
+    try:
+        yield server.socket.getsockname()[1]
+    finally:
+        entity.shutdown()
+
+
+@contextmanager
 def node(
     syntaxes: Sequence[str],
     answer: Callable[[int], int] = lambda _: 0x0000,
@@ -75,14 +88,8 @@ def node(
         (evt.EVT_REQUESTED, made._opened),
         (evt.EVT_RELEASED, made._closed),
     ]
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
-    assert server is not None
-    made.port = server.socket.getsockname()[1]
-    try:
+    with serving(entity, handlers, port, tls) as made.port:
         yield made
-    finally:
-        # Shuts the door, and then ends whoever is still inside.
-        entity.shutdown()
 
 
 @contextmanager

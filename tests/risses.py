@@ -14,6 +14,7 @@ from pynetdicom import AE, evt
 
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from tests.nodes import serving
 
 NO_LONGER = "Performed Procedure Step Object may no longer be updated"
 
@@ -98,13 +99,8 @@ def listening(
         (evt.EVT_N_SET, made._on_set),
         (evt.EVT_REQUESTED, made._opened),
     ]
-    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, ssl_context=tls)
-    assert server is not None
-    made.port = server.socket.getsockname()[1]
-    try:
+    with serving(entity, handlers, port, tls) as made.port:
         yield made
-    finally:
-        entity.shutdown()
 
 
 def switched_off(port: int = 0) -> socket.socket:
