@@ -21,3 +21,20 @@ def test_a_gigabyte_on_one_disk_waits_for_nobody() -> None:
     giving_way.sender_waits()
     assert giving_way.now((1 << 30) - 1)
     assert not giving_way.now(1 << 30)
+
+
+def test_senders_that_never_pause_are_given_way_to_for_half_a_minute_and_again_once_the_spool_was_empty() -> None:
+    clock = AdjustableClock()
+    giving_way = GivingWay(clock)
+
+    def gives_way_at(seconds: float, waiting_bytes: int) -> bool:
+        clock.ahead_s = seconds
+        giving_way.sender_waits()
+        return giving_way.now(waiting_bytes)
+
+    assert gives_way_at(0.0, 1000)
+    assert gives_way_at(29.0, 1000)
+    assert not gives_way_at(30.5, 1000)
+    assert not gives_way_at(90.0, 1)
+    assert gives_way_at(91.0, 0)
+    assert gives_way_at(92.0, 1000)

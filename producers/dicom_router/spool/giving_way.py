@@ -8,8 +8,10 @@ from streams.clock import Clock
 
 # Senders come and go: so long after the last one, everything is the drain's again.
 _QUIET_S: Final = 0.5
-# What waits is a promise of one node's disk. When it is so much, it is not made to wait any longer.
+# What waits is a promise of one node's disk. When it is so much, or something has waited so long, it is not made to wait
+# any longer: a burst passes, and senders that never pause cannot keep the drain below what they bring.
 _BACKLOG_BYTES_MAX: Final = 1 << 30
+_BACKLOG_S_MAX: Final = 30.0
 
 
 class GivingWay:
@@ -18,6 +20,7 @@ class GivingWay:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._at: float | None = None
+        self._waiting_since: float | None = None
 
     def sender_waits(self) -> None:
         """A sender waits for the spool's answer, because its site chose so."""
@@ -28,6 +31,16 @@ class GivingWay:
         self._at = None
 
     def now(self, waiting_bytes: int) -> bool:
-        """Whether the drain is to leave disk, store and processor to senders, as far as that goes."""
-        at = self._at
-        return at is not None and self._clock.monotonic() - at < _QUIET_S and waiting_bytes < _BACKLOG_BYTES_MAX
+        """Whether the drain is to leave disk, store and processor to senders, as far as that goes.
+
+        Asked after every entry, also after the last: only an empty spool lets it give way for another 30 s.
+        """
+        now = self._clock.monotonic()
+        if not waiting_bytes:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        since, at = self._waiting_since, self._at
+        if waiting_bytes >= _BACKLOG_BYTES_MAX or (since is not None and now - since >= _BACKLOG_S_MAX):
+            return False
+        return at is not None and now - at < _QUIET_S
