@@ -8,8 +8,8 @@ from streams.clock import Clock
 
 # Senders come and go: so long after the last one, everything is the drain's again.
 _QUIET_S: Final = 0.5
-# What waits is a promise of one node's disk. When it is so much, or something has waited so long, it is not made to wait
-# any longer: a burst passes, and senders that never pause cannot keep the drain below what they bring.
+# What waits is a promise of one node's disk. When it is so much, or something has waited so long, it is not made to
+# wait any longer: a burst passes, and senders that never pause cannot keep the drain below what they bring.
 _BACKLOG_BYTES_MAX: Final = 1 << 30
 _BACKLOG_S_MAX: Final = 30.0
 
