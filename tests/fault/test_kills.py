@@ -9,8 +9,7 @@ import pytest
 
 from consumers.catalog.checksum import Checksum
 from radstream.items import Item
-from radstream.phantom import encoded
-from tests.pipeline_run import Load, catalog_checksum, run, undisturbed_checksum
+from tests.pipeline_run import Load, catalog_checksum, run
 from tests.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
@@ -18,8 +17,6 @@ pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
 VICTIMS = ("validate", "derive", "revisions", "ai", "catalog", "router", "registry", "store", "postgres", "kafka")
 # `make faults` asks for more.
 ROUNDS = int(os.environ.get("RADSTREAM_FAULT_ROUNDS", "1"))
-SEED = 20
-SLICES = (2, 80, 80)
 
 
 def round_of(number: int, images: int) -> tuple[list[str], list[int]]:
@@ -30,17 +27,6 @@ def round_of(number: int, images: int) -> tuple[list[str], list[int]]:
     chance = random.Random(number)
     chance.shuffle(victims)
     return victims, sorted(chance.randrange(1, images) for _ in victims)
-
-
-@pytest.fixture
-def items() -> list[Item]:
-    return list(encoded(SEED, SLICES, matrix=128))
-
-
-@pytest.fixture(scope="module")
-def undisturbed() -> Checksum:
-    """The checksum of a run that nobody disturbed, on a stack of its own."""
-    return undisturbed_checksum(list(encoded(SEED, SLICES, matrix=128)))
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

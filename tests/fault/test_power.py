@@ -8,18 +8,16 @@ import sys
 import msgspec
 import pytest
 
+from consumers.catalog.checksum import Checksum
 from infra.local import process
 from infra.local.process import Running
-from radstream.phantom import encoded
-from tests.pipeline_run import Load, run, undisturbed_checksum
+from radstream.items import Item
+from tests.pipeline_run import Load, run
 from tests.power import PowerDisk
 from tests.running_stack import NO_MODELS, RunningStack
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
-
-SEED = 21
-SLICES = (2, 60, 60)
 
 
 def test_a_cut_loses_what_was_not_synced_and_nothing_else(disk: PowerDisk) -> None:
@@ -40,9 +38,9 @@ def test_a_cut_loses_what_was_not_synced_and_nothing_else(disk: PowerDisk) -> No
     disk.pull_out()
 
 
-def test_nothing_acknowledged_is_lost_when_the_power_goes(disk: PowerDisk) -> None:
-    items = list(encoded(SEED, SLICES, matrix=128))
-    undisturbed = undisturbed_checksum(items)
+def test_nothing_acknowledged_is_lost_when_the_power_goes(
+    disk: PowerDisk, items: list[Item], undisturbed: Checksum
+) -> None:
     stack = RunningStack(disk.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
     stack.deploy(NO_MODELS)
     stack.up()
