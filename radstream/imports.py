@@ -20,6 +20,7 @@ from radstream.errors import Failure
 from radstream.import_identity import Identity, differing, of_order, of_patient
 from radstream.import_lines import print_imports, print_one
 from radstream.import_performed import performed_steps
+from radstream.import_sending import send_on
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.output import show
 from radstream.reading import audited, catalog_snapshot, parts_answer
@@ -99,7 +100,7 @@ def reconcile(
             f"nothing was reconciled: {' and '.join(differ)} of the study and of our patient differ; look at both "
             f"(radstream imports show {study_uid}). If it is the same person all the same: --although-different"
         )
-    _say_and_show(config, study_uid, why, identity, as_json)
+    _say_and_show(config, found, why, identity, as_json)
 
 
 @imports.command()
@@ -110,9 +111,10 @@ def reconcile(
 def unreconcile(study_uid: str, why: str, config_path: Path, as_json: bool) -> None:
     """Take the identity here away again: the study is the patient's that it came with."""
     config = open_config(config_path)
-    if not _one(config, study_uid).reconciled:
+    found = _one(config, study_uid)
+    if not found.reconciled:
         raise Failure("nothing was done: this study is not reconciled; see: radstream imports list --all")
-    _say_and_show(config, study_uid, why, None, as_json)
+    _say_and_show(config, found, why, None, as_json)
 
 
 def _tenant(config: Config) -> str:
@@ -161,10 +163,14 @@ def _order(config: Config, accession: str, issuer: str | None) -> Order:
     return found[0]
 
 
-def _say_and_show(config: Config, study_uid: str, why: str, identity: Identity | None, as_json: bool) -> None:
-    """The blocks first, then the audit, then the decision; then waits for the catalog. Raises Failure."""
+def _say_and_show(config: Config, before: Import, why: str, identity: Identity | None, as_json: bool) -> None:
+    """The blocks first, then the audit, then the decision, then what waited for it; then waits for the catalog.
+
+    Raises Failure.
+    """
     if len(why) > _WHY_MAX:
         raise Failure(f"--why: at most {_WHY_MAX} characters")
+    study_uid = before.study_uid
     log, subject = open_log(config), f"{study_uid}/{uuid.uuid4().hex}"
     with parts_answer():
         event = _decision(config, study_uid, subject, why, identity)
@@ -173,8 +179,11 @@ def _say_and_show(config: Config, study_uid: str, why: str, identity: Identity |
     with log_answers():
         messages = [message_of(config, one, STEP) for one in (event, *performed)]
         write(log, messages, f"study {study_uid} {event.action}")
+        sent = send_on(config, log, study_uid, before.first_received_at) if identity is not None else None
     found = _shown(config, event)
     show(as_json, found, lambda: print_one(found))
+    if sent is not None and sent.destinations:
+        click.echo(f"{sent.instances} instances go to {', '.join(sent.destinations)}, where rules send them", err=True)
 
 
 def _decision(config: Config, study_uid: str, subject: str, why: str, identity: Identity | None) -> ImportDecision:

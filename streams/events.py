@@ -153,12 +153,13 @@ class InstanceReceived(OfInstance, frozen=True, kw_only=True):
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
-    """`source` is that of the receipt; None in records of before version 2."""
+    """`source` is that of the receipt; None in records of before version 2. `outside` is, too, since version 3."""
 
     object: ObjectRef
     technical: Technical
     findings: tuple[Finding, ...] = ()
     source: Source | None = None
+    outside: Outside | None = None
 
 
 class InstanceQuarantined(OfInstance, frozen=True, kw_only=True):

@@ -12,12 +12,15 @@ from consumers.catalog.database import Cursor
 IMPORTS_MAX = 1000
 
 _IMPORTS = """
-SELECT study_uid, outside, description, study_date, last_received_at, original_state::text AS original_state,
+SELECT study_uid, outside, description, study_date,
+    (SELECT s.first_received_at FROM studies s WHERE s.tenant = i.tenant AND s.study_uid = i.study_uid)
+        AS first_received_at,
+    last_received_at, original_state::text AS original_state,
     original_patient_id, original_issuer, original_name, original_birth_date, original_sex, original_accession,
     reconciled, event_id::text AS event_id, order_id, block_state::text AS block_state, patient_id, patient_issuer,
     patient_name, birth_date, sex, accession_number, accession_issuer, procedure_id, actor, why,
     why_state::text AS why_state, decided_at
-FROM study_imports
+FROM study_imports i
 WHERE tenant = %(tenant)s
     AND (%(study_uid)s::text IS NULL OR study_uid = %(study_uid)s)
     AND (is_import OR %(any_study)s)
@@ -57,6 +60,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     outside: str | None
     description: str | None
     study_date: date | None
+    first_received_at: datetime
     last_received_at: datetime
     original_state: str | None
     original_patient_id: str | None

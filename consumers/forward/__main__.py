@@ -9,6 +9,7 @@ from msgspec import structs
 from consumers.forward.acting import Acting
 from consumers.forward.config import Settings
 from consumers.forward.members import Member, run_all
+from consumers.forward.outside import Outside
 from consumers.forward.peer import Peer
 from consumers.forward.ris import Ris
 from consumers.forward.step import Forward
@@ -16,6 +17,7 @@ from consumers.forward.telling import Telling
 from streams import nodes, ris
 from streams.config import Protected
 from streams.generation import of_facts
+from streams.import_decisions import ImportDecisions
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.routes.routes import Routes, of_site
@@ -75,9 +77,15 @@ def _acting(context: Context, settings: Settings, routes: Routes) -> Member:
 
 def _forwarding(context: Context, settings: Settings, routes: Routes, name: str, peer: Peer) -> Member:
     identity = of_facts(group_of(name), routes.digest)
-    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits)
-    runner = structs.replace(settings.runner, threads=routes.destinations[name].associations)
+    node = routes.destinations[name]
+    outside = _outside(context) if node.outside == "reconciled" else None
+    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits, outside)
+    runner = structs.replace(settings.runner, threads=node.associations)
     return Member(context, step, identity, runner, peer.release_idle, in_order=True)
+
+
+def _outside(context: Context) -> Outside:
+    return Outside(ImportDecisions(context.log, context.site.tenant, context.clock), _blocks(context))
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from msgspec import structs
 from consumers.forward.answers import judged
 from consumers.forward.config import Limits
 from consumers.forward.contexts import syntaxes
+from consumers.forward.outside import Here, NotSent, Outside
 from consumers.forward.peer import Data, NotAccepted, Peer, Sent
 from consumers.forward.stored import Stored, read
 from streams import metrics
 from streams.clock import Clock
-from streams.events import ForwardResult, InstanceValidated
+from streams.events import ForwardResult, ImportDecision, InstanceValidated
 from streams.generation import StepIdentity
 from streams.objects import ObjectStore
 from streams.recoding.native import Unrecodable
@@ -30,6 +31,10 @@ from streams.store_scu import Lost, NoAssociation
 
 # Of the events about one instance. 1 is a quarantine's (`streams.working`).
 _SENT, _FAILED = 0, 2
+_COERCED = "coerced"
+_COERCED_DETAIL = (
+    "Sent under its identity here; what it said before is in its Original Attributes Sequence (0400,0561)."
+)
 # A node that is full, or loses associations, holds everybody. One instance that does it every time is put aside after
 # so many tries: it must not hold the others for ever. Then it is tried for most of a day.
 TRIES_IN_PLACE = 5
@@ -48,7 +53,9 @@ class Forward:
         identity: StepIdentity,
         store: ObjectStore,
         limits: Limits,
+        outside: Outside | None = None,
     ) -> None:
+        """`outside` decides about studies from outside; without it they go as they came."""
         self.name = identity.name
         self._destination = destination
         self._rules = rules
@@ -56,6 +63,7 @@ class Forward:
         self._identity = identity
         self._store = store
         self._limits = limits
+        self._outside = outside
         self._tries: OrderedDict[str, int] = OrderedDict()
 
     def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
@@ -92,7 +100,39 @@ class Forward:
             case Stored(file=None) if decided is None:
                 return self._dead(said("failed", "unreadable", "A rule looks at a tag, and its tags cannot be read."))
             case Stored():
-                return self._send(item.event, stored, said)
+                return self._under_its_identity(item.event, stored, said)
+
+    def _under_its_identity(
+        self, event: InstanceValidated, stored: Stored, said: Callable[..., ForwardResult]
+    ) -> Outcome:
+        """What is from outside goes under its identity here; all else as it came."""
+        decision = self._outside.decided(event) if self._outside is not None else None
+        if self._outside is None or decision is None:
+            return self._send(event, stored, said)
+        here = self._outside.here(event, stored, decision) if isinstance(decision, ImportDecision) else decision
+        match here:
+            case RetryLater():
+                return here
+            case NotSent(waits=True):
+                metrics.FORWARDS.labels(self._destination, here.code).inc()
+                return Done.emit(said("failed", here.code, here.detail))
+            case NotSent():
+                return self._dead(said("failed", here.code, here.detail))
+            case Here():
+                return self._send(event, here.stored, self._said_of(here, event, said))
+
+    def _said_of(
+        self, here: Here, event: InstanceValidated, said: Callable[..., ForwardResult]
+    ) -> Callable[..., ForwardResult]:
+        """Once for each decision: a later one sends it again, under another identity."""
+
+        def of_decision(outcome: str, code: str = "", detail: str = "") -> ForwardResult:
+            found = said(outcome, code or _COERCED, detail or _COERCED_DETAIL)
+            subject = f"{event.instance.digest}/as/{here.decision.meta.event_id}"
+            name = self._identity.event_id(event.meta.tenant, subject, _FAILED if outcome == "failed" else _SENT)
+            return structs.replace(found, meta=structs.replace(found.meta, event_id=name))
+
+        return of_decision
 
     def _send(self, event: InstanceValidated, stored: Stored, said: Callable[..., ForwardResult]) -> Outcome:
         def data_set(transfer_syntax: str) -> Data:

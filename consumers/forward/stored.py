@@ -8,7 +8,7 @@ from consumers.forward.config import Limits
 from consumers.forward.peer import Data
 from streams import part10
 from streams.elements import Malformed, TooComplex
-from streams.events import InstanceValidated
+from streams.events import Instance, InstanceValidated
 from streams.fetching import fetched
 from streams.identity import uid_is_usable
 from streams.objects import ObjectStore
@@ -53,11 +53,14 @@ def read(store: ObjectStore, event: InstanceValidated, bytes_max: int) -> Stored
         return data
     if isinstance(data, Quarantine):
         return DeadLetter(data.detail)
+    return of_file(data, event.instance)
+
+
+def of_file(data: bytes, instance: Instance) -> Stored | DeadLetter:
     try:
         meta, start = part10.file_meta(data)
     except (Malformed, TooComplex):
         return DeadLetter("Its file header cannot be read.")
-    instance = event.instance
     sop_class = instance.sop_class_uid or meta.get(_MEDIA_STORAGE_CLASS, "")
     sop_instance = instance.sop_instance_uid or meta.get(_MEDIA_STORAGE_INSTANCE, "")
     transfer_syntax = meta.get(part10.TRANSFER_SYNTAX_UID, "")

@@ -69,6 +69,7 @@ class Validate:
             technical=event.technical,
             findings=rules.found(_broken(file)),
             source=event.source,
+            outside=event.outside,
         )
         return Done.emit(validated)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,12 +26,14 @@ class Destination(Node, frozen=True, kw_only=True):
     """A node that instances go to. `associations` are open at once: of several, studies go side by side, each in order.
 
     A node that is silent for `answer_s` loses its association; one that has nothing to do is released after `idle_s`.
+    `outside`: studies from outside go under their identity here, once a person has said which it is; or as they came.
     """
 
     calling_ae: AeTitle = "RADSTREAM"
     associations: Annotated[int, Meta(ge=1, le=16)] = 1
     answer_s: Seconds = 30.0
     idle_s: Seconds = 10.0
+    outside: Literal["reconciled", "as_it_came"] = "reconciled"
 
 
 class Match(Section, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,12 @@ from pydicom.uid import generate_uid
 from pynetdicom import AE
 
 from infra.local import settings_file
+from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from tests import images
 from tests.commands import facts, run
 from tests.integration.test_performed_steps import begun, create, ended, set_
+from tests.nodes import Node, node
 from tests.risses import Ris, listening, switched_off
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
@@ -23,19 +27,35 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
-RULE = '[[rules]]\nname = "discs"\nmatch.calling_ae = "DISCS"\noutside = "ST-MARY"\n'
+RULES = """
+[destinations.pacs]
+ae_title = "NODE"
+host = "127.0.0.1"
+port = {port}
+
+[[rules]]
+name = "discs"
+match.calling_ae = "DISCS"
+outside = "ST-MARY"
+
+[[rules]]
+name = "on"
+match.calling_ae = "DISCS"
+forward = ["pacs"]
+"""
+MR = "1.2.840.10008.5.1.4.1.1.4"
 ACCESSION, PERFORMED = "ACC-RIS-1", generate_uid()
 
 
 @contextmanager
-def changed(stack: RunningStack, port: int) -> Iterator[None]:
-    """A site with a RIS on that port and a rule for discs, until the block ends."""
+def changed(stack: RunningStack, port: int, pacs: Node) -> Iterator[None]:
+    """A site with a RIS on that port, and a rule for discs, which go on to a PACS, until the block ends."""
     rules, text = settings_file.rules_file(stack.home), stack.config_path.read_text()
     written = rules.read_text()
     try:
         (stack.home / "nodes.toml").write_text(f'[ris]\nae_title = "RIS"\nhost = "127.0.0.1"\nport = {port}\n')
         stack.config_path.write_text(f'{text}\n[ris]\nnode = "ris"\n')
-        rules.write_text(RULE)
+        rules.write_text(RULES.format(port=pacs.port))
         restarted(stack, "forward", "router")
         yield
     finally:
@@ -85,7 +105,7 @@ def from_a_disc(folder: Path, **attributes: str) -> str:
 def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningStack, tmp_path: Path) -> None:
     off = switched_off()
     port = off.getsockname()[1]
-    with changed(stack, port):
+    with node([EXPLICIT_VR_LITTLE_ENDIAN], sop_classes=[MR]) as pacs, changed(stack, port, pacs):
         order(stack)
         (placed,) = facts(stack, "orders", "show", ACCESSION)
         perform(stack, placed["order"]["study_uid"])  # while the RIS is off
@@ -104,6 +124,9 @@ def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningSta
         assert (waiting["outside"], waiting["original_issuer"], waiting["reconciled"]) == ("discs", "ST-MARY", False)
         assert facts(stack, "study", study_uid)["orders"] == []
 
+        wait_until(lambda: forwarded(stack, study_uid) == ["failed"], "the forwarder to wait")
+        assert pacs.data_sets == []
+
         why = ("--why", "brought by the patient")
         refused = run(stack, "imports", "reconcile", study_uid, "--order", ACCESSION, *why)
         assert refused.exit_code != 0
@@ -114,6 +137,14 @@ def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningSta
         assert (made["patient_name"], made["accession_number"], made["why"]) == ("Roe^Ann", ACCESSION, why[1])
         assert [one["accession_number"] for one in facts(stack, "study", study_uid)["orders"]] == [ACCESSION]
         assert study_uid not in [one["study_uid"] for one in facts(stack, "imports", "list")]
+        wait_until(lambda: forwarded(stack, study_uid) == ["done"], "the PACS to have it")
+        (got,) = [
+            pydicom.dcmread(io.BytesIO(images.raw_file(one, EXPLICIT_VR_LITTLE_ENDIAN))) for one in pacs.data_sets
+        ]
+        assert (str(got.PatientName), got.PatientBirthDate, got.AccessionNumber) == ("Roe^Ann", "19600102", ACCESSION)
+        (original,) = got.OriginalAttributesSequence
+        assert original.ModifiedAttributesSequence[0].PatientBirthDate == "19600201"
+        assert original.SourceOfPreviousValues == "ST-MARY"
 
         with listening(ris, port):
             wait_until(lambda: list(ris.steps.values()) == ["COMPLETED"] * 2, "the RIS to know of the import")
@@ -128,6 +159,10 @@ def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningSta
         assert run(stack, "imports", "unreconcile", study_uid, *why).exit_code != 0
         status = facts(stack, "status")
         assert status["agree"], [equation for equation in status["accounts"] if not equation["agrees"]]
+
+
+def forwarded(stack: RunningStack, study_uid: str) -> list[str]:
+    return [one["outcome"] for one in facts(stack, "study", study_uid)["forwarded"]]
 
 
 def told(stack: RunningStack) -> list[str]:

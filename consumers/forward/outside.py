@@ -1,0 +1,77 @@
+"""A study from outside goes on under its identity here, and not before a person has said whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from consumers.forward.stored import Stored, of_file
+from streams.coercion import Uncoercible, coerced
+from streams.events import ImportDecision, InstanceValidated
+from streams.import_decisions import ImportDecisions
+from streams.log import LogAway
+from streams.objects import StoreAway
+from streams.protected import Erased, ProtectedBlocks
+from streams.step import RetryLater
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """Why it does not go. What nobody has reconciled yet `waits`: it is sent when somebody does."""
+
+    code: str
+    detail: str
+    waits: bool = False
+
+
+_WAITS = NotSent(
+    "not_reconciled",
+    "It is from outside, and whose it is here is not decided; it is sent when it is: radstream imports reconcile.",
+    waits=True,
+)
+_ERASED = NotSent("identity_erased", "Whose it is here was decided, and erased since.")
+
+
+@dataclass(frozen=True)
+class Here:
+    """An instance as it is sent, and the decision that it is sent by."""
+
+    stored: Stored
+    decision: ImportDecision
+
+
+class Outside:
+    """Used from several threads."""
+
+    def __init__(self, decisions: ImportDecisions, blocks: ProtectedBlocks) -> None:
+        self._decisions = decisions
+        self._blocks = blocks
+
+    def decided(self, event: InstanceValidated) -> ImportDecision | NotSent | RetryLater | None:
+        """Who says whose it is here; None for what was made here, or is as it came because nobody says otherwise."""
+        came = event.outside
+        try:
+            decision = self._decisions.of(event.instance.study_uid, up_to_now=came is not None)
+        except LogAway:
+            return RetryLater("the log does not answer", "world")
+        if decision is not None and decision.identity is not None:
+            return decision
+        return None if came is None else _WAITS
+
+    def here(self, event: InstanceValidated, stored: Stored, decision: ImportDecision) -> Here | NotSent | RetryLater:
+        """Raises what `ProtectedBlocks.read` does of a block that cannot be opened."""
+        assert decision.identity is not None  # noqa: S101 - `decided` gives no other
+        try:
+            identity = self._blocks.read(decision.identity)
+        except StoreAway:
+            return RetryLater("the store does not answer", "world")
+        if isinstance(identity, Erased):
+            return _ERASED
+        came = event.outside
+        try:
+            file = coerced(stored.data, identity, came.issuer if came else "", decision.meta.occurred_at)
+        except Uncoercible as error:
+            return NotSent("not_coercible", f"It cannot be written under its identity here ({error}).")
+        made = of_file(file, event.instance)
+        if not isinstance(made, Stored):
+            return NotSent("not_coercible", "It cannot be written under its identity here (unreadable).")
+        return Here(replace(made, sop_class=stored.sop_class, sop_instance=stored.sop_instance), decision)

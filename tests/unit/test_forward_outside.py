@@ -1,0 +1,134 @@
+"""A study from outside goes on when a person has said whose it is, under that identity, and not before."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydicom
+import pytest
+from msgspec import structs
+
+from consumers.forward.config import Limits
+from consumers.forward.outside import Outside
+from consumers.forward.peer import Peer
+from consumers.forward.step import Forward
+from streams.clock import SystemClock
+from streams.events import SUBJECTS, ForwardResult, ImportDecision, InstanceValidated
+from streams.generation import of_facts
+from streams.import_decisions import ImportDecisions
+from streams.memory_log import MemoryLog
+from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
+from streams.routes.routes import load
+from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
+from streams.wire import SchemaIds, encode
+from tests import images
+from tests.event_streams import TENANT, Hospital
+from tests.import_events import DISC, OURS, decided
+from tests.nodes import Node, no_tls, node
+from tests.received import events_of, validated
+from tests.routers import AdjustableClock
+from tests.unit.test_forward_step import ALL, HEAD, image
+
+
+class Site:
+    """The step of one destination, a log with decisions, and one image that a disc brought."""
+
+    def __init__(self, folder: Path, there: Node) -> None:
+        (folder / "routes.toml").write_text(HEAD + ALL)
+        self.there, self.hospital, self.log, self.clock = there, Hospital(), MemoryLog(), AdjustableClock()
+        self.log.create_topic(SUBJECTS[ImportDecision], 1)
+        outside = Outside(ImportDecisions(self.log, TENANT, self.clock), self.hospital.blocks)
+        rules = load(folder / "routes.toml").about("node")
+        self.peer = Peer(there.destination(), no_tls())
+        self.step = Forward("node", rules, self.peer, of_facts("forward.node"), self.hospital.store, Limits(), outside)
+        found = validated(self.hospital.store, image(PatientName="DOE^J", PatientID="X1", AccessionNumber="A-100"))
+        named = structs.replace(found.event.instance, sop_class_uid=images.CT)
+        self.came = Input(structs.replace(found.event, instance=named, outside=DISC), found.record)
+
+    @property
+    def made_here(self) -> Input[InstanceValidated]:
+        return Input(structs.replace(self.came.event, outside=None), self.came.record)
+
+    def decide(self, event: ImportDecision) -> None:
+        self.log.producer().send(encode(event, SchemaIds(), source="test")).result(5)
+
+    def reconcile(self, **identity: str) -> None:
+        self.decide(decided(self.hospital, self.came.event.instance.study_uid, **identity))
+
+    def run(self, item: Input[InstanceValidated]) -> Outcome:
+        (outcome,) = self.step([item], SystemClock())
+        return outcome
+
+    def result(self, outcome: Outcome) -> ForwardResult:
+        done = outcome.beside if isinstance(outcome, DeadLetter) else outcome
+        assert isinstance(done, Done), outcome
+        (event,) = events_of(done, self.hospital.store)
+        assert isinstance(event, ForwardResult)
+        return event
+
+    def arrived(self) -> pydicom.Dataset:
+        return pydicom.dcmread(io.BytesIO(images.raw_file(self.there.data_sets[-1], EXPLICIT_VR_LITTLE_ENDIAN)))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with node([EXPLICIT_VR_LITTLE_ENDIAN]) as there:
+        made = Site(tmp_path, there)
+        yield made
+        made.peer.close()
+
+
+def test_it_does_not_go_before_it_is_reconciled(site: Site) -> None:
+    said = site.result(site.run(site.came))
+    assert (said.outcome, said.code) == ("failed", "not_reconciled")
+    assert "radstream imports reconcile" in said.detail
+    assert site.there.data_sets == []
+
+
+def test_it_goes_under_its_identity_here_and_says_what_it_was(site: Site) -> None:
+    waited = site.result(site.run(site.came))
+    site.reconcile()
+    said = site.result(site.run(site.came))
+    assert (said.outcome, said.code) == ("done", "coerced")
+    assert said.meta.event_id != waited.meta.event_id
+    got = site.arrived()
+    assert (got.PatientID, str(got.PatientName), got.AccessionNumber) == (OURS["PatientID"], "Doe^Jane", "A-900")
+    item = got.OriginalAttributesSequence[0]
+    assert item.SourceOfPreviousValues == DISC.issuer
+    assert item.ModifiedAttributesSequence[0].AccessionNumber == "A-100"
+    assert "Doe" not in str(said)
+
+
+def test_a_later_decision_sends_it_again_and_is_said_beside_the_first(site: Site) -> None:
+    site.reconcile()
+    first = site.result(site.run(site.came))
+    assert site.result(site.run(site.came)).meta.event_id == first.meta.event_id
+    site.reconcile(PatientID="P2")
+    assert site.result(site.run(site.came)).meta.event_id != first.meta.event_id
+    assert site.arrived().PatientID == "P2"
+    site.decide(decided(site.hospital, site.came.event.instance.study_uid, "unreconciled"))
+    assert site.result(site.run(site.came)).code == "not_reconciled"
+
+
+def test_what_was_made_here_goes_as_it_is_unless_a_person_says_otherwise(site: Site) -> None:
+    assert site.result(site.run(site.made_here)).code == ""
+    assert site.arrived().AccessionNumber == "A-100"
+    site.reconcile()
+    site.clock.ahead_s = 2.0
+    assert site.result(site.run(site.made_here)).code == "coerced"
+
+
+def test_an_erased_identity_is_a_dead_letter_and_a_log_that_is_away_is_waited_for(site: Site) -> None:
+    decision = decided(site.hospital, site.came.event.instance.study_uid)
+    site.decide(decision)
+    site.log.away = True
+    assert site.run(site.came) == RetryLater("the log does not answer", "world")
+    site.log.away = False
+    assert decision.identity is not None
+    site.hospital.store.delete(decision.identity.object)
+    outcome = site.run(site.came)
+    assert isinstance(outcome, DeadLetter)
+    assert site.result(outcome).code == "identity_erased"
+    assert site.there.data_sets == []
