@@ -1,4 +1,4 @@
-"""What bytes may stand in a text: Specific Character Set (PS3.3 section C.12.1.1.2, PS3.5 section 6.1, annexes H to K)."""
+"""What bytes may be in a text: Specific Character Set (PS3.3 section C.12.1.1.2; PS3.5 section 6.1, annexes H to K)."""
 
 from __future__ import annotations
 

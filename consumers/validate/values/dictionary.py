@@ -14,7 +14,7 @@ _REMEMBERED_MAX = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How many values: 3-3n is `fewest` 3, `most` None for no end, and `step` 3, of how many there are more at a time."""
+    """How many values: 3-3n is `fewest` 3, `most` None for no end, and `step` 3, as they come in threes."""
 
     vrs: tuple[str, ...]
     fewest: int

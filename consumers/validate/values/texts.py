@@ -42,6 +42,8 @@ _ONES = {
     "TM": _CLOCK + rb" *",
     "UI": _UID,
 }
+# A name's part: neither '^' nor '='.
+_PART = rb"[ -<>-\[\]_-~]*"
 _PROSE = rb"[ -\[\]-~]"
 
 
@@ -60,7 +62,7 @@ _RIGHT = {
     "DS": _of_values(rb"(?=[^\\]{1,16}(?:\\|\Z)) *" + _NUMBER + rb" *"),
     "UI": _of_values(rb"(?=[^\\]{1,64}(?:\\|\Z))(?![0.]*(?:[\\\0]|\Z))" + _UID, rb"\0?"),
     **{vr: _of_values(_PROSE + rb"{1,%d}" % LENGTHS[vr]) for vr in ("LO", "SH")},
-    "PN": _of_values(rb"[ -<>-\[\]-~]{1,64}"),
+    "PN": _of_values(rb"(?=[^\\]{1,64}(?:\\|\Z))" + _PART + rb"(?:\^" + _PART + rb"){0,4}"),
     "UC": re.compile(rb"[ -~]*"),
     "UR": re.compile(rb"[!-\[\]_a-z~][!-\[\]_a-z~]* *"),
     # Tab, line feed, form feed, carriage return (table 6.1-1).
