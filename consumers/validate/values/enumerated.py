@@ -19,12 +19,12 @@ _ADDED: Final[Mapping[int, frozenset[str]]] = {
     0x00620001: frozenset(("LABELMAP",)),
     0x30060042: frozenset(("CLOSEDPLANAR_XOR",)),
 }
-_MONOCHROME: Final = frozenset(("MONOCHROME1", "MONOCHROME2"))
-# What stands in sections that the table's source only points at (PS3.3 C.8.2.1.1, C.8.3.1.1, C.8.9.4).
-_IN_SECTIONS: Final[Mapping[str, Mapping[int, Values]]] = {
-    "ct-image": {0x00280002: frozenset((1,)), 0x00280004: _MONOCHROME, 0x00280100: frozenset((16,))},
-    "mr-image": {0x00280002: frozenset((1,)), 0x00280004: _MONOCHROME, 0x00280100: frozenset((16,))},
-    "pet-image": {0x00280004: frozenset(("MONOCHROME2",))},
+# Attributes whose first values alone are enumerated, each in its place (PS3.3 C.7.6.1.1.2, C.8.16.1).
+_ORIGIN: Final = frozenset(("ORIGINAL", "DERIVED"))
+_EXAMINATION: Final = frozenset(("PRIMARY", "SECONDARY"))
+IN_PLACES: Final[Mapping[int, tuple[frozenset[str], ...]]] = {
+    0x00080008: (_ORIGIN | {"MIXED"}, _EXAMINATION),
+    0x00089007: (_ORIGIN, _EXAMINATION),
 }
 
 
@@ -39,8 +39,6 @@ def _table() -> tuple[Mapping[int, Values], Mapping[str, Mapping[int, Values]]]:
     iods = {
         name: {int(tag, 16): frozenset(values) for tag, values in tags.items()} for name, tags in raw["iods"].items()
     }
-    for name, more in _IN_SECTIONS.items():
-        iods.setdefault(name, {}).update(more)
     return everywhere, {uid: iods[name] for uid, name in raw["classes"].items()}
 
 

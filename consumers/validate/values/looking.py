@@ -52,6 +52,7 @@ class _Plan:
     fixed: int
     is_signed: bool | None
     values: Values | None
+    in_places: tuple[frozenset[str], ...]
 
 
 @lru_cache(maxsize=16_384)
@@ -77,6 +78,7 @@ def _plan(tag: int, vr: str) -> _Plan:
         fixed=0 if known is None or one_value else tag,
         is_signed=_NUMBERS.get(vr),
         values=enumerated.everywhere().get(tag),
+        in_places=enumerated.IN_PLACES.get(tag, ()),
     )
 
 
@@ -195,6 +197,10 @@ class Looking:
         values = plan.values or (self._of_class.get(tag) if scope.place is None else None)
         if values is not None and len(raw) <= ENUMERATED_BYTES_MAX:
             self._enumerated(raw, values, tag, scope)
+        if plan.in_places:
+            said = [value.strip(" \0") for value in raw[:ENUMERATED_BYTES_MAX].decode("latin-1").split("\\")]
+            if any(value and value not in allowed for value, allowed in zip(said, plan.in_places, strict=False)):
+                self._say("enumerated_value", tag, scope)
 
     def _enumerated(self, raw: bytes, values: Values, tag: int, scope: Scope) -> None:
         for value in raw.decode("latin-1").split("\\"):
