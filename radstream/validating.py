@@ -118,8 +118,9 @@ class _Worker:
     """A process that judges one file after another, and what it is at."""
 
     def __init__(self, judge: Judge, limits: Limits) -> None:
-        # Threads of this process, such as a progress bar's, must not be forked.
-        context = multiprocessing.get_context("spawn")
+        # Threads of this process, such as a progress bar's, must not be forked; and what is forked has imported all.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         self.connection, its_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(its_end, judge, limits), daemon=True)
         self._process.start()
