@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from consumers.validate import pixels, values
@@ -118,9 +119,15 @@ def _is_image(file: Part10) -> bool:
 @lru_cache(maxsize=1024)
 def _kind_of(uid: str) -> str:
     """What the standard's registry (PS3.6 annex A) says a UID is: 'SOP Class', 'Transfer Syntax', or nothing."""
-    return UID(uid).type if not UID(uid).is_private else ""
+    known = _uid(uid)
+    return known.type if not known.is_private else ""
 
 
 @lru_cache(maxsize=1024)
 def _name_of(uid: str) -> str:
-    return UID(uid).name
+    return _uid(uid).name
+
+
+def _uid(text: str) -> UID:
+    """Whatever it is: pydicom would warn of what is no UID, and log it."""
+    return UID(text, validation_mode=IGNORE)
