@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,15 @@ _ABORTED = "rc=-6"
 _PART_OF = "126_deid-data_ctbrain2.dcm"
 
 
-def _compared() -> Iterator[tuple[str, dict[int, set[str]], dict[int, list[str]]]]:
+Compared = tuple[str, dict[int, set[str]], dict[int, list[str]]]
+
+
+@cache
+def _compared() -> tuple[Compared, ...]:
+    return tuple(_all_compared())
+
+
+def _all_compared() -> Iterator[Compared]:
     """Of each file that is readable: its name, and by the last tag of a path what is said here and there."""
     for row in manifest():
         path = CORPUS / row["file"]
