@@ -17,8 +17,8 @@ from streams.elements import PIXEL_DATA_TAGS
 from streams.part10 import Part10
 
 CHARACTER_SET, SOP_CLASS = 0x00080005, 0x00080016
-# Of one element's texts, and of texts whose enumerated values are looked up: more is not looked at.
-TEXT_BYTES_MAX, ENUMERATED_BYTES_MAX = 64 << 10, 1 << 10
+# Of one element's texts, of all of them, and of those whose enumerated values are looked up: more is not looked at.
+TEXT_BYTES_MAX, TEXTS_BYTES_MAX, ENUMERATED_BYTES_MAX = 64 << 10, 8 << 20, 1 << 10
 # Distinct places of one file: what would be said beyond is the same again.
 BROKEN_MAX = 200
 SIZES = {"AT": 4, "FL": 4, "FD": 8, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2, "SL": 4, "SS": 2} | {
@@ -97,6 +97,7 @@ class Looking:
         self._of_class = enumerated.of_class(file.text(SOP_CLASS) or "")
         self._seen: set[tuple[str, tuple[int, ...]]] = set()
         self._found: list[Broken] = []
+        self._text_bytes_left = TEXTS_BYTES_MAX
 
     def broken(self) -> Iterator[Broken]:
         try:
@@ -182,10 +183,7 @@ class Looking:
 
     def _text(self, plan: _Plan, text: Text, tag: int, start: int, end: int, scope: Scope) -> None:
         cut = end - start > TEXT_BYTES_MAX
-        raw = self._data[start : start + TEXT_BYTES_MAX if cut else end]
-        if cut and not plan.one_value:
-            # The last value that is whole.
-            raw = raw[: raw.rfind(b"\\")] if b"\\" in raw else raw
+        raw = self._text_bytes(start, end, cut, plan.one_value)
         if not text.right(raw):
             for rule in text.faults(raw, scope.repertoire, cut and plan.one_value):
                 if rule != "uid_leading_zero" or tag not in _SAID_ELSEWHERE:
@@ -201,6 +199,15 @@ class Looking:
             said = [value.strip(" \0") for value in raw[:ENUMERATED_BYTES_MAX].decode("latin-1").split("\\")]
             if any(value and value not in allowed for value, allowed in zip(said, plan.in_places, strict=False)):
                 self._say("enumerated_value", tag, scope)
+
+    def _text_bytes(self, start: int, end: int, cut: bool, one_value: bool) -> bytes:
+        """What is looked at of a text. Raises TooMany."""
+        raw = self._data[start : start + TEXT_BYTES_MAX if cut else end]
+        self._text_bytes_left -= len(raw)
+        if self._text_bytes_left < 0:
+            raise TooMany
+        # Of many values those that are whole.
+        return raw[: raw.rfind(b"\\")] if cut and not one_value and b"\\" in raw else raw
 
     def _enumerated(self, raw: bytes, values: Values, tag: int, scope: Scope) -> None:
         for value in raw.decode("latin-1").split("\\"):

@@ -59,7 +59,7 @@ class DoesNotHold(Exception):
 
 
 class TooMany(Exception):
-    """The ceiling for elements was met."""
+    """A ceiling was met: of elements, or of what is looked at in them."""
 
 
 # What is called with each element: tag, VR (empty where the data set does not say one), begin and end of its value.
