@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 
 from consumers.validate.rule import Broken
-from consumers.validate.values import enumerated, texts
+from consumers.validate.values import enumerated
 from consumers.validate.values.charsets import repertoire_of
 from consumers.validate.values.dictionary import expected, is_sequence
 from consumers.validate.values.enumerated import Values
+from consumers.validate.values.plans import Plan, plan_of
+from consumers.validate.values.scope import Scope
 from consumers.validate.values.texts import Text
-from consumers.validate.values.walking import Scope, TooMany, Walking
-from streams.elements import PIXEL_DATA_TAGS
+from consumers.validate.values.walking import TooMany, Walking
 from streams.part10 import Part10
 
 CHARACTER_SET, SOP_CLASS = 0x00080005, 0x00080016
 # Of one element's texts, of all of them, and of those whose enumerated values are looked up: more is not looked at.
-TEXT_BYTES_MAX, TEXTS_BYTES_MAX, ENUMERATED_BYTES_MAX = 64 << 10, 8 << 20, 1 << 10
+TEXT_BYTES_MAX, TEXTS_BYTES_MAX, ENUMERATED_BYTES_MAX = 64 << 10, 4 << 20, 1 << 10
+# Of all texts with something wrong or beyond ASCII: those take long to look at.
+ODD_BYTES_MAX = 1 << 20
 # Distinct places of one file: what would be said beyond is the same again.
 BROKEN_MAX = 200
-SIZES = {"AT": 4, "FL": 4, "FD": 8, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2, "SL": 4, "SS": 2} | {
-    "SV": 8,
-    "UL": 4,
-    "US": 2,
-    "UV": 8,
-}
-_SEVERAL = frozenset(("AT", "FL", "FD", "SL", "SS", "SV", "UL", "US", "UV"))
-_NUMBERS = {"US": False, "UL": False, "SS": True, "SL": True}
 # PS3.5 section 7.8: odd groups that are nobody's.
 _ILLEGAL_GROUPS = frozenset((1, 3, 5, 7, 0xFFFF))
 _UIDS_OF_HEADER = (0x00020002, 0x00020003, 0x00020010, 0x00020012)
@@ -40,54 +33,6 @@ class _Enough(Exception):
     """There is so much wrong that more of it says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is looked at in an element of one tag and VR. `size` is of one binary number, in bytes; 0 for none."""
-
-    broken: str | None
-    size: int
-    text: Text | None
-    one_value: bool
-    allows_one: bool
-    fixed: int
-    is_signed: bool | None
-    values: Values | None
-    in_places: tuple[frozenset[str], ...]
-
-
-@lru_cache(maxsize=16_384)
-def _plan(tag: int, vr: str) -> _Plan:
-    known = expected(tag)
-    broken = None
-    if known is None:
-        if not tag >> 16 & 1 and tag & 0xFFFF and vr not in ("", "UN") and tag not in PIXEL_DATA_TAGS:
-            broken = "element_unknown"
-    elif vr in ("", "UN"):
-        # PS3.5 section 6.2.2: the value of what is known after all is as in implicit VR.
-        vr = known.vrs[0] if known.vrs[0] in _KNOWN_FIRST or len(known.vrs) == 1 else ""
-    elif vr not in known.vrs and vr not in _ALSO.get(tag, ()):
-        broken = "vr_differs"
-    text = texts.text_of(vr) if vr in texts.VRS else None
-    one_value = vr in texts.ONE_VALUE or not (text or vr in _SEVERAL)
-    return _Plan(
-        broken=broken,
-        size=SIZES.get(vr, 0),
-        text=text,
-        one_value=one_value,
-        allows_one=known is None or known.allows(1),
-        fixed=0 if known is None or one_value else tag,
-        is_signed=_NUMBERS.get(vr),
-        values=enumerated.everywhere().get(tag),
-        in_places=enumerated.IN_PLACES.get(tag, ()),
-    )
-
-
-# Where the data set does not say which of several VRs it is, these have the same length and no other check.
-_KNOWN_FIRST = frozenset(("US",))
-# VRs that earlier editions gave: a file of that time is not wrong.
-_ALSO: dict[int, tuple[str, ...]] = {}
-
-
 class Looking:
     """One look at one file."""
 
@@ -97,7 +42,7 @@ class Looking:
         self._of_class = enumerated.of_class(file.text(SOP_CLASS) or "")
         self._seen: set[tuple[str, tuple[int, ...]]] = set()
         self._found: list[Broken] = []
-        self._text_bytes_left = TEXTS_BYTES_MAX
+        self._text_bytes_left, self._odd_bytes_left = TEXTS_BYTES_MAX, ODD_BYTES_MAX
 
     def broken(self) -> Iterator[Broken]:
         try:
@@ -126,7 +71,7 @@ class Looking:
         scope = Scope()
         for tag in _UIDS_OF_HEADER:
             raw = self._file.meta.get(tag, "").encode("ascii", "replace")
-            plan = _plan(tag, "UI")
+            plan = plan_of(tag, "UI")
             if raw and plan.text and not plan.text.right(raw):
                 for rule in plan.text.faults(raw, scope.repertoire, False):
                     self._say(rule, tag, scope)
@@ -134,7 +79,7 @@ class Looking:
     def _look(self, tag: int, vr: str, start: int, end: int, scope: Scope) -> None:
         if tag >> 16 & 1:
             self._private(tag, vr, start, end, scope)
-        plan = _plan(tag, vr)
+        plan = plan_of(tag, vr)
         if plan.broken:
             self._say(plan.broken, tag, scope)
         if start == end:
@@ -167,7 +112,7 @@ class Looking:
         for fault in faults:
             self._say(fault, CHARACTER_SET, scope)
 
-    def _binary(self, plan: _Plan, tag: int, start: int, end: int, scope: Scope) -> None:
+    def _binary(self, plan: Plan, tag: int, start: int, end: int, scope: Scope) -> None:
         count, rest = divmod(end - start, plan.size)
         if rest:
             self._say("value_length", tag, scope)
@@ -181,13 +126,11 @@ class Looking:
                 if number not in values:
                     self._say("enumerated_value", tag, scope)
 
-    def _text(self, plan: _Plan, text: Text, tag: int, start: int, end: int, scope: Scope) -> None:
+    def _text(self, plan: Plan, text: Text, tag: int, start: int, end: int, scope: Scope) -> None:
         cut = end - start > TEXT_BYTES_MAX
         raw = self._text_bytes(start, end, cut, plan.one_value)
         if not text.right(raw):
-            for rule in text.faults(raw, scope.repertoire, cut and plan.one_value):
-                if rule != "uid_leading_zero" or tag not in _SAID_ELSEWHERE:
-                    self._say(rule, tag, scope)
+            self._odd_text(text, raw, cut and plan.one_value, tag, scope)
         if plan.fixed and not (scope.repertoire.is_wide and not raw.isascii()):
             separators = self._data.count(b"\\", start, end)
             if separators or not plan.allows_one:
@@ -199,6 +142,15 @@ class Looking:
             said = [value.strip(" \0") for value in raw[:ENUMERATED_BYTES_MAX].decode("latin-1").split("\\")]
             if any(value and value not in allowed for value, allowed in zip(said, plan.in_places, strict=False)):
                 self._say("enumerated_value", tag, scope)
+
+    def _odd_text(self, text: Text, raw: bytes, cut: bool, tag: int, scope: Scope) -> None:
+        """What is wrong, if anything, with a text that is not plainly right. Raises TooMany."""
+        self._odd_bytes_left -= len(raw)
+        if self._odd_bytes_left < 0:
+            raise TooMany
+        for rule in text.faults(raw, scope.repertoire, cut):
+            if rule != "uid_leading_zero" or tag not in _SAID_ELSEWHERE:
+                self._say(rule, tag, scope)
 
     def _text_bytes(self, start: int, end: int, cut: bool, one_value: bool) -> bytes:
         """What is looked at of a text. Raises TooMany."""
@@ -215,7 +167,7 @@ class Looking:
             if said and said not in values and _number(said) not in values:
                 self._say("enumerated_value", tag, scope)
 
-    def _multiplicity(self, plan: _Plan, tag: int, count: int, scope: Scope) -> None:
+    def _multiplicity(self, plan: Plan, tag: int, count: int, scope: Scope) -> None:
         known = expected(plan.fixed)
         if known is not None and not known.allows(count):
             self._say("vm", tag, scope)

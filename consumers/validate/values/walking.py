@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from consumers.validate.values.charsets import ASCII, Repertoire
+from consumers.validate.values.scope import Scope
 from streams.elements import (
     ITEM,
     ITEM_DELIMITER,
@@ -25,33 +24,6 @@ from streams.part10 import Part10
 
 ELEMENTS_MAX = 100_000
 DEPTH_MAX = 64
-
-
-@dataclass(slots=True)
-class Scope:
-    """A data set: the top level, or one item. `place` is its path with a slash at the end, `kind` that without items.
-
-    `blocks` are the private blocks that have a creator here, as (group, block) in one number.
-    """
-
-    place: tuple[Scope, int, int] | None = None
-    repertoire: Repertoire = ASCII
-    blocks: set[int] = field(default_factory=set)
-
-    def path(self, tag: int) -> str:
-        """Where an element of it stands: `0040,A730[2]/0008,0100`."""
-        said = f"{tag >> 16:04X},{tag & 0xFFFF:04X}"
-        if self.place is None:
-            return said
-        outer, sequence, number = self.place
-        return f"{outer.path(sequence)}[{number}]/{said}"
-
-    def kind(self, tag: int) -> tuple[int, ...]:
-        """The tags on the way to an element, without numbers of items."""
-        if self.place is None:
-            return (tag,)
-        outer, sequence, _ = self.place
-        return (*outer.kind(sequence), tag)
 
 
 class DoesNotHold(Exception):
