@@ -30,6 +30,7 @@ FUZZ_SECONDS = 600
 TARGETS =
 fuzz:
 	@python3 infra/local/bootstrap.py test
+	RADSTREAM_MUTATED_MB=20 .venv/bin/pytest tests/unit/test_validate_mutations.py
 	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 
 bench:

@@ -29,6 +29,10 @@ COMMANDS = {
         "Send test images and a generated chest CT, follow them to results and through the tiers, and sum up.",
     ),
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE or STOW-RS."),
+    "validate": Lazy(
+        "radstream.validate:validate",
+        "Say of files what the validate step would: accepted, with findings, or quarantined.",
+    ),
     "peers": Lazy("radstream.peers:peers", "Who may send to the router, how that is proven, and until when."),
     "modality": Lazy("radstream.modality:modality", "Scanners and other DICOM nodes, by name: connect, test, list."),
     "migrate": Lazy("radstream.migrate:migrate", "Pull studies from an old PACS, and compare each with the catalog."),

@@ -7,32 +7,22 @@ depends on its subject alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
 import msgspec
-from pydicom.uid import UID
 
-from consumers.validate import pixels, rules
+from consumers.validate import rules
 from consumers.validate.config import Limits
-from streams import elements, part10
+from consumers.validate.judging import judged, too_large
 from streams.clock import Clock
-from streams.elements import Malformed, TooComplex
-from streams.events import Instance, InstanceReceived, InstanceValidated
+from streams.events import InstanceReceived, InstanceValidated
 from streams.fetching import fetched
 from streams.generation import StepIdentity
-from streams.identity import uid_has_leading_zero, uid_is_usable
 from streams.objects import ObjectStore
-from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
-
-SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-MODALITY, PATIENT_ID = 0x00080060, 0x00100020
-MEDIA_STORAGE_CLASS, MEDIA_STORAGE_INSTANCE = 0x00020002, 0x00020003
-_ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance is known by; one of these is not."
+CODE_VERSION = 2
 
 
 class Validate:
@@ -50,11 +40,12 @@ class Validate:
 
     def _one(self, item: Input[InstanceReceived], clock: Clock) -> Outcome:
         event = item.event
-        file = self._read(event)
-        if not isinstance(file, Part10):
-            return file
-        if quarantine := _unidentified(file, event.instance):
-            return quarantine
+        data = self._fetched(event)
+        if not isinstance(data, bytes):
+            return data
+        verdict = judged(data, self._limits, event.instance)
+        if verdict.held:
+            return verdict.held
         meta = msgspec.structs.replace(
             event.meta,
             event_id=self._identity.event_id(event.meta.tenant, event.instance.digest, 0),
@@ -67,86 +58,12 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=rules.found(_broken(file)),
+            findings=rules.found(verdict.broken),
             source=event.source,
             outside=event.outside,
         )
         return Done.emit(validated)
 
-    def _read(self, event: InstanceReceived) -> Part10 | Quarantine | RetryLater:
-        """The stored file, or why there is none to look at."""
-        if event.object.length > self._limits.object_bytes_max:
-            return Quarantine("too_large", "It is larger than this site's limit for one object (object_bytes_max).")
-        data = fetched(self._store, event.object)
-        if not isinstance(data, bytes):
-            return data
-        limits = elements.Limits(
-            elements=self._limits.elements_max,
-            depth=self._limits.depth_max,
-            inflated_bytes=self._limits.inflated_bytes_max,
-        )
-        try:
-            return part10.read(data, limits)
-        except TooComplex as error:
-            return Quarantine("too_complex", str(error))
-        except Malformed as error:
-            return Quarantine("truncated" if error.code == "truncated" else "unreadable", str(error))
-
-
-def _unidentified(file: Part10, instance: Instance) -> Quarantine | None:
-    """Why an instance cannot be told from others, or None. Its UIDs must be there, legal, and those of the event."""
-    uids = [file.text(tag) or "" for tag in (STUDY, SERIES, SOP_INSTANCE)]
-    for uid, level in zip(uids, ("Study", "Series", "SOP"), strict=True):
-        if not uid:
-            return Quarantine("unidentifiable", f"It has no {level} Instance UID; send it again with one.")
-    if not all(uid_is_usable(uid) for uid in uids):
-        return Quarantine("illegal_uid", _ILLEGAL)
-    if uids != [instance.study_uid, instance.series_uid, instance.sop_instance_uid]:
-        return Quarantine("uids_differ", "The stored data set has other UIDs than the event that announced it.")
-    return None
-
-
-def _broken(file: Part10) -> Iterator[rules.Broken]:
-    yield from _names(file)
-    yield from ((name, None) for name in sorted(file.oddities))
-    if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
-        yield "transfer_syntax_unknown", None
-    yield from pixels.check(file, is_image=_is_image(file))
-
-
-def _names(file: Part10) -> Iterator[rules.Broken]:
-    for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES):
-        if uid_has_leading_zero(file.text(tag) or ""):
-            yield "uid_leading_zero", tag
-    sop_class = file.text(SOP_CLASS)
-    if not sop_class:
-        yield "sop_class_missing", None
-    elif _kind_of(sop_class) != "SOP Class":
-        yield "sop_class_unknown", None
-    stored = (file.meta.get(MEDIA_STORAGE_CLASS), file.meta.get(MEDIA_STORAGE_INSTANCE))
-    if stored != (sop_class, file.text(SOP_INSTANCE)):
-        yield "media_storage", None
-    if not file.text(MODALITY):
-        yield "modality_missing", None
-    if PATIENT_ID not in file.elements:
-        yield "patient_id_missing", None
-    elif file.elements[PATIENT_ID].length == 0:
-        yield "patient_id_empty", None
-
-
-def _is_image(file: Part10) -> bool:
-    """Whether there should be pixel data: it has an image's measures, or its SOP class is one of images."""
-    if pixels.ROWS in file.elements and pixels.COLUMNS in file.elements:
-        return True
-    return _name_of(file.text(SOP_CLASS) or "").endswith("Image Storage")
-
-
-@lru_cache(maxsize=1024)
-def _kind_of(uid: str) -> str:
-    """What the standard's registry (PS3.6 annex A) says a UID is: 'SOP Class', 'Transfer Syntax', or nothing."""
-    return UID(uid).type if not UID(uid).is_private else ""
-
-
-@lru_cache(maxsize=1024)
-def _name_of(uid: str) -> str:
-    return UID(uid).name
+    def _fetched(self, event: InstanceReceived) -> bytes | Quarantine | RetryLater:
+        """The stored file's bytes, or why there are none to look at."""
+        return too_large(event.object.length, self._limits) or fetched(self._store, event.object)

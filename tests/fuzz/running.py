@@ -54,7 +54,9 @@ def _instrumented(name: str) -> Target:
     """With what it reads by, so that the fuzzer sees which way an input takes."""
     import atheris
 
-    with atheris.instrument_imports(include=["producers", "streams"], enable_loader_override=False):
+    with atheris.instrument_imports(
+        include=["consumers.validate", "producers", "streams"], enable_loader_override=False
+    ):
         return load(name)
 
 

@@ -23,6 +23,7 @@ NAMES: Final = (
     "spool_segment",
     "stow_body",
     "stow_request",
+    "validated_file",
     "worklist_query",
 )
 

@@ -150,6 +150,13 @@ def test_bytes_that_are_not_those_acknowledged_are_quarantined() -> None:
     assert made.code == "hash_mismatch"
 
 
+def test_a_sop_class_that_is_no_uid_is_a_finding_and_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    data = images.native(PIXELS).replace(images.CT.encode(), b"1.2/DOE^JANE".ljust(len(images.CT), b"/"))
+
+    assert {"sop_class_unknown", "uid"} <= rules(data)
+    assert "JANE" not in caplog.text
+
+
 RGB = np.zeros((1, 4, 4, 3), np.uint8)
 
 

@@ -1,0 +1,133 @@
+"""What is to be said of a file: the same for the step, and for files that nobody has sent (`radstream validate`).
+
+Only what is unreadable or unidentifiable is held here; everything else is a finding, and the image flows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydicom.config import IGNORE
+from pydicom.uid import UID
+
+from consumers.validate import pixels, values
+from consumers.validate.config import Limits
+from consumers.validate.rule import Broken
+from streams import elements, part10
+from streams.elements import Malformed, TooComplex
+from streams.events import Instance
+from streams.identity import uid_has_leading_zero, uid_is_usable
+from streams.part10 import Part10
+from streams.step import Quarantine
+
+SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+MODALITY, PATIENT_ID = 0x00080060, 0x00100020
+MEDIA_STORAGE_CLASS, MEDIA_STORAGE_INSTANCE = 0x00020002, 0x00020003
+_ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance is known by; one of these is not."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`held` says why an instance is quarantined; where it is not, `broken` has the rules that it breaks."""
+
+    held: Quarantine | None = None
+    broken: tuple[Broken, ...] = ()
+
+
+def judged(data: bytes, limits: Limits, announced: Instance | None = None) -> Verdict:
+    """The verdict on a file's bytes. `announced` is what an event said that it is, where there was one."""
+    file = opened(data, limits)
+    if isinstance(file, Quarantine):
+        return Verdict(file)
+    if held := unidentified(file, announced):
+        return Verdict(held)
+    return Verdict(broken=tuple(broken(file)))
+
+
+def too_large(size: int, limits: Limits) -> Quarantine | None:
+    """Whether a file of `size` bytes is read at all."""
+    if size > limits.object_bytes_max:
+        return Quarantine("too_large", "It is larger than this site's limit for one object (object_bytes_max).")
+    return None
+
+
+def opened(data: bytes, limits: Limits) -> Part10 | Quarantine:
+    """The file, walked through; or why that cannot be."""
+    ceilings = elements.Limits(
+        elements=limits.elements_max, depth=limits.depth_max, inflated_bytes=limits.inflated_bytes_max
+    )
+    try:
+        return part10.read(data, ceilings)
+    except TooComplex as error:
+        return Quarantine("too_complex", str(error))
+    except Malformed as error:
+        return Quarantine("truncated" if error.code == "truncated" else "unreadable", str(error))
+
+
+def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
+    """Why an instance cannot be told from others, or None. Its UIDs must be there, legal, and those of the event."""
+    uids = [file.text(tag) or "" for tag in (STUDY, SERIES, SOP_INSTANCE)]
+    for uid, level in zip(uids, ("Study", "Series", "SOP"), strict=True):
+        if not uid:
+            return Quarantine("unidentifiable", f"It has no {level} Instance UID; send it again with one.")
+    if not all(uid_is_usable(uid) for uid in uids):
+        return Quarantine("illegal_uid", _ILLEGAL)
+    if announced and uids != [announced.study_uid, announced.series_uid, announced.sop_instance_uid]:
+        return Quarantine("uids_differ", "The stored data set has other UIDs than the event that announced it.")
+    return None
+
+
+def broken(file: Part10) -> Iterator[Broken]:
+    """Every rule that a file breaks, with the place."""
+    yield from _names(file)
+    yield from ((name, None) for name in sorted(file.oddities))
+    if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
+        yield "transfer_syntax_unknown", None
+    yield from pixels.check(file, is_image=_is_image(file))
+    yield from values.check(file)
+
+
+def _names(file: Part10) -> Iterator[Broken]:
+    for tag in (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES):
+        if uid_has_leading_zero(file.text(tag) or ""):
+            yield "uid_leading_zero", tag
+    sop_class = file.text(SOP_CLASS)
+    if not sop_class:
+        yield "sop_class_missing", None
+    elif _kind_of(sop_class) != "SOP Class":
+        yield "sop_class_unknown", None
+    stored = (file.meta.get(MEDIA_STORAGE_CLASS), file.meta.get(MEDIA_STORAGE_INSTANCE))
+    if stored != (sop_class, file.text(SOP_INSTANCE)):
+        yield "media_storage", None
+    if not file.text(MODALITY):
+        yield "modality_missing", None
+    if PATIENT_ID not in file.elements:
+        yield "patient_id_missing", None
+    elif file.elements[PATIENT_ID].length == 0:
+        yield "patient_id_empty", None
+
+
+def _is_image(file: Part10) -> bool:
+    """Whether there should be pixel data: it has an image's measures, or its SOP class is one of images."""
+    if pixels.ROWS in file.elements and pixels.COLUMNS in file.elements:
+        return True
+    return _name_of(file.text(SOP_CLASS) or "").endswith("Image Storage")
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(uid: str) -> str:
+    """What the standard's registry (PS3.6 annex A) says a UID is: 'SOP Class', 'Transfer Syntax', or nothing."""
+    known = _uid(uid)
+    return known.type if not known.is_private else ""
+
+
+@lru_cache(maxsize=1024)
+def _name_of(uid: str) -> str:
+    return _uid(uid).name
+
+
+def _uid(text: str) -> UID:
+    """Whatever it is: pydicom would warn of what is no UID, and log it."""
+    return UID(text, validation_mode=IGNORE)
