@@ -5,10 +5,13 @@ A finding's text is the rule's own: no value of a file ever gets into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import structs
+
+from consumers.validate.levels import Said
 from streams.events import Finding
 
 FINDINGS_MAX = 100
@@ -26,10 +29,14 @@ class Rule:
 
     def broken(self, name: str, tag: int | None) -> Finding:
         said = self.tag if tag is None else f"{tag >> 16:04X},{tag & 0xFFFF:04X}"
-        return Finding(rule=name, severity=self.severity, text=self.text, tag=said, section=self.section)
+        return Finding(rule=name, severity=self.severity, text=self.text, tag=said, section=self.section or None)
 
 
 RULES = {
+    # People
+    "released_by_hand": Rule(
+        "error", "", "This image was held, and a person let it go: the quarantine says why, by whom and when."
+    ),
     # Names
     "uid_leading_zero": Rule("warning", "PS3.5 9.1", "A component of this UID begins with a zero."),
     "sop_class_missing": Rule("error", "PS3.3 C.12.1", "There is no SOP Class UID.", "0008,0016"),
@@ -75,7 +82,17 @@ RULES = {
 }
 
 
-def found(broken: Iterable[Broken]) -> tuple[Finding, ...]:
-    """Findings of rules by name, with a tag where the rule has none of its own; at most FINDINGS_MAX."""
+def found(broken: Iterable[Broken], said: Mapping[str, Said] | None = None) -> tuple[Finding, ...]:
+    """Findings of rules by name, with a tag where the rule has none of its own; at most FINDINGS_MAX.
+
+    `said` is the site's word on rules: another severity, or that nobody wants to know.
+    """
     findings: Sequence[Finding] = [RULES[name].broken(name, tag) for name, tag in broken]
-    return tuple(findings[:FINDINGS_MAX])
+    return tuple(_at_this_site(findings, said or {}))[:FINDINGS_MAX]
+
+
+def _at_this_site(findings: Iterable[Finding], said: Mapping[str, Said]) -> Iterable[Finding]:
+    for finding in findings:
+        level = said[finding.rule].level if finding.rule in said else finding.severity
+        if level != "off":
+            yield structs.replace(finding, severity=level)

@@ -7,18 +7,20 @@ depends on its subject alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
 from pydicom.uid import UID
 
-from consumers.validate import pixels, rules
+from consumers.validate import pixels, releasing, rules
 from consumers.validate.config import Limits
+from consumers.validate.counting import count_accepted, count_held
+from consumers.validate.levels import Facts, Levels
 from streams import elements, part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
-from streams.events import Instance, InstanceReceived, InstanceValidated
+from streams.events import Finding, Instance, InstanceReceived, InstanceValidated, QuarantineCommand
 from streams.fetching import fetched
 from streams.generation import StepIdentity
 from streams.identity import uid_has_leading_zero, uid_is_usable
@@ -27,26 +29,58 @@ from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 MODALITY, PATIENT_ID = 0x00080060, 0x00100020
 MEDIA_STORAGE_CLASS, MEDIA_STORAGE_INSTANCE = 0x00020002, 0x00020003
 _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance is known by; one of these is not."
 
+Judged = InstanceReceived | QuarantineCommand
+
 
 class Validate:
-    """Implements `streams.step.Step[InstanceReceived]`."""
+    """Implements `streams.step.Step[InstanceReceived | QuarantineCommand]`."""
 
     name = "validate"
 
-    def __init__(self, identity: StepIdentity, store: ObjectStore, limits: Limits) -> None:
+    def __init__(
+        self, identity: StepIdentity, store: ObjectStore, limits: Limits, levels: Levels | None = None
+    ) -> None:
         self._identity = identity
         self._store = store
         self._limits = limits
+        self._levels = levels or Levels()
 
-    def __call__(self, batch: Sequence[Input[InstanceReceived]], clock: Clock) -> Sequence[Outcome]:
-        return [self._one(item, clock) for item in batch]
+    def __call__(self, batch: Sequence[Input[Judged]], clock: Clock) -> Sequence[Outcome]:
+        return [self._outcome(item, clock) for item in batch]
+
+    def _outcome(self, item: Input[Judged], clock: Clock) -> Outcome:
+        match item:
+            case Input(event=QuarantineCommand()) as command:
+                return releasing.released(command, self._read, self._released, clock)
+            case Input(event=InstanceReceived() as event) as received:
+                outcome = self._one(received, clock)
+                if isinstance(outcome, Quarantine):
+                    count_held(outcome.code, event.technical.modality)
+                return outcome
+            case _:
+                raise TypeError("only an instance that was received, or a decision on one, can be judged")
+
+    def _released(self, file: Part10 | None, command: QuarantineCommand) -> Iterable[Finding]:
+        """Of what was held, and flows: that it was, first of all; then what else is wrong, if it can be read."""
+        return self._findings([(releasing.RULE, None), *(() if file is None else _broken(file))], command)
+
+    def _findings(self, broken: Iterable[rules.Broken], event: Judged) -> tuple[Finding, ...]:
+        facts = Facts(
+            calling_ae=event.source.calling_ae if event.source else None,
+            sop_class=event.instance.sop_class_uid,
+            modality=event.technical.modality,
+            site=event.meta.site,
+        )
+        findings = rules.found(broken, self._levels.of(facts))
+        count_accepted(findings, event.technical.modality)
+        return findings
 
     def _one(self, item: Input[InstanceReceived], clock: Clock) -> Outcome:
         event = item.event
@@ -67,12 +101,12 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=rules.found(_broken(file)),
+            findings=self._findings(_broken(file), event),
             source=event.source,
         )
         return Done.emit(validated)
 
-    def _read(self, event: InstanceReceived) -> Part10 | Quarantine | RetryLater:
+    def _read(self, event: Judged) -> Part10 | Quarantine | RetryLater:
         """The stored file, or why there is none to look at."""
         if event.object.length > self._limits.object_bytes_max:
             return Quarantine("too_large", "It is larger than this site's limit for one object (object_bytes_max).")
