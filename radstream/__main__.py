@@ -69,7 +69,7 @@ COMMANDS = {
     ),
     "quarantine": Lazy(
         "radstream.quarantine:quarantine",
-        "Instances that are held: why, and what people decided. What is held is kept, and flows to nobody.",
+        "Instances that are held: why, and what people decided.",
     ),
     "findings": Lazy("radstream.findings:findings", "Which rules are broken, in how many images of which modality."),
     "rules": Lazy("radstream.rules:rules", "The rules of validation: what each means, and how much it matters here."),

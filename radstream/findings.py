@@ -32,7 +32,10 @@ def findings(
     config_path: Path,
     as_json: bool,
 ) -> None:
-    """Which rules are broken, in how many images of which modality; the worst first."""
+    """Which rules are broken, in how many images of which modality.
+
+    The worst first.
+    """
     config = open_config(config_path)
     with catalog_snapshot(config) as cursor:
         found = broken_rules(

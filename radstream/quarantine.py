@@ -21,7 +21,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group()
 def quarantine() -> None:
-    """Instances that are held: why, and what people decided. What is held is kept, and flows to nobody."""
+    """Instances that are held: why, and what people decided.
+
+    What is held is kept as it was received, and flows to nobody.
+    """
 
 
 @quarantine.command("list")

@@ -104,6 +104,10 @@ def _routes(config: Config) -> Iterator[Check]:
 def _levels(config: Config) -> Iterator[Check]:
     try:
         file = config.section("validate", ValidateSettings).rules
+    except ConfigError:
+        # Said above.
+        return
+    try:
         found = levels_reading.of_site(config, file)
     except ConfigError as error:
         yield broken(PART, "rules", str(error), "Mend the file; then: radstream rules check")

@@ -2,8 +2,8 @@
 
 -- imaging.quarantine.command -----------------------------------------------------------------------------------------
 
--- Every decision. One instance's are in one partition, so the offset says which came last; a second record of one event
--- comes after the first, and changes nothing.
+-- Every decision. The topic has one partition, so the offset says which came last; a second record of one event comes
+-- after the first, and changes nothing.
 CREATE TABLE quarantine_commands (
     event_id uuid PRIMARY KEY,
     tenant text COLLATE "C" NOT NULL,
