@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,11 @@ def _texts(text: Text, at: At, rules: dict[str, Any]) -> dict[str, str]:
     return {name: level for name, level in rules.items() if isinstance(level, str)}
 
 
-def _levels(text: Text, at: At, rules: dict[str, str]) -> dict[str, Level]:
+def _levels(text: Text, at: At, rules: Mapping[str, str]) -> dict[str, Level]:
     return dict(_checked(text, at, rules))
 
 
-def _checked(text: Text, at: At, rules: dict[str, str]) -> Iterator[tuple[str, Level]]:
+def _checked(text: Text, at: At, rules: Mapping[str, str]) -> Iterator[tuple[str, Level]]:
     for name, said in rules.items():
         level = next((one for one in LEVELS if one == said), None)
         if name in REASONS:

@@ -1,4 +1,4 @@
-"""A site raises, lowers and switches off rules in one file: the most specific word holds, and none holds an image up."""
+"""A site raises, lowers and switches off rules in one file: the most specific word holds, and none holds images up."""
 
 from __future__ import annotations
 
