@@ -1,4 +1,4 @@
-"""What was held and is let go by a replay flows on, once the replay is switched to: to derive, and to the study."""
+"""What was held and is let go, by a replay that is switched to or by a person, flows on to derive and to its study."""
 
 from __future__ import annotations
 
@@ -101,3 +101,40 @@ def derivations(stack: RunningStack, study_uid: str) -> list[InstanceDerived]:
     records = [record for name, (start, end) in log.bounds(names).items() for record in log.read(name, start, end)]
     events = [event for record in records if isinstance(event := decode(record), InstanceDerived)]
     return [event for event in events if event.instance.study_uid == study_uid]
+
+
+def test_an_image_that_a_person_lets_go_flows_once_and_is_shown_to_nobody_once_it_is_rejected(
+    stack: RunningStack, study_uid: str
+) -> None:
+    config = stack.config_path
+    (held,) = facts(config, "quarantine", "list", "--study", study_uid)["held"]
+    assert (held["code"], held["state"]) == ("too_complex", "open")
+    assert facts(config, "study", study_uid)["verdicts"]["held"] == {"too_complex": 1}
+
+    decided = ("--reason", "it is a report with many items", "--as", "night.shift")
+    released = facts(config, "quarantine", "release", held["sop_instance_uid"], *decided)
+    assert released["written"]
+
+    def is_out() -> Any:
+        found = facts(config, "study", study_uid)
+        return found if found["revisions"] and derivations(stack, study_uid) else None
+
+    found = wait_until(is_out, "its derivation and its revision", 90.0)
+    assert (found["counts"]["served"], found["verdicts"]["accepted_with_findings"]) == (1, 1)
+    assert [one["rule"] for one in found["findings"]] == ["released_by_hand"]
+    assert not facts(config, "quarantine", "release", held["digest"], *decided)["written"]
+    assert run(config, "quarantine", "reject", held["digest"], *decided).exit_code == 1
+
+    facts(config, "quarantine", "reject", held["digest"][:16], *decided, "--again")
+    assert facts(config, "study", study_uid)["counts"]["served"] == 0
+    shown = facts(config, "quarantine", "show", held["digest"])
+    assert [(one["action"], one["actor"], one["why"]) for one in shown["history"]] == [
+        ("released", "night.shift", decided[1]),
+        ("rejected", "night.shift", decided[1]),
+    ]
+    assert shown["source"]["calling_ae"]
+    settled(stack)
+    status = facts(config, "status")
+    assert status["agree"], status["accounts"]
+    assert status["quarantined_undecided"] == {}
+    assert status["quarantined"]["too_complex"] == 1
