@@ -33,16 +33,24 @@ WHERE NOT EXISTS (
 -- nothing. `decision` is null while nobody has decided.
 DROP VIEW quarantined_instances;
 CREATE VIEW quarantined_instances AS
-SELECT i.*, v.step, coalesce(v.code, d.code) AS code, v.detail, coalesce(v.decided_at, d.commanded_at) AS decided_at,
+SELECT i.*, v.step, v.code, v.detail, v.decided_at,
     d.action AS decision, d.actor AS decision_by, d.commanded_at AS decision_at
-FROM instances i
-LEFT JOIN current_verdicts v ON v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'quarantined'
-LEFT JOIN quarantine_decisions d ON d.tenant = i.tenant AND d.digest = i.digest
-WHERE d.action = 'rejected' OR v.event_id IS NOT NULL AND (
+FROM current_verdicts v
+JOIN instances i ON i.tenant = v.tenant AND i.digest = v.digest
+LEFT JOIN quarantine_decisions d ON d.tenant = v.tenant AND d.digest = v.digest
+WHERE v.verdict = 'quarantined' AND (
     d.action IS DISTINCT FROM 'released' OR NOT EXISTS (
         SELECT FROM current_verdicts valid
-        WHERE valid.tenant = i.tenant AND valid.digest = i.digest AND valid.verdict = 'validated'
+        WHERE valid.tenant = v.tenant AND valid.digest = v.digest AND valid.verdict = 'validated'
     )
+)
+UNION ALL
+SELECT i.*, 'quarantine', d.code, NULL, d.commanded_at, d.action, d.actor, d.commanded_at
+FROM quarantine_decisions d
+JOIN instances i ON i.tenant = d.tenant AND i.digest = d.digest
+WHERE d.action = 'rejected' AND NOT EXISTS (
+    SELECT FROM current_verdicts v
+    WHERE v.tenant = d.tenant AND v.digest = d.digest AND v.verdict = 'quarantined'
 );
 
 CREATE OR REPLACE VIEW valid_instances AS
