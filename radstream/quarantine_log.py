@@ -54,9 +54,10 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass
 class Quarantine:
-    """By digest: what holds an instance, and what was decided on it, the first decision first."""
+    """By digest: what holds an instance, since when, and what was decided on it, the first decision first."""
 
     events: dict[str, InstanceQuarantined] = field(default_factory=dict)
+    since: dict[str, datetime] = field(default_factory=dict)
     decisions: dict[str, list[QuarantineCommand]] = field(default_factory=dict)
     unreadable: int = 0
 
@@ -70,7 +71,7 @@ class Quarantine:
     def held(self, digest: str) -> Held:
         event, last = self.events[digest], self.last(digest)
         return Held(
-            held_at=event.meta.occurred_at,
+            held_at=self.since[digest],
             study_uid=event.instance.study_uid,
             sop_instance_uid=event.instance.sop_instance_uid,
             digest=event.instance.digest,
@@ -127,9 +128,11 @@ def read(log: Log) -> Quarantine:
 
 def _keep(found: Quarantine, event: InstanceQuarantined) -> None:
     """The highest generation says why; the first that held it says since when."""
-    known = found.events.get(event.instance.digest)
+    digest, at = event.instance.digest, event.meta.occurred_at
+    found.since[digest] = min(found.since.get(digest, at), at)
+    known = found.events.get(digest)
     if known is None or event.provenance.generation > known.provenance.generation:
-        found.events[event.instance.digest] = event
+        found.events[digest] = event
 
 
 def quarantined(log: Log) -> Quarantined:

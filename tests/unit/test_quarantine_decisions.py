@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,4 @@ def test_of_several_generations_the_latest_says_why(world: World) -> None:
     write(world.log, [world.hospital.quarantined(world.image, generation=2, code="unreadable")])
     (one,) = json.loads(world.run("list", "--json").stdout)["held"]
     assert one["code"] == "unreadable"
+    assert datetime.fromisoformat(one["held_at"]) == world.held.meta.occurred_at, "it has been held since the first"
