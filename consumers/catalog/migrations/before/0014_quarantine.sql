@@ -71,6 +71,14 @@ WHERE EXISTS (
     WHERE d.tenant = i.tenant AND d.digest = i.digest AND d.action = 'rejected'
 );
 
+-- As before (0003), of what flows: what was rejected has none any more.
+CREATE OR REPLACE VIEW current_findings AS
+SELECT f.*, v.study_uid FROM findings f JOIN current_verdicts v USING (event_id, tenant, digest)
+WHERE NOT EXISTS (
+    SELECT FROM quarantine_decisions d
+    WHERE d.tenant = f.tenant AND d.digest = f.digest AND d.action = 'rejected'
+);
+
 -- The verdict of an instance in one word: accepted, accepted_with_findings, quarantined. No row: nobody has looked yet.
 CREATE VIEW instance_verdicts AS
 SELECT i.tenant, i.study_uid, i.digest, i.modality, CASE
