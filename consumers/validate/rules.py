@@ -93,6 +93,7 @@ def found(broken: Iterable[Broken], said: Mapping[str, Said] | None = None) -> t
 
 def _at_this_site(findings: Iterable[Finding], said: Mapping[str, Said]) -> Iterable[Finding]:
     for finding in findings:
-        level = said[finding.rule].level if finding.rule in said else finding.severity
-        if level != "off":
+        if finding.rule not in said:
+            yield finding
+        elif (level := said[finding.rule].level) != "off":
             yield structs.replace(finding, severity=level)
