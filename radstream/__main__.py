@@ -71,7 +71,12 @@ COMMANDS = {
         "radstream.deadletters:deadletters",
         "Records that a group gave up: why, and back to it once the cause is mended.",
     ),
-    "quarantine": Lazy("radstream.quarantine:quarantine", "Instances that are held, and why."),
+    "quarantine": Lazy(
+        "radstream.quarantine:quarantine",
+        "Instances that are held: why, and what people decided.",
+    ),
+    "findings": Lazy("radstream.findings:findings", "Which rules are broken, in how many images of which modality."),
+    "rules": Lazy("radstream.rules:rules", "The rules of validation: what each means, and how much it matters here."),
     "replay": Lazy(
         "radstream.replay:replay", "Make a step's results anew beside the current ones, compare, and switch."
     ),

@@ -58,6 +58,7 @@ class Archive:
     studies: int
     instances: int
     derived: int
+    with_findings: int
     quarantined: Mapping[str, int]
     bytes: Bytes
 
@@ -88,6 +89,7 @@ def archive_of(found: Survey) -> Archive:
         studies=len(log.studies - {""}),
         instances=len(log.received),
         derived=len(log.derived),
+        with_findings=sum(1 for rules in log.findings().values() if rules),
         quarantined=log.quarantine_codes(),
         bytes=_bytes(log),
     )
@@ -128,6 +130,7 @@ def print_summary(summary: Summary) -> None:
         ("archive: studies", archive.studies),
         ("archive: instances", archive.instances),
         ("archive: derived", archive.derived),
+        ("archive: accepted with findings", archive.with_findings),
         ("archive: quarantined", sum(archive.quarantined.values())),
         *((f"  {code}", count) for code, count in archive.quarantined.items()),
         ("originals", f"{archive.bytes.originals:,} bytes"),

@@ -6,10 +6,12 @@ years asks its catalog.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from consumers.validate.releasing import STEP as RELEASE
 from producers.dicom_router.arrival import REFUSED
 from streams.events import (
     EVENTS,
@@ -25,6 +27,7 @@ from streams.events import (
     MppsEvent,
     OrderCommand,
     ProtectedNote,
+    QuarantineCommand,
     ReviewEvent,
     StudyRevision,
     TierItem,
@@ -41,6 +44,8 @@ class Verdict:
     generation: int
     code: str | None
     """Why it is in quarantine, or None where it may be used."""
+    findings: tuple[str, ...] = ()
+    """Names of the rules that it breaks."""
 
 
 @dataclass
@@ -54,6 +59,10 @@ class LogCensus:
     received_bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    decisions: dict[str, str] = field(default_factory=dict)
+    """By instance: what a person decided last on its quarantine, released or rejected."""
+    let_go: dict[str, Verdict] = field(default_factory=dict)
+    """Instances that flow because a person released them."""
     derivations: dict[str, InstanceDerived] = field(default_factory=dict)
     revisions: dict[str, StudyRevision] = field(default_factory=dict)
     tiers: dict[str, TierMoved] = field(default_factory=dict)
@@ -87,20 +96,42 @@ class LogCensus:
 
     @property
     def in_use(self) -> set[str]:
-        return {digest for digest, verdict in self.verdicts.items() if verdict.code is None}
+        return {digest for digest in self.verdicts if self._held(digest) is None}
 
     @property
     def quarantined(self) -> set[str]:
-        return {digest for digest, verdict in self.verdicts.items() if verdict.code is not None}
+        return {digest for digest in self.verdicts if self._held(digest) is not None}
+
+    def _held(self, digest: str) -> str | None:
+        """Why it is held; None where it may be used. The last word is a person's."""
+        match self.decisions.get(digest):
+            case "released" if digest in self.let_go:
+                return None
+            case "rejected":
+                return self.verdicts[digest].code or "rejected"
+        return self.verdicts[digest].code
 
     @property
     def derived(self) -> set[str]:
         return set(self.derivations)
 
     def quarantine_codes(self) -> dict[str, int]:
-        """How many instances are in quarantine for each reason."""
-        codes = Counter(verdict.code for verdict in self.verdicts.values() if verdict.code is not None)
+        """How many instances are in quarantine for each reason, decided on or not."""
+        codes = Counter(code for digest in self.verdicts if (code := self._held(digest)) is not None)
         return dict(sorted(codes.items()))
+
+    def undecided_codes(self) -> dict[str, int]:
+        """How many of them wait for a person's decision."""
+        open_ = self.verdicts.keys() - self.decisions.keys()
+        codes = Counter(code for digest in open_ if (code := self._held(digest)) is not None)
+        return dict(sorted(codes.items()))
+
+    def findings(self) -> dict[str, frozenset[str]]:
+        """Of what may be used, the rules that each instance breaks; empty where it breaks none."""
+        return {
+            digest: frozenset(self.let_go[digest].findings if digest in self.let_go else self.verdicts[digest].findings)
+            for digest in self.in_use
+        }
 
     def verified_copies(self) -> dict[tuple[str, str], str]:
         """The study of each copy that was read back, by store and key: where it is until another move says so."""
@@ -140,6 +171,9 @@ class LogCensus:
                 self._kept(event)
             case HoldCommand() | ReviewEvent() | OrderCommand() | MppsEvent():
                 self.protected_keys.update(_blocks_of(event))
+            case QuarantineCommand():
+                self.decisions[event.instance.digest] = event.action
+                self.protected_keys.add(event.why.object.key)
             case AuditEvent(action=action) if action in _REFUSALS:
                 self.refused[event.reason] += 1
 
@@ -177,16 +211,26 @@ class LogCensus:
     def _judged(self, event: InstanceValidated | InstanceQuarantined) -> None:
         """The highest generation is current; within one, the first record wins."""
         digest, generation = event.instance.digest, event.provenance.generation
+        if isinstance(event, InstanceValidated) and event.provenance.step == RELEASE:
+            self.let_go.setdefault(digest, Verdict(generation, None, _rules_of(event)))
+            return
         known = self.verdicts.get(digest)
         if known is None or generation > known.generation:
-            code = event.code if isinstance(event, InstanceQuarantined) else None
-            self.verdicts[digest] = Verdict(generation, code)
+            if isinstance(event, InstanceQuarantined):
+                self.verdicts[digest] = Verdict(generation, event.code)
+            else:
+                self.verdicts[digest] = Verdict(generation, None, _rules_of(event))
 
     def _derived(self, event: InstanceDerived) -> None:
         self.derived_keys.update(copy.object.key for copy in event.representations)
         known = self.derivations.get(event.instance.digest)
         if known is None or event.provenance.generation > known.provenance.generation:
             self.derivations[event.instance.digest] = event
+
+
+def _rules_of(event: InstanceValidated) -> tuple[str, ...]:
+    # A name is one text, however many images break the rule.
+    return tuple(sys.intern(finding.rule) for finding in event.findings)
 
 
 def _blocks_of(event: HoldCommand | ReviewEvent | OrderCommand | MppsEvent) -> Iterator[str]:

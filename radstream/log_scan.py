@@ -34,6 +34,7 @@ LAST_WRITTEN_FIRST = (
     "imaging.instance.derived",
     "imaging.instance.quarantined",
     "imaging.instance.validated",
+    "imaging.quarantine.command",
     "imaging.instance.received",
     "imaging.audit.event",
     "imaging.step.generation",

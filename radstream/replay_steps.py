@@ -12,6 +12,7 @@ from typing import Any
 from consumers.derive import config as derive_config
 from consumers.derive import step as derive
 from consumers.validate import config as validate_config
+from consumers.validate import levels_reading
 from consumers.validate import step as validate
 from radstream.errors import Failure
 from streams.config import Config, digest
@@ -42,12 +43,13 @@ def step_of(config: Config, name: str) -> ReplayStep:
     """A step as the configuration has it now. Raises ConfigError, and Failure for a step that has no replay."""
     if name == validate.Validate.name:
         checked = config.section(name, validate_config.Settings)
+        levels = levels_reading.of_site(config, checked.rules)
         return ReplayStep(
             name,
             validate.CODE_VERSION,
-            digest(checked.limits),
+            digest(checked.limits, levels.file),
             checked.runner,
-            lambda identity, store: validate.Validate(identity, store, checked.limits),
+            lambda identity, store: validate.Validate(identity, store, checked.limits, levels),
         )
     if name == derive.Derive.name:
         copied = config.section(name, derive_config.Settings)

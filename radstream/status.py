@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import click
 
 from radstream.errors import Failure
+from radstream.log_census import LogCensus
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
 from radstream.spool import waiting_too
 from radstream.stack_state import NOT_DURABLE, StackState, stack_state
 from radstream.store_census import HOT
 from radstream.survey import Survey, survey
+
+_FINDINGS_MAX = 20
 
 
 @click.command()
@@ -54,9 +58,28 @@ def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
         "unreferenced": unreferenced(found),
         "catalog": dict(found.catalog),
         "studies": len(log.studies),
+        "verdicts": verdicts_of(log),
+        "findings": findings_of(log),
         "quarantined": log.quarantine_codes(),
+        "quarantined_undecided": log.undecided_codes(),
         "refused": dict(sorted(log.refused.items())),
     }
+
+
+def verdicts_of(log: LogCensus) -> dict[str, int]:
+    """How many instances have each verdict, as validation and people left them."""
+    found = log.findings().values()
+    with_findings = sum(1 for rules in found if rules)
+    return {
+        "accepted": len(found) - with_findings,
+        "accepted_with_findings": with_findings,
+        "quarantined": len(log.quarantined),
+    }
+
+
+def findings_of(log: LogCensus) -> dict[str, int]:
+    """By rule, how many instances that flow break it; the most first."""
+    return dict(Counter(rule for rules in log.findings().values() for rule in rules).most_common())
 
 
 def _sizes(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
@@ -90,9 +113,9 @@ def _print(stack: StackState | None, found: Survey) -> None:
     ):
         counted = [(name, size["objects"], size["bytes"]) for name, size in sizes.items()]
         print_table(title, (what, "objects", "bytes"), counted, numbers=("objects", "bytes"))
-    for title, reasons in (("Quarantined", found.log.quarantine_codes()), ("Refused", dict(found.log.refused))):
-        if reasons:
-            print_table(title, ("reason", "count"), sorted(reasons.items()), numbers=("count",))
+    _print_verdicts(found.log)
+    if refused := found.log.refused:
+        print_table("Refused", ("reason", "count"), sorted(refused.items()), numbers=("count",))
     if orphans := unreferenced(found)["originals"]:
         console().print(
             f"{orphans} originals have no event: on their way, or left by a crash; radstream reconcile tells which",
@@ -104,3 +127,15 @@ def _print(stack: StackState | None, found: Survey) -> None:
         console().print(
             "The accounts do not agree. Look at the group named in the equation: radstream lag", style="bold"
         )
+
+
+def _print_verdicts(log: LogCensus) -> None:
+    print_table("Verdicts", ("verdict", "instances"), list(verdicts_of(log).items()), numbers=("instances",))
+    if findings := list(findings_of(log).items())[:_FINDINGS_MAX]:
+        print_table("Findings", ("rule", "instances"), findings, numbers=("instances",))
+    waiting, numbers = log.undecided_codes(), ("count", "wait for a person")
+    if held := log.quarantine_codes():
+        counted = [(code, count, waiting.get(code, 0)) for code, count in sorted(held.items())]
+        print_table("Quarantined", ("reason", *numbers), counted, numbers=numbers)
+    if waiting:
+        console().print(f"{sum(waiting.values())} held images wait for a person: radstream quarantine list")

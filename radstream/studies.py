@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
+from consumers.catalog.quarantine import Verdicts
 from consumers.catalog.studies import LIMIT_MAX, BadToken, Page, StudyLine, page
 from consumers.catalog.study import Study
 from consumers.catalog.study import study as read_study
@@ -96,6 +98,8 @@ def _print_study(found: Study) -> None:
         f"{counts.instances} instances ({counts.bytes_original / _MEBI:.1f} MiB): {counts.served} served, "
         f"{counts.quarantined} quarantined, {counts.duplicates} duplicates"
     )
+    for text in _verdicts(found.verdicts):
+        out.print(text, soft_wrap=True)
     first, last = (
         at.isoformat(sep=" ", timespec="seconds") for at in (found.first_received_at, found.last_received_at)
     )
@@ -116,6 +120,16 @@ def _print_study(found: Study) -> None:
     _print_rows("Revisions", found.revisions)
     _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
     print_results(found.results)
+
+
+def _verdicts(found: Verdicts) -> Iterator[str]:
+    """How many images flow, and what is held: a person decides on each of those."""
+    yield f"verdicts: {found.accepted} accepted, {found.accepted_with_findings} accepted with findings"
+    if found.held:
+        reasons = ", ".join(f"{code} {count}" for code, count in found.held.items())
+        yield f"{sum(found.held.values())} held: {reasons} (radstream quarantine list, show, release, reject)"
+    if found.rejected:
+        yield f"{found.rejected} rejected by a person; their bytes are kept"
 
 
 def _kept(found: Study) -> str:

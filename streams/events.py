@@ -397,6 +397,19 @@ class ImportDecision(OfStudy, frozen=True, kw_only=True):
     identity: ProtectedBlock | None = None
 
 
+class QuarantineCommand(OfInstance, frozen=True, kw_only=True):
+    """What a person decided on an instance that is held for `code`. What is needed to let it flow is all here."""
+
+    object: ObjectRef
+    technical: Technical
+    action: Literal["released", "rejected", "other"]
+    code: str
+    actor: str
+    why: ProtectedNote
+    source: Source | None = None
+    outside: Outside | None = None
+
+
 class AccessRead(OfStudy, frozen=True, kw_only=True):
     reads: int
     first_at: datetime
@@ -513,6 +526,7 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.commitment.result": CommitmentResult,
     "imaging.commitment.report": CommitmentReport,
     "imaging.import.decision": ImportDecision,
+    "imaging.quarantine.command": QuarantineCommand,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 

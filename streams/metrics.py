@@ -107,6 +107,15 @@ COMMITMENT_INSTANCES = Counter("radstream_commitment_instances", "Instances judg
 # no_node, no_association, refused or lost; abandoned counts results that are tried no more.
 COMMITMENT_REPORTS = Counter("radstream_commitment_reports", "Reports of storage commitment", ["node", "outcome"])
 
+# Instances that validation has judged; `verdict` is accepted, accepted_with_findings or quarantined. `modality` is a
+# word of the standard's kind, 'other' or '-'. An instance that is judged again (a retry, a replay) counts again.
+VERDICTS = Counter("radstream_verdicts", "Instances judged", ["verdict", "modality"])
+# Instances that a rule spoke of, and instances held, by the rule's name and the reason.
+FINDINGS = Counter("radstream_findings", "Instances that a rule was broken in", ["rule", "modality"])
+HELD = Counter("radstream_held", "Instances quarantined", ["reason", "modality"])
+# Held instances that no person has decided on, as the catalog has them now; 0 for a reason that there was before.
+QUARANTINE_OPEN = Gauge("radstream_quarantine_open", "Instances held that wait for a person", ["reason"])
+
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
 # From the router's receipt to the committed catalog row of the same instance.

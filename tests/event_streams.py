@@ -265,6 +265,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     from tests.import_events import imported
     from tests.inference_events import analysed
     from tests.order_events import ordered
+    from tests.quarantine_events import judged_by_people
     from tests.tiering_events import archived
 
     for number in range(6):
@@ -287,6 +288,7 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
     yield from (hospital.audit() for _ in range(5))
     yield from ordered(hospital)
     yield from imported(hospital)
+    yield from judged_by_people(hospital)
 
 
 def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Event]:

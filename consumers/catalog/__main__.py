@@ -9,6 +9,7 @@ import structlog
 from consumers.catalog.burial import Burial
 from consumers.catalog.config import Settings
 from consumers.catalog.database import Writer
+from consumers.catalog.holding import watching
 from consumers.catalog.migrate import MigrationChanged, pending
 from consumers.catalog.step import Catalog
 from streams.backoff import Backoff
@@ -27,7 +28,11 @@ def main(context: Context, settings: Settings) -> None:
     blocks = ProtectedBlocks(context.store, keys, context.site.tenant)
     if not _tables_are_there(context, settings.dsn):
         return
-    with closing(Writer(settings.dsn)) as writer, closing(Burial(context, settings.projecting)) as burial:
+    with (
+        closing(Writer(settings.dsn)) as writer,
+        closing(Burial(context, settings.projecting)) as burial,
+        watching(settings.dsn),
+    ):
         catalog = Catalog(writer, blocks, context.log.topic_id, burial.bury)
         ProjectionRunner(context, catalog, settings.projecting).run()
 

@@ -45,6 +45,10 @@ CONTENT = {
         "SELECT event_id, tenant, digest, study_uid, verdict, step, generation, candidate, code, detail FROM verdicts"
     ),
     "findings": "SELECT event_id, ordinal, tenant, digest, rule, severity, tag, section, text FROM findings",
+    "quarantine_commands": (
+        "SELECT tenant, study_uid, digest, action, code, actor, why_state, why FROM quarantine_commands"
+    ),
+    "quarantine_decisions": "SELECT tenant, digest, action FROM quarantine_decisions",
     "derivations": (
         "SELECT event_id, tenant, digest, study_uid, generation, candidate, source_size, notes FROM derivations"
     ),

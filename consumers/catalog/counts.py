@@ -24,6 +24,7 @@ COUNTED = {
     "imaging.commitment.result": "SELECT count(*) FROM commitment_results",
     "imaging.commitment.report": "SELECT count(*) FROM commitment_reports",
     "imaging.import.decision": "SELECT count(*) FROM import_decisions",
+    "imaging.quarantine.command": "SELECT count(*) FROM quarantine_commands",
 }
 
 # What is still to come of what is here, when nothing new arrives.

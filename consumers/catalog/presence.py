@@ -12,7 +12,12 @@ from consumers.catalog.database import Cursor
 # Of several contents under one UID the first received counts: it is the one that its lane was for.
 _PRESENT = """
 SELECT DISTINCT ON (i.sop_instance_uid) i.sop_instance_uid, i.study_uid, i.series_uid, i.lane::text AS lane,
-    (SELECT max(v.verdict)::text FROM current_verdicts v WHERE v.tenant = i.tenant AND v.digest = i.digest) AS verdict
+    CASE
+        WHEN EXISTS (SELECT FROM quarantined_instances q WHERE q.tenant = i.tenant AND q.digest = i.digest)
+        THEN 'quarantined'
+        WHEN EXISTS (SELECT FROM valid_instances v WHERE v.tenant = i.tenant AND v.digest = i.digest)
+        THEN 'validated'
+    END AS verdict
 FROM instances i
 WHERE i.tenant = %(tenant)s AND (i.study_uid = %(study_uid)s OR i.sop_instance_uid = ANY(%(uids)s))
 ORDER BY i.sop_instance_uid, i.received_at, i.digest
@@ -20,7 +25,10 @@ ORDER BY i.sop_instance_uid, i.received_at, i.digest
 
 
 class Present(msgspec.Struct, frozen=True):
-    """An instance that the catalog has. `verdict` is None until validation has looked at it; of several, held wins."""
+    """An instance that the catalog has. `verdict` is None until validation has looked at it.
+
+    Of several, held wins, unless a person released it.
+    """
 
     sop_instance_uid: str
     study_uid: str

@@ -12,6 +12,7 @@ from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_imports import add_import
 from consumers.catalog.rows_of_inference import add_inference
 from consumers.catalog.rows_of_orders import add_ordering
+from consumers.catalog.rows_of_quarantine import add_quarantine
 from consumers.catalog.rows_of_study import add_series, add_study
 from consumers.catalog.rows_of_tiering import add_tiering
 from consumers.catalog.table import Row
@@ -48,6 +49,7 @@ from streams.events import (
     ObjectRef,
     OfInstance,
     OrderCommand,
+    QuarantineCommand,
     ReviewEvent,
     StepGeneration,
     StudyRevision,
@@ -80,16 +82,21 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _outward(event, rows)
         case InferenceResult() | ReviewEvent() as event:
             add_inference(event, item.record.topic == REPLAYS, reader, rows)
-        case OrderCommand() | MppsEvent() | ImportDecision() as event:
-            _of_orders(event, first_offset(item.record), reader, rows)
+        case OrderCommand() | MppsEvent() | ImportDecision() | QuarantineCommand() as event:
+            _in_order(event, first_offset(item.record), reader, rows)
 
 
-def _of_orders(event: OrderCommand | MppsEvent | ImportDecision, offset: int, reader: Reader, rows: Rows) -> None:
-    """What is to be done, how it is being done, and what done elsewhere is ours."""
-    if isinstance(event, ImportDecision):
-        add_import(event, offset, reader, rows)
-    else:
-        add_ordering(event, offset, reader, rows)
+def _in_order(
+    event: OrderCommand | MppsEvent | ImportDecision | QuarantineCommand, offset: int, reader: Reader, rows: Rows
+) -> None:
+    """Of which the last word holds: what is to be done, how it is being done, and what people decided."""
+    match event:
+        case ImportDecision():
+            add_import(event, offset, reader, rows)
+        case QuarantineCommand():
+            add_quarantine(event, offset, reader, rows)
+        case _:
+            add_ordering(event, offset, reader, rows)
 
 
 def _outward(event: ForwardResult | CommitmentRequest | CommitmentResult | CommitmentReport, rows: Rows) -> None:

@@ -14,6 +14,7 @@ from consumers.catalog.holds import Hold, holds
 from consumers.catalog.imports import Import, imports
 from consumers.catalog.inference import Result, standing
 from consumers.catalog.orders import Order, Performed, orders, performed_for
+from consumers.catalog.quarantine import Verdicts, verdicts
 from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
 
 # What is wrong with ten thousand images is wrong with the first few hundred as well.
@@ -49,15 +50,17 @@ SELECT (SELECT count(*) FROM instances i WHERE i.tenant = %(tenant)s AND i.study
 """
 
 _QUARANTINED = """
-SELECT sop_instance_uid, digest, step, code, detail, decided_at FROM quarantined_instances
+SELECT sop_instance_uid, digest, step, code, detail, decided_at, decision, decision_by FROM quarantined_instances
 WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
 ORDER BY decided_at, digest LIMIT %(quarantined_max)s
 """
 
 _FINDINGS = """
-SELECT rule, severity, count(*) AS instances, min(text) AS text FROM current_findings
+SELECT rule, severity, count(DISTINCT digest) AS instances, min(tag) AS first_tag, min(section) AS section,
+    min(text) AS text FROM current_findings
 WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
-GROUP BY rule, severity ORDER BY rule
+GROUP BY rule, severity
+ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, instances DESC, rule
 """
 
 _COPIES = """
@@ -106,6 +109,7 @@ class Study(msgspec.Struct, frozen=True):
     block_state: str | None
     patient: dict[str, Any]
     counts: Counts
+    verdicts: Verdicts
     series: list[dict[str, Any]]
     quarantined: list[dict[str, Any]]
     findings: list[dict[str, Any]]
@@ -142,6 +146,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         block_state=block_state,
         patient=attributes or {},
         counts=counts,
+        verdicts=verdicts(cursor, tenant, study_uid),
         series=_rows(cursor, _SERIES, asked),
         quarantined=_rows(cursor, _QUARANTINED, asked),
         findings=_rows(cursor, _FINDINGS, asked),

@@ -17,6 +17,7 @@ from consumers.catalog.tables_of_forwarding import FORWARDS
 from consumers.catalog.tables_of_imports import IMPORT_DECISIONS
 from consumers.catalog.tables_of_inference import INFERENCE_FINDINGS, INFERENCE_OBJECTS, INFERENCES, REVIEWS
 from consumers.catalog.tables_of_orders import MPPS_EVENTS, MPPS_SCHEDULED, ORDER_COMMANDS, SCHEDULED_STEPS
+from consumers.catalog.tables_of_quarantine import QUARANTINE_COMMANDS
 from consumers.catalog.text import document
 
 
@@ -180,6 +181,7 @@ TABLES = (
     COMMITMENT_RESULTS,
     COMMITMENT_REPORTS,
     IMPORT_DECISIONS,
+    QUARANTINE_COMMANDS,
     INFERENCES,
     INFERENCE_FINDINGS,
     INFERENCE_OBJECTS,

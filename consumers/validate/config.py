@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from streams.config import Section, Service
 from streams.runner_settings import RunnerSettings
 
@@ -16,7 +18,12 @@ class Limits(Section, frozen=True, kw_only=True):
 
 
 class Settings(Service, frozen=True, kw_only=True):
-    """Memory is about `runner.threads` times the largest object."""
+    """Memory is about `runner.threads` times the largest object.
+
+    `rules` is the file that says how much rules matter at this site (docs/findings.md); a path that is not absolute
+    begins where the configuration is.
+    """
 
     runner: RunnerSettings = RunnerSettings()
     limits: Limits = Limits()
+    rules: Path | None = None

@@ -5,9 +5,12 @@ A finding's text is the rule's own: no value of a file ever gets into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import structs
 
 from consumers.validate import values
+from consumers.validate.levels import Said
 from consumers.validate.rule import Broken, Rule
 from streams.events import Finding
 
@@ -16,6 +19,10 @@ __all__ = ["FINDINGS_MAX", "RULES", "Broken", "Rule", "found"]
 FINDINGS_MAX = 100
 
 RULES: dict[str, Rule] = {
+    # People
+    "released_by_hand": Rule(
+        "error", None, "This image was held, and a person let it go: the quarantine says why, by whom and when."
+    ),
     # Names
     "uid_leading_zero": Rule("warning", "PS3.5 9.1", "A component of this UID begins with a zero."),
     "sop_class_missing": Rule("error", "PS3.3 C.12.1", "There is no SOP Class UID.", "0008,0016"),
@@ -62,7 +69,18 @@ RULES: dict[str, Rule] = {
 }
 
 
-def found(broken: Iterable[Broken]) -> tuple[Finding, ...]:
-    """Findings of rules by name, with a place where the rule has none of its own; at most FINDINGS_MAX."""
+def found(broken: Iterable[Broken], said: Mapping[str, Said] | None = None) -> tuple[Finding, ...]:
+    """Findings of rules by name, with a place where the rule has none of its own; at most FINDINGS_MAX.
+
+    `said` is the site's word on rules: another severity, or that nobody wants to know.
+    """
     findings: Sequence[Finding] = [RULES[name].broken(name, tag) for name, tag in broken]
-    return tuple(findings[:FINDINGS_MAX])
+    return tuple(_at_this_site(findings, said or {}))[:FINDINGS_MAX]
+
+
+def _at_this_site(findings: Iterable[Finding], said: Mapping[str, Said]) -> Iterable[Finding]:
+    for finding in findings:
+        if finding.rule not in said:
+            yield finding
+        elif (level := said[finding.rule].level) != "off":
+            yield structs.replace(finding, severity=level)

@@ -7,36 +7,71 @@ depends on its subject alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from consumers.validate import rules
+from consumers.validate import releasing, rules
 from consumers.validate.config import Limits
-from consumers.validate.judging import judged, too_large
+from consumers.validate.counting import count_accepted, count_held
+from consumers.validate.judging import broken, judged, opened, too_large
+from consumers.validate.levels import Facts, Levels
 from streams.clock import Clock
-from streams.events import InstanceReceived, InstanceValidated
+from streams.events import Finding, InstanceReceived, InstanceValidated, QuarantineCommand
 from streams.fetching import fetched
 from streams.generation import StepIdentity
 from streams.objects import ObjectStore
+from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
 CODE_VERSION = 2
 
+Judged = InstanceReceived | QuarantineCommand
+
 
 class Validate:
-    """Implements `streams.step.Step[InstanceReceived]`."""
+    """Implements `streams.step.Step[InstanceReceived | QuarantineCommand]`."""
 
     name = "validate"
 
-    def __init__(self, identity: StepIdentity, store: ObjectStore, limits: Limits) -> None:
+    def __init__(
+        self, identity: StepIdentity, store: ObjectStore, limits: Limits, levels: Levels | None = None
+    ) -> None:
         self._identity = identity
         self._store = store
         self._limits = limits
+        self._levels = levels or Levels()
 
-    def __call__(self, batch: Sequence[Input[InstanceReceived]], clock: Clock) -> Sequence[Outcome]:
-        return [self._one(item, clock) for item in batch]
+    def __call__(self, batch: Sequence[Input[Judged]], clock: Clock) -> Sequence[Outcome]:
+        return [self._outcome(item, clock) for item in batch]
+
+    def _outcome(self, item: Input[Judged], clock: Clock) -> Outcome:
+        match item:
+            case Input(event=QuarantineCommand()) as command:
+                return releasing.released(command, self._read, self._released, clock)
+            case Input(event=InstanceReceived() as event) as received:
+                outcome = self._one(received, clock)
+                if isinstance(outcome, Quarantine):
+                    count_held(outcome.code, event.technical.modality)
+                return outcome
+            case _:
+                raise TypeError("only an instance that was received, or a decision on one, can be judged")
+
+    def _released(self, file: Part10 | None, command: QuarantineCommand) -> Iterable[Finding]:
+        """Of what was held, and flows: that it was, first of all; then what else is wrong, if it can be read."""
+        return self._findings([(releasing.RULE, None), *(() if file is None else broken(file))], command)
+
+    def _findings(self, found: Iterable[rules.Broken], event: Judged) -> tuple[Finding, ...]:
+        facts = Facts(
+            calling_ae=event.source.calling_ae if event.source else None,
+            sop_class=event.instance.sop_class_uid,
+            modality=event.technical.modality,
+            site=event.meta.site,
+        )
+        findings = rules.found(found, self._levels.of(facts))
+        count_accepted(findings, event.technical.modality)
+        return findings
 
     def _one(self, item: Input[InstanceReceived], clock: Clock) -> Outcome:
         event = item.event
@@ -58,12 +93,17 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=rules.found(verdict.broken),
+            findings=self._findings(verdict.broken, event),
             source=event.source,
             outside=event.outside,
         )
         return Done.emit(validated)
 
-    def _fetched(self, event: InstanceReceived) -> bytes | Quarantine | RetryLater:
+    def _fetched(self, event: Judged) -> bytes | Quarantine | RetryLater:
         """The stored file's bytes, or why there are none to look at."""
         return too_large(event.object.length, self._limits) or fetched(self._store, event.object)
+
+    def _read(self, event: Judged) -> Part10 | Quarantine | RetryLater:
+        """The stored file, or why there is none to look at."""
+        data = self._fetched(event)
+        return opened(data, self._limits) if isinstance(data, bytes) else data

@@ -80,6 +80,17 @@ HOSPITAL = Dashboard(
             bad=0.05,
         ),
         Panel(
+            "Images that wait for a person",
+            "Held and not decided on, by reason: radstream quarantine list, then show, release or reject.",
+            (Query("max by (reason) (radstream_quarantine_open)", "{{reason}}"),),
+            bad=1,
+        ),
+        Panel(
+            "Findings, an hour",
+            "Images in which a rule was broken; they flow all the same. radstream findings says of which modality.",
+            (Query("sum by (rule) (increase(radstream_findings_total[1h]))", "{{rule}}"),),
+        ),
+        Panel(
             "Who may not send, an hour",
             "Associations refused, by reason. The audit has more, radstream peers list who may.",
             (Query("sum by (why) (increase(radstream_associations_refused_total[1h]))", "{{why}}"),),

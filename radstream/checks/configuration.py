@@ -11,6 +11,7 @@ from consumers.derive.config import Settings as DeriveSettings
 from consumers.forward.config import Settings as ForwardSettings
 from consumers.tiering.config import Settings as TieringSettings
 from consumers.tiering.policy import load_policy
+from consumers.validate import levels_reading
 from consumers.validate.config import Settings as ValidateSettings
 from producers.dicom_router.config import Settings as RouterSettings
 from producers.orders.config import Settings as OrdersSettings
@@ -84,6 +85,7 @@ def check(config: Config) -> Iterator[Check]:
             known = ", ".join((*SECTIONS, *SHARED, *OPTIONAL))
             yield broken(PART, f"[{name}]", "Nothing reads this section.", f"Misspelt? There are: {known}.")
     yield from _routes(config)
+    yield from _levels(config)
     yield from _copies(config)
     yield from _nodes(config)
     yield from _ris(config)
@@ -97,6 +99,21 @@ def _routes(config: Config) -> Iterator[Check]:
         yield broken(PART, "routes", str(error), "Mend the file; then: radstream routes check")
     else:
         yield well(PART, "routes", f"{len(found.rules)} rules, {len(found.destinations)} destinations.")
+
+
+def _levels(config: Config) -> Iterator[Check]:
+    try:
+        file = config.section("validate", ValidateSettings).rules
+    except ConfigError:
+        # Said above.
+        return
+    try:
+        found = levels_reading.of_site(config, file)
+    except ConfigError as error:
+        yield broken(PART, "rules", str(error), "Mend the file; then: radstream rules check")
+    else:
+        if file is not None:
+            yield well(PART, "rules", f"{found.count} levels are the site's own.")
 
 
 def _copies(config: Config) -> Iterator[Check]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from consumers.catalog.config import Settings
 from consumers.catalog.database import snapshot
 from consumers.catalog.migrate import MigrationChanged, pending
-from radstream.checks.check import Check, broken, well
+from consumers.catalog.quarantine import undecided
+from radstream.checks.check import Check, broken, note, well
 from streams.step import Away
 from streams.stop import Stop
 
@@ -30,6 +31,25 @@ def check(settings: Settings) -> Iterator[Check]:
             yield broken(PART, "migrations", says, "Apply them: radstream up.")
         else:
             yield well(PART, "migrations", "All are applied.")
+            yield from _held(settings.dsn)
+
+
+def _held(dsn: str) -> Iterator[Check]:
+    try:
+        with snapshot(dsn) as cursor:
+            found = undecided(cursor)
+    except (Away, Stop) as error:
+        yield broken(PART, "quarantine", f"{error}.", START)
+        return
+    if found:
+        says = f"{sum(found.values())} held images wait for a person: {_listed(found)}."
+        yield note(PART, "quarantine", says, "radstream quarantine list; then release or reject each.")
+    else:
+        yield well(PART, "quarantine", "Nothing that is held waits for a person.")
+
+
+def _listed(found: dict[str, int]) -> str:
+    return ", ".join(f"{code} {count}" for code, count in sorted(found.items()))
 
 
 def _server(dsn: str) -> Iterator[Check]:

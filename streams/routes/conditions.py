@@ -66,9 +66,9 @@ def _condition(at: tuple[str, ...], patterns: Patterns) -> Condition:
         case ("modality" | "body_part",):
             return Condition(at[0], _codes(patterns))
         case ("tags", name):
-            return Condition(f"tags.{name}", _globs(patterns), tag_of(name))
+            return Condition(f"tags.{name}", globs(patterns), tag_of(name))
         case _:
-            return Condition(at[0], _globs(patterns))
+            return Condition(at[0], globs(patterns))
 
 
 def tag_of(text: str) -> int:
@@ -101,7 +101,7 @@ def _listed(patterns: Patterns) -> tuple[str, ...]:
     return (patterns,) if isinstance(patterns, str) else patterns
 
 
-def _globs(patterns: Patterns) -> tuple[Pattern, ...]:
+def globs(patterns: Patterns) -> tuple[Pattern, ...]:
     return tuple(_glob(one) for one in _listed(patterns))
 
 
@@ -120,7 +120,7 @@ def _wild(part: str) -> str:
 def _codes(patterns: Patterns) -> tuple[Pattern, ...]:
     if any(_CODE.match(one) is None for one in _listed(patterns)):
         raise Unknown("codes are upper case letters, digits, spaces and underscores (PS3.5 section 6.2), with * and ?")
-    return _globs(patterns)
+    return globs(patterns)
 
 
 def _uids(patterns: Patterns, kind: str) -> tuple[Pattern, ...]:

@@ -36,7 +36,10 @@ class Text:
     problems: list[tuple[int, str]] = field(default_factory=list)
 
     def wrong(self, at: At, what: str) -> None:
-        self.problems.append((line_of(self.text, at), what))
+        self.problems.append((self.line(at), what))
+
+    def line(self, at: At) -> int:
+        return line_of(self.text, at)
 
     def settle(self) -> None:
         """Raises ConfigError where something is wrong."""
@@ -46,25 +49,27 @@ class Text:
 
 def read(path: Path) -> tuple[Rules, Text]:
     """The rules, and the text that errors in them point into. Raises ConfigError."""
-    text = _read(path)
-    rules = _rules(text, _parsed(text))
+    text = opened(path, "write it, or take `file` out of section [routes]")
+    rules = _rules(text, parsed(text))
     text.settle()
     return rules, text
 
 
-def _read(path: Path) -> Text:
+def opened(path: Path, todo: str) -> Text:
+    """A file of rules as text; `todo` is said where there is none. Raises ConfigError."""
     try:
         data = path.read_bytes()
         if len(data) > BYTES_MAX:
             raise ConfigError(f"{path}: more than {BYTES_MAX} bytes are no file of rules")
         return Text(path, data.decode("utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; write it, or take `file` out of section [routes]") from None
+        raise ConfigError(f"{path}: no such file; {todo}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from None
 
 
-def _parsed(text: Text) -> dict[str, Any]:
+def parsed(text: Text) -> dict[str, Any]:
+    """What it says, as TOML. Raises ConfigError."""
     try:
         return tomllib.loads(text.text)
     except tomllib.TOMLDecodeError as error:

@@ -45,6 +45,7 @@ LATER = {
     ("imaging.instance.received", 2): 22,
     ("imaging.import.decision", 1): 23,
     ("imaging.instance.validated", 3): 24,
+    ("imaging.quarantine.command", 1): 28,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

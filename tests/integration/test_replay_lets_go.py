@@ -1,4 +1,4 @@
-"""What was held and is let go by a replay flows on, once the replay is switched to: to derive, and to the study."""
+"""What was held and is let go, by a replay that is switched to or by a person, flows on to derive and to its study."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import pydicom
 import pydicom.data
 import pytest
+import urllib3
 from click.testing import CliRunner, Result
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
+from consumers.catalog.config import Settings as Catalog
 from radstream.__main__ import cli
 from schemas import load_topics
 from streams.config import Kafka
@@ -93,6 +95,14 @@ def test_an_image_that_a_replay_lets_go_is_derived_and_in_a_revision_after_the_s
     assert {event.notes for event in derivations(stack, study_uid)} == {("unreadable",)}
 
 
+def waiting_at(stack: RunningStack) -> float:
+    """How many images the catalog says wait for a person because nobody reads so deep."""
+    port = stack.config.section("catalog", Catalog).http_port
+    text = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", timeout=10.0).data.decode()
+    named = [line for line in text.splitlines() if line.startswith('radstream_quarantine_open{reason="too_complex"}')]
+    return sum(float(line.split()[-1]) for line in named)
+
+
 def derivations(stack: RunningStack, study_uid: str) -> list[InstanceDerived]:
     """What the live derive says of the study."""
     log = KafkaLog(stack.config.section("kafka", Kafka))
@@ -101,3 +111,44 @@ def derivations(stack: RunningStack, study_uid: str) -> list[InstanceDerived]:
     records = [record for name, (start, end) in log.bounds(names).items() for record in log.read(name, start, end)]
     events = [event for record in records if isinstance(event := decode(record), InstanceDerived)]
     return [event for event in events if event.instance.study_uid == study_uid]
+
+
+def test_an_image_that_a_person_lets_go_flows_once_and_is_shown_to_nobody_once_it_is_rejected(
+    stack: RunningStack, study_uid: str
+) -> None:
+    config = stack.config_path
+    (held,) = facts(config, "quarantine", "list", "--study", study_uid)["held"]
+    assert (held["code"], held["state"]) == ("too_complex", "open")
+    assert facts(config, "study", study_uid)["verdicts"]["held"] == {"too_complex": 1}
+    assert "1 held: too_complex 1" in run(config, "study", study_uid).stdout
+    # What the alert stands on.
+    wait_until(lambda: waiting_at(stack) > 0, "the metric of what waits for a person", 30.0)
+
+    decided = ("--reason", "it is a report with many items", "--as", "night.shift")
+    released = facts(config, "quarantine", "release", held["sop_instance_uid"], *decided)
+    assert released["written"]
+
+    def is_out() -> Any:
+        found = facts(config, "study", study_uid)
+        return found if found["revisions"] and derivations(stack, study_uid) else None
+
+    found = wait_until(is_out, "its derivation and its revision", 90.0)
+    assert (found["counts"]["served"], found["verdicts"]["accepted_with_findings"]) == (1, 1)
+    assert [one["rule"] for one in found["findings"]] == ["released_by_hand"]
+    assert [one["rule"] for one in facts(config, "findings", "--study", study_uid)] == ["released_by_hand"]
+    assert not facts(config, "quarantine", "release", held["digest"], *decided)["written"]
+    assert run(config, "quarantine", "reject", held["digest"], *decided).exit_code == 1
+
+    facts(config, "quarantine", "reject", held["digest"][:16], *decided, "--again")
+    assert facts(config, "study", study_uid)["counts"]["served"] == 0
+    shown = facts(config, "quarantine", "show", held["digest"])
+    assert [(one["action"], one["actor"], one["why"]) for one in shown["history"]] == [
+        ("released", "night.shift", decided[1]),
+        ("rejected", "night.shift", decided[1]),
+    ]
+    assert shown["source"]["calling_ae"]
+    settled(stack)
+    status = facts(config, "status")
+    assert status["agree"], status["accounts"]
+    assert status["quarantined_undecided"] == {}
+    assert status["quarantined"]["too_complex"] == 1

@@ -15,12 +15,14 @@ from radstream.errors import Failure
 from radstream.flow import Gauge
 from radstream.log_census import LogCensus
 from radstream.log_scan import LAST_WRITTEN_FIRST, moved_since, scan
+from radstream.status import findings_of, verdicts_of
 from radstream.store_census import census_of
 from schemas import load_topics
 from streams.deadletters import dead_letter
 from streams.events import (
     AuditEvent,
     Event,
+    Finding,
     Instance,
     InstanceDerived,
     InstanceQuarantined,
@@ -29,7 +31,9 @@ from streams.events import (
     Meta,
     ObjectRef,
     Phase,
+    ProtectedNote,
     Provenance,
+    QuarantineCommand,
     Source,
     Technical,
     TierCopy,
@@ -282,6 +286,42 @@ def test_the_ledger_says_what_the_catalog_has_read(site: Site):
     bounds = site.log.bounds([TopicPartition(topic, n) for n in range(3)])
     (full,) = (partition for partition, (_, end) in bounds.items() if end)
     assert scan(site.log, {full: 5}).events_unread_by_catalog(topic) == 15
+
+
+def decided(site: Site, name: str, action: str, number: int = 0) -> None:
+    ref = site._object(f"t/protected/{name}{number}", kept=True)
+    said = about(name, "quarantine", number)
+    note = ProtectedNote(block_id="b", object=ref)
+    facts = {"technical": Technical(), "action": action, "code": "unreadable", "actor": "a", "why": note}
+    site.write(QuarantineCommand(**said, object=ref, **facts))
+
+
+def let_go(site: Site, name: str) -> None:
+    """What validate writes of what was released."""
+    finding = Finding(rule="released_by_hand", severity="error", text="It was held.")
+    said = about(name, "quarantine", 100)
+    ref = site._object("", kept=False)
+    site.write(InstanceValidated(**said, object=ref, technical=Technical(), findings=(finding,)))
+
+
+def test_what_people_let_go_is_validated_and_what_they_reject_is_held(site: Site):
+    for name in ("released", "asked", "rejected", "doubted", "waiting"):
+        site.received(name)
+        site.quarantined(name, 2)
+    for name, action in (("released", "released"), ("asked", "released"), ("rejected", "rejected")):
+        decided(site, name, action)
+    let_go(site, "released")
+    decided(site, "doubted", "released")
+    let_go(site, "doubted")
+    decided(site, "doubted", "rejected", 1)
+    site.derived("released")
+    census = scan(site.log, {})
+    assert census.in_use == {digest_of("released")}
+    assert census.quarantine_codes() == {"unreadable": 4}
+    assert census.undecided_codes() == {"unreadable": 1}
+    assert verdicts_of(census) == {"accepted": 0, "accepted_with_findings": 1, "quarantined": 4}
+    assert findings_of(census) == {"released_by_hand": 1}
+    assert all(equation.agrees for equation in site.equations().values())
 
 
 def test_bytes_that_are_no_event_are_counted_and_stop_nothing(site: Site):

@@ -23,7 +23,7 @@ SUBJECT = "imaging.instance.quarantined"
 @pytest.fixture
 def log() -> MemoryLog:
     made = MemoryLog()
-    for topic in load_topics().physical(SUBJECT):
+    for topic in (*load_topics().physical(SUBJECT), "imaging.quarantine.command"):
         made.create_topic(topic, 2)
     return made
 
@@ -36,7 +36,9 @@ def example(minute: int, lane: Lane = "routine") -> InstanceQuarantined:
         lane=lane,
         occurred_at=event.meta.occurred_at + timedelta(minutes=minute),
     )
-    return msgspec.structs.replace(event, meta=meta)
+    return msgspec.structs.replace(
+        event, meta=meta, instance=msgspec.structs.replace(event.instance, digest=f"{minute:064x}")
+    )
 
 
 def write(log: MemoryLog, *messages: Message) -> None:
@@ -80,7 +82,7 @@ def test_the_command_prints_a_table_or_one_json_document(log: MemoryLog, monkeyp
     table = run(quarantine.quarantine, ["list", "--config", "any"], env={"COLUMNS": "300"})
     document = run(quarantine.quarantine, ["list", "--config", "any", "--json"])
 
-    assert (empty.exit_code, empty.stdout) == (0, "nothing is quarantined\n")
+    assert (empty.exit_code, empty.stdout) == (0, "nothing is quarantined that waits for a decision\n")
     assert example(1).code in table.stdout
     (held,) = json.loads(document.stdout)["held"]
     assert (held["code"], held["detail"]) == (example(1).code, example(1).detail)

@@ -1,0 +1,84 @@
+"""The quarantine in words, for a terminal."""
+
+from __future__ import annotations
+
+import click
+
+from radstream.output import console, plain, print_table
+from radstream.quarantine_deciding import Decided
+from radstream.quarantine_log import Held, Quarantined
+from radstream.quarantine_showing import Decision, Shown
+
+
+def print_held(found: Quarantined, *, decided: bool) -> None:
+    """A table; with `decided`, what people said of each."""
+    if found.held:
+        columns = ("since", "study", "SOP instance", "code", "what is wrong", *(("decided",) if decided else ()))
+        rows = [(*_row(one), *((_standing(one),) if decided else ())) for one in found.held]
+        print_table(f"{len(found.held)} quarantined", columns, rows)
+    else:
+        click.echo("nothing is quarantined" if decided else "nothing is quarantined that waits for a decision")
+    if found.unreadable:
+        click.echo(f"{found.unreadable} records of the topic cannot be read", err=True)
+
+
+def _row(one: Held) -> tuple[str | None, ...]:
+    name = one.sop_instance_uid or f"(file {one.digest[:16]})"
+    return f"{one.held_at:%Y-%m-%d %H:%M:%S}", one.study_uid or None, name, one.code, one.detail
+
+
+def _standing(one: Held) -> str:
+    if one.decided_at is None:
+        return "no"
+    return f"{one.state} by {plain(one.decided_by)} at {one.decided_at:%Y-%m-%d %H:%M}"
+
+
+def print_decided(found: Decided) -> None:
+    at = f"by {plain(found.actor)} at {found.decided_at:%Y-%m-%d %H:%M}"
+    if not found.written:
+        click.echo(f"nothing was done: it was {found.action} {at} already")
+    elif found.action == "released":
+        click.echo(f"released {at}: it flows, with the finding released_by_hand")
+    else:
+        click.echo(f"rejected {at}: it is served to nobody, and its bytes stay")
+    console().print(f"  study {found.study_uid or '-'}\n  file  {found.digest}", soft_wrap=True)
+
+
+def print_shown(found: Shown) -> None:
+    out, held = console(), found.held
+    lines = [
+        f"file {held.digest}",
+        f"  study  {held.study_uid or '(no usable UID)'}",
+        f"  series {found.series_uid or '(no usable UID)'}",
+        f"  SOP    {held.sop_instance_uid or '(no usable UID)'}",
+        f"held as {held.code} by {held.step} since {held.held_at:%Y-%m-%d %H:%M:%S}",
+        f"  {held.detail}",
+        f"what it means: {found.reason}",
+        f"what to do: {found.todo}",
+        f"came {_source(found)}",
+        f"stored in {found.object.store} as {found.object.key}, {found.object.size} bytes",
+    ]
+    if found.cannot_be_released:
+        lines.append(f"cannot be released: {found.cannot_be_released}")
+    for line in (*lines, *map(_decision, found.history)):
+        out.print(line, soft_wrap=True)
+    if not found.history:
+        out.print("nobody has decided yet: radstream quarantine release | reject", soft_wrap=True)
+    if found.findings:
+        columns = ("rule", "severity", "tag", "section", "text")
+        print_table("Findings", columns, [tuple(one[name] for name in columns) for one in found.findings])
+
+
+def _source(found: Shown) -> str:
+    if found.source is None or found.received_at is None:
+        return "from somewhere that the log does not say any more"
+    source = found.source
+    return (
+        f"from {plain(source.calling_ae)} to {plain(source.called_ae)} by {source.protocol} at "
+        f"{found.received_at:%Y-%m-%d %H:%M:%S} (association {source.association})"
+    )
+
+
+def _decision(one: Decision) -> str:
+    why = f"because: {plain(one.why)}" if one.why is not None else f"(the reason is {one.why_state})"
+    return f"{one.action} by {plain(one.actor)} at {one.at:%Y-%m-%d %H:%M}, {why}"
