@@ -17,7 +17,7 @@ from radstream.sending import SendResult
 
 
 class FileImport(msgspec.Struct, frozen=True, kw_only=True):
-    """`reason` says why a file was not imported; `notes` what was done to it, or what it lacks. `bytes` are its objects'."""
+    """`reason` says why a file was not imported; `notes` what was done to it, or it lacks. `bytes`: its objects'."""
 
     file: str
     format: str | None = None

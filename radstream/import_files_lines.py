@@ -33,15 +33,14 @@ def print_imported(imported: Imported) -> None:
         if one.reason:
             out.print(f"{plain(one.file)}: not imported: {one.reason}", soft_wrap=True)
             continue
-        out.print(
-            f"{plain(one.file)}: {one.format}, {one.instances} object(s), {one.bytes / 1e6:.1f} MB, study {one.study_uid}",
-            soft_wrap=True,
-        )
+        objects = "1 object" if one.instances == 1 else f"{one.instances} objects"
+        size = f"{one.bytes / 1e6:.1f} MB"
+        out.print(f"{plain(one.file)}: {one.format}, {objects}, {size}, study {one.study_uid}", soft_wrap=True)
         for note in one.notes:
             out.print(f"  note: {note}", soft_wrap=True)
     done = sum(not one.reason for one in imported.files)
-    objects = sum(one.instances for one in imported.files)
-    what = f"{done} of {len(imported.files)} files imported as {objects} objects"
+    objects_in_all = sum(one.instances for one in imported.files)
+    what = f"{done} of {len(imported.files)} files imported as {objects_in_all} objects"
     if imported.out is not None:
         out.print(f"{what}, written to {plain(imported.out)}; send them: radstream send {plain(imported.out)}")
     elif imported.sent is None:

@@ -30,7 +30,10 @@ _EMPTY: Final = (
     ("SeriesNumber", None),
     ("Manufacturer", ""),
     ("PatientOrientation", ""),
+    ("Laterality", ""),
 )
+# UIDs that a format's reader leaves open: the objects of a file have them in common.
+_OF_THE_FILE: Final = ("FrameOfReferenceUID", "PyramidUID")
 _LAST_NUMBER: Final = re.compile(r"([0-9]{1,9})[^0-9]*\Z")
 
 
@@ -39,21 +42,28 @@ def assembled(made: Made, source: Source, said: Said) -> Dataset:
     whole = Dataset()
     whole.SpecificCharacterSet = "ISO_IR 192"
     for keyword, value in _EMPTY:
-        if keyword not in made.dataset and not (keyword == "PatientOrientation" and _is_placed(made)):
-            setattr(whole, keyword, value)
+        setattr(whole, keyword, value)
     whole.update(made.dataset)
     _dates(whole, source, said)
     whole.update(said.attributes)
+    _drop_needless(whole)
     whole.Modality = source.modality
     if whole.get("InstanceNumber") is None:
         whole.InstanceNumber = _number(source, made)
     whole.ContributingEquipmentSequence = Sequence([_converter(source)])
+    if "SpecimenDescriptionSequence" in whole and not whole.SpecimenDescriptionSequence:
+        whole.SpecimenDescriptionSequence = Sequence([_specimen(str(whole.ContainerIdentifier))])
     _name(whole, made, source, said)
     return whole
 
 
-def _is_placed(made: Made) -> bool:
-    return "ImageOrientationPatient" in made.dataset
+def _drop_needless(whole: Dataset) -> None:
+    """What is empty because something better is known."""
+    if "ImageOrientationPatient" in whole:
+        del whole.PatientOrientation
+    # A side is said of images of the body (PS3.3 section C.7.3.1), not of what was taken out of it.
+    if "ImageLaterality" in whole or "SpecimenDescriptionSequence" in whole:
+        del whole.Laterality
 
 
 def _dates(whole: Dataset, source: Source, said: Said) -> None:
@@ -62,9 +72,10 @@ def _dates(whole: Dataset, source: Source, said: Said) -> None:
     if said.at_has_time:
         whole.StudyTime = said.at.strftime("%H%M%S")
     at = source.captured or said.at
-    whole.SeriesDate = whole.ContentDate = at.strftime("%Y%m%d")
-    whole.ContentTime = at.strftime("%H%M%S") if source.captured or said.at_has_time else ""
-    if source.captured:
+    whole.SeriesDate = at.strftime("%Y%m%d")
+    if source.captured or said.at_has_time:
+        whole.ContentDate, whole.ContentTime = at.strftime("%Y%m%d"), at.strftime("%H%M%S")
+    if source.captured or source.needs_time:
         whole.AcquisitionDateTime = at.strftime("%Y%m%d%H%M%S")
 
 
@@ -88,6 +99,16 @@ def _converter(source: Source) -> Dataset:
     return made
 
 
+def _specimen(container: str) -> Dataset:
+    """The one specimen on a slide (PS3.3 section C.7.6.22), named as its slide is."""
+    made = Dataset()
+    made.SpecimenIdentifier = container
+    made.SpecimenUID = _uid("specimen", container)
+    made.IssuerOfTheSpecimenIdentifierSequence = []
+    made.SpecimenPreparationSequence = []
+    return made
+
+
 def _name(whole: Dataset, made: Made, source: Source, said: Said) -> None:
     whole.StudyInstanceUID = said.study_uid or _uid(
         "study",
@@ -98,10 +119,14 @@ def _name(whole: Dataset, made: Made, source: Source, said: Said) -> None:
     whole.SeriesInstanceUID = said.series_uid or _uid(
         "series", whole.StudyInstanceUID, str(source.modality), source.format, str(whole.SeriesDate), *own
     )
-    if "FrameOfReferenceUID" in made.dataset:
-        whole.FrameOfReferenceUID = _uid("frame of reference", whole.SeriesInstanceUID, source.digest)
+    for keyword in _OF_THE_FILE:
+        if keyword in made.dataset:
+            setattr(whole, keyword, _uid(keyword, whole.SeriesInstanceUID, source.digest))
     if "SOPInstanceUID" in whole:
         del whole.SOPInstanceUID
+    if "DimensionOrganizationSequence" in made.dataset:
+        whole.DimensionOrganizationSequence = Sequence([Dataset()])
+        whole.DimensionOrganizationSequence[0].DimensionOrganizationUID = _uid("dimensions", whole.SeriesInstanceUID)
     content = uuid.uuid5(EVENT_NAMESPACE, encoded(whole).hex())
     whole.SOPInstanceUID = _uid("instance", CODE_VERSION, source.digest, made.part, str(content))
 

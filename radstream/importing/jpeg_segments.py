@@ -1,4 +1,4 @@
-"""A JPEG picture (ITU-T T.81) as far as its marker segments go: what process it is coded by, and what else it carries."""
+"""A JPEG picture (ITU-T T.81) as far as its marker segments go: how it is coded, and what else it carries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format's reader gives: an object without the person's words and without UIDs, and its pixels when they are due."""
+"""What a format's reader gives: an object without the person's words and UIDs, and its pixels when they are due."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Source:
 
     `modality` is None where a file of this kind does not tell. `captured` is what the file says itself. `wanted` are
     keywords that the kind of object cannot do without and the file does not tell. `own_series`: its objects belong
-    together and to no other file's. `made` reads the file anew each time
+    together and to no other file's. `needs_time`: the day is not enough. `made` reads the file anew each time
     and raises Refused. `digest` is SHA-256 of the whole file.
     """
 
@@ -77,3 +77,4 @@ class Source:
     notes: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
     own_series: bool = False
+    needs_time: bool = False

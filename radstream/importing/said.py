@@ -22,7 +22,7 @@ _PATIENT: Final = {
 
 @dataclass(frozen=True)
 class Said:
-    """`attributes` are of patient, study, series and acquisition. `at` is the study's date, and its time where known."""
+    """`attributes` are of patient, study, series and acquisition. `at` is the study's date, and its time if known."""
 
     attributes: Dataset
     at: datetime | None
@@ -49,15 +49,18 @@ def united(attributes: Dataset, options: Mapping[str, tuple[str, str]]) -> Datas
 def check(said: Said, sources: Sequence[Source]) -> None:
     """Raises Wanting, which names everything that is missing, and Failure where things do not go together."""
     missing = [text for keyword, text in _PATIENT.items() if not said.attributes.get(keyword)]
-    if said.at is None and sources and not any(one.captured for one in sources):
+    untimed = not said.at_has_time and any(one.needs_time and one.captured is None for one in sources)
+    if untimed:
+        missing.append("the time at which slides were scanned: --date 2026-11-23T08:15")
+    elif said.at is None and sources and not any(one.captured for one in sources):
         missing.append("the date, which no file says: --date 2026-11-23 (or with a time, 2026-11-23T08:15)")
     if any(one.modality is None for one in sources):
         missing.append(
             f"the modality of {_names(one for one in sources if one.modality is None)}: --modality CT, MR or PT"
         )
-    for keyword in sorted({keyword for one in sources for keyword in one.wanted}):
-        if not said.attributes.get(keyword):
-            missing.append(f"{keyword}, which PET images need: write it into a file for --attributes")
+    for kind, keyword in sorted({(one.format, keyword) for one in sources for keyword in one.wanted}):
+        if not _has(said.attributes, keyword):
+            missing.append(f"{keyword}, which a {kind} needs as this object: write it into a file for --attributes")
     if missing:
         raise Wanting(missing)
     if said.series_uid and len({one.modality for one in sources}) > 1:
@@ -70,6 +73,13 @@ def dated(said: Said, sources: Iterable[Source]) -> Said:
         return said
     first = min((one.captured for one in sources if one.captured), default=None)
     return Said(said.attributes, first, first is not None, said.study_uid, said.series_uid)
+
+
+def _has(attributes: Dataset, keyword: str) -> bool:
+    # What was not corrected for decay has no factor of it (PS3.3 section C.8.9.4).
+    if keyword == "DecayFactor" and attributes.get("DecayCorrection") == "NONE":
+        return True
+    return keyword in attributes and not attributes[keyword].is_empty
 
 
 def _names(sources: Iterable[Source]) -> str:

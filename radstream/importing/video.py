@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.valuerep import format_number_as_ds
 
 from radstream.importing.libraries import library
@@ -128,8 +129,16 @@ def _made(path: Path, as_: str) -> Iterator[Made]:
     described(made, rows=video.rows, columns=video.columns, samples=3, bits=8, photometric="YBR_PARTIAL_420")
     size = path.stat().st_size
     lossy(made, _METHODS[video.codec], size, video.rows * video.columns * 3 * video.frames)
+    made.AnatomicRegionSequence = Sequence([_some_body_structure()])
     _timed(made, video)
     yield Made("1", made, _transfer_syntax(video), Encapsulated(1, lambda: iter([path.read_bytes()])))
+
+
+def _some_body_structure() -> Dataset:
+    """A region is required of video (PS3.3 section C.8.12.1); where nobody says which, the term that says no more."""
+    made = Dataset()
+    made.CodeValue, made.CodingSchemeDesignator, made.CodeMeaning = "123037004", "SCT", "Body structure"
+    return made
 
 
 def _timed(made: Dataset, video: _Video) -> None:

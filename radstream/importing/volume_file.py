@@ -70,12 +70,12 @@ def opened(path: Path) -> Iterator[Volume]:
     if packed:
         with tempfile.TemporaryFile(prefix="radstream-import-") as plain:
             _unpack(path, plain, _size(header) + max(offset, 0))
-            yield _volume(nibabel, header, plain, offset)
+            yield _volume(header, plain, offset)
     else:
         with path.open("rb") as file:
             if file.seek(0, 2) < offset + _size(header):
                 raise Refused("it has fewer voxels than its header says; it was cut off")
-            yield _volume(nibabel, header, file, offset)
+            yield _volume(header, file, offset)
 
 
 def _header(nibabel: Any, path: Path, *, packed: bool) -> Any:
@@ -103,7 +103,7 @@ def _header(nibabel: Any, path: Path, *, packed: bool) -> Any:
 
 
 def _size(header: Any) -> int:
-    return prod(header.get_data_shape()) * int(header.get_data_dtype().itemsize)
+    return int(prod(header.get_data_shape()) * header.get_data_dtype().itemsize)
 
 
 def _unpack(path: Path, plain: Any, wanted: int) -> None:
@@ -122,7 +122,7 @@ def _unpack(path: Path, plain: Any, wanted: int) -> None:
     plain.flush()
 
 
-def _volume(nibabel: Any, header: Any, file: Any, offset: int) -> Volume:
+def _volume(header: Any, file: Any, offset: int) -> Volume:
     if not int(header["qform_code"]) and not int(header["sform_code"]):
         raise Refused("it does not say where it lies in the patient (sform and qform are 0); mend its header")
     shape = (*header.get_data_shape(), 1, 1)[:4]

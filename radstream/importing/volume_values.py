@@ -34,11 +34,11 @@ class Scale:
         """Little endian, (rows, columns). What is no number becomes the lowest value."""
         kind = np.dtype("<i2") if self.signed else np.dtype("<u2")
         if voxels.dtype.kind in "iu" and self._by == 1:
-            return (voxels.astype(np.int64) - int(self._less)).astype(kind).tobytes()
+            return bytes((voxels.astype(np.int64) - int(self._less)).astype(kind).tobytes())
         limits = np.iinfo(kind)
         counted = np.rint((voxels.astype(np.float64) - self._less) / self._by)
         filled = np.nan_to_num(counted, nan=limits.min if self.signed else 0, posinf=limits.max, neginf=limits.min)
-        return np.clip(filled, limits.min, limits.max).astype(kind).tobytes()
+        return bytes(np.clip(filled, limits.min, limits.max).astype(kind).tobytes())
 
 
 def scale_of(slices: Iterable[Values], slope: float, intercept: float, *, from_zero: bool = False) -> Scale:

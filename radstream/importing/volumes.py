@@ -19,7 +19,20 @@ MODALITIES: Final = {
     "MR": "1.2.840.10008.5.1.4.1.1.4",
     "PT": "1.2.840.10008.5.1.4.1.1.128",
 }
-_WANTED_OF_PT: Final = ("Units", "DecayCorrection", "ActualFrameDuration", "FrameReferenceTime", "SeriesTime")
+# A PET image cannot be secondary (PS3.3 section C.8.9.4).
+_IMAGE_TYPES: Final = {
+    "CT": ["DERIVED", "SECONDARY", "AXIAL"],
+    "MR": ["DERIVED", "SECONDARY", "OTHER"],
+    "PT": ["DERIVED", "PRIMARY"],
+}
+_WANTED_OF_PT: Final = (
+    "Units",
+    "DecayCorrection",
+    "DecayFactor",
+    "ActualFrameDuration",
+    "FrameReferenceTime",
+    "SeriesTime",
+)
 
 
 def source(path: Path, digest: str, how: How) -> Source:
@@ -74,11 +87,13 @@ def _placed(made: Dataset, volume: Volume, nth: int, time: int) -> None:
     made.FrameOfReferenceUID = ""
     made.PositionReferenceIndicator = ""
     made.InstanceNumber = time * volume.slices + nth + 1
-    made.PixelSpacing = [format_number_as_ds(one) for one in where.spacing]
+    made.PixelSpacing = [_number(one) for one in where.spacing]
     made.ImageOrientationPatient = [_number(one) for one in (*where.row, *where.column)]
     made.ImagePositionPatient = [_number(one) for one in where.position(nth)]
-    made.SliceThickness = format_number_as_ds(where.between)
-    if volume.times > 1:
+    made.SliceThickness = _number(where.between)
+    if made.SOPClassUID == MODALITIES["PT"]:
+        made.ImageIndex = made.InstanceNumber
+    elif volume.times > 1:
         made.TemporalPositionIdentifier = time + 1
         made.NumberOfTemporalPositions = volume.times
         if volume.between_times_s > 0:
@@ -111,7 +126,7 @@ def _scaled(made: Dataset, volume: Volume, scale: Scale, modality: str) -> None:
 def _kind(modality: str, volume: Volume, time: int) -> Dataset:
     made = Dataset()
     made.SOPClassUID = MODALITIES[modality]
-    made.ImageType = ["DERIVED", "SECONDARY", *{"CT": ["AXIAL"], "MR": ["OTHER"]}.get(modality, [])]
+    made.ImageType = _IMAGE_TYPES[modality]
     made.AcquisitionNumber = time + 1
     made.LossyImageCompression = "00"
     if modality == "CT":
@@ -121,7 +136,7 @@ def _kind(modality: str, volume: Volume, time: int) -> Dataset:
         made.PatientPosition = ""
         _of_mr(made)
     else:
-        _of_pt(made, volume, time)
+        _of_pt(made, volume)
     return made
 
 
@@ -133,7 +148,7 @@ def _of_mr(made: Dataset) -> None:
     made.RepetitionTime = made.EchoTime = made.EchoTrainLength = None
 
 
-def _of_pt(made: Dataset, volume: Volume, time: int) -> None:
+def _of_pt(made: Dataset, volume: Volume) -> None:
     made.CountsSource = "EMISSION"
     made.SeriesType = ["DYNAMIC" if volume.times > 1 else "STATIC", "IMAGE"]
     made.CorrectedImage = None
