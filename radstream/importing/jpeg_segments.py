@@ -31,12 +31,10 @@ class Jpeg:
 
     @property
     def photometric(self) -> str:
-        """As readers of DICOM name these components (PS3.3 section C.7.6.3.1.2)."""
+        """As DICOM names these components: one term for what is no RGB, however it is sampled (PS3.5 section 8.2.1)."""
         if len(self.sampling) == 1:
             return "MONOCHROME2"
-        if self.rgb:
-            return "RGB"
-        return "YBR_FULL" if len(set(self.sampling)) == 1 else "YBR_FULL_422"
+        return "RGB" if self.rgb else "YBR_FULL_422"
 
 
 def read(data: bytes) -> Jpeg:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from radstream.importing import jpeg_segments
-from radstream.importing.jpeg_segments import BASELINE, Jpeg
+from radstream.importing.jpeg_segments import BASELINE
 from radstream.importing.libraries import library
 from radstream.importing.made import Refused
 from radstream.importing.pixels import Pixels, flattened
@@ -67,12 +67,8 @@ def _as_kept(level: Level, tiff: Any, page: Any) -> Level:
     if first is not None and len(page.databytecounts) == level.across * level.down:
         head = jpeg_segments.read(_whole(tiff, page, first))
         if head.process == BASELINE and (head.rows, head.columns) == level.side and len(head.sampling) == 3:
-            return Level(level.nth, level.width, level.height, level.side, page, _colours(head))
+            return Level(level.nth, level.width, level.height, level.side, page, head.photometric)
     return Level(level.nth, level.width, level.height, (SIDE, SIDE), None, YBR)
-
-
-def _colours(head: Jpeg) -> str:
-    return "RGB" if head.rgb else YBR
 
 
 def _page(tiff: Any | None, width: int, height: int) -> Any | None:
@@ -111,7 +107,7 @@ def codestreams(slide: Any, tiff: Any | None, level: Level) -> Iterator[bytes]:
 
 def _kept(tiff: Any, level: Level, nth: int) -> bytes:
     head = jpeg_segments.read(_whole(tiff, level.page, nth))
-    if head.process != BASELINE or (head.rows, head.columns) != level.side or _colours(head) != level.photometric:
+    if head.process != BASELINE or (head.rows, head.columns) != level.side or head.photometric != level.photometric:
         raise Refused("its tiles are not all coded alike; it is damaged")
     return head.stream
 

@@ -148,7 +148,10 @@ def _kind(frames: int, samples: int, bits: int, as_: str) -> Dataset:
 
 def _pixels(page: Any) -> Pixels:
     """(rows, columns) or (rows, columns, 3), unsigned."""
-    pixels: Pixels = page.asarray()
+    try:
+        pixels: Pixels = page.asarray()
+    except Exception:  # noqa: BLE001 - a library's reader of foreign bytes raises whatever it likes
+        raise Refused("a page of it cannot be decoded; it is damaged") from None
     if page.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     if page.dtype.kind == "b" or page.bitspersample == 1:

@@ -83,7 +83,7 @@ def _header(nibabel: Any, path: Path, *, packed: bool) -> Any:
         with gzip.open(path) if packed else path.open("rb") as file:
             head = file.read(_HEADER_BYTES)
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise Refused("it cannot be unpacked; it is damaged") from None
+        raise Refused("it cannot be unpacked; it is damaged or was cut off") from None
     two = any(int.from_bytes(head[:4], order) == 540 for order in ("little", "big"))
     kind = nibabel.Nifti2Header if two else nibabel.Nifti1Header
     try:
