@@ -69,9 +69,7 @@ def _made(path: Path, as_: str) -> Iterator[Made]:
     samples = len(head.sampling)
     native = head.rows * head.columns * samples
     if _kept(head, said.orientation):
-        described(
-            made, rows=head.rows, columns=head.columns, samples=samples, bits=8, photometric=_photometric(head, as_)
-        )
+        described(made, rows=head.rows, columns=head.columns, samples=samples, bits=8, photometric=head.photometric)
         lossy(made, _METHOD, len(head.stream), native)
         yield Made("1", made, JPEG_BASELINE, Encapsulated(1, lambda: iter([head.stream])))
         return
