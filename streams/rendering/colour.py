@@ -38,8 +38,8 @@ def rgb(frame: Pixels, image: Image) -> Rgb:
 def _is_ybr(image: Image) -> bool:
     """Whether the samples still are luminance and chroma.
 
-    JPEG's decoder gives RGB. JPEG 2000's undoes what the codestream says, which is YBR_ICT and YBR_RCT; YBR_FULL is what
-    went into it. The integers of YBR_RCT have a bit more than the samples, so outside JPEG 2000 there is none.
+    JPEG's decoder gives RGB. JPEG 2000's undoes what the codestream says, which is YBR_ICT and YBR_RCT; YBR_FULL went
+    into it. The integers of YBR_RCT have a bit more than the samples, so outside JPEG 2000 there is none.
     """
     if image.transfer_syntax_uid in JPEG:
         return False

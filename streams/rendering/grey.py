@@ -16,7 +16,8 @@ from streams.rendering.modality import Rescale
 from streams.rendering.tables import Lut, Real
 from streams.rendering.voi import Voi
 
-Grey = NDArray[np.uint8] | NDArray[np.uint16]
+# Of 8 or 16 bits.
+Grey = NDArray[np.unsignedinteger]
 Samples = NDArray[np.integer] | NDArray[np.floating]
 
 _EPSILON = 1e-6
@@ -46,8 +47,11 @@ class Pipeline:
 
 def quantised(shown: Real, highest: int) -> Grey:
     """0 to 1 as 0 to `highest`, to the nearest, halves up."""
-    dtype = np.uint8 if highest < 256 else np.uint16
-    return np.floor(shown * highest + (0.5 + _EPSILON)).astype(dtype)
+    return np.floor(shown * highest + (0.5 + _EPSILON)).astype(_dtype(highest))
+
+
+def _dtype(highest: int) -> np.dtype[np.unsignedinteger]:
+    return np.dtype(np.uint8) if highest < 256 else np.dtype(np.uint16)
 
 
 def greys(frame: Samples, image: Image, pipeline: Pipeline, highest: int) -> Grey:
@@ -55,7 +59,8 @@ def greys(frame: Samples, image: Image, pipeline: Pipeline, highest: int) -> Gre
     if frame.dtype.kind == "f" or frame.dtype.itemsize > 2:
         return _directly(frame, pipeline, highest)
     table = pipeline.shown(cells(image).astype(np.float64), highest)
-    return table[_as_cells(frame, image)]
+    out: Grey = table[_as_cells(frame, image)]
+    return out
 
 
 def cells(image: Image) -> NDArray[np.int32]:
@@ -80,12 +85,13 @@ def stored_values(frame: Samples, image: Image) -> Real:
     """What some samples are as stored values."""
     if frame.dtype.kind == "f" or frame.dtype.itemsize > 2:
         return frame.astype(np.float64)
-    return cells(image)[_as_cells(frame, image)].astype(np.float64)
+    stored: Real = cells(image)[_as_cells(frame, image)].astype(np.float64)
+    return stored
 
 
 def _directly(frame: Samples, pipeline: Pipeline, highest: int) -> Grey:
     flat = frame.reshape(-1)
-    out: Grey = np.empty(flat.shape, np.uint8 if highest < 256 else np.uint16)
+    out: Grey = np.empty(flat.shape, _dtype(highest))
     for start in range(0, len(flat), _CHUNK):
         part = np.nan_to_num(flat[start : start + _CHUNK].astype(np.float64), posinf=1e300, neginf=-1e300)
         out[start : start + _CHUNK] = pipeline.shown(part, highest)

@@ -11,7 +11,10 @@ from streams.rendering.tables import Lut, Real, table
 from streams.rendering.values import decimal
 
 MODALITY_LUT, PIXEL_VALUE_TRANSFORMATION = 0x00283000, 0x00289145
-INTERCEPT, SLOPE = 0x00281052, 0x00281053
+INTERCEPT, SLOPE, SOP_CLASS = 0x00281052, 0x00281053, 0x00080016
+# X-ray angiography, radiofluoroscopy and the retired bi-plane: their table gives back what is linear to the dose, for
+# measuring. Windows are for the stored values, which are meant to be looked at (PS3.3 section C.8.7.1.1.2).
+_TABLE_FOR_MEASURING = frozenset(f"1.2.840.10008.5.1.4.1.1.12.{number}" for number in (1, 2, 3))
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Rescale:
 
 def modality(scopes: Scopes, frame: int, *, signed: bool, notes: set[str]) -> Rescale | Lut:
     """The first table or pair of slope and intercept that can be used; a broken one is a note."""
+    if scopes.file.text(SOP_CLASS) in _TABLE_FOR_MEASURING:
+        return Rescale()
     for scope in scopes.of(frame, PIXEL_VALUE_TRANSFORMATION):
         if (item := first(scope, MODALITY_LUT)) is not None:
             if (found := table(item, signed=signed)) is not None:

@@ -63,7 +63,8 @@ class Items:
             return []
 
     def _walked(self, element: Element) -> list[tuple[int, int]]:
-        encoding, found, position = self._encoding, [], element.value_at
+        encoding, position = self._encoding, element.value_at
+        found: list[tuple[int, int]] = []
         head = struct.Struct("<HHI" if encoding.byte_order == "little" else ">HHI")
         walk = Walk(self._file.data, encoding, Limits())
         while position + head.size <= element.end and len(found) < _ITEMS_MAX:

@@ -90,7 +90,8 @@ def _embedded(file: Part10, base: int, cells: NDArray[np.integer]) -> Mask | Non
     position = file.unsigned(base | BIT_POSITION)
     if position is None or not 0 < position < cells.dtype.itemsize * 8 or cells.ndim != 2:
         return None
-    return (cells >> position) & 1 == 1
+    bits: Mask = (cells >> position) & 1 == 1
+    return bits
 
 
 def _origin(file: Part10, base: int) -> tuple[int, int]:

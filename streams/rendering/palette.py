@@ -30,7 +30,8 @@ def coloured(file: Part10, image: Image, indices: Samples) -> NDArray[np.uint8] 
         channels.append(values[np.clip(stored - first, 0, len(values) - 1)])
     table = np.stack(channels, axis=-1)
     at = np.ascontiguousarray(indices, image.dtype).view(f"u{image.dtype.itemsize}")
-    return table[at]
+    out: NDArray[np.uint8] = table[at]
+    return out
 
 
 def _channel(file: Part10, number: int, *, signed: bool) -> tuple[int, NDArray[np.uint8]] | None:

@@ -18,12 +18,8 @@ VOI_LUT, FRAME_VOI_LUT, LUT_EXPLANATION = 0x00283010, 0x00289132, 0x00283003
 CENTER, WIDTH, WINDOW_EXPLANATION, FUNCTION = 0x00281050, 0x00281051, 0x00281055, 0x00281056
 
 Function = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
-_FUNCTIONS: dict[str, Function] = {
-    "": "LINEAR",
-    "LINEAR": "LINEAR",
-    "LINEAR_EXACT": "LINEAR_EXACT",
-    "SIGMOID": "SIGMOID",
-}
+FUNCTIONS: tuple[Function, ...] = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+_BY_NAME: dict[str, Function] = {"": "LINEAR", **{name: name for name in FUNCTIONS}}
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ def _tables(scope: Part10, signed: bool, notes: set[str]) -> Iterator[tuple[str,
 def _windows(scope: Part10, notes: set[str]) -> Iterator[tuple[str, Voi]]:
     centers, widths = decimals(scope, CENTER), decimals(scope, WIDTH)
     texts = (scope.text(WINDOW_EXPLANATION) or "").split("\\")
-    function = _FUNCTIONS.get((scope.text(FUNCTION) or "").upper())
+    function = _BY_NAME.get((scope.text(FUNCTION) or "").upper())
     if function is None:
         notes.add("voi_function_unknown")
         function = "LINEAR"
