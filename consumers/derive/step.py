@@ -1,4 +1,4 @@
-"""The step: a validated instance gets a lossless copy and a thumbnail, in one object.
+"""The step: a validated instance gets a lossless copy and pictures, in one object.
 
 What cannot be made is a note of the event, never a reason to hold the image: it flows as it was received.
 """
@@ -13,7 +13,7 @@ import structlog
 from consumers.derive import lossless, pack
 from consumers.derive.config import Output
 from consumers.derive.pack import Part
-from consumers.derive.thumbnail import thumbnail
+from consumers.derive.pictures import pictures
 from streams import part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
@@ -28,7 +28,7 @@ from streams.pixels.image import describe
 from streams.step import Done, Input, NewObject, Outcome, Stored
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 STORE = "hot"
 
 
@@ -97,18 +97,18 @@ def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
         file = part10.read(data)
     except (Malformed, TooComplex):
         return [], ("unreadable",)
-    image = describe(file, output.frame_bytes_max)
-    if isinstance(image, str):
-        return [], (image,)
-    frames = Frames(file, image)
-    made = (
-        lossless.copied(file, image, frames, output.pixel_bytes_max),
-        thumbnail(file, image, frames, output.thumbnail_px),
-    )
+    made = (_copy(file, output), *pictures(file, output))
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
     if "lossless_verify_failed" in notes:
         _log_mismatch(file)
     return [one for one in made if isinstance(one, Part)], notes
+
+
+def _copy(file: Part10, output: Output) -> Part | str:
+    image = describe(file, output.frame_bytes_max)
+    if isinstance(image, str):
+        return image
+    return lossless.copied(file, image, Frames(file, image), output.pixel_bytes_max)
 
 
 def _log_mismatch(file: Part10) -> None:
