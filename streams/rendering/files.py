@@ -13,11 +13,14 @@ from PIL import PngImagePlugin
 
 from streams.rendering.geometry import size_of
 from streams.rendering.render import Shown
+from streams.rendering.source import not_rendered
 
 Format = Literal["png", "webp", "jpeg"]
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
 # What WebP and JPEG can hold (libwebp's and JFIF's own limits); PNG could more.
 SIDE_PX_MAX: dict[Format, int] = {"png": 65_535, "webp": 16_383, "jpeg": 65_500}
+# Square pixels may be eight times as many as those that are stored.
+_PIXELS_MAX = 1 << 28
 _IMAGE_DESCRIPTION = 0x010E
 # libwebp's quickest method: a third of the time of its default, and pictures half as large again.
 _WEBP_METHOD = 0
@@ -36,10 +39,12 @@ class File:
 
 
 def picture_of(shown: Shown, side_px: int | None = None, *, enlarge: bool = False) -> Picture.Image:
-    """The frame with square pixels, at most `side_px` on its longest side."""
-    picture = Picture.fromarray(np.ascontiguousarray(shown.pixels))
+    """The frame with square pixels, at most `side_px` on its longest side. Raises NotRendered where it is too large."""
     rows, columns = shown.pixels.shape[:2]
-    return resized(picture, size_of(rows, columns, shown.aspect, side_px, enlarge=enlarge))
+    size = size_of(rows, columns, shown.aspect, side_px, enlarge=enlarge)
+    if size[0] * size[1] > _PIXELS_MAX:
+        raise not_rendered("too_large")
+    return resized(Picture.fromarray(np.ascontiguousarray(shown.pixels)), size)
 
 
 def resized(picture: Picture.Image, size: tuple[int, int]) -> Picture.Image:
@@ -52,9 +57,9 @@ def resized(picture: Picture.Image, size: tuple[int, int]) -> Picture.Image:
 
 
 def encoded(picture: Picture.Image, kind: Format, notice: str, *, quality: int = 90) -> File:
-    """A file of the picture, with `notice` in its metadata. Raises ValueError where the format cannot hold its size."""
+    """A file of the picture, with `notice` in its metadata. Raises NotRendered where the format cannot hold its size."""
     if max(picture.size) > SIDE_PX_MAX[kind]:
-        raise ValueError(f"{kind} holds at most {SIDE_PX_MAX[kind]} pixels a side")
+        raise not_rendered("too_large")
     out = io.BytesIO()
     if kind == "png":
         info = PngImagePlugin.PngInfo()

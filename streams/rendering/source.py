@@ -43,7 +43,7 @@ _TEXTS = {
     "pixel_data_truncated": "Its pixel data is cut short.",
     "pixel_header": "What its header says of the pixels cannot be.",
     "unsupported_pixels": "Its pixels are of a kind that is not rendered.",
-    "too_large": "A frame of it is larger than what is decoded.",
+    "too_large": "A frame of it is larger than what is decoded, or than what the picture's format holds.",
     "unreadable": "It is no DICOM file that can be read.",
     "undecodable": "Its pixel data cannot be decoded.",
     "no_such_frame": "It has no frame of this number.",
