@@ -57,7 +57,7 @@ def resized(picture: Picture.Image, size: tuple[int, int]) -> Picture.Image:
 
 
 def encoded(picture: Picture.Image, kind: Format, notice: str, *, quality: int = 90) -> File:
-    """A file of the picture, with `notice` in its metadata. Raises NotRendered where the format cannot hold its size."""
+    """A file of the picture, `notice` in its metadata. Raises NotRendered where the format cannot hold its size."""
     if max(picture.size) > SIDE_PX_MAX[kind]:
         raise not_rendered("too_large")
     out = io.BytesIO()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.rendering.files import File, Format, encoded, picture_of
 from streams.rendering.notice import text_of
@@ -16,7 +16,7 @@ SIDE_PX_MAX = 16_383
 class Asked:
     """At most `side_px` on the longest side; as many pixels as are stored where it is None. Raises ValueError."""
 
-    wanted: Wanted = Wanted()
+    wanted: Wanted = field(default_factory=Wanted)
     format: Format = "png"
     side_px: int | None = None
 

@@ -77,7 +77,7 @@ def test_what_was_rendered_is_not_rendered_again_and_what_was_deleted_is(tmp_pat
     assert render.calls == 2
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: data[:-1] + b"?"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:0], lambda data: data[:-1] + b"?"])
 def test_a_damaged_entry_is_never_served_and_is_replaced(tmp_path: Path, damage: object) -> None:
     cache, render = opened(FrameCacheSettings(folder=tmp_path)), Renderer()
     cache.picture(KEY, render)
