@@ -88,7 +88,10 @@ def _of_its_own(file: Part10, plane: _Plane, shape: tuple[int, int], frame: int)
 
 def _embedded(file: Part10, base: int, cells: NDArray[np.integer]) -> Mask | None:
     position = file.unsigned(base | BIT_POSITION)
-    if position is None or not 0 < position < cells.dtype.itemsize * 8 or cells.ndim != 2:
+    bits_allocated = cells.dtype.itemsize * 8
+    if cells.ndim != 2 or file.unsigned(base | BITS_ALLOCATED) != bits_allocated:
+        return None
+    if position is None or position >= bits_allocated:
         return None
     bits: Mask = (cells >> position) & 1 == 1
     return bits
