@@ -132,7 +132,7 @@ def print_summary(summary: Summary) -> None:
         *((f"  {code}", count) for code, count in archive.quarantined.items()),
         ("originals", f"{archive.bytes.originals:,} bytes"),
         ("lossless copies", f"{archive.bytes.lossless_copies:,} bytes, of {archive.bytes.copied:,}"),
-        ("thumbnails", f"{archive.bytes.thumbnails:,} bytes"),
+        ("pictures", f"{archive.bytes.pictures:,} bytes"),
         ("generated chest CT", f"revision {summary.study.revision}, {summary.study.instances} instances"),
         *rows_of(summary.whole),
         ("lag", ", ".join(f"{group} {lag}" for group, lag in summary.lag.items())),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from consumers.catalog.originals import Served, served_instance
+from radstream.counting import counted
 from radstream.errors import Failure
 from radstream.getting import Getting
 from radstream.reading import audited, catalog_snapshot, parts_answer
@@ -84,9 +85,10 @@ def stored(config: Config, log: Log, sop_instance_uid: str) -> Callable[[Asked],
 
     def picture(asked: Asked) -> Picture:
         with parts_answer():
-            return Picture(
-                kept.picture(key_of(original.digest, asked), lambda: rendered(opened(getting.read(original)), asked))
-            )
+            key = key_of(original.digest, asked)
+            found = Picture(kept.picture(key, lambda: rendered(opened(getting.read(original)), asked)))
+        counted(config, log, original.study_uid, 1)
+        return found
 
     return picture
 

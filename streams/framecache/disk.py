@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-# What is thrown away at once, so that the folder is not listed for every picture.
+# This part of the bytes is thrown away, and may be added, at once: the folder is not listed for every picture.
 _LISTED_EVERY = 0.1
 _PART = ".part"
 
@@ -51,7 +51,9 @@ class DiskTier:
 
     def _write(self, path: Path, data: bytes) -> None:
         """All of it or nothing under its name. Not synced: what a power cut takes is rendered again."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Pictures may show names: they are for the user alone under whom the service runs.
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
         handle, part = tempfile.mkstemp(suffix=_PART, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:

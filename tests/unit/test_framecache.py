@@ -90,6 +90,12 @@ def test_a_damaged_entry_is_never_served_and_is_replaced(tmp_path: Path, damage:
     assert unpacked(KEY, path.read_bytes()) == picture()
 
 
+def test_pictures_are_for_their_owner_alone(tmp_path: Path) -> None:
+    opened(FrameCacheSettings(folder=tmp_path / "frames")).picture(KEY, Renderer())
+
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "frames", *(tmp_path / "frames").rglob("*"))} == {0}
+
+
 def test_an_entry_under_another_name_is_not_served() -> None:
     assert unpacked(KEY, packed(KEY, picture())) == picture()
     assert unpacked(OTHER, packed(KEY, picture())) is None
