@@ -46,8 +46,8 @@ def packed(key: str, picture: Rendered) -> bytes:
             notes=picture.notes,
         )
     )
-    body = says + picture.file.data
-    return _HEAD.pack(_MAGIC, _proof(key, len(says), body), len(says)) + body
+    data = picture.file.data
+    return b"".join((_HEAD.pack(_MAGIC, _proof(key, says, memoryview(data)), len(says)), says, data))
 
 
 def unpacked(key: str, data: bytes) -> Rendered | None:
@@ -55,16 +55,20 @@ def unpacked(key: str, data: bytes) -> Rendered | None:
     if len(data) < _HEAD.size:
         return None
     magic, proof, length = _HEAD.unpack_from(data)
-    body = data[_HEAD.size :]
-    if magic != _MAGIC or proof != _proof(key, length, body):
+    start = _HEAD.size + length
+    head = data[_HEAD.size : start]
+    if magic != _MAGIC or proof != _proof(key, head, memoryview(data)[start:]):
         return None
     try:
-        says = _DECODER.decode(body[:length])
+        says = _DECODER.decode(head)
     except msgspec.DecodeError:
         return None
-    file = File(body[length:], says.media_type, says.rows, says.columns)
+    file = File(data[start:], says.media_type, says.rows, says.columns)
     return Rendered(file, says.voi, says.for_processing, says.notes)
 
 
-def _proof(key: str, length: int, body: bytes) -> bytes:
-    return hashlib.sha256(b"%s %d " % (key.encode(), length) + body).digest()
+def _proof(key: str, says: bytes, data: memoryview) -> bytes:
+    proof = hashlib.sha256(b"%s %d " % (key.encode(), len(says)))
+    proof.update(says)
+    proof.update(data)
+    return proof.digest()
