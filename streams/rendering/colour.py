@@ -10,6 +10,7 @@ from streams.pixels.image import NATIVE, RLE_LOSSLESS, Image
 
 Rgb = NDArray[np.uint8]
 
+_PART = 1 << 18
 _KR, _KB = 0.299, 0.114
 _KG = 1.0 - _KR - _KB
 _CENTRED = np.arange(256, dtype=np.float64) - 128.0
@@ -50,9 +51,13 @@ def _is_ybr(image: Image) -> bool:
 
 def from_ybr(ybr: Rgb) -> Rgb:
     """Full-range YCbCr (ITU-T T.871) to RGB, to the nearest, halves up."""
-    y, cb, cr = ybr[..., 0].astype(np.int16), ybr[..., 1], ybr[..., 2]
-    out = np.empty(ybr.shape, np.uint8)
-    out[..., 0] = np.clip(y + _RED[cr], 0, 255)
-    out[..., 1] = np.clip(y + _GREEN[cb, cr], 0, 255)
-    out[..., 2] = np.clip(y + _BLUE[cb], 0, 255)
-    return out
+    flat = ybr.reshape(-1, 3)
+    out = np.empty(flat.shape, np.uint8)
+    # In parts: what is in between takes ten times the bytes of the pixels.
+    for start in range(0, len(flat), _PART):
+        part = slice(start, start + _PART)
+        y, cb, cr = flat[part, 0].astype(np.int16), flat[part, 1], flat[part, 2]
+        out[part, 0] = np.clip(y + _RED[cr], 0, 255)
+        out[part, 1] = np.clip(y + _GREEN[cb, cr], 0, 255)
+        out[part, 2] = np.clip(y + _BLUE[cb], 0, 255)
+    return out.reshape(ybr.shape)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from streams.part10 import Part10
 from streams.pixels.image import Image
-from streams.rendering.grey import Samples, cells
+from streams.rendering.grey import Samples, as_cells, cells, looked_up
 from streams.rendering.segmented import expanded
 from streams.rendering.tables import described, entries
 
@@ -29,9 +29,7 @@ def coloured(file: Part10, image: Image, indices: Samples) -> NDArray[np.uint8] 
         first, values = channel
         channels.append(values[np.clip(stored - first, 0, len(values) - 1)])
     table = np.stack(channels, axis=-1)
-    at = np.ascontiguousarray(indices, image.dtype).view(f"u{image.dtype.itemsize}")
-    out: NDArray[np.uint8] = table[at]
-    return out
+    return looked_up(table, as_cells(indices, image)).astype(np.uint8, copy=False)
 
 
 def _channel(file: Part10, number: int, *, signed: bool) -> tuple[int, NDArray[np.uint8]] | None:

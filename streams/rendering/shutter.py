@@ -52,7 +52,8 @@ def _circle(file: Part10, rows: int, columns: int, aspect: float) -> Mask | None
     # The radius is in pixels along a row: others are as much shorter as pixels are higher.
     down = (np.arange(1, rows + 1) - center[0])[:, None] * aspect
     across = (np.arange(1, columns + 1) - center[1])[None, :]
-    return down * down + across * across <= radius[0] * radius[0]
+    # Compared row by column, so that no real number is kept for each pixel.
+    return across * across <= radius[0] * radius[0] - down * down
 
 
 def _polygon(file: Part10, rows: int, columns: int, _: float) -> Mask | None:
