@@ -26,7 +26,7 @@ _STRIP_BYTES_MAX = 64 << 20
 
 
 def pictures(file: Part10, output: Output) -> list[Part | str]:
-    """The pictures, or the notes that say why there are none: their middle frame, and a strip of many."""
+    """Pictures of the middle frame, a strip of many, and notes: why there are none, or what was left out as broken."""
     try:
         found = source(file, output.frame_bytes_max)
         return [*_of_one_frame(found, output), *_strip(found, output)]
@@ -43,6 +43,7 @@ def _of_one_frame(found: Source, output: Output) -> list[Part | str]:
     return [
         _part("thumbnail", encoded(small, _THUMBNAIL, text, quality=_THUMBNAIL_QUALITY)),
         _part("preview", encoded(with_strip(large, text), _PREVIEW, text, quality=_PREVIEW_QUALITY)),
+        *frame.notes,
     ]
 
 

@@ -179,6 +179,12 @@ def test_a_preview_is_no_larger_than_the_image_and_says_what_it_is_not_for() -> 
     assert below.max() > 150 > 60 > int(np.median(below))
 
 
+def test_what_was_left_out_as_broken_is_a_note_beside_the_pictures() -> None:
+    found = pictures(part10.read(images.native(RAMP, WindowCenter="1", WindowWidth="0")), Output())
+
+    assert [one if isinstance(one, str) else one.kind for one in found] == ["thumbnail", "preview", "window_broken"]
+
+
 def test_what_is_for_processing_says_so() -> None:
     parts = made(images.native(RAMP, PresentationIntentType="FOR PROCESSING"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import struct
 from typing import Any
 
@@ -124,12 +125,23 @@ def test_frames_have_transformation_window_and_shape_of_their_own() -> None:
     second.FrameVOILUTSequence = Sequence([item(WindowCenter="-127", WindowWidth="256")])
     made.SharedFunctionalGroupsSequence = Sequence([shared])
     made.PerFrameFunctionalGroupsSequence = Sequence([first, second])
-    for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+    for syntax, open_ended in itertools.product((ExplicitVRLittleEndian, ImplicitVRLittleEndian), (False, True)):
+        _end_openly(made, open_ended)
         data = images.written(made, syntax)
 
         assert (seen(data, frame=0) == seen(images.native(RAMP), window=Window(0, 256))).all()
         assert (seen(data, frame=1) == RAMP[0]).all()
         assert of(data, frame=1).aspect == 2
+
+
+def _end_openly(data_set: Dataset, open_ended: bool) -> None:
+    """Writes sequences and items with a delimiter instead of a length, at every level (PS3.5 section 7.5)."""
+    for element in data_set:
+        if element.VR == "SQ":
+            element.is_undefined_length = open_ended
+            for one in element.value:
+                one.is_undefined_length_sequence_item = open_ended
+                _end_openly(one, open_ended)
 
 
 def test_polarity_is_what_the_shape_says_else_the_photometric_interpretation() -> None:
