@@ -13,7 +13,6 @@ from streams.rendering import colour, overlay, palette, shutter
 from streams.rendering.geometry import aspect_of
 from streams.rendering.grey import Grey, Pipeline, Samples, greys, stored_values
 from streams.rendering.modality import Rescale, modality
-from streams.rendering.scopes import Scopes
 from streams.rendering.source import Source, not_rendered
 from streams.rendering.tables import Lut
 from streams.rendering.values import words
@@ -69,7 +68,7 @@ def shown(source: Source, wanted: Wanted) -> Shown:
 class _Rendering:
     def __init__(self, source: Source, wanted: Wanted, frame: Samples) -> None:
         self._file, self._image, self._wanted, self._frame = source.file, source.image, wanted, frame
-        self._scopes = Scopes(source.file)
+        self._scopes = source.scopes
         self._notes: set[str] = set()
 
     def shown(self) -> Shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,7 @@ from streams.pixels.image import (
     describe,
 )
 from streams.rendering.grey import Samples
+from streams.rendering.scopes import Scopes
 
 FLOAT_PIXEL_DATA = 0x7FE00008
 FRAME_BYTES_MAX = 128 << 20
@@ -64,6 +66,11 @@ class Source:
     file: Part10
     image: Image
     frames: OneByOne
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """One for all frames: where thousands of functional groups are is found once."""
+        return Scopes(self.file)
 
 
 def opened(data: bytes, frame_bytes_max: int = FRAME_BYTES_MAX) -> Source:

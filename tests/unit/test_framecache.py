@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -49,12 +50,12 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     """A real server on a socket of its own."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed: the tier in Redis is not tested")
-    socket = tmp_path / "redis.sock"
-    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(tmp_path)]
+    door = tmp_path / "redis.sock"
+    command = ["redis-server", "--port", "0", "--unixsocket", str(door), "--save", "", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        client = Redis.from_url(f"unix://{socket}")
+        client = Redis.from_url(f"unix://{door}")
         wait_until(lambda: _answers(client), "redis-server", 10)
-        yield f"unix://{socket}"
+        yield f"unix://{door}"
         client.close()
         server.terminate()
 
@@ -203,6 +204,16 @@ def test_a_redis_that_is_away_is_left_alone_and_pictures_are_rendered(tmp_path: 
     cache, render = opened(FrameCacheSettings(redis_url=f"unix://{tmp_path}/nobody")), Renderer()
 
     assert cache.picture(KEY, render) == cache.picture(KEY, render) == picture()
+    assert render.calls == 2
+
+
+def test_a_redis_that_takes_connections_and_says_nothing_holds_nobody_up(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent"))
+        silent.listen()
+        cache, render = opened(FrameCacheSettings(redis_url=f"unix://{tmp_path}/silent")), Renderer()
+
+        assert cache.picture(KEY, render) == cache.picture(OTHER, render) == picture()
     assert render.calls == 2
 
 
