@@ -9,14 +9,15 @@ import numpy as np
 from streams import encapsulated
 from streams.elements import PIXEL_DATA, Element, Malformed
 from streams.part10 import Part10
-from streams.pixels.codecs import Pixels, Undecodable, decode
+from streams.pixels.claims import Pixels, Undecodable
 from streams.pixels.image import Image
+from streams.sandbox.sandbox import shared
 
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
 class Frames:
-    """The frames of a file's pixel data."""
+    """The frames of a file's pixel data. Codestreams are decoded in a process of their own."""
 
     def __init__(self, file: Part10, image: Image) -> None:
         self._image = image
@@ -29,7 +30,7 @@ class Frames:
     def frame(self, index: int) -> Pixels:
         """Frame `index` from 0, shaped (rows, columns) or (rows, columns, samples). Raises Undecodable."""
         if self._element.undefined_length:
-            return decode(bytes(self._codestreams[index]), self._image)
+            return shared().decode(bytes(self._codestreams[index]), self._image)
         if not self._image.is_native:
             raise Undecodable("native pixel data in a compressed transfer syntax")
         return self._native(index)
