@@ -24,7 +24,7 @@ _WALL_S, _WALL_OF_CPU = 10.0, 5.0
 # Its end takes this long to show where it has begun.
 _DYING_S: Final = 0.1
 # Kept between frames: larger ones give their memory back.
-_KEPT_BYTES: Final = 4 << 20
+_KEPT_BYTES: Final = 16 << 20
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DCMDICTPATH")
 
 
@@ -119,7 +119,7 @@ class Helper:
         if dtype not in DTYPES or length != np.dtype(dtype.decode()).itemsize * int(np.prod(image.shape)):
             raise self._death()
         pixels: Pixels = np.empty(image.shape, dtype.decode())
-        into, at = memoryview(pixels).cast("B"), 0
+        into, at = memoryview(pixels).cast("B"), 0  # type: ignore[arg-type]
         while at < length:
             count = os.preadv(self._memory, [into[at:]], at)
             if not count:

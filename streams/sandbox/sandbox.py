@@ -36,7 +36,7 @@ class Settings:
 class Sandbox:
     """Decodes for all threads of a process. A thread waits where every helper is at work."""
 
-    def __init__(self, settings: Settings = Settings()) -> None:  # noqa: B008 - it is frozen
+    def __init__(self, settings: Settings = Settings()) -> None:
         self._settings = settings
         self._free: LifoQueue[Helper | None] = LifoQueue()
         for _ in range(settings.helpers):
