@@ -42,7 +42,7 @@ class Undecodable(Exception):
 def check(codestream: bytes, image: Image) -> None:
     """Raises Undecodable where a decoder is not to be asked. Reads the codestream's head alone."""
     if image.transfer_syntax_uid == RLE_LOSSLESS:
-        _check_rle(codestream, image)
+        check_rle(codestream, image)
         return
     if image.transfer_syntax_uid not in DECODABLE:
         raise Undecodable("no decoder", "decoder_absent")
@@ -57,7 +57,7 @@ def check(codestream: bytes, image: Image) -> None:
         raise Undecodable("a picture too large for its codestream", "decoder_too_large")
 
 
-def _check_rle(segments: bytes, image: Image) -> None:
+def check_rle(segments: bytes, image: Image) -> None:
     """The size is the header's: RLE has none of its own."""
     if image.bits_allocated == 1 or len(segments) * _RLE_RATIO_MAX < image.frame_bytes:
         raise Undecodable("fewer segments than the header says")

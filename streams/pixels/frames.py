@@ -30,13 +30,14 @@ class Frames:
     def frame(self, index: int) -> Pixels:
         """Frame `index` from 0, shaped (rows, columns) or (rows, columns, samples). Raises Undecodable."""
         if self._element.undefined_length:
-            return shared().decode(bytes(self._codestreams[index]), self._image)
+            return shared().decode(bytes(self.codestreams[index]), self._image)
         if not self._image.is_native:
             raise Undecodable("native pixel data in a compressed transfer syntax")
         return self._native(index)
 
     @cached_property
-    def _codestreams(self) -> list[bytes | memoryview]:
+    def codestreams(self) -> encapsulated.Codestreams:
+        """Of encapsulated pixel data. Raises Undecodable where frames cannot be told apart."""
         try:
             items = encapsulated.items(self._data, self._element)
             return encapsulated.frames(self._data, items, self._image.frames)
