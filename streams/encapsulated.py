@@ -50,6 +50,10 @@ class Fragments(Sequence[Fragment]):
         place = bisect_left(self._starts, wanted := self._starts[0] + offset)
         return place if place < len(self._starts) and self._starts[place] == wanted else None
 
+    def beginning_with(self, data: bytes, starts: tuple[bytes, bytes]) -> list[int]:
+        """The indexes of those whose value begins so, two bytes each."""
+        return [index for index, at in enumerate(self._starts) if data[at : at + 2] in starts]
+
 
 @dataclass(frozen=True)
 class Encapsulated:
@@ -117,7 +121,7 @@ def _starts(data: bytes, pixel_data: Encapsulated, count: int) -> Sequence[int]:
         raise Malformed("structure", "There are fewer fragments than frames.")
     starts = _by_table(pixel_data) if len(pixel_data.table) == count else None
     if starts is None:
-        starts = [index for index, one in enumerate(fragments) if data[one.at : one.at + 2] in _STARTS]
+        starts = fragments.beginning_with(data, _STARTS)
     if len(starts) != count or starts[0] != 0 or starts != sorted(set(starts)):
         raise Malformed("structure", "Fragments cannot be told apart into frames.")
     return starts

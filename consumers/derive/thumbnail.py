@@ -35,8 +35,8 @@ def thumbnail(file: Part10, image: Image, frames: Frames, side_px: int) -> Part 
     """The middle frame as WebP, `side_px` on its longest side, or the note that says why there is none."""
     try:
         frame = frames.frame(image.frames // 2)
-    except Undecodable:
-        return "undecodable"
+    except Undecodable as error:
+        return error.code
     # Rough first: no more pixels are looked at than twice the picture's side.
     step = max(1, max(image.rows, image.columns) // (2 * side_px))
     shown = _shown(file, image, frame[::step, ::step])

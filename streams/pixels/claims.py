@@ -28,7 +28,7 @@ _RLE_SEGMENTS_MAX = 15
 # A blank picture may be coded in next to nothing. Frames up to this size cost little whatever they say; larger ones are
 # believed where their codestream is not that much smaller. Radiographs that arrive lossy have ratios up to 50.
 _BELIEVED_BYTES = 4 << 20
-_RATIO_MAX = 200
+_RATIO_MAX = 100
 
 
 class Undecodable(Exception):

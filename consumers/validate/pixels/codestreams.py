@@ -12,14 +12,16 @@ from consumers.validate.pixels.lengths import shape
 from consumers.validate.rule import Broken, Rule
 from streams import encapsulated
 from streams.codestream import is_irreversible, picture
-from streams.elements import PIXEL_DATA, Malformed
+from streams.elements import Malformed
+from streams.encapsulated import Encapsulated
 from streams.part10 import Part10
 from streams.pixels.claims import DECODABLE, HTJ2K, JPEG_2000
 from streams.pixels.image import BITS_STORED, PIXEL_REPRESENTATION, RLE_LOSSLESS
 
 RULES = {
+    # JPEG lossless of 12 bits is often written as one of 16: nothing is lost by it.
     "codestream_precision": Rule(
-        "warning", "PS3.5 8.2", "The compressed pixels have more bits than Bits Stored says.", "0028,0101"
+        "info", "PS3.5 8.2", "The compressed pixels have more bits than Bits Stored says.", "0028,0101"
     ),
     "codestream_sign": Rule(
         "warning",
@@ -37,13 +39,12 @@ _HEAD_BYTES: Final = 1 << 17
 _LOSSLESS_WAVELETS: Final = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"})
 
 
-def check(file: Part10) -> Iterator[Broken]:
+def check(file: Part10, items: Encapsulated) -> Iterator[Broken]:
     """Each rule once, at the first frame that breaks it; of many frames the first thousand are looked at."""
-    element, syntax = file.elements.get(PIXEL_DATA), file.transfer_syntax_uid
-    if element is None or not element.undefined_length or syntax not in DECODABLE - {RLE_LOSSLESS}:
+    syntax = file.transfer_syntax_uid
+    if syntax not in DECODABLE - {RLE_LOSSLESS}:
         return
     try:
-        items = encapsulated.items(file.data, element)
         frames = encapsulated.frames(file.data, items, shape(file).frames)
     except Malformed:
         return

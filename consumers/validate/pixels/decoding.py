@@ -39,7 +39,7 @@ RULES = {
         "7FE0,0010",
     ),
     "decoder_absent": Rule(
-        "info", "PS3.5 A.4", "No decoder here knows this transfer syntax: the pixels were not looked at.", "7FE0,0010"
+        "info", "PS3.5 A.4", "No decoder here knows such compressed pixels: they were not looked at.", "7FE0,0010"
     ),
     "pixels_not_all_checked": Rule(
         "info", "PS3.5 8.2", "So many pixels are not all looked at: first, middle and last frame were.", "7FE0,0010"
@@ -58,7 +58,7 @@ def check(file: Part10, limits: Limits) -> Iterator[Broken]:
     """At most one reason why frames were not decoded, and whether values are out of their range."""
     image = describe(file, _ANY_SIZE)
     if isinstance(image, str):
-        if image == "unsupported_pixels":
+        if image == "unsupported_pixels" and file.pixel_data is not None and file.pixel_data.undefined_length:
             yield "decoder_absent", None
         return
     if image.frame_bytes > limits.frame_bytes_max:

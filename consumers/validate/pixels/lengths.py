@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consumers.validate.rule import Broken
-from streams import encapsulated
 from streams.codestream import picture
 from streams.elements import PIXEL_DATA, Element
+from streams.encapsulated import Encapsulated
 from streams.part10 import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -49,8 +49,8 @@ class Shape:
         return (bits + 7) // 8
 
 
-def check(file: Part10, *, is_image: bool) -> Iterator[Broken]:
-    """Names of the rules that the pixel data breaks, with a tag where the rule leaves it open."""
+def check(file: Part10, items: Encapsulated | None, *, is_image: bool) -> Iterator[Broken]:
+    """Names of the rules that lengths and heads break, with a tag where the rule leaves it open."""
     element = file.pixel_data
     if element is None:
         if is_image:
@@ -63,7 +63,7 @@ def check(file: Part10, *, is_image: bool) -> Iterator[Broken]:
     if file.transfer_syntax_uid in NATIVE and element.undefined_length:
         yield "pixel_encoding", None
     elif element.undefined_length:
-        yield from _encapsulated(file, element, shape(file))
+        yield from _encapsulated(file, element, items, shape(file))
     elif file.transfer_syntax_uid not in NATIVE:
         yield "pixel_encoding", None
     else:
@@ -104,11 +104,10 @@ def _native(element: Element, expected: Shape) -> Iterator[Broken]:
         yield "pixel_length_excess", None
 
 
-def _encapsulated(file: Part10, element: Element, expected: Shape) -> Iterator[Broken]:
-    if element.truncated or element.length < _ITEMS_BYTES_MIN:
+def _encapsulated(file: Part10, element: Element, found: Encapsulated | None, expected: Shape) -> Iterator[Broken]:
+    if found is None or element.truncated or element.length < _ITEMS_BYTES_MIN:
         yield "pixel_length", None
         return
-    found = encapsulated.items(file.data, element)
     is_video = file.transfer_syntax_uid.startswith(VIDEO)
     if len(found.fragments) < (1 if is_video else expected.frames):
         yield "frames", None

@@ -9,8 +9,6 @@ from typing import Final
 
 from consumers.validate.pixels.lengths import VIDEO, shape
 from consumers.validate.rule import Broken, Rule
-from streams import encapsulated
-from streams.elements import PIXEL_DATA, Malformed
 from streams.encapsulated import Encapsulated
 from streams.part10 import Part10
 
@@ -31,17 +29,12 @@ RULES = {
 _ENTRY: Final = 8
 
 
-def check(file: Part10) -> Iterator[Broken]:
+def check(file: Part10, found: Encapsulated | None) -> Iterator[Broken]:
     """Names of the rules that are broken. A table is read only where it has an entry for each frame that is there."""
-    element = file.elements.get(PIXEL_DATA)
     has_extended = EXTENDED_TABLE in file.elements or EXTENDED_LENGTHS in file.elements
-    if element is None or not element.undefined_length:
+    if found is None:
         if has_extended:
             yield "offset_table_extended", None
-        return
-    try:
-        found = encapsulated.items(file.data, element)
-    except Malformed:
         return
     frames = shape(file).frames
     is_video = file.transfer_syntax_uid.startswith(VIDEO)
