@@ -19,8 +19,8 @@ from streams.sandbox.helper import Died, Helper
 
 # What a decoder takes beside the frame: JPEG 2000 has each sample as 32 bits, twice, beside its code blocks.
 _MEMORY_BYTES, _MEMORY_OF_FRAME = 24 << 20, 8
-# The slowest, JPEG 2000, makes more than 20 MB of pixels a second on one core.
-_CPU_S, _CPU_S_OF_BYTE = 1.0, 1 / (5 << 20)
+# The slowest, JPEG 2000 of noise, makes 3.5 MB of pixels a second on one core.
+_CPU_S, _CPU_S_OF_BYTE = 0.5, 1 / (2 << 20)
 
 
 @dataclass(frozen=True)

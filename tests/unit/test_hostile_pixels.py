@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -67,6 +68,12 @@ def extended_table() -> bytes:
     return images.written(made, images.UID(JPEG))
 
 
+def endless() -> bytes:
+    frame = np.arange(48, dtype=np.uint16).reshape(1, 8, 6)
+    coded = bytes(imagecodecs.jpegls_encode(frame[0]))
+    return images.compressed(frame, [coded[:-30]], JPEG_LS)
+
+
 def palette() -> bytes:
     """65,536 colours in two bytes."""
     made = images.image(np.zeros((1, 8, 8), np.uint8), photometric="PALETTE COLOR")
@@ -86,6 +93,8 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "jpeg-believed": (lambda: claiming(JPEG, jpeg(0xC0, 1_400, 1_400, 8), 1_400, 1_400), "pixels_undecodable"),
     "jpeg-ls-budgeted": (lambda: claiming(JPEG_LS, jpeg(0xF7, 8_000, 7_000, 16), 8_000, 7_000), "decoder_too_large"),
     "jpeg-ls-believed": (lambda: claiming(JPEG_LS, jpeg(0xF7, 1_400, 1_400, 16), 1_400, 1_400), "pixels_undecodable"),
+    # CharLS reads on for ever behind the end of this one.
+    "jpeg-ls-endless": (endless, "decoder_too_slow"),
     "jpeg-2000-budgeted": (
         lambda: claiming(JPEG_2000, jpeg_2000(8_000, 7_000, 8_000), 8_000, 7_000),
         "decoder_too_large",

@@ -101,7 +101,7 @@ def _is_mutable(file: Part10) -> bool:
 
 
 def _mutated(data: bytes, chance: random.Random) -> bytes:
-    """Bytes changed in the pixel data, near its beginning for the most part; one time in eight cut, repeated or moved."""
+    """Bytes changed in the pixel data, near its beginning mostly; one time in eight some are cut out or put in."""
     element = part10.read(data).pixel_data
     assert element is not None
     changed = bytearray(data)
