@@ -25,15 +25,24 @@ class Frames:
         element = file.elements[PIXEL_DATA]
         self._element: Element = element
         self._data = file.data
+        self._last: tuple[int, Pixels] | None = None
         self._value = memoryview(file.data)[element.value_at : element.end]
 
     def frame(self, index: int) -> Pixels:
         """Frame `index` from 0, shaped (rows, columns) or (rows, columns, samples). Raises Undecodable."""
         if self._element.undefined_length:
-            return shared().decode(bytes(self.codestreams[index]), self._image)
+            return self._decoded(index)
         if not self._image.is_native:
             raise Undecodable("native pixel data in a compressed transfer syntax")
         return self._native(index)
+
+    def _decoded(self, index: int) -> Pixels:
+        """The frame decoded last is kept, and not to be written to: a copy and its picture often want the same one."""
+        if self._last is None or self._last[0] != index:
+            pixels = shared().decode(bytes(self.codestreams[index]), self._image)
+            pixels.flags.writeable = False
+            self._last = index, pixels
+        return self._last[1]
 
     @cached_property
     def codestreams(self) -> encapsulated.Codestreams:

@@ -25,6 +25,14 @@ _WALL_S, _WALL_OF_CPU = 10.0, 5.0
 _DYING_S: Final = 0.1
 # Kept between frames: larger ones give their memory back.
 _KEPT_BYTES: Final = 16 << 20
+# No threads that a decoder does not need, and memory of one frame is used for the next: a fresh page costs as much as
+# what is written to it.
+_SET: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
+}
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DCMDICTPATH")
 
 
@@ -52,9 +60,8 @@ class Helper:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=descriptors,
-                # No keys and passwords of the service, and no threads that a decoder does not need.
-                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-                | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                # No keys and passwords of the service.
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _SET,
                 # So that what it starts ends with it, and a Ctrl-C on the service's terminal does not come here.
                 start_new_session=True,
             )
