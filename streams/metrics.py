@@ -107,6 +107,9 @@ COMMITMENT_INSTANCES = Counter("radstream_commitment_instances", "Instances judg
 # no_node, no_association, refused or lost; abandoned counts results that are tried no more.
 COMMITMENT_REPORTS = Counter("radstream_commitment_reports", "Reports of storage commitment", ["node", "outcome"])
 
+# Helper processes that died over a frame, which costs that frame alone; `reason` is decoder_crashed or _too_slow.
+SANDBOX_DEATHS = Counter("radstream_sandbox_deaths", "Decoders' helper processes that died", ["reason"])
+
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
 # From the router's receipt to the committed catalog row of the same instance.

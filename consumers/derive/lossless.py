@@ -41,8 +41,8 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int) -> 
         return "bits_beyond_stored"
     except Mismatch:
         return "lossless_verify_failed"
-    except Undecodable:
-        return "undecodable"
+    except Undecodable as error:
+        return error.code
     except (Malformed, TooComplex, Unconvertible):
         return "unconvertible"
 
