@@ -13,6 +13,7 @@ import structlog
 from consumers.derive import lossless, pack
 from consumers.derive.config import Output
 from consumers.derive.pack import Part
+from consumers.derive.policy import Choice, Policy
 from consumers.derive.thumbnail import thumbnail
 from streams import part10
 from streams.clock import Clock
@@ -25,10 +26,11 @@ from streams.objects import ObjectStore
 from streams.part10 import Part10
 from streams.pixels.frames import Frames
 from streams.pixels.image import describe
+from streams.routes.matching import facts_of
 from streams.step import Done, Input, NewObject, Outcome, Stored
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 STORE = "hot"
 
 
@@ -41,6 +43,7 @@ class Derive:
         self._identity = identity
         self._store = store
         self._output = output
+        self._policy = Policy(output.lossless)
 
     def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
         return [self._one(item, clock) for item in batch]
@@ -52,7 +55,7 @@ class Derive:
         data = fetched(self._store, event.object)
         if not isinstance(data, bytes):
             return data
-        parts, notes = _made(data, self._output)
+        parts, notes = _made(data, self._output, lambda file: self._policy.choice(facts_of(event, file)))
         return self._done(item, clock, parts, notes)
 
     def _done(
@@ -91,7 +94,7 @@ class Derive:
         return emit
 
 
-def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
+def _made(data: bytes, output: Output, chosen: Callable[[Part10], Choice]) -> tuple[list[Part], tuple[str, ...]]:
     """The copies of a file, and notes on those that could not be made."""
     try:
         file = part10.read(data)
@@ -102,7 +105,7 @@ def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
         return [], (image,)
     frames = Frames(file, image)
     made = (
-        lossless.copied(file, image, frames, output.pixel_bytes_max),
+        lossless.copied(file, image, frames, output.pixel_bytes_max, chosen(file)),
         thumbnail(file, image, frames, output.thumbnail_px),
     )
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))

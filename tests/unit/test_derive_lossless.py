@@ -16,8 +16,10 @@ from pydicom.encaps import generate_frames
 from pydicom.sequence import Sequence
 
 from consumers.derive.config import Output
-from consumers.derive.lossless import HTJ2K_LOSSLESS, copied
+from consumers.derive.codings import HTJ2K_LOSSLESS
+from consumers.derive.lossless import copied
 from consumers.derive.pack import Part
+from consumers.derive.policy import Choice
 from streams import part10
 from streams.codestream import picture
 from streams.pixels.frames import Frames
@@ -35,12 +37,12 @@ def pixels(dtype: str, bits: int, *, samples: int = 1, frames: int = 1) -> NDArr
     return made
 
 
-def copy_of(data: bytes, output: Output | None = None) -> Part | str:
+def copy_of(data: bytes, output: Output | None = None, choice: Choice = Choice()) -> Part | str:  # noqa: B008
     limits = output or Output()
     file = part10.read(data)
     image = describe(file, limits.frame_bytes_max)
     assert not isinstance(image, str), image
-    return copied(file, image, Frames(file, image), limits.pixel_bytes_max)
+    return copied(file, image, Frames(file, image), limits.pixel_bytes_max, choice)
 
 
 def opened(part: Part | str) -> tuple[Dataset, NDArray[np.integer]]:
