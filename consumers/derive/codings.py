@@ -11,7 +11,6 @@ from functools import partial
 
 import imagecodecs
 import jpeg_ls
-import numpy as np
 
 from consumers.derive.config import Syntax
 from streams.pixels.codecs import Pixels
@@ -29,9 +28,15 @@ _DEPTH_AT, _COMPONENT_BYTES = 40, 3
 _BASE_PX_MAX, _STEPS_MIN = 64, 5
 
 
+class Unencodable(Exception):
+    """The encoder takes no such frame."""
+
+
 @dataclass(frozen=True)
 class Coding:
-    """`encode` takes a contiguous frame of `image.shape`, each value within Bits Stored.
+    """`encode` takes a contiguous frame of `image.shape`, each value within Bits Stored, at least `bits_min`.
+
+    It raises Unencodable.
 
     `keeps_sign`: the codestream says of its samples whether they are signed; else the data set alone does.
     `turns_rgb`: RGB is stored as the reversible component transform makes it, which Photometric Interpretation says.
@@ -41,6 +46,7 @@ class Coding:
     encode: Callable[[Pixels, Image], bytes]
     keeps_sign: bool
     turns_rgb: bool
+    bits_min: int = 1
 
 
 def _htj2k(pixels: Pixels, image: Image, *, progressive: bool) -> bytes:
@@ -51,9 +57,13 @@ def _htj2k(pixels: Pixels, image: Image, *, progressive: bool) -> bytes:
     """
     spare = pixels.dtype.itemsize * 8 - image.bits_stored
     coded = _levelled(pixels, image) if spare else pixels
-    more = {"tlm": True, "tilepart": imagecodecs.HTJ2K.TILEPART.RESOLUTIONS, "resolutions": _steps(image)}
     encoded = imagecodecs.htj2k_encode(
-        coded, reversible=True, rgb=image.photometric in ("RGB", "YBR_RCT"), **more if progressive else {}
+        coded,
+        reversible=True,
+        rgb=image.photometric in ("RGB", "YBR_RCT"),
+        resolutions=_steps(image) if progressive else None,
+        tlm=progressive,
+        tilepart=imagecodecs.HTJ2K.TILEPART.RESOLUTIONS if progressive else None,
     )
     return _with_depth(encoded, image) if spare else bytes(encoded)
 
@@ -87,19 +97,23 @@ def _jpeg_ls(pixels: Pixels, image: Image) -> bytes:
     """JPEG-LS (ISO/IEC 14495-1, PS3.5 section 8.2.3), colour interleaved by sample.
 
     It knows no sign: the bits that are stored are coded as they are, and the data set's Pixel Representation holds.
+    pyjpegls gives the encoder twice the frame's size for its output, which a handful of pixels can exceed.
     """
     bits = pixels.view(f"u{pixels.dtype.itemsize}")
     if image.signed:
         bits = bits & bits.dtype.type((1 << image.bits_stored) - 1)
     by_sample = 2 if image.samples == 3 else 0
-    made = jpeg_ls.encode_buffer(
-        np.ascontiguousarray(bits).tobytes(), image.rows, image.columns, image.samples, image.bits_stored, 0, by_sample
-    )
+    try:
+        made = jpeg_ls.encode_buffer(
+            bits.tobytes(), image.rows, image.columns, image.samples, image.bits_stored, 0, by_sample
+        )
+    except RuntimeError:
+        raise Unencodable from None
     return bytes(made)
 
 
 CODINGS: Mapping[Syntax, Coding] = {
     "htj2k": Coding(HTJ2K_LOSSLESS, partial(_htj2k, progressive=False), keeps_sign=True, turns_rgb=True),
     "htj2k-rpcl": Coding(HTJ2K_LOSSLESS_RPCL, partial(_htj2k, progressive=True), keeps_sign=True, turns_rgb=True),
-    "jpeg-ls": Coding(JPEG_LS_LOSSLESS, _jpeg_ls, keeps_sign=False, turns_rgb=False),
+    "jpeg-ls": Coding(JPEG_LS_LOSSLESS, _jpeg_ls, keeps_sign=False, turns_rgb=False, bits_min=2),
 }

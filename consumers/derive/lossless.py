@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from consumers.derive import header
-from consumers.derive.codings import CODINGS, Coding
+from consumers.derive.codings import CODINGS, Coding, Unencodable
 from consumers.derive.pack import Part
 from consumers.derive.policy import Choice
 from streams.codestream import Picture, picture
@@ -50,6 +50,8 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int, cho
         return "bits_beyond_stored"
     except Mismatch:
         return "lossless_verify_failed"
+    except Unencodable:
+        return "unsupported_pixels"
     except Undecodable:
         return "undecodable"
     except (Malformed, TooComplex, Unconvertible):
@@ -67,9 +69,10 @@ def _refused(file: Part10, image: Image, pixel_bytes_max: int, coding: Coding, c
     if file.oddities - {"odd_length"}:
         return "irregular_elements"
     fits = image.photometric in _PHOTOMETRICS[image.samples] and image.bits_allocated in (8, 16)
+    fits = fits and image.bits_stored >= coding.bits_min and image.high_bit == image.bits_stored - 1
     # JPEG's decoder turns colour that is not RGB into RGB, which rounds.
     is_rounded = source in JPEG and image.samples == 3 and image.photometric != "RGB"
-    return None if fits and not is_rounded and image.high_bit == image.bits_stored - 1 else "unsupported_pixels"
+    return None if fits and not is_rounded else "unsupported_pixels"
 
 
 def _codestream(frame: Pixels, image: Image, coding: Coding) -> bytes:
