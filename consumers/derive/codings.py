@@ -34,9 +34,9 @@ class Unencodable(Exception):
 
 @dataclass(frozen=True)
 class Coding:
-    """`encode` takes a contiguous frame of `image.shape`, each value within Bits Stored, at least `bits_min`.
+    """`encode` takes a contiguous frame of `image.shape`, each value within Bits Stored, and raises Unencodable.
 
-    It raises Unencodable.
+    `takes` says whether there is a codestream of such samples that all readers take.
 
     `keeps_sign`: the codestream says of its samples whether they are signed; else the data set alone does.
     `turns_rgb`: RGB is stored as the reversible component transform makes it, which Photometric Interpretation says.
@@ -46,7 +46,7 @@ class Coding:
     encode: Callable[[Pixels, Image], bytes]
     keeps_sign: bool
     turns_rgb: bool
-    bits_min: int = 1
+    takes: Callable[[Image], bool]
 
 
 def _htj2k(pixels: Pixels, image: Image, *, progressive: bool) -> bytes:
@@ -112,8 +112,17 @@ def _jpeg_ls(pixels: Pixels, image: Image) -> bytes:
     return bytes(made)
 
 
+def _fits_jpeg_ls(image: Image) -> bool:
+    """At least two bits, says ISO/IEC 14495-1. Of 8 bits in words of 16, DCMTK and GDCM take no codestream of 8."""
+    return image.bits_stored >= 2 and (image.bits_stored > 8) == (image.bits_allocated > 8)
+
+
+def _always(_: Image) -> bool:
+    return True
+
+
 CODINGS: Mapping[Syntax, Coding] = {
-    "htj2k": Coding(HTJ2K_LOSSLESS, partial(_htj2k, progressive=False), keeps_sign=True, turns_rgb=True),
-    "htj2k-rpcl": Coding(HTJ2K_LOSSLESS_RPCL, partial(_htj2k, progressive=True), keeps_sign=True, turns_rgb=True),
-    "jpeg-ls": Coding(JPEG_LS_LOSSLESS, _jpeg_ls, keeps_sign=False, turns_rgb=False, bits_min=2),
+    "htj2k": Coding(HTJ2K_LOSSLESS, partial(_htj2k, progressive=False), True, True, _always),
+    "htj2k-rpcl": Coding(HTJ2K_LOSSLESS_RPCL, partial(_htj2k, progressive=True), True, True, _always),
+    "jpeg-ls": Coding(JPEG_LS_LOSSLESS, _jpeg_ls, False, False, _fits_jpeg_ls),
 }

@@ -30,7 +30,7 @@ class LosslessRule(Section, frozen=True, kw_only=True):
 
 
 class Lossless(Section, frozen=True, kw_only=True):
-    """In what transfer syntax the lossless copy is, and what is copied. The first rule whose conditions all hold counts.
+    """In what transfer syntax the lossless copy is, and of what. The first rule whose conditions all hold counts.
 
     `recompress` makes copies of what arrived compressed without loss too (JPEG lossless, JPEG-LS, JPEG 2000, HTJ2K in
     another order); RLE, which hardly compresses, is always copied. What arrived lossy never is.

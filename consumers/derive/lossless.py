@@ -69,7 +69,7 @@ def _refused(file: Part10, image: Image, pixel_bytes_max: int, coding: Coding, c
     if file.oddities - {"odd_length"}:
         return "irregular_elements"
     fits = image.photometric in _PHOTOMETRICS[image.samples] and image.bits_allocated in (8, 16)
-    fits = fits and image.bits_stored >= coding.bits_min and image.high_bit == image.bits_stored - 1
+    fits = fits and coding.takes(image) and image.high_bit == image.bits_stored - 1
     # JPEG's decoder turns colour that is not RGB into RGB, which rounds.
     is_rounded = source in JPEG and image.samples == 3 and image.photometric != "RGB"
     return None if fits and not is_rounded else "unsupported_pixels"

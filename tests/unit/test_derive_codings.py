@@ -53,9 +53,9 @@ def seen(coding: Coding, codestream: bytes, of: Image) -> NDArray[np.integer]:
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_every_depth_and_odd_size_comes_back(syntax: Syntax) -> None:
     coding, wrong = CODINGS[syntax], []
-    shapes = [shape for shape in SHAPES if coding.bits_min == 1 or shape[0] * shape[1] >= 600]
+    shapes = [shape for shape in SHAPES if syntax != "jpeg-ls" or shape[0] * shape[1] >= 600]
     for shape, bits, samples, signed in product(shapes, (1, 2, 7, 8, 9, 12, 16), (1, 3), (False, True)):
-        if bits < coding.bits_min or (bits == 1 and signed):
+        if (bits == 1 and signed) or not coding.takes(image(shape, bits, samples, signed=signed)):
             continue
         of = image(shape, bits, samples, signed=signed)
         pixels = noise(of)
