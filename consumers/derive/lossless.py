@@ -17,6 +17,7 @@ from streams.part10 import Part10
 from streams.pixels.codecs import JPEG, LOSSLESS, Pixels, Undecodable, decode
 from streams.pixels.frames import Frames
 from streams.pixels.image import NATIVE, PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image
+from streams.recoding import implicit
 from streams.recoding.around import Unconvertible, around_pixels, short
 
 # Where each frame is stands in the event, in up to eight bytes: these are less than half of what a record holds.
@@ -110,6 +111,10 @@ def _file(file: Part10, image: Image, codestreams: list[bytes], coding: Coding) 
         if image.photometric in _RGB:
             replaced[PHOTOMETRIC] = short(PHOTOMETRIC, b"CS", b"YBR_RCT" if coding.turns_rgb else b"RGB")
     before, behind = around_pixels(file, replaced)
+    if not image.is_native:
+        # An icon may be encapsulated as well, deep in a sequence, and is in the transfer syntax of the whole.
+        implicit.converted(before)
+        implicit.converted(behind)
     start = header.file_meta(file, coding.transfer_syntax_uid) + before
     return Part(
         kind="lossless",

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
+from pydicom.uid import UID
 
 from consumers.derive import header
 from consumers.derive.codings import HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, JPEG_LS_LOSSLESS
@@ -284,6 +285,18 @@ def test_a_codestream_of_more_bits_than_the_header_has_is_not_cut() -> None:
     data = images.compressed(wide.astype("u1"), [codestream], "1.2.840.10008.1.2.4.90")
 
     assert copy_of(data, choice=Choice("htj2k", recompress=True)) == "bits_beyond_stored"
+
+
+def test_an_icon_that_is_encapsulated_too_makes_no_copy() -> None:
+    expected = pixels("u1", 8)
+    codestream = bytes(imagecodecs.jpegls_encode(expected[0]))
+    whole = pydicom.dcmread(io.BytesIO(images.compressed(expected, [codestream], JPEG_LS_LOSSLESS)))
+    icon = images.image(expected)
+    icon.add_new(0x7FE00010, "OB", encapsulate([codestream]))
+    icon["PixelData"].is_undefined_length = True
+    whole.IconImageSequence = Sequence([icon])
+
+    assert copy_of(images.written(whole, UID(JPEG_LS_LOSSLESS)), choice=Choice(recompress=True)) == "unconvertible"
 
 
 def test_offset_tables_that_were_received_do_not_stay() -> None:
