@@ -36,9 +36,8 @@ class Program:
     @property
     def version(self) -> str:
         told = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False, timeout=30)
-        return next(
-            (line.split("$")[0].strip() for line in (told.stdout + told.stderr).splitlines() if line.strip()), "unknown"
-        )
+        lines = (line.split("$")[0].strip() for line in (told.stdout + told.stderr).splitlines())
+        return next(filter(None, lines), "unknown")
 
     def copy(self, source: Path, made: Path) -> tuple[int, float]:
         """Bytes of the copy, and CPU seconds of the process. Raises Failure."""
