@@ -15,7 +15,7 @@ from consumers.derive.config import Output
 from consumers.derive.pack import Part
 from consumers.derive.policy import Choice, Policy
 from consumers.derive.thumbnail import thumbnail
-from streams import part10
+from streams import metrics, part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
 from streams.events import InstanceDerived, InstanceValidated, Representation
@@ -70,6 +70,7 @@ class Derive:
         def events(stored: tuple[Stored, ...]) -> Sequence[InstanceDerived]:
             # Whoever was first is right: its index says what there is.
             index = pack.index_of(bytes(stored[0].data))
+            _count(index, item.event.object.length)
             return [emit(pack.representations(stored[0], index), index.notes)]
 
         return Done((NewObject(tenant, STORE, derived_key(tenant, name), pack.packed(parts, notes)),), events)
@@ -112,6 +113,13 @@ def _made(data: bytes, output: Output, chosen: Callable[[Part10], Choice]) -> tu
     if "lossless_verify_failed" in notes:
         _log_mismatch(file)
     return [one for one in made if isinstance(one, Part)], notes
+
+
+def _count(index: pack.Index, source_bytes: int) -> None:
+    for part in index.parts:
+        metrics.DERIVED_BYTES.labels("lossless" if part.kind == "lossless" else "pictures").inc(part.length)
+    if any(part.kind == "lossless" for part in index.parts):
+        metrics.DERIVED_BYTES.labels("source").inc(source_bytes)
 
 
 def _log_mismatch(file: Part10) -> None:
