@@ -96,6 +96,7 @@ def generated() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.corpus
+@pytest.mark.timeout(3000 if WHOLE else 300)
 def test_copies_of_foreign_files(tmp_path: Path, corpus: Path) -> None:
     wrong, copies = checked(of_the_corpus(), tmp_path)
 
