@@ -36,7 +36,7 @@ class Program:
     @property
     def version(self) -> str:
         told = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False, timeout=30)
-        lines = (line.split("$")[0].strip() for line in (told.stdout + told.stderr).splitlines())
+        lines = (line.strip("$ ").partition(" $")[0] for line in (told.stdout + told.stderr).splitlines())
         return next(filter(None, lines), "unknown")
 
     def copy(self, source: Path, made: Path) -> tuple[int, float]:
