@@ -11,6 +11,7 @@ import click
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
+from radstream.savings import savings
 from radstream.spool import waiting_too
 from radstream.stack_state import NOT_DURABLE, StackState, stack_state
 from radstream.store_census import HOT
@@ -52,6 +53,7 @@ def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
         "bucket": _sizes(found.store.by_kind()),
         "stores": _sizes(found.store.copies),
         "unreferenced": unreferenced(found),
+        "savings_bytes": savings(log, found.store),
         "catalog": dict(found.catalog),
         "studies": len(log.studies),
         "quarantined": log.quarantine_codes(),
@@ -90,6 +92,7 @@ def _print(stack: StackState | None, found: Survey) -> None:
     ):
         counted = [(name, size["objects"], size["bytes"]) for name, size in sizes.items()]
         print_table(title, (what, "objects", "bytes"), counted, numbers=("objects", "bytes"))
+    console().print(savings(found.log, found.store).sentence, soft_wrap=True)
     for title, reasons in (("Quarantined", found.log.quarantine_codes()), ("Refused", dict(found.log.refused))):
         if reasons:
             print_table(title, ("reason", "count"), sorted(reasons.items()), numbers=("count",))

@@ -60,7 +60,9 @@ def shown(source: Source, wanted: Wanted) -> Shown:
         raise not_rendered("no_such_frame")
     try:
         frame = source.frames.frame(wanted.frame)
-    except (Undecodable, IndexError, MemoryError):
+    except Undecodable as error:
+        raise not_rendered(error.code) from None
+    except (IndexError, MemoryError):
         raise not_rendered("undecodable") from None
     return _Rendering(source, wanted, frame).shown()
 

@@ -48,6 +48,10 @@ _TEXTS = {
     "too_large": "A frame of it is larger than what is decoded, or than what the picture's format holds.",
     "unreadable": "It is no DICOM file that can be read.",
     "undecodable": "Its pixel data cannot be decoded.",
+    "decoder_absent": "Nothing here decodes its transfer syntax.",
+    "decoder_crashed": "The decoder of its pixel data crashed.",
+    "decoder_too_slow": "Its pixel data takes too long to decode.",
+    "decoder_too_large": "Its pixel data claims more than so few bytes can hold, or than a decoder may have.",
     "no_such_frame": "It has no frame of this number.",
 }
 
