@@ -117,6 +117,7 @@ def _print_study(found: Study) -> None:
     _print_rows("Quarantined", found.quarantined)
     _print_rows("Findings", found.findings)
     _print_rows("Copies", found.copies)
+    out.print(_saved(found), soft_wrap=True)
     _print_rows("Revisions", found.revisions)
     _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
     print_results(found.results)
@@ -140,6 +141,14 @@ def _kept(found: Study) -> str:
         f"{found.tier.why} to {found.tier.target}: {found.tier.phase}" if found.tier else "not moved or backed up yet"
     )
     return f"originals: {stores}; {tier}{last}"
+
+
+def _saved(found: Study) -> str:
+    kept = found.savings
+    return (
+        f"bytes saved: {kept.saved:+,}, as originals are kept ({kept.original_copies:,} in all stores); "
+        f"{kept.saved_if_released:+,} if they were released"
+    )
 
 
 def _print_rows(title: str, rows: list[dict[str, object]]) -> None:

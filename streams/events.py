@@ -119,7 +119,7 @@ class FrameRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Representation(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Literal["lossless", "thumbnail", "other"]
+    kind: Literal["lossless", "thumbnail", "other", "preview", "strip"]
     media_type: str
     rows: int
     columns: int

@@ -45,6 +45,10 @@ OBJECTS = Counter("radstream_objects", "Objects put", ["store", "result"])
 # Bytes of the objects created.
 OBJECT_BYTES = Counter("radstream_object_bytes", "Bytes of objects created", ["store"])
 
+# Bytes beside originals, which are kept: `what` is lossless or pictures; source is of the originals with a lossless
+# copy: source less lossless is what a release of them would save in each store, and not what is saved.
+DERIVED_BYTES = Counter("radstream_derived_bytes", "Bytes of lossless copies, pictures, and their sources", ["what"])
+
 # Responses to C-STORE; `status` is four hexadecimal digits (PS3.4 annex B.2.3): 0000, A700, ...
 CSTORE_RESPONSES = Counter("radstream_cstore_responses", "C-STORE responses sent", ["status"])
 # Associations that are open now.
@@ -115,6 +119,8 @@ FINDINGS = Counter("radstream_findings", "Instances that a rule was broken in", 
 HELD = Counter("radstream_held", "Instances quarantined", ["reason", "modality"])
 # Held instances that no person has decided on, as the catalog has them now; 0 for a reason that there was before.
 QUARANTINE_OPEN = Gauge("radstream_quarantine_open", "Instances held that wait for a person", ["reason"])
+# Helper processes that died over a frame, which costs that frame alone; `reason` is decoder_crashed or _too_slow.
+SANDBOX_DEATHS = Counter("radstream_sandbox_deaths", "Decoders' helper processes that died", ["reason"])
 
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")

@@ -24,6 +24,7 @@ _MAGIC_AT, _META_AT = 128, 132
 _META = Encoding(explicit=True)
 _META_BYTES_MAX = 64 << 10
 _VALUE_BYTES_MAX = 1024
+_INFLATED_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,31 @@ def file_meta(data: bytes) -> tuple[dict[int, str], int]:
 
 def _inflate(deflated: memoryview, bytes_max: int) -> bytes:
     """Raw deflate (RFC 1951) within a budget."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflater.decompress(deflated, bytes_max)
+        length = _inflated_bytes(deflated, bytes_max)
+        # With the length known it is written once, into memory of that size.
+        return zlib.decompress(deflated, -zlib.MAX_WBITS, max(length, 1))
     except zlib.error:
         raise Malformed("deflate", "The deflated data set cannot be inflated.") from None
-    if not inflater.eof:
-        if len(data) >= bytes_max:
+
+
+def _inflated_bytes(deflated: memoryview, bytes_max: int) -> int:
+    """What it would take, found out in little memory. Raises Malformed, TooComplex, zlib.error."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    length, rest = 0, bytes(deflated[:_INFLATED_BYTES])
+    at = len(rest)
+    while not inflater.eof:
+        part = inflater.decompress(rest, _INFLATED_BYTES)
+        length += len(part)
+        if length > bytes_max:
             raise TooComplex(f"The data set inflates to more than {bytes_max} bytes.")
-        raise Malformed("truncated", "The deflated data set does not end.")
-    return data
+        rest = inflater.unconsumed_tail
+        if not rest and not inflater.eof:
+            rest = bytes(deflated[at : at + _INFLATED_BYTES])
+            at += len(rest)
+            if not rest and not part:
+                raise Malformed("truncated", "The deflated data set does not end.")
+    return length
 
 
 def _labelled(transfer_syntax: str) -> Encoding:

@@ -43,7 +43,7 @@ def judged(data: bytes, limits: Limits, announced: Instance | None = None) -> Ve
         return Verdict(file)
     if held := unidentified(file, announced):
         return Verdict(held)
-    return Verdict(broken=tuple(broken(file)))
+    return Verdict(broken=tuple(broken(file, limits)))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:
@@ -79,13 +79,13 @@ def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
     return None
 
 
-def broken(file: Part10) -> Iterator[Broken]:
+def broken(file: Part10, limits: Limits) -> Iterator[Broken]:
     """Every rule that a file breaks, with the place."""
     yield from _names(file)
     yield from ((name, None) for name in sorted(file.oddities))
     if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
         yield "transfer_syntax_unknown", None
-    yield from pixels.check(file, is_image=_is_image(file))
+    yield from pixels.check(file, limits, is_image=_is_image(file))
     yield from values.check(file)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
-from consumers.validate import values
+from consumers.validate import pixels, values
 from consumers.validate.levels import Said
 from consumers.validate.rule import Broken, Rule
 from streams.events import Finding
@@ -58,14 +58,12 @@ RULES: dict[str, Rule] = {
     "pixel_encoding": Rule(
         "error", "PS3.5 A.4", "Pixel data is encapsulated where its syntax says native, or the reverse.", "7FE0,0010"
     ),
-    "offset_table": Rule(
-        "warning", "PS3.5 A.4", "The offset table does not point at the fragments that begin frames.", "7FE0,0010"
-    ),
     "frames": Rule("error", "PS3.5 A.4", "There are fewer fragments than frames.", "0028,0008"),
     "codestream": Rule(
         "error", "PS3.5 8.2", "The first frame's codestream has another size than the header says.", "7FE0,0010"
     ),
     **values.RULES,
+    **pixels.RULES,
 }
 
 

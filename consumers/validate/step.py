@@ -60,7 +60,7 @@ class Validate:
 
     def _released(self, file: Part10 | None, command: QuarantineCommand) -> Iterable[Finding]:
         """Of what was held, and flows: that it was, first of all; then what else is wrong, if it can be read."""
-        return self._findings([(releasing.RULE, None), *(() if file is None else broken(file))], command)
+        return self._findings([(releasing.RULE, None), *(() if file is None else broken(file, self._limits))], command)
 
     def _findings(self, found: Iterable[rules.Broken], event: Judged) -> tuple[Finding, ...]:
         facts = Facts(

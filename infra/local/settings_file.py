@@ -18,6 +18,8 @@ from streams import config
 SCHEMA_IDS = "schema_ids.json"
 SITE_KEYS = "site-keys"
 RULES = "routes.toml"
+# Rendered frames: of a laptop's disk, not more than a study or two of them.
+_FRAMES_BYTES_MAX = 256 << 20
 
 Value = str | int | Mapping[str, str | int]
 
@@ -97,6 +99,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
         "protected": {"key_file": str(keys_file(site.home))},
         "routes": {"file": str(rules_file(site.home))},
         "handover": {"folder": str(site.home / "run" / "handover")},
+        "frame_cache": {"folder": str(site.home / "run" / "frames"), "folder_bytes_max": _FRAMES_BYTES_MAX},
         **services,
     }
 

@@ -46,6 +46,7 @@ LATER = {
     ("imaging.import.decision", 1): 23,
     ("imaging.instance.validated", 3): 24,
     ("imaging.quarantine.command", 1): 28,
+    ("imaging.instance.derived", 2): 29,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

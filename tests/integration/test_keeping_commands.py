@@ -119,14 +119,20 @@ def test_after_moves_the_same_bytes_are_read_from_where_they_are(
     study = studies[1]
     before = facts(stack, "get", study.uid, "--to", str(tmp_path / "before"))
     assert (before["files"], before["stores"]) == (IMAGES, {"hot": IMAGES})
+    file = next((tmp_path / "before").rglob("*.dcm"))
     for days, store in ((40, "warm"), (3650, "cold")):
         facts(stack, "tier", "run", "--now", in_days(days), "--study", study.uid, "--yes")
         after = facts(stack, "get", study.uid, "--to", str(tmp_path / store))
         assert (after["files"], after["stores"], after["missed"]) == (IMAGES, {store: IMAGES}, [])
         assert written(tmp_path / store) == written(tmp_path / "before") == study.digests
+        # Each with another window, so that no picture of an earlier look is in the frame cache.
+        picture = tmp_path / f"{store}.png"
+        facts(stack, "render", file.stem, "-o", str(picture), "--window", f"{days},100")
+        facts(stack, "render", str(file), "-o", str(tmp_path / "of-the-file.png"), "--window", f"{days},100")
+        assert picture.read_bytes() == (tmp_path / "of-the-file.png").read_bytes()
     listed = facts(stack, "tier", "list", "--store", "cold", "--limit", "1000")["studies"]
     assert study.uid in {one["study_uid"] for one in listed}
-    wait_until(lambda: facts(stack, "study", study.uid)["reads"]["reads"] == 3 * IMAGES, "the reads in the catalog")
+    wait_until(lambda: facts(stack, "study", study.uid)["reads"]["reads"] == 3 * IMAGES + 2, "the reads in the catalog")
     assert facts(stack, "tier", "explain", study.uid)["last_access_at"] is not None
 
 
@@ -154,6 +160,7 @@ def test_what_cannot_be_done_is_said_and_reasons_stay_out_of_messages(
         (("tier", "explain", "1.2.3"), "radstream studies"),
         (("tier", "run", "--now", in_days(40)), "--yes"),
         (("get", "1.2.3", "--to", str(tmp_path)), "radstream lag"),
+        (("render", "1.2.3", "-o", str(tmp_path / "x.png")), "radstream lag"),
     ):
         failed = run(stack, *arguments)
         assert isinstance(failed.exception, Failure), arguments
