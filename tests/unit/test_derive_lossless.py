@@ -177,6 +177,15 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     assert copy_of(images.native(np.zeros((50_001, 1, 1), "u1"))) == "too_large"
 
 
+def test_a_frame_that_the_encoder_refuses_makes_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> bytes:
+        raise imagecodecs.Htj2kError("no")
+
+    monkeypatch.setattr(imagecodecs, "htj2k_encode", refused)
+
+    assert copy_of(images.native(pixels("u2", 16))) == "unsupported_pixels"
+
+
 def test_a_copy_that_does_not_decode_to_its_source_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     right = imagecodecs.htj2k_encode
     monkeypatch.setattr(imagecodecs, "htj2k_encode", lambda data, **how: right(data ^ 1, **how))
