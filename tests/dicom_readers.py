@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ Pixels = NDArray[np.integer]
 
 def absent() -> list[str]:
     """What is not installed, and in which of Debian's packages it is."""
-    return [f"{name} (apt-get install {package})" for name, package in PROGRAMS.items() if not shutil.which(name)]
+    absent = [f"{name} (apt-get install {package})" for name, package in PROGRAMS.items() if not shutil.which(name)]
+    return absent if find_spec("openjpeg") else [*absent, "openjpeg (pip install pylibjpeg pylibjpeg-openjpeg)"]
 
 
 def errors(data: bytes, folder: Path) -> set[str]:

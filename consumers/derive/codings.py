@@ -57,14 +57,17 @@ def _htj2k(pixels: Pixels, image: Image, *, progressive: bool) -> bytes:
     """
     spare = pixels.dtype.itemsize * 8 - image.bits_stored
     coded = _levelled(pixels, image) if spare else pixels
-    encoded = imagecodecs.htj2k_encode(
-        coded,
-        reversible=True,
-        rgb=image.photometric in ("RGB", "YBR_RCT"),
-        resolutions=_steps(image) if progressive else None,
-        tlm=progressive,
-        tilepart=imagecodecs.HTJ2K.TILEPART.RESOLUTIONS if progressive else None,
-    )
+    try:
+        encoded = imagecodecs.htj2k_encode(
+            coded,
+            reversible=True,
+            rgb=image.photometric in ("RGB", "YBR_RCT"),
+            resolutions=_steps(image) if progressive else None,
+            tlm=progressive,
+            tilepart=imagecodecs.HTJ2K.TILEPART.RESOLUTIONS if progressive else None,
+        )
+    except RuntimeError:
+        raise Unencodable from None
     return _with_depth(encoded, image) if spare else bytes(encoded)
 
 
