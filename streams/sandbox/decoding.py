@@ -22,7 +22,7 @@ def serve(channel: socket.socket, memory: int) -> None:
         codestream = os.pread(memory, codestream_bytes, 0)
         limits.begin(memory_bytes, cpu_s)
         try:
-            pixels = _decoded(codestream, image)
+            pixels = decoded(codestream, image)
         except Undecodable as error:
             answer = _refusal(error.code)
         except MemoryError:
@@ -34,7 +34,8 @@ def serve(channel: socket.socket, memory: int) -> None:
         channel.sendall(answer)
 
 
-def _decoded(codestream: bytes, image: Image) -> Pixels:
+def decoded(codestream: bytes, image: Image) -> Pixels:
+    """One frame, of the library or, where it refuses one that DCMTK may know, of DCMTK. Raises Undecodable."""
     try:
         return decode(codestream, image)
     except Undecodable as error:

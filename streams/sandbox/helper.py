@@ -51,10 +51,15 @@ class Helper:
         self.frames = 0
         self.is_gone = False
         self._memory = os.memfd_create("frame")
-        ours, theirs = socket.socketpair()
+        self._channel, theirs = socket.socketpair()
+        self._channel.settimeout(_START_S)
         with theirs:
-            descriptors = (theirs.fileno(), self._memory)
-            self._process = subprocess.Popen(
+            self._process = self._begun((theirs.fileno(), self._memory), bytes_max)
+        self.unheld = self._ready()
+
+    def _begun(self, descriptors: tuple[int, int], bytes_max: int) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", "streams.sandbox.inside", *map(str, descriptors), str(bytes_max)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -65,9 +70,10 @@ class Helper:
                 # So that what it starts ends with it, and a Ctrl-C on the service's terminal does not come here.
                 start_new_session=True,
             )
-        self._channel = ours
-        self._channel.settimeout(_START_S)
-        self.unheld = self._ready()
+        except OSError:
+            self._channel.close()
+            os.close(self._memory)
+            raise
 
     @property
     def pid(self) -> int:

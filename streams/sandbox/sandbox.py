@@ -5,9 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 
 import structlog
 
@@ -95,12 +96,13 @@ class Sandbox:
         return tuple(helper.pid for helper in list(self._free.queue) if helper is not None)
 
     def close(self) -> None:
-        """Ends every helper. Nothing is decoded afterwards."""
-        for _ in range(self._settings.helpers):
-            helper = self._free.get()
-            if helper is not None:
-                helper.close()
+        """Ends every helper that is not at work, and starts none any more; one that is ends with this process."""
         self._starter.shutdown()
+        for _ in range(self._settings.helpers):
+            with suppress(Empty):
+                helper = self._free.get_nowait()
+                if helper is not None:
+                    helper.close()
 
 
 def _counted(death: Died) -> None:

@@ -11,15 +11,17 @@ import imagecodecs
 import numpy as np
 import pytest
 
+from consumers.derive.config import Output
+from consumers.derive.step import Derive
 from consumers.validate.config import Limits
 from consumers.validate.step import Validate
 from streams.clock import SystemClock
-from streams.events import InstanceValidated
+from streams.events import InstanceDerived, InstanceValidated
 from streams.memory_store import MemoryStore
 from streams.sandbox.sandbox import shared
-from streams.step import Quarantine
+from streams.step import Done, Quarantine
 from tests import hostile_data_sets, images
-from tests.received import events_of, identity, received
+from tests.received import events_of, identity, received, validated
 
 UIDS = (images.STUDY, images.SERIES, images.INSTANCE)
 SECONDS_MAX, MEMORY_MAX = 1.0, 64 << 20
@@ -136,9 +138,20 @@ def test_a_bomb_ends_soon_and_small_with_its_reason(name: str) -> None:
     if isinstance(outcome, Quarantine):
         assert outcome.code == reason
         return
-    (event,) = events_of(outcome, store)  # type: ignore[arg-type]
+    assert isinstance(outcome, Done)
+    (event,) = events_of(outcome, store)
     assert isinstance(event, InstanceValidated)
     assert reason in {finding.rule for finding in event.findings}
+
+
+def test_derive_says_of_a_decoder_that_does_not_end_what_it_said_of_it() -> None:
+    store = MemoryStore()
+    (outcome,) = Derive(identity("derive"), store, Output())([validated(store, endless(), UIDS)], SystemClock())
+
+    assert isinstance(outcome, Done)
+    (event,) = events_of(outcome, store)
+    assert isinstance(event, InstanceDerived)
+    assert set(event.notes) == {"already_compressed", "decoder_too_slow"}
 
 
 def warm() -> bytes:

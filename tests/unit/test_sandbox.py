@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streams import metrics
 from streams.pixels.claims import Undecodable
 from streams.pixels.image import Image
 from streams.sandbox.helper import Died, Helper
@@ -118,15 +119,20 @@ def test_a_helper_that_was_broken_before_is_replaced_and_the_frame_is_decoded(sa
 
 
 def test_a_decoder_that_does_not_end_is_ended(coded: bytes) -> None:
-    sandbox = Sandbox(Settings(helpers=1, cpu_s_max=0.005))
+    sandbox, before = Sandbox(Settings(helpers=1, cpu_s_max=0.005)), deaths()
     try:
         for _ in range(2):
             with pytest.raises(Undecodable) as refused:
                 sandbox.decode(coded, PICTURE)
             assert refused.value.code == "decoder_too_slow"
         assert np.array_equal(sandbox.decode(SMALL_CODED, SMALL), SMALL_NOISE)
+        assert deaths() == before + 2
     finally:
         sandbox.close()
+
+
+def deaths() -> float:
+    return metrics.SANDBOX_DEATHS.labels("decoder_too_slow")._value.get()
 
 
 def test_a_decoder_gets_no_more_memory_than_its_frame_may_take(helper: Helper, coded: bytes) -> None:

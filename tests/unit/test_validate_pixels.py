@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 import imagecodecs
 import numpy as np
@@ -16,7 +19,7 @@ from streams import part10
 from streams.pixels.claims import Undecodable
 from streams.pixels.codecs import decode
 from streams.pixels.image import Image
-from streams.sandbox import dcmtk
+from streams.sandbox import dcmtk, decoding
 from tests import images
 
 GREY = np.arange(96, dtype=np.uint16).reshape(2, 8, 6)
@@ -178,6 +181,40 @@ def test_two_decoders_agree_on_a_jpeg_of_twelve_bits() -> None:
         pytest.skip("dcmdjpeg of DCMTK is not installed")
 
     assert np.array_equal(by_dcmtk, decode(coded, TWELVE))
+
+
+def test_dcmdjpeg_works_within_the_limits_of_a_helper(tmp_path: Path) -> None:
+    (tmp_path / "coded").write_bytes(twelve())
+    script = (
+        "import sys, pathlib\n"
+        "from streams.sandbox import limits\n"
+        "limits.hold(1 << 28)\n"
+        "from streams.pixels.image import Image\n"
+        "from streams.sandbox import dcmtk\n"
+        "limits.hold_memory(1 << 28)\n"
+        "limits.begin(32 << 20, 5)\n"
+        f"frame = dcmtk.decode(pathlib.Path({str(tmp_path / 'coded')!r}).read_bytes(), {TWELVE!r})\n"
+        "sys.stdout.buffer.write(b'' if frame is None else frame.tobytes())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    if not done.stdout:
+        pytest.skip("dcmdjpeg of DCMTK is not installed")
+
+    assert done.stdout == decode(twelve(), TWELVE).tobytes()
+
+
+def test_dcmdjpeg_is_asked_where_the_library_refuses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(codestream: bytes, image: Image) -> NoReturn:
+        raise Undecodable("RuntimeError")
+
+    expected = decode(twelve(), TWELVE)
+    monkeypatch.setattr(decoding, "decode", refuse)
+    if dcmtk.decode(twelve(), TWELVE) is not None:
+        assert np.array_equal(decoding.decoded(twelve(), TWELVE), expected)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Undecodable) as absent:
+        decoding.decoded(twelve(), TWELVE)
+    assert absent.value.code == "decoder_absent"
 
 
 def test_what_dcmdjpeg_refuses_is_undecodable_and_its_absence_is_told(
