@@ -6,30 +6,16 @@ A finding's text is the rule's own: no value of a file ever gets into it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from consumers.validate import quality
+from consumers.validate.rule import Broken, Rule
 from streams.events import Finding
+
+__all__ = ["FINDINGS_MAX", "RULES", "Broken", "Rule", "found"]
 
 FINDINGS_MAX = 100
 
-# A rule's name, and a tag where the rule leaves it open.
-Broken = tuple[str, int | None]
-
-
-@dataclass(frozen=True)
-class Rule:
-    severity: Literal["info", "warning", "error"]
-    section: str
-    text: str
-    tag: str | None = None
-
-    def broken(self, name: str, tag: int | None) -> Finding:
-        said = self.tag if tag is None else f"{tag >> 16:04X},{tag & 0xFFFF:04X}"
-        return Finding(rule=name, severity=self.severity, text=self.text, tag=said, section=self.section)
-
-
-RULES = {
+RULES: dict[str, Rule] = {
     # Names
     "uid_leading_zero": Rule("warning", "PS3.5 9.1", "A component of this UID begins with a zero."),
     "sop_class_missing": Rule("error", "PS3.3 C.12.1", "There is no SOP Class UID.", "0008,0016"),
@@ -72,6 +58,7 @@ RULES = {
     "codestream": Rule(
         "error", "PS3.5 8.2", "The first frame's codestream has another size than the header says.", "7FE0,0010"
     ),
+    **quality.RULES,
 }
 
 

@@ -8,12 +8,13 @@ depends on its subject alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
 
 import msgspec
 from pydicom.uid import UID
 
-from consumers.validate import pixels, rules
+from consumers.validate import pixels, quality, rules
 from consumers.validate.config import Limits
 from streams import elements, part10
 from streams.clock import Clock
@@ -27,7 +28,7 @@ from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 MODALITY, PATIENT_ID = 0x00080060, 0x00100020
@@ -67,7 +68,7 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=rules.found(_broken(file)),
+            findings=rules.found(_broken(file, event.meta.occurred_at)),
             source=event.source,
         )
         return Done.emit(validated)
@@ -105,12 +106,13 @@ def _unidentified(file: Part10, instance: Instance) -> Quarantine | None:
     return None
 
 
-def _broken(file: Part10) -> Iterator[rules.Broken]:
+def _broken(file: Part10, received_at: datetime) -> Iterator[rules.Broken]:
     yield from _names(file)
     yield from ((name, None) for name in sorted(file.oddities))
     if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
         yield "transfer_syntax_unknown", None
     yield from pixels.check(file, is_image=_is_image(file))
+    yield from quality.check(file, received_at)
 
 
 def _names(file: Part10) -> Iterator[rules.Broken]:
