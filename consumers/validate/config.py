@@ -15,8 +15,15 @@ class Limits(Section, frozen=True, kw_only=True):
     depth_max: int = 64
 
 
+class Studies(Section, frozen=True, kw_only=True):
+    """What one study may cost: of a larger one, so many instances are compared. Part of the identity, too."""
+
+    instances_max: int = 10_000
+
+
 class Settings(Service, frozen=True, kw_only=True):
     """Memory is about `runner.threads` times the largest object."""
 
     runner: RunnerSettings = RunnerSettings()
     limits: Limits = Limits()
+    studies: Studies = Studies()
