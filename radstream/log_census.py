@@ -53,7 +53,8 @@ class LogCensus:
     received: set[str] = field(default_factory=set)
     received_bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[tuple[str, str], Verdict] = field(default_factory=dict)
+    """By digest and step: what any of them holds is held."""
     derivations: dict[str, InstanceDerived] = field(default_factory=dict)
     revisions: dict[str, StudyRevision] = field(default_factory=dict)
     tiers: dict[str, TierMoved] = field(default_factory=dict)
@@ -87,11 +88,11 @@ class LogCensus:
 
     @property
     def in_use(self) -> set[str]:
-        return {digest for digest, verdict in self.verdicts.items() if verdict.code is None}
+        return {digest for digest, _ in self.verdicts} - self.quarantined
 
     @property
     def quarantined(self) -> set[str]:
-        return {digest for digest, verdict in self.verdicts.items() if verdict.code is not None}
+        return {digest for (digest, _), verdict in self.verdicts.items() if verdict.code is not None}
 
     @property
     def derived(self) -> set[str]:
@@ -176,11 +177,11 @@ class LogCensus:
 
     def _judged(self, event: InstanceValidated | InstanceQuarantined) -> None:
         """The highest generation is current; within one, the first record wins."""
-        digest, generation = event.instance.digest, event.provenance.generation
-        known = self.verdicts.get(digest)
+        key, generation = (event.instance.digest, event.provenance.step), event.provenance.generation
+        known = self.verdicts.get(key)
         if known is None or generation > known.generation:
             code = event.code if isinstance(event, InstanceQuarantined) else None
-            self.verdicts[digest] = Verdict(generation, code)
+            self.verdicts[key] = Verdict(generation, code)
 
     def _derived(self, event: InstanceDerived) -> None:
         self.derived_keys.update(copy.object.key for copy in event.representations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -112,10 +113,16 @@ def _print_study(found: Study) -> None:
     _print_rows("Series", found.series)
     _print_rows("Quarantined", found.quarantined)
     _print_rows("Findings", found.findings)
+    _print_rows("Findings of the study", [_without_names(one) for one in found.study_findings])
     _print_rows("Copies", found.copies)
     _print_rows("Revisions", found.revisions)
     _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
     print_results(found.results)
+
+
+def _without_names(finding: dict[str, Any]) -> dict[str, object]:
+    """What a line has room for; --json has the rest."""
+    return {name: finding[name] for name in ("rule", "severity", "series_uid", "instances", "text")}
 
 
 def _kept(found: Study) -> str:

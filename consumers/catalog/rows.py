@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from consumers.catalog.attributes import Reader
+from consumers.catalog.rows_of_assessment import add_assessment
 from consumers.catalog.rows_of_commitment import add_commitment
 from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_imports import add_import
@@ -50,6 +51,7 @@ from streams.events import (
     OrderCommand,
     ReviewEvent,
     StepGeneration,
+    StudyAssessed,
     StudyRevision,
     TierMoved,
 )
@@ -72,8 +74,8 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _judged(event, item, rows, verdict="quarantined", code=event.code, detail=event.detail)
         case InstanceDerived() as event:
             _derived(event, item, rows)
-        case StudyRevision() | AuditEvent() | StepGeneration() as event:
-            _one_row(event, rows)
+        case StudyRevision() | StudyAssessed() | AuditEvent() | StepGeneration() as event:
+            _stated(event, rows)
         case TierMoved() | HoldCommand() | AccessRead() as event:
             add_tiering(event, reader, rows)
         case ForwardResult() | CommitmentRequest() | CommitmentResult() | CommitmentReport() as event:
@@ -229,8 +231,10 @@ def _place(ref: ObjectRef) -> dict[str, Any]:
     }
 
 
-def _one_row(event: StudyRevision | AuditEvent | StepGeneration, rows: Rows) -> None:
+def _stated(event: StudyRevision | StudyAssessed | AuditEvent | StepGeneration, rows: Rows) -> None:
     match event:
+        case StudyAssessed():
+            add_assessment(event, rows)
         case StudyRevision():
             rows.add(REVISIONS, _revision(event))
         case AuditEvent():
