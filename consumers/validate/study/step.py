@@ -40,7 +40,8 @@ class Assess:
         headers = self._reading.headers(event)
         held = strangers(headers, self._reading.first_revision(event))
         # An instance that is held is of another study in all but name: what else differs in it is no news.
-        rest = [one for one in headers if one not in held]
+        away = {one.digest for one in held}
+        rest = [one for one in headers if one.digest not in away]
         series = by_series(rest)
         findings = [finding("patient_contradicts", held)] if held else []
         findings += [*attributes.check(rest, series), *places.check(series)]
