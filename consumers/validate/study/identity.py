@@ -17,7 +17,8 @@ _PATIENTS_MAX = 50
 
 
 def strangers(headers: Sequence[Header], first: Collection[str]) -> list[Header]:
-    """The instances that are of another patient than the study. `first` are digests of its first revision."""
+    """The instances that are of another patient than the study. `first` are digests of its first revision;
+    without any of them here, all that is here says whose it is."""
     whose = patient_of([one for one in headers if one.digest in first] or headers)
     return [one for one in headers if whose is not None and contradicts(one.patient, whose)]
 

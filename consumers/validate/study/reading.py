@@ -34,22 +34,19 @@ class Reading:
         self._revisions = of_facts(Revisions.name)
 
     def first_revision(self, event: StudyRevision) -> set[str]:
-        """Digests of the study's first revision; of this one where that cannot be read. Raises StoreAway."""
+        """Digests of the study's first revision; none where its list is not there. Raises StoreAway."""
         tenant = event.meta.tenant
         key = derived_key(tenant, self._revisions.event_id(tenant, subject(event.study_uid, 1), 0))
-        found = None if event.revision == 1 else self._store.find(tenant, event.manifest.store, key)
-        return set(json.loads(bytes(found.data))) if found is not None else self.digests(event)
-
-    def digests(self, event: StudyRevision) -> set[str]:
-        """Raises Absent, StoreAway."""
-        return set(json.loads(self._store.read(event.manifest)))
+        found = self._store.find(tenant, event.manifest.store, key)
+        return set(json.loads(bytes(found.data))) if found is not None else set()
 
     def headers(self, event: StudyRevision) -> list[Header]:
         """In the order of series, names and digests; those that are in no store, or cannot be read, are left out.
 
         Raises Absent where the manifest is in no store, StoreAway.
         """
-        refs = sorted(self._refs(event, self.digests(event)), key=lambda ref: ref.key)[: self._instances_max]
+        digests = json.loads(self._store.read(event.manifest))
+        refs = sorted(self._refs(event, digests), key=lambda ref: ref.key)[: self._instances_max]
         with ThreadPoolExecutor(_READERS) as pool:
             found = list(pool.map(self._header, refs))
         return [one for one in found if one is not None]

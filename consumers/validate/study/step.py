@@ -38,7 +38,8 @@ class Assess:
         """Raises Absent where the list of instances is in no store, StoreAway."""
         event = item.event
         headers = self._reading.headers(event)
-        held = strangers(headers, self._reading.first_revision(event))
+        # Of the first revision, all there is was in it.
+        held = strangers(headers, self._reading.first_revision(event) if event.revision > 1 else ())
         # An instance that is held is of another study in all but name: what else differs in it is no news.
         away = {one.digest for one in held}
         rest = [one for one in headers if one.digest not in away]
