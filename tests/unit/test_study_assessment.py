@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from msgspec import structs
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from consumers.validate.both import Both
+from consumers.validate.config import Limits
+from consumers.validate.step import Validate
 from consumers.validate.study import attributes, places
 from consumers.validate.study.header import header_of
 from consumers.validate.study.step import Assess
@@ -24,6 +28,7 @@ from streams.events import (
     SUBJECTS,
     Event,
     InstanceQuarantined,
+    InstanceValidated,
     ObjectRef,
     StudyAssessed,
     StudyFinding,
@@ -31,9 +36,10 @@ from streams.events import (
 )
 from streams.memory_store import MemoryStore
 from streams.objects import Absent, Head
-from streams.step import Input
+from streams.step import DeadLetter, Done, Input
 from tests.ai_world import World
-from tests.received import CORPUS, identity, manifest
+from tests.images import native
+from tests.received import CORPUS, identity, manifest, received
 
 Change = Callable[[list[Dataset]], None]
 
@@ -266,6 +272,29 @@ def test_of_as_many_of_two_patients_the_first_stored_is_believed() -> None:
     of_patient(images[1:], **ANN)
     world, _ = assessed(images)
     assert [one.instance.sop_instance_uid for one in world.held] == [str(images[1].SOPInstanceUID)]
+
+
+# One process for both steps
+
+
+def test_each_event_goes_to_its_own_step() -> None:
+    world = Studies()
+    item = world.revision(world.add(section_series()))
+    both = Both(Validate(identity("validate"), world.store, Limits()), Assess(identity("assess"), world.store, 100))
+    image = received(world.store, native(np.zeros((1, 8, 6), np.uint16)))
+    strange = world.validated(section_series()[0])
+    outcomes = both([image, item, strange], SystemClock())
+    kinds = [[type(event) for event in one.events(())] for one in outcomes if isinstance(one, Done)]
+    assert kinds == [[InstanceValidated], [StudyAssessed]]
+    assert isinstance(outcomes[2], DeadLetter)
+
+
+def test_a_revision_whose_list_is_away_waits() -> None:
+    world = Studies()
+    item = world.revision(world.add(section_series()))
+    gone = structs.replace(item.event, manifest=structs.replace(item.event.manifest, key="t/derived/none"))
+    with pytest.raises(Absent):
+        world.assess(Input(gone, item.record))
 
 
 # The store
