@@ -172,6 +172,13 @@ def test_phases_echoes_and_times_at_one_place_are_no_repetition() -> None:
     assert found(images) == []
 
 
+@pytest.mark.parametrize("place", ["1e308", "-1e308", "5e-324"])
+def test_places_far_outside_of_any_patient_are_none(place: str) -> None:
+    images = section_series()
+    images[2].ImagePositionPatient = [place, "0", place]
+    assert "positions_repeat" not in found(images)
+
+
 def test_uneven_series_have_no_gaps_to_see() -> None:
     images = section_series(9)
     for number, image in enumerate(images):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,6 +104,23 @@ def test_numbers_that_are_none_say_nothing(number: str) -> None:
     broken = data.replace(b"0.125\\0.125 ", number.encode().ljust(12))
     assert broken != data
     assert found(broken) == []
+
+
+EXTREMES = ["1e308", "-1e308", "1e-308", "5e-324", "0", "1", "9e6", "-0.0"]
+
+
+@pytest.mark.parametrize("name", ["PixelSpacing", "ImagerPixelSpacing", "SliceThickness"])
+def test_no_number_is_too_large_or_too_small_to_be_looked_at(name: str) -> None:
+    for one, other in itertools.product(EXTREMES, EXTREMES):
+        said: dict[str, Any] = {
+            "PixelSpacing": [0.5, 0.5],
+            "ImagerPixelSpacing": [0.5, 0.5],
+            "SliceThickness": one,
+            "SpacingBetweenSlices": other,
+        }
+        said |= {name: [one, other]} if name.endswith("PixelSpacing") else {}
+        file = part10.read(images.native(NOISE[:, :2, :2], **said))
+        assert {rule for rule, _ in quality.check(file, CAME)} <= set(rules.RULES)
 
 
 @pytest.mark.parametrize("date", ["1993.05.01", "2099", "99999999", "2026110", "20990000", "\xb2099\xb2\xb2\xb2\xb2"])

@@ -39,6 +39,8 @@ RULES = {
 _UNIT_TOLERANCE = 0.02
 _MAGNIFIED_TOLERANCE, _SHAPE_TOLERANCE = 1.1, 1.02
 _SLICES_RATIO = 30.0
+# Ten kilometres and a picometre: what is beyond is no measure of a patient, and quotients of it may be no numbers.
+_MM_MAX, _MM_MIN = 1e7, 1e-9
 
 
 def check(file: Part10) -> Iterator[Broken]:
@@ -66,7 +68,7 @@ def _calibrated(file: Part10) -> Iterator[Broken]:
     """Geometric magnification makes pixels smaller in the patient than at the detector. What says how it was
     calibrated is believed."""
     patient, detector = numbers(file, PIXEL_SPACING, 2), numbers(file, IMAGER_SPACING, 2)
-    if patient is None or detector is None or min(*patient, *detector) <= 0 or file.text(CALIBRATION):
+    if patient is None or detector is None or min(*patient, *detector) < _MM_MIN or file.text(CALIBRATION):
         return
     shape = (patient[0] / patient[1]) / (detector[0] / detector[1])
     if patient[0] > detector[0] * _MAGNIFIED_TOLERANCE or max(shape, 1 / shape) > _SHAPE_TOLERANCE:
@@ -82,14 +84,15 @@ def _slices(file: Part10) -> Iterator[Broken]:
         return
     if between[0] < 0:
         yield "spacing", BETWEEN_SLICES
-    elif thickness is not None and min(thickness[0], between[0]) > 0:
+    elif thickness is not None and min(thickness[0], between[0]) >= _MM_MIN:
         ratio = thickness[0] / between[0]
         if max(ratio, 1 / ratio) > _SLICES_RATIO:
             yield "slice_spacing", None
 
 
 def numbers(file: Part10, tag: int, count: int) -> tuple[float, ...] | None:
-    """The values of a DS element (PS3.5 section 6.2); None where they are not `count` finite numbers."""
+    """The values of a DS element (PS3.5 section 6.2); None where they are not `count` numbers of a size that
+    a measure in millimetres may have."""
     text = file.text(tag)
     if not text or text.count("\\") != count - 1:
         return None
@@ -97,4 +100,4 @@ def numbers(file: Part10, tag: int, count: int) -> tuple[float, ...] | None:
         found = tuple(float(part) for part in text.split("\\"))
     except ValueError:
         return None
-    return found if all(math.isfinite(one) for one in found) else None
+    return found if all(math.isfinite(one) and abs(one) <= _MM_MAX for one in found) else None

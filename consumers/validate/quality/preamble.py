@@ -1,7 +1,8 @@
 """Is the file something else as well? (PS3.10 section 7.1, where an application may use the preamble as it likes)
 
 A preamble that begins like a program makes one file both an image and what a desktop would run. The router never keeps
-a preamble, so of what was received this can be true only where somebody wrote to the store; a file on a disc may be so.
+a preamble, so of what was received this can be true only where the store was written to past the router; a file on a
+disc may be so.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 from consumers.validate.study.header import Header, Patient
 
-# Of hostile studies, in which every image is of somebody else.
+# A hostile study may name another patient in each image.
 _PATIENTS_MAX = 50
 
 
