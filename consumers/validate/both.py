@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from consumers.validate.step import Validate
 from consumers.validate.study.step import Assess
 from streams.clock import Clock
-from streams.events import Event, InstanceReceived, StudyRevision
-from streams.step import DeadLetter, Input, Outcome
+from streams.events import Event, StudyRevision
+from streams.step import Input, Outcome, Step
 
 
 class Both:
-    """Implements `streams.step.Step`. An event has what its own step says of it (docs/decisions/0051)."""
+    """Implements `streams.step.Step`. A study revision is for `assess`, all else for `validate` (decision 0051)."""
 
     name = Validate.name
 
-    def __init__(self, validate: Validate, assess: Assess) -> None:
+    def __init__(self, validate: Step[Any], assess: Assess) -> None:
         self._validate = validate
         self._assess = assess
 
@@ -25,10 +26,7 @@ class Both:
 
     def _one(self, item: Input[Event], clock: Clock) -> Outcome:
         """Raises Absent, StoreAway."""
-        match item.event:
-            case InstanceReceived() as received:
-                (outcome,) = self._validate([Input(received, item.record)], clock)
-                return outcome
-            case StudyRevision() as revision:
-                return self._assess(Input(revision, item.record), clock)
-        return DeadLetter("neither a received instance nor a study revision")
+        if isinstance(item.event, StudyRevision):
+            return self._assess(Input(item.event, item.record), clock)
+        (outcome,) = self._validate([item], clock)
+        return outcome
