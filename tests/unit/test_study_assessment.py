@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,9 @@ from consumers.validate.both import Both
 from consumers.validate.config import Limits
 from consumers.validate.step import Validate
 from consumers.validate.study import attributes, places
-from consumers.validate.study.header import header_of
+from consumers.validate.study.header import Header, header_of
+from consumers.validate.study.identity import strangers
+from consumers.validate.study.reading import LONG_HEAD_BYTES
 from consumers.validate.study.step import Assess
 from radstream.phantom import chest_ct
 from schemas import load_subjects
@@ -31,7 +34,6 @@ from streams.events import (
     InstanceValidated,
     ObjectRef,
     StudyAssessed,
-    StudyFinding,
     StudyRevision,
 )
 from streams.memory_store import MemoryStore
@@ -46,6 +48,11 @@ Change = Callable[[list[Dataset]], None]
 
 def section_series(count: int = 8) -> list[Dataset]:
     """An axial series of a phantom, in the order of its places."""
+    return copy.deepcopy(_made(count))
+
+
+@functools.cache
+def _made(count: int) -> list[Dataset]:
     images = [one for one in chest_ct(3, (2, count, 3), 16) if one.SeriesNumber == 2]
     for image in images:
         image.AccessionNumber, image.PatientBirthDate, image.PatientSex = "A1", "19600101", "O"
@@ -169,6 +176,17 @@ def test_phases_echoes_and_times_at_one_place_are_no_repetition() -> None:
     images = section_series()
     doubled(images)
     images[-1].AcquisitionTime = "235959"
+    assert found(images) == []
+
+
+def test_volumes_of_a_dynamic_series_are_no_repetition() -> None:
+    """Of a foreign scanner's functional MR, two volumes differ in their numbers alone."""
+    images = section_series()
+    doubled(images)
+    for image in images:
+        image.Modality = "MR"
+    assert found(images) == ["positions_repeat"]
+    images[-1].InstanceNumber = 99
     assert found(images) == []
 
 
@@ -367,19 +385,17 @@ def test_the_published_example_is_what_is_said() -> None:
 
 @pytest.mark.corpus
 @pytest.mark.usefixtures("corpus")
-def test_foreign_files_of_one_study_each_are_read() -> None:
-    """Each file is a study of its own: whatever it is, nothing is raised, and there is nothing to compare."""
-    now = datetime.now(UTC)
+def test_foreign_files_are_read_and_none_of_them_is_held() -> None:
+    """What some collections make of one image (other syntaxes, other frames) is of one patient."""
+    studies: dict[str, list[Header]] = {}
     for row in manifest():
-        data = (CORPUS / row["file"]).read_bytes()
-        findings = _findings(data, now)
-        assert findings == [], row["file"]
-
-
-def _findings(data: bytes, now: datetime) -> list[StudyFinding]:
-    file = part10.beginning(data[: 32 << 10])
-    if file is None:
-        return []
-    ref = ObjectRef(tenant="t", store="hot", key="t/x", length=1, size=1, sha256="a" * 64)
-    one = header_of(file, ref, "1.2", "1.2.3", now)
-    return [*attributes.check([one], {"1.2": [one]}), *places.check({"1.2": [one]})]
+        file = part10.beginning((CORPUS / row["file"]).read_bytes()[:LONG_HEAD_BYTES])
+        if file is not None and (study_uid := file.text(0x0020000D)):
+            series_uid, name = file.text(0x0020000E) or "", file.text(0x00080018) or ""
+            ref = ObjectRef(tenant="t", store="hot", key="t/x", length=1, size=1, sha256=row["sha256"])
+            one = header_of(file, ref, series_uid, name, datetime.now(UTC))
+            alone = {series_uid: [one]}
+            assert [*attributes.check([one], alone), *places.check(alone)] == [], row["file"]
+            studies.setdefault(study_uid, []).append(one)
+    assert [one.digest for headers in studies.values() for one in strangers(headers, ())] == []
+    assert sum(len(headers) > 1 for headers in studies.values()) > 20

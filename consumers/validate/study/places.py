@@ -40,12 +40,17 @@ def check(by_series: Mapping[str, Sequence[Header]]) -> Iterator[StudyFinding]:
 
 
 def _repeated(images: Sequence[Header]) -> list[Header]:
-    """Images of different names at one place that nothing tells apart."""
+    """Images of different names at one place that nothing tells apart.
+
+    Some scanners write down nowhere public which volume of a dynamic magnetic resonance series an image is of: there,
+    images of several numbers are several images.
+    """
     places: dict[tuple[object, ...], list[Header]] = defaultdict(list)
     for one in images:
         place = tuple(round(value / _SAME_PLACE_MM) for value in one.position or ())
         turned = tuple(round(value, 3) for value in one.orientation or ())
-        places[(place, turned, one.spacing, one.size, one.apart)].append(one)
+        number = one.instance_number if one.modality == "MR" else None
+        places[(place, turned, number, one.spacing, one.size, one.apart)].append(one)
     return [one for members in places.values() if len({one.sop_instance_uid for one in members}) > 1 for one in members]
 
 
