@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -116,6 +117,7 @@ def _print_study(found: Study) -> None:
     _print_rows("Series", found.series)
     _print_rows("Quarantined", found.quarantined)
     _print_rows("Findings", found.findings)
+    _print_rows("Findings of the study", [_without_names(one) for one in found.study_findings])
     _print_rows("Copies", found.copies)
     out.print(_saved(found), soft_wrap=True)
     _print_rows("Revisions", found.revisions)
@@ -131,6 +133,11 @@ def _verdicts(found: Verdicts) -> Iterator[str]:
         yield f"{sum(found.held.values())} held: {reasons} (radstream quarantine list, show, release, reject)"
     if found.rejected:
         yield f"{found.rejected} rejected by a person; their bytes are kept"
+
+
+def _without_names(finding: dict[str, Any]) -> dict[str, object]:
+    """What a line has room for; --json has the rest."""
+    return {name: finding[name] for name in ("rule", "severity", "series_uid", "instances", "text")}
 
 
 def _kept(found: Study) -> str:

@@ -199,6 +199,26 @@ class StudyRevision(Derived, frozen=True, kw_only=True):
     last_received_at: datetime
 
 
+class NamedInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """A content of a SOP instance, by its digest."""
+
+    sop_instance_uid: str
+    digest: str
+
+
+class StudyFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """`instances` are the first of `instance_count`. Without a `series_uid` it is about the study as a whole."""
+
+    rule: str
+    severity: Literal["info", "warning", "error"]
+    text: str
+    instance_count: int
+    tag: str | None = None
+    section: str | None = None
+    series_uid: str | None = None
+    instances: tuple[NamedInstance, ...] = ()
+
+
 class AuditEvent(Derived, frozen=True, kw_only=True):
     actor: str
     action: str
@@ -302,6 +322,17 @@ class OfStudy(Derived, frozen=True, kw_only=True):
     """An event about a study, or about a part of it that is no single instance."""
 
     study_uid: str
+
+
+class StudyAssessed(OfStudy, frozen=True, kw_only=True):
+    """Whether a revision's instances fit together. `read_count` of them were compared."""
+
+    revision: int
+    set_digest: str
+    instance_count: int
+    read_count: int
+    held_count: int
+    findings: tuple[StudyFinding, ...] = ()
 
 
 class InferenceResult(OfStudy, frozen=True, kw_only=True):
@@ -527,6 +558,7 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.commitment.report": CommitmentReport,
     "imaging.import.decision": ImportDecision,
     "imaging.quarantine.command": QuarantineCommand,
+    "imaging.study.assessed": StudyAssessed,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 

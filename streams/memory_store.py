@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, Listed
+from streams.objects import Absent, Damaged, Head, Listed
 from streams.step import NewObject, Stored
 
 
@@ -52,6 +52,12 @@ class MemoryStore:
         if len(held.data) != ref.size or hashlib.sha256(part).hexdigest() != ref.sha256:
             raise Damaged(f"{ref.store}/{ref.key}")
         return part
+
+    def head(self, ref: ObjectRef, length: int) -> Head:
+        held = self._find(ref)
+        if held is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        return Head(held.data[:length], held.at)
 
     def exists(self, ref: ObjectRef) -> bool:
         return self._find(ref) is not None

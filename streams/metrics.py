@@ -31,6 +31,8 @@ IN_FLIGHT = Gauge("radstream_in_flight", "Records read and not yet settled", ["g
 PAUSED_PARTITIONS = Gauge("radstream_paused_partitions", "Partitions not read from at the moment", ["group"])
 # Records that could not be understood. Past the limit the consumer stops.
 DEAD_LETTERS = Counter("radstream_dead_letters", "Records put into imaging.deadletter.<group>", ["group"])
+# Instances that are of another patient than their study. One is counted again with each later revision of it.
+CONTRADICTING = Counter("radstream_contradicting_instances", "Instances held: not of their study's patient")
 # Subjects put aside into the group's retry topic, since the start.
 PARKED = Counter("radstream_parked", "Records put into imaging.retry.<group>", ["group"])
 # Subjects that wait in this process for their next try.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from streams.elements import PIXEL_DATA_TAGS, VRS, Element, Encoding, Limits, Malformed, TooComplex, Walk
@@ -99,6 +100,30 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     walk.top(start, actual.explicit)
     if actual != labelled:
         walk.oddities.add("transfer_syntax")
+    return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
+
+
+def beginning(data: bytes, limits: Limits = Limits()) -> Part10 | None:  # noqa: B008 - it is frozen
+    """As much of a file as can be walked through, whether or not `data` is all of it; None where nothing can.
+
+    For who looks at the first elements alone. What stands behind the break is as if it were absent.
+    """
+    try:
+        meta, start = file_meta(data) if data[_MAGIC_AT:_META_AT] == b"DICM" else ({}, 0)
+    except (Malformed, TooComplex):
+        return None
+    syntax = meta.get(TRANSFER_SYNTAX_UID, "")
+    if not syntax:
+        return None
+    if syntax in DEFLATED:
+        try:
+            data, start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], limits.inflated_bytes), 0
+        except zlib.error:
+            return None
+    actual = _actual(data, start, _labelled(syntax))
+    walk = Walk(data, actual, limits)
+    with suppress(Malformed, TooComplex):
+        walk.top(start, actual.explicit)
     return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
 
 

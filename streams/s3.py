@@ -20,7 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from streams import s3_control, s3_keys
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, Listed, StoreAway
+from streams.objects import Absent, Damaged, Head, Listed, StoreAway
 from streams.step import NewObject, Stored
 
 if TYPE_CHECKING:
@@ -90,6 +90,15 @@ class S3Store:
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise Damaged(f"{ref.store}/{ref.key} has another SHA-256 than its reference")
         return data
+
+    def head(self, ref: ObjectRef, length: int) -> Head:
+        options: GetOptions = {"range": (0, min(length, ref.size))} if ref.size else {}
+        try:
+            result = self._get(ref, options)
+        except Damaged as error:
+            # Nothing is there to be looked at, whatever the reference says.
+            raise Absent(f"{ref.store}/{ref.key}") from error
+        return Head(self._body(result)[:length], result.meta["last_modified"])
 
     def exists(self, ref: ObjectRef) -> bool:
         try:

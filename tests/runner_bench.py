@@ -178,7 +178,7 @@ class Bench(ABC):
 
     def make_topics(self) -> None:
         topics = load_topics()
-        for name in (RECEIVED, VALIDATED, QUARANTINED):
+        for name in (*topics.groups[GROUP].reads, VALIDATED, QUARANTINED):
             for physical in topics.physical(name):
                 self.make_topic(self.prefix + physical, PARTITIONS)
         for name in (COMMANDS, RETRY, DEAD_LETTERS):

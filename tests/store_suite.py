@@ -164,6 +164,15 @@ class StoreSuite:
         assert len(within) == 3
         assert list(store.keys(HOT, "general/nothing/")) == []
 
+    def test_the_beginning_of_an_object_is_read_alone(self, store: ObjectStore) -> None:
+        ref = store.create(new("begins", b"0123456789")).ref
+        head = store.head(ref, 4)
+        assert head.data == b"0123"
+        assert abs(datetime.now(UTC) - head.modified) < timedelta(minutes=1)
+        assert store.head(ref, 100).data == b"0123456789"
+        with pytest.raises(Absent):
+            store.head(msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None), 4)
+
     def test_more_keys_than_one_page_holds(self, store: ObjectStore) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda number: store.create(new(f"many/{number:05}", b".")), range(1100)))

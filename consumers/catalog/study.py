@@ -63,6 +63,12 @@ GROUP BY rule, severity
 ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, instances DESC, rule
 """
 
+_STUDY_FINDINGS = """
+SELECT rule, severity, series_uid, instance_count AS instances, text, tag, section, instances AS first
+FROM current_study_findings
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s ORDER BY ordinal
+"""
+
 _COPIES = """
 SELECT c.kind, c.media_type, c.transfer_syntax_uid, count(*) AS copies, sum(c.length)::bigint AS bytes,
     sum(c.source_size)::bigint AS bytes_of_their_originals
@@ -131,6 +137,8 @@ class Study(msgspec.Struct, frozen=True):
     """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'.
 
     Of a study from outside, `imported` says whose it is here.
+    `findings` are of instances, counted by rule; `study_findings` of what does not fit together, each with the `first`
+    of its instances.
     `copies` are made from the originals; `kept` is where the originals are. `performed` is what modalities said of it,
     and says nothing of whether all images are here.
     """
@@ -143,6 +151,7 @@ class Study(msgspec.Struct, frozen=True):
     series: list[dict[str, Any]]
     quarantined: list[dict[str, Any]]
     findings: list[dict[str, Any]]
+    study_findings: list[dict[str, Any]]
     copies: list[dict[str, Any]]
     savings: StudySavings
     revisions: list[dict[str, Any]]
@@ -184,6 +193,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         series=_rows(cursor, _SERIES, asked),
         quarantined=_rows(cursor, _QUARANTINED, asked),
         findings=_rows(cursor, _FINDINGS, asked),
+        study_findings=_rows(cursor, _STUDY_FINDINGS, asked),
         copies=_rows(cursor, _COPIES, asked),
         savings=savings,
         revisions=_rows(cursor, _REVISIONS, asked),

@@ -24,6 +24,12 @@ class Limits(Section, frozen=True, kw_only=True):
     decode_seconds_max: float = 10.0
 
 
+class Studies(Section, frozen=True, kw_only=True):
+    """What one study may cost: of a larger one, so many instances are compared. Part of the identity, too."""
+
+    instances_max: int = 10_000
+
+
 class Settings(Service, frozen=True, kw_only=True):
     """Memory is about `runner.threads` times the largest object.
 
@@ -34,3 +40,4 @@ class Settings(Service, frozen=True, kw_only=True):
     runner: RunnerSettings = RunnerSettings()
     limits: Limits = Limits()
     rules: Path | None = None
+    studies: Studies = Studies()

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from pydicom.config import IGNORE
 from pydicom.uid import UID
 
-from consumers.validate import pixels, values
+from consumers.validate import pixels, quality, values
 from consumers.validate.config import Limits
 from consumers.validate.rule import Broken
 from streams import elements, part10
@@ -36,14 +37,14 @@ class Verdict:
     broken: tuple[Broken, ...] = ()
 
 
-def judged(data: bytes, limits: Limits, announced: Instance | None = None) -> Verdict:
+def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
     """The verdict on a file's bytes. `announced` is what an event said that it is, where there was one."""
     file = opened(data, limits)
     if isinstance(file, Quarantine):
         return Verdict(file)
     if held := unidentified(file, announced):
         return Verdict(held)
-    return Verdict(broken=tuple(broken(file, limits)))
+    return Verdict(broken=tuple(broken(file, limits, received_at)))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:
@@ -79,13 +80,14 @@ def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
     return None
 
 
-def broken(file: Part10, limits: Limits) -> Iterator[Broken]:
-    """Every rule that a file breaks, with the place."""
+def broken(file: Part10, limits: Limits, received_at: datetime) -> Iterator[Broken]:
+    """Every rule that a file breaks, with the place. What is in the future is so at `received_at`."""
     yield from _names(file)
     yield from ((name, None) for name in sorted(file.oddities))
     if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
         yield "transfer_syntax_unknown", None
     yield from pixels.check(file, limits, is_image=_is_image(file))
+    yield from quality.check(file, received_at)
     yield from values.check(file)
 
 

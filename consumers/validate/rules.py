@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
-from consumers.validate import pixels, values
+from consumers.validate import pixels, quality, values
 from consumers.validate.levels import Said
 from consumers.validate.rule import Broken, Rule
 from streams.events import Finding
@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     ),
     **values.RULES,
     **pixels.RULES,
+    **quality.RULES,
 }
 
 

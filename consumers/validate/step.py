@@ -60,7 +60,10 @@ class Validate:
 
     def _released(self, file: Part10 | None, command: QuarantineCommand) -> Iterable[Finding]:
         """Of what was held, and flows: that it was, first of all; then what else is wrong, if it can be read."""
-        return self._findings([(releasing.RULE, None), *(() if file is None else broken(file, self._limits))], command)
+        return self._findings(
+            [(releasing.RULE, None), *(() if file is None else broken(file, self._limits, command.meta.occurred_at))],
+            command,
+        )
 
     def _findings(self, found: Iterable[rules.Broken], event: Judged) -> tuple[Finding, ...]:
         facts = Facts(
@@ -78,7 +81,7 @@ class Validate:
         data = self._fetched(event)
         if not isinstance(data, bytes):
             return data
-        verdict = judged(data, self._limits, event.instance)
+        verdict = judged(data, self._limits, event.meta.occurred_at, event.instance)
         if verdict.held:
             return verdict.held
         meta = msgspec.structs.replace(

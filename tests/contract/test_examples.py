@@ -47,6 +47,7 @@ LATER = {
     ("imaging.instance.validated", 3): 24,
     ("imaging.quarantine.command", 1): 28,
     ("imaging.instance.derived", 2): 29,
+    ("imaging.study.assessed", 1): 27,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
