@@ -1,0 +1,228 @@
+"""The check: a file against what its SOP class wants (PS3.3 annexes A and C).
+
+A module of usage M is asked for. One of usage C or U is where its condition holds, or where the file has an attribute that
+no other module of the IOD has. Conditions that no program can compute are counted and not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from consumers.validate.iod import rules
+from consumers.validate.iod.asking import Asking, Scope
+from consumers.validate.iod.tables import Iod, Level, Macro, Module, Row, iod, level
+from streams.elements import Limits, Malformed, TooComplex
+from streams.events import Finding
+from streams.nested import Held, Item, Nested
+from streams.part10 import Part10
+
+SOP_CLASS, MEDIA_STORAGE_CLASS = 0x00080016, 0x00020002
+SHARED, PER_FRAME = 0x52009229, 0x52009230
+OVERLAY = 0x6000
+_NESTED_ELEMENTS_MAX = 200_000
+_EVERYWHERE: frozenset[int] = frozenset()
+# PS3.10 table 7.1-1, Type 1.
+_FILE_META = (0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012)
+_FILE = ("File Meta Information", "PS3.10 7.1", "File")
+# Title, section and entity of a module.
+Named = tuple[str, str, str]
+Path = tuple[int, ...]
+
+
+@dataclass
+class Checked:
+    """What was found in one file. Conditions are counted where an attribute of Type 1C or 2C is not there."""
+
+    iod: str | None
+    findings: list[Finding] = field(default_factory=list)
+    computed: int = 0
+    not_computed: int = 0
+
+
+@dataclass
+class _Place:
+    """The first of places that differ only in their items' numbers."""
+
+    rule: str
+    tag: int
+    path: Path
+    module: Named
+    also: int = 0
+
+
+class Check:
+    """One file's check."""
+
+    def __init__(self, file: Part10) -> None:
+        self._file = file
+        uid = file.text(SOP_CLASS) or file.meta.get(MEDIA_STORAGE_CLASS, "")
+        self._iod = iod(uid)
+        self._asking = Asking(file, uid)
+        self._nested = Nested(file, Limits(elements=_NESTED_ELEMENTS_MAX))
+        self._places: dict[tuple[str, Path], _Place] = {}
+        self._checked = Checked(self._iod.name if self._iod else None)
+        self._top = self._nested.top_level(file.elements)
+
+    def run(self) -> Checked:
+        self._meta()
+        if self._iod is not None:
+            scopes: tuple[Scope, ...] = ((self._top, _EVERYWHERE),)
+            for module in self._iod.modules:
+                if self._asked(module, scopes):
+                    self._module(module, scopes)
+            if self._iod.macros:
+                self._frames(self._iod, scopes)
+        self._checked.findings.extend(
+            rules.said(place.rule, place.tag, _written(place.path), place.module, place.also)
+            for place in self._places.values()
+        )
+        return self._checked
+
+    def _meta(self) -> None:
+        for tag in _FILE_META:
+            if tag not in self._file.meta:
+                self._say("type_1_missing", tag, (), _FILE)
+            elif self._file.meta[tag] == "" and tag != 0x00020001 and tag != 0x00020000:
+                self._say("type_1_empty", tag, (), _FILE)
+
+    def _asked(self, module: Module, scopes: Sequence[Scope]) -> bool:
+        if module.usage == "M" or not module.own.isdisjoint(self._top):
+            return True
+        return module.condition is not None and self._asking.holds(module.condition, scopes)
+
+    def _module(self, module: Module, scopes: Sequence[Scope]) -> None:
+        named = (module.title, f"PS3.3 {module.section}".strip(), module.entity)
+        self._level(level(module.level), self._top, (), named, scopes)
+
+    def _level(self, wanted: Level, item: Item, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
+        for row in wanted.rows:
+            held = item.get(row.tag)
+            if held is None:
+                self._absent(row, path, named, scopes)
+            elif row.items >= 0 and not held.empty:
+                self._inside(row, held, path, named, scopes)
+            elif row.type in ("1", "1C") and held.empty:
+                self._say(f"type_{row.type.lower()}_empty", row.tag, path, named)
+
+    def _absent(self, row: Row, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
+        if row.type in ("1", "2"):
+            self._say(f"type_{row.type}_missing", row.tag, path, named)
+        elif row.type != "3" and row.condition is None:
+            self._checked.not_computed += 1
+        elif row.condition is not None:
+            self._checked.computed += 1
+            if self._asking.holds(row.condition, scopes):
+                self._say(f"type_{row.type.lower()}_missing", row.tag, path, named)
+
+    def _inside(self, row: Row, held: Held, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
+        items = self._items(row.tag, held, path, named)
+        if not items and row.type in ("1", "1C"):
+            self._say(f"type_{row.type.lower()}_empty", row.tag, path, named)
+        wanted = level(row.items)
+        for number, item in enumerate(items, 1):
+            self._level(wanted, item, (*path, row.tag, number), named, (*scopes, (item, wanted.tags)))
+
+    def _items(self, tag: int, held: Held, path: Path, named: Named) -> list[Item]:
+        try:
+            return self._nested.items(held)
+        except (Malformed, TooComplex):
+            self._say("nested_not_checked", tag, path, named)
+            return []
+
+    # Functional groups (PS3.3 section C.7.6.16)
+
+    def _frames(self, wanted: Iod, scopes: Sequence[Scope]) -> None:
+        shared = self._group(SHARED)
+        frames = self._group(PER_FRAME)
+        if not shared and not frames:
+            return
+        first = shared[0] if shared else {}
+        for macro in wanted.macros:
+            self._macro(macro, first, frames, scopes)
+
+    def _group(self, tag: int) -> list[Item]:
+        held = self._top.get(tag)
+        return [] if held is None else self._items(tag, held, (), ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image"))
+
+    def _macro(self, macro: Macro, shared: Item, frames: list[Item], scopes: Sequence[Scope]) -> None:
+        named = (macro.title, f"PS3.3 {macro.section}".strip(), "Image")
+        without = [number for number, frame in enumerate(frames, 1) if macro.sequence not in frame]
+        in_shared = macro.sequence in shared
+        if in_shared:
+            if len(without) < len(frames):
+                number = next(n for n, frame in enumerate(frames, 1) if macro.sequence in frame)
+                self._say("macro_twice", macro.sequence, (PER_FRAME, number), named)
+            self._in_group(macro, shared, SHARED, 1, named, scopes, shared)
+        elif without and self._macro_asked(macro, scopes):
+            rule = "type_1_missing" if len(without) == len(frames) else "frame_without_macro"
+            self._say(rule, macro.sequence, (PER_FRAME, without[0]), named)
+        for number, frame in enumerate(frames, 1):
+            if macro.sequence in frame:
+                self._in_group(macro, frame, PER_FRAME, number, named, scopes, shared)
+
+    def _macro_asked(self, macro: Macro, scopes: Sequence[Scope]) -> bool:
+        if macro.usage == "M":
+            return True
+        return macro.usage == "C" and macro.condition is not None and self._asking.holds(macro.condition, scopes)
+
+    def _in_group(
+        self, macro: Macro, group: Item, sequence: int, number: int, named: Named, scopes: Sequence[Scope], shared: Item
+    ) -> None:
+        row = Row(macro.sequence, "1", macro.level, None)
+        path = (sequence, number)
+        frame = (_Frame(self._nested, shared, group), _EVERYWHERE)
+        held = group[macro.sequence]
+        if held.empty:
+            self._say("type_1_empty", macro.sequence, path, named)
+        else:
+            self._inside(row, held, path, named, (*scopes, frame))
+
+    def _say(self, rule: str, tag: int, path: Path, named: Named) -> None:
+        place = (rule, (*path[::2], tag))
+        if place in self._places:
+            self._places[place].also += 1
+        else:
+            self._places[place] = _Place(rule, tag, (*path, tag), named)
+
+
+class _Frame(dict[int, Held]):
+    """What the macros of one frame have between them: conditions of one macro speak of attributes of another."""
+
+    def __init__(self, nested: Nested, *groups: Item) -> None:
+        super().__init__()
+        self._nested = nested
+        self._groups: tuple[Item, ...] | None = groups
+
+    def get(self, tag: int, default: Held | None = None) -> Held | None:  # type: ignore[override]
+        if self._groups is not None:
+            groups, self._groups = self._groups, None
+            for held in (held for group in groups for held in group.values()):
+                self._fill(held)
+        return super().get(tag, default)
+
+    def _fill(self, held: Held) -> None:
+        try:
+            items = self._nested.items(held)
+        except (Malformed, TooComplex):
+            return
+        for item in items[:1]:
+            self.update(item)
+
+
+def check(file: Part10) -> Checked:
+    """Never raises on what a file says."""
+    return Check(file).run()
+
+
+def _written(path: Path) -> str:
+    """Tags and numbers of items in turn, as `0040,A730[2]/0040,A168`."""
+    parts: list[str] = []
+    for at in range(0, len(path), 2):
+        tag = path[at]
+        number = f"[{path[at + 1]}]" if at + 1 < len(path) else ""
+        parts.append(f"{tag >> 16:04X},{tag & 0xFFFF:04X}{number}")
+    return "/".join(parts)
+
+
+__all__ = ["Checked", "check"]
