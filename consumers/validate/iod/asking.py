@@ -41,7 +41,10 @@ class Asking:
         return _found(parts[0], scopes) is None
 
     def _class(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
-        return self._sop_class_uid not in parts[0]
+        return self._sop_class_uid in parts[0]
+
+    def _not(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
+        return not self.holds(parts[0], scopes)
 
     def _in(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
         tag, nth, wanted, vr = parts
@@ -86,6 +89,7 @@ _KINDS: dict[str, Callable[[Asking, list[Any], Sequence[Scope]], bool]] = {
     "has": Asking._has,
     "lacks": Asking._lacks,
     "class": Asking._class,
+    "not": Asking._not,
     "in": Asking._in,
     "other": Asking._other,
     "over": Asking._over,

@@ -96,8 +96,11 @@ class Check:
         self._level(level(module.level), self._top, (), named, scopes)
 
     def _level(self, wanted: Level, item: Item, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
+        overruled = self._iod.overruled if self._iod and not path else _EVERYWHERE
         for row in wanted.rows:
             held = item.get(row.tag)
+            if row.tag in overruled:
+                continue
             if held is None:
                 self._absent(row, path, named, scopes)
             elif row.items >= 0 and not held.empty:
@@ -169,14 +172,13 @@ class Check:
     def _in_group(
         self, macro: Macro, group: Item, sequence: int, number: int, named: Named, scopes: Sequence[Scope], shared: Item
     ) -> None:
-        row = Row(macro.sequence, "1", macro.level, None)
         path = (sequence, number)
         frame = (_Frame(self._nested, shared, group), _EVERYWHERE)
         held = group[macro.sequence]
-        if held.empty:
+        if not held.empty:
+            self._inside(macro.row, held, path, named, (*scopes, frame))
+        elif macro.row.type in ("1", "1C"):
             self._say("type_1_empty", macro.sequence, path, named)
-        else:
-            self._inside(row, held, path, named, (*scopes, frame))
 
     def _say(self, rule: str, tag: int, path: Path, named: Named) -> None:
         place = (rule, (*path[::2], tag))

@@ -40,7 +40,24 @@ def either(*conditions: Condition) -> Condition:
     return ["or", *conditions]
 
 
-_CONTENT = ("sr-document-content", "ContentSequence")
+def of_class(*uids: str) -> Condition:
+    return ["class", [f"1.2.840.10008.5.1.4.1.1.{uid}" for uid in uids]]
+
+
+def unless(condition: Condition) -> Condition:
+    return ["not", condition]
+
+
+# Images whose IOD has neither an image plane nor another place for the orientation: CR, US, SC, XA, RF, endoscopy, photos.
+_WITHOUT_PLANE = of_class(
+    *("1", "3.1", "6.1", "7", "7.1", "7.2", "7.3", "7.4", "12.1", "12.2"),
+    *("77.1.1", "77.1.1.1", "77.1.2", "77.1.2.1", "77.1.4", "77.1.4.1"),
+)
+# PS3.16 annex L marks these as paired.
+_PAIRED = (
+    *("ANKLE", "ARM", "AXILLA", "BREAST", "CALCANEUS", "CLAVICLE", "EAR", "ELBOW", "EYE", "FEMUR", "FINGER", "FOOT"),
+    *("FOREARM", "HAND", "HIP", "HUMERUS", "KNEE", "LEG", "PATELLA", "SCAPULA", "SHOULDER", "THIGH", "THUMB", "TOE", "WRIST"),
+)
 
 
 def _by_value_type() -> dict[tuple[str, str, str], Condition | None]:
@@ -69,7 +86,12 @@ def _by_value_type() -> dict[tuple[str, str, str], Condition | None]:
     }
 
 
-_IMAGE_REFERENCE = ("IMAGE", "COMPOSITE")
+def _palette(color: str) -> dict[tuple[str, str, str], Condition | None]:
+    """PS3.3 section C.7.9: whole or segmented, where there is a descriptor."""
+    whole, segmented = f"{color}PaletteColorLookupTableData", f"Segmented{color}PaletteColorLookupTableData"
+    described = has(f"{color}PaletteColorLookupTableDescriptor")
+    return {("", "", whole): both(described, lacks(segmented)), ("", "", segmented): None}
+
 
 BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
     **_by_value_type(),
@@ -77,6 +99,12 @@ BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
     ("sr-document-content", "ContentSequence", "ConceptNameCodeSequence"): one_of(
         "ValueType", "TEXT", "NUM", "CODE", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME"
     ),
+    ("sr-document-content", "", "ReferencedTimeOffsets"): None,
+    ("sr-document-content", "", "ReferencedDateTime"): None,
+    ("sr-document-content", "", "ReferencedSamplePositions"): None,
+    ("sr-document-content", "ContentSequence", "ReferencedTimeOffsets"): None,
+    ("sr-document-content", "ContentSequence", "ReferencedDateTime"): None,
+    ("sr-document-content", "ContentSequence", "ReferencedSamplePositions"): None,
     ("sr-document-content", "ContentSequence", "ValueType"): lacks("ReferencedContentItemIdentifier"),
     # A code has one of three forms (PS3.3 section 8.8).
     ("", "*", "CodeValue"): lacks("LongCodeValue", "URNCodeValue"),
@@ -84,7 +112,27 @@ BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
     ("", "*", "LongCodeValue"): None,
     ("", "*", "URNCodeValue"): None,
     # Pixels (PS3.3 section C.7.6.3)
+    **_palette("Red"),
+    **_palette("Green"),
+    **_palette("Blue"),
     ("", "", "PixelData"): lacks("PixelDataProviderURL", "FloatPixelData", "DoubleFloatPixelData"),
+    # Where a patient lies, and which way (PS3.3 sections C.7.3.1 and C.7.6.1)
+    ("general-series", "", "PatientPosition"): both(
+        lacks("PatientOrientationCodeSequence"), of_class("2", "2.1", "4", "4.1", "4.2", "4.3")
+    ),
+    ("general-image", "", "PatientOrientation"): _WITHOUT_PLANE,
+    ("general-series", "", "Laterality"): both(
+        one_of("BodyPartExamined", *_PAIRED),
+        lacks("ImageLaterality", "SharedFunctionalGroupsSequence", "MeasurementLaterality"),
+    ),
+    ("mr-image", "", "TriggerTime"): one_of("ScanOptions", "CG", "PPG"),
+    # Frames that tile a whole need no group each (PS3.3 section C.7.6.16).
+    ("", "", "PerFrameFunctionalGroupsSequence"): unless(one_of("DimensionOrganizationType", "TILED_FULL")),
 }
-# Keywords of what is 1C or 2C in the tables and never asked for.
-NEVER: frozenset[str] = frozenset()
+# A module's sign, where not each attribute that it alone has is one. The rest of its attributes stray into other objects.
+SIGNS = {
+    "multi-frame": ("NumberOfFrames",),
+    "contrast-bolus": ("ContrastBolusAgent", "ContrastBolusAgentSequence"),
+}
+# What a module has another type for than the general modules, and says that its own holds.
+OVERRULED = {"sc-equipment": ("Modality",)}

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from pydicom.datadict import DicomDictionary, RepeatersDictionary, tag_for_keyword
 
-from consumers.validate.iod.conditions import BY_PLACE, NEVER
+from consumers.validate.iod.conditions import BY_PLACE, OVERRULED, SIGNS
 from consumers.validate.iod.sentences import Condition, condition
 
 TYPES = ("1", "1C", "2", "2C", "3")
@@ -28,6 +28,16 @@ _USAGES = {"M": 0, "C": 1, "U": 2}
 _VRS = {tag: entry[0].split(" ")[0] for tag, entry in DicomDictionary.items()}
 # Of repeating groups the first, 60xx for all: the reader asks for each group that is there.
 _REPEATERS = {entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in RepeatersDictionary.items()}
+
+
+# Second sections on a chapter's page, and one without a first.
+_SECTIONS = {
+    "patient": "C.7.1.1",
+    "clinical-trial-subject": "C.7.1.3",
+    "cr-series": "C.8.1.1",
+    "cr-image": "C.8.1.2",
+    "palette-color-lookup-table": "C.7.9",
+}
 
 
 @dataclass
@@ -139,8 +149,6 @@ class Tables:
         for key in ((module, parent, keyword), ("", parent, keyword), ("", "*" if parent else "", keyword)):
             if key in BY_PLACE:
                 return BY_PLACE[key]
-        if keyword in NEVER:
-            return None
         tags = tuple(_tag(one) or 0 for one in path[macro:])
         return self._sentences.condition(module, tags)
 
@@ -150,10 +158,17 @@ def _names(folder: Path) -> dict[str, tuple[str, str]]:
     found = {}
     for name in ("macros", "modules"):
         for row in json.loads((folder / f"{name}.json").read_text("utf-8")):
-            section = re.search(r"sect_([A-F0-9.]+)\.html", row["linkToStandard"])
-            table = re.search(r"table_([A-F0-9.]+)-", row["linkToStandard"])
-            found[row["id"]] = (row["name"], (table or section or [None, ""])[1])
+            page = re.search(r"sect_([A-F0-9.]+)\.html", row["linkToStandard"])
+            found[row["id"]] = (row["name"], _section(row["id"], page[1] if page else ""))
     return found
+
+
+def _section(module: str, page: str) -> str:
+    """The first section of a chapter stands on the chapter's own page."""
+    if module in _SECTIONS:
+        return _SECTIONS[module]
+    first = page.count(".") == 1 or (page.startswith(("C.7.", "C.8.")) and page.count(".") == 2)
+    return f"{page}.1" if first else page
 
 
 def _macros(folder: Path) -> tuple[dict[str, dict[int, tuple[str, str | None]]], dict[int, str]]:
@@ -204,7 +219,9 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
             if key not in index:
                 index[key] = len(modules)
                 title, section = names.get(key, (key.replace("-", " ").title(), ""))
-                modules.append([title, section, member["ie"], tables.of_level(key, tree)])
+                signs = [_tag(keyword) for keyword in SIGNS.get(key, ())]
+                overruled = [_tag(keyword) for keyword in OVERRULED.get(key, ())]
+                modules.append([title, section, member["ie"], tables.of_level(key, tree), signs, overruled])
             statement = old_usage.get((old_of.get(name, ""), key)) if member["usage"] == "C" else None
             asked = tables.of_condition(condition(statement, _VRS)) if statement else -1
             rows.append([index[key], _USAGES[member["usage"]], asked])
@@ -228,7 +245,7 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
 def _groups(
     tables: Tables, tree: dict[str, Node], usage: dict[int, tuple[str, str | None]], macro_of: dict[int, str]
 ) -> list[list[int]]:
-    """Rows `[sequence, usage, condition or -1, child set]`, usage 3 where it is not known."""
+    """Rows `[sequence, usage, condition or -1, child set, type]`, usage 3 where it is not known."""
     rows = []
     for keyword, node in {**tree[_SHARED].items, **tree[_PER_FRAME].items}.items():
         tag = _tag(keyword)
@@ -237,7 +254,7 @@ def _groups(
         used, statement = usage.get(tag, ("", None))
         child = tables.of_level(macro_of.get(tag, ""), node.items, (_PER_FRAME, keyword), 1)
         asked = tables.of_condition(condition(statement, _VRS)) if statement else -1
-        rows.append([tag, _USAGES.get(used, 3), asked, child])
+        rows.append([tag, _USAGES.get(used, 3), asked, child, TYPES.index(node.type)])
     return rows
 
 

@@ -2,7 +2,7 @@
 
 A condition is a nested list: `["has", tag]`, `["lacks", tag]`, `["in", tag, nth, values, vr]` (nth counts from 1, 0 is
 any value), `["other", tag, nth, values, vr]` (it has a value, and none of these), `["over", tag, number, vr]`,
-`["class", uids]` (the SOP class is none of these), `["and", ...]`, `["or", ...]`. What cannot be read in full is None: not
+`["class", uids]` (the SOP class is one of these), `["not", ...]`, `["and", ...]`, `["or", ...]`. What cannot be read in full is None: not
 checked.
 """
 
@@ -26,6 +26,7 @@ _JOIN = re.compile(
 _SENTENCE = re.compile(
     r"(?:Required|Shall be present|shall be present|required)[ ,]+(?:only )?(?:if|when) (.*?)(?=\. |\.$|$| Shall not | May be | Note )"
 )
+_CLASS = r"[“\"]([\d.]+)[”\"](?: \([^)]*\))?"
 _OTHERWISE = re.compile(r"[,;]? *(?:and )?(?:[Mm]ay|shall not) be present (?:otherwise|only).*$")
 _VALUE = r"[\"“']?[A-Z0-9][A-Z0-9_\-/.]*(?: [A-Z0-9_]+)*[\"”']?"
 _VALUES = re.compile(rf"^(?:either )?({_VALUE}(?:,? or {_VALUE}|, {_VALUE})*)$")
@@ -43,8 +44,10 @@ def condition(text: str, vr_of: dict[int, str]) -> Condition | None:
 
 def _sentence(text: str, vr_of: dict[int, str]) -> Condition | None:
     text = _OTHERWISE.sub("", text).strip(" .;,").replace("  ", " ")
-    unless = re.findall(r' and SOP Class UID is not [“"]([\d.]+)[”"](?: \([^)]*\))?', text)
-    text = re.sub(r' and SOP Class UID is not [“"][\d.]+[”"](?: \([^)]*\))?', "", text)
+    if alone := re.fullmatch(rf"SOP Class UID is not {_CLASS}", text):
+        return ["not", ["class", [alone[1]]]]
+    unless = re.findall(rf" and SOP Class UID is not {_CLASS}", text)
+    text = re.sub(rf" and SOP Class UID is not {_CLASS}", "", text)
     parts = _JOIN.split(text)
     joins = set(parts[1::3]) - {None}
     if len(joins) > 1 or (not joins and len(parts) > 1):
@@ -53,7 +56,7 @@ def _sentence(text: str, vr_of: dict[int, str]) -> Condition | None:
     if found is None:
         return None
     joined: Condition = found[0] if len(found) == 1 else [joins.pop(), *found]
-    return ["and", joined, ["class", unless]] if unless else joined
+    return ["and", joined, ["not", ["class", unless]]] if unless else joined
 
 
 def _parts(parts: list[str], vr_of: dict[int, str]) -> list[Condition] | None:
@@ -67,6 +70,8 @@ def _parts(parts: list[str], vr_of: dict[int, str]) -> list[Condition] | None:
         if named is None:
             return None
         tag = int(named[1] + named[2], 16)
+        if tag not in vr_of:
+            return None
         rest = part[named.end() :].strip(" ,")
         said = rest or said
         if first:
@@ -83,6 +88,8 @@ def _atom(tag: int, said: str, vr_of: dict[int, str]) -> Condition | None:
     said = re.sub(r"^(?:at the image level|of this frame|in this Sequence Item) ", "", said)
     if match := _NTH.match(said):
         nth, said = int(match[1]), said[match.end() :].strip()
+    if match := re.fullmatch(r"is absent or not ([A-Z_]+)", said):
+        return ["not", ["in", tag, nth, [match[1]], vr_of[tag]]]
     if re.fullmatch(r"(?:is|are) (?:not present|absent)(?: in this Sequence Item)?", said):
         return ["lacks", tag]
     if re.fullmatch(r"(?:is|are) present(?: and has a value)?", said):

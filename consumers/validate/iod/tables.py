@@ -53,7 +53,7 @@ class Macro:
     section: str
     usage: str
     condition: Condition | None
-    level: int
+    row: Row
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,14 @@ class Iod:
     name: str
     modules: tuple[Module, ...]
     macros: tuple[Macro, ...]
+    # Tags whose type in a special module holds, and not that of the general ones.
+    overruled: frozenset[int]
 
 
 class _Packed(msgspec.Struct, frozen=True):
     sops: dict[str, int]
-    iods: list[tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int, int]]]]
-    modules: list[tuple[str, str, str, int]]
+    iods: list[tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int, int, int]]]]
+    modules: list[tuple[str, str, str, int, list[int], list[int]]]
     macros: dict[int, tuple[str, str]]
     sets: list[list[tuple[int, int, int, int]]]
     conditions: list[Any]
@@ -101,18 +103,19 @@ def iod(sop_class_uid: str) -> Iod | None:
         name,
         tuple(_module(packed, number, usage, asked, often) for number, usage, asked in members),
         tuple(_macro(packed.macros, *group) for group in groups),
+        frozenset(tag for number, *_ in members for tag in packed.modules[number][5]),
     )
 
 
 def _module(packed: _Packed, number: int, usage: int, asked: int, often: Mapping[int, int]) -> Module:
-    title, section, entity, of = packed.modules[number]
-    own = frozenset(tag for tag in level(of).tags if often[tag] == 1)
+    title, section, entity, of, signs, _ = packed.modules[number]
+    own = frozenset(signs or (tag for tag in level(of).tags if often[tag] == 1))
     return Module(title, section, entity, "MCU"[usage], _condition(asked), of, own)
 
 
-def _macro(named: Mapping[int, tuple[str, str]], sequence: int, usage: int, asked: int, of: int) -> Macro:
+def _macro(named: Mapping[int, tuple[str, str]], sequence: int, usage: int, asked: int, of: int, kind: int) -> Macro:
     title, section = named.get(sequence, ("", ""))
-    return Macro(sequence, title, section, ("M", "C", "U", "")[usage], _condition(asked), of)
+    return Macro(sequence, title, section, ("M", "C", "U", "")[usage], _condition(asked), Row(sequence, TYPES[kind], of, None))
 
 
 def _condition(number: int) -> Condition | None:
