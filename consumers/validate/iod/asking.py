@@ -14,6 +14,7 @@ _VALUE_BYTES_MAX = 1024
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
 # The item that an attribute stands in is the last scope; the tags are those that belong there.
 Scope = tuple[Item, frozenset[int]]
+EVERYWHERE: frozenset[int] = frozenset()
 
 
 class Asking:
@@ -66,7 +67,10 @@ class Asking:
         if held is None or held.items is not None or not 0 < held.end - held.at <= _VALUE_BYTES_MAX:
             return []
         value = self._data[held.at : held.end]
-        if vr in _BINARY:
+        if vr == "AT":
+            halves = struct.unpack(f"{self._sign}{len(value) // 4 * 2}H", value[: len(value) // 4 * 4])
+            values = [f"{group:04X}{element:04X}" for group, element in zip(halves[::2], halves[1::2], strict=True)]
+        elif vr in _BINARY:
             size = struct.calcsize(f"<{_BINARY[vr]}")
             values = [str(number) for number in struct.unpack(f"{self._sign}{len(value) // size}{_BINARY[vr]}", value[: len(value) // size * size])]
         else:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from consumers.validate.iod import rules
-from consumers.validate.iod.asking import Asking, Scope
+from consumers.validate.iod.asking import EVERYWHERE, Asking, Scope
+from consumers.validate.iod.groups import Groups
 from consumers.validate.iod.tables import Iod, Level, Macro, Module, Row, iod, level
 from streams.elements import Limits, Malformed, TooComplex
 from streams.events import Finding
@@ -21,10 +22,14 @@ SOP_CLASS, MEDIA_STORAGE_CLASS = 0x00080016, 0x00020002
 SHARED, PER_FRAME = 0x52009229, 0x52009230
 OVERLAY = 0x6000
 _NESTED_ELEMENTS_MAX = 200_000
-_EVERYWHERE: frozenset[int] = frozenset()
 # PS3.10 table 7.1-1, Type 1.
 _FILE_META = (0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012)
 _FILE = ("File Meta Information", "PS3.10 7.1", "File")
+_GROUPS = ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image")
+# Frames that tile a whole in order need no group each: these macros follow from their place (PS3.3 section C.7.6.17.3).
+_TILED_FULL = ["in", 0x00209311, 0, ["TILED_FULL"], "CS"]
+_FRAME_CONTENT = 0x00209111
+_IMPLIED = frozenset({0x00209113, 0x0048021A, 0x00480207, 0x0062000A})
 # Title, section and entity of a module.
 Named = tuple[str, str, str]
 Path = tuple[int, ...]
@@ -62,16 +67,19 @@ class Check:
         self._nested = Nested(file, Limits(elements=_NESTED_ELEMENTS_MAX))
         self._places: dict[tuple[str, Path], _Place] = {}
         self._checked = Checked(self._iod.name if self._iod else None)
+        self._shift = 0
         self._top = self._nested.top_level(file.elements)
 
     def run(self) -> Checked:
         self._meta()
         if self._iod is not None:
-            scopes: tuple[Scope, ...] = ((self._top, _EVERYWHERE),)
+            scopes: tuple[Scope, ...] = ((self._top, EVERYWHERE),)
             for module in self._iod.modules:
-                if self._asked(module, scopes):
-                    self._module(module, scopes)
-            if self._iod.macros:
+                if module.repeats:
+                    self._overlays(module, scopes)
+                elif self._asked(module, scopes):
+                    self._module(module, self._top, scopes)
+            if self._iod.macros and (SHARED in self._top or PER_FRAME in self._top):
                 self._frames(self._iod, scopes)
         self._checked.findings.extend(
             rules.said(place.rule, place.tag, _written(place.path), place.module, place.also)
@@ -91,12 +99,22 @@ class Check:
             return True
         return module.condition is not None and self._asking.holds(module.condition, scopes)
 
-    def _module(self, module: Module, scopes: Sequence[Scope]) -> None:
+    def _module(self, module: Module, item: Item, scopes: Sequence[Scope]) -> None:
         named = (module.title, f"PS3.3 {module.section}".strip(), module.entity)
-        self._level(level(module.level), self._top, (), named, scopes)
+        self._level(level(module.level), item, (), named, scopes)
+
+    def _overlays(self, module: Module, scopes: Sequence[Scope]) -> None:
+        """Asks each overlay that is there, in group 6000 to 601E, as the tables do of the first."""
+        groups = {tag >> 16 for tag in self._top if OVERLAY <= tag >> 16 <= OVERLAY + 0x1E}
+        for group in sorted(groups):
+            item = {OVERLAY << 16 | tag & 0xFFFF: held for tag, held in self._top.items() if tag >> 16 == group}
+            if not module.own.isdisjoint(item):
+                self._shift = group - OVERLAY << 16
+                self._module(module, item, scopes)
+        self._shift = 0
 
     def _level(self, wanted: Level, item: Item, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
-        overruled = self._iod.overruled if self._iod and not path else _EVERYWHERE
+        overruled = self._iod.overruled if self._iod and not path else EVERYWHERE
         for row in wanted.rows:
             held = item.get(row.tag)
             if row.tag in overruled:
@@ -105,7 +123,7 @@ class Check:
                 self._absent(row, path, named, scopes)
             elif row.items >= 0 and not held.empty:
                 self._inside(row, held, path, named, scopes)
-            elif row.type in ("1", "1C") and held.empty:
+            elif held.empty and row.type in ("1", "1C") and self._may_hold(row, scopes):
                 self._say(f"type_{row.type.lower()}_empty", row.tag, path, named)
 
     def _absent(self, row: Row, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
@@ -117,6 +135,9 @@ class Check:
             self._checked.computed += 1
             if self._asking.holds(row.condition, scopes):
                 self._say(f"type_{row.type.lower()}_missing", row.tag, path, named)
+
+    def _may_hold(self, row: Row, scopes: Sequence[Scope]) -> bool:
+        return row.condition is None or self._asking.holds(row.condition, scopes)
 
     def _inside(self, row: Row, held: Held, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
         items = self._items(row.tag, held, path, named)
@@ -135,81 +156,52 @@ class Check:
 
     # Functional groups (PS3.3 section C.7.6.16)
 
-    def _frames(self, wanted: Iod, scopes: Sequence[Scope]) -> None:
+    def _frames(self, wanted: Iod, scopes: tuple[Scope, ...]) -> None:
         shared = self._group(SHARED)
         frames = self._group(PER_FRAME)
-        if not shared and not frames:
-            return
-        first = shared[0] if shared else {}
+        tiled = self._asking.holds(_TILED_FULL, scopes)
+        groups = Groups(self._nested, shared[0] if shared else {}, frames, scopes)
         for macro in wanted.macros:
-            self._macro(macro, first, frames, scopes)
+            if frames or not (macro.sequence == _FRAME_CONTENT or (tiled and macro.sequence in _IMPLIED)):
+                self._macro(macro, groups)
 
     def _group(self, tag: int) -> list[Item]:
         held = self._top.get(tag)
-        return [] if held is None else self._items(tag, held, (), ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image"))
+        return [] if held is None else self._items(tag, held, (), _GROUPS)
 
-    def _macro(self, macro: Macro, shared: Item, frames: list[Item], scopes: Sequence[Scope]) -> None:
+    def _macro(self, macro: Macro, groups: Groups) -> None:
         named = (macro.title, f"PS3.3 {macro.section}".strip(), "Image")
-        without = [number for number, frame in enumerate(frames, 1) if macro.sequence not in frame]
-        in_shared = macro.sequence in shared
-        if in_shared:
-            if len(without) < len(frames):
-                number = next(n for n, frame in enumerate(frames, 1) if macro.sequence in frame)
-                self._say("macro_twice", macro.sequence, (PER_FRAME, number), named)
-            self._in_group(macro, shared, SHARED, 1, named, scopes, shared)
-        elif without and self._macro_asked(macro, scopes):
-            rule = "type_1_missing" if len(without) == len(frames) else "frame_without_macro"
-            self._say(rule, macro.sequence, (PER_FRAME, without[0]), named)
-        for number, frame in enumerate(frames, 1):
-            if macro.sequence in frame:
-                self._in_group(macro, frame, PER_FRAME, number, named, scopes, shared)
+        sequence = macro.sequence
+        with_it = [number for number, frame in enumerate(groups.frames, 1) if sequence in frame]
+        if sequence in groups.shared:
+            if with_it:
+                self._say("macro_twice", sequence, (PER_FRAME, with_it[0]), named)
+            self._in_group(macro, groups.shared[sequence], (SHARED, 1), named, groups.scopes(1))
+        elif len(with_it) < max(1, len(groups.frames)) and self._macro_asked(macro, groups):
+            without = next(n for n in range(1, len(groups.frames) + 2) if n not in set(with_it))
+            self._say("frame_without_macro" if with_it else "type_1_missing", sequence, (PER_FRAME, without), named)
+        for number in with_it:
+            held = groups.frames[number - 1][sequence]
+            self._in_group(macro, held, (PER_FRAME, number), named, groups.scopes(number))
 
-    def _macro_asked(self, macro: Macro, scopes: Sequence[Scope]) -> bool:
+    def _macro_asked(self, macro: Macro, groups: Groups) -> bool:
         if macro.usage == "M":
             return True
-        return macro.usage == "C" and macro.condition is not None and self._asking.holds(macro.condition, scopes)
+        return macro.usage == "C" and macro.condition is not None and self._asking.holds(macro.condition, groups.scopes(1))
 
-    def _in_group(
-        self, macro: Macro, group: Item, sequence: int, number: int, named: Named, scopes: Sequence[Scope], shared: Item
-    ) -> None:
-        path = (sequence, number)
-        frame = (_Frame(self._nested, shared, group), _EVERYWHERE)
-        held = group[macro.sequence]
+    def _in_group(self, macro: Macro, held: Held, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
         if not held.empty:
-            self._inside(macro.row, held, path, named, (*scopes, frame))
+            self._inside(macro.row, held, path, named, scopes)
         elif macro.row.type in ("1", "1C"):
             self._say("type_1_empty", macro.sequence, path, named)
 
     def _say(self, rule: str, tag: int, path: Path, named: Named) -> None:
+        tag += self._shift
         place = (rule, (*path[::2], tag))
         if place in self._places:
             self._places[place].also += 1
         else:
             self._places[place] = _Place(rule, tag, (*path, tag), named)
-
-
-class _Frame(dict[int, Held]):
-    """What the macros of one frame have between them: conditions of one macro speak of attributes of another."""
-
-    def __init__(self, nested: Nested, *groups: Item) -> None:
-        super().__init__()
-        self._nested = nested
-        self._groups: tuple[Item, ...] | None = groups
-
-    def get(self, tag: int, default: Held | None = None) -> Held | None:  # type: ignore[override]
-        if self._groups is not None:
-            groups, self._groups = self._groups, None
-            for held in (held for group in groups for held in group.values()):
-                self._fill(held)
-        return super().get(tag, default)
-
-    def _fill(self, held: Held) -> None:
-        try:
-            items = self._nested.items(held)
-        except (Malformed, TooComplex):
-            return
-        for item in items[:1]:
-            self.update(item)
 
 
 def check(file: Part10) -> Checked:

@@ -1,8 +1,7 @@
 """Conditions that no sentence of the standard says in a form that `sentences` reads, in our own words; for `distil`.
 
-`BY_PLACE` is keyed by a module's key ("" is any), the sequence that an attribute stands in ("" is the top level, "*" is
-any), and its keyword; an entry replaces what was read. `NEVER` is what must not be asked for: nothing in the file says
-whether it applies, and the sentence only looks as if.
+`BY_PLACE` is keyed by a module's or macro's key ("" is any), the sequence that an attribute stands in ("" is the top
+level, "code" any code sequence), and its keyword. An entry replaces what was read; None is what cannot be computed.
 """
 
 from __future__ import annotations
@@ -53,11 +52,21 @@ _WITHOUT_PLANE = of_class(
     *("1", "3.1", "6.1", "7", "7.1", "7.2", "7.3", "7.4", "12.1", "12.2"),
     *("77.1.1", "77.1.1.1", "77.1.2", "77.1.2.1", "77.1.4", "77.1.4.1"),
 )
+_CONVERTED = of_class("2.2", "4.4", "128.1")
+_ACQUIRED = both(one_of("FrameType", "ORIGINAL", nth=1), unless(of_class("2.2", "4.4", "128.1", "77.1.6")))
+_IN_SPACE = either(
+    one_of("VolumetricProperties", "VOLUME", "SAMPLED"),
+    both(of_class("66.4"), has("FrameOfReferenceUID")),
+)
 # PS3.16 annex L marks these as paired.
 _PAIRED = (
     *("ANKLE", "ARM", "AXILLA", "BREAST", "CALCANEUS", "CLAVICLE", "EAR", "ELBOW", "EYE", "FEMUR", "FINGER", "FOOT"),
     *("FOREARM", "HAND", "HIP", "HUMERUS", "KNEE", "LEG", "PATELLA", "SCAPULA", "SHOULDER", "THIGH", "THUMB", "TOE", "WRIST"),
 )
+
+
+def points_to(keyword: str) -> Condition:
+    return ["in", _tag("FrameIncrementPointer"), 0, [f"{_tag(keyword):08X}"], "AT"]
 
 
 def _by_value_type() -> dict[tuple[str, str, str], Condition | None]:
@@ -107,10 +116,10 @@ BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
     ("sr-document-content", "ContentSequence", "ReferencedSamplePositions"): None,
     ("sr-document-content", "ContentSequence", "ValueType"): lacks("ReferencedContentItemIdentifier"),
     # A code has one of three forms (PS3.3 section 8.8).
-    ("", "*", "CodeValue"): lacks("LongCodeValue", "URNCodeValue"),
-    ("", "*", "CodingSchemeDesignator"): either(has("CodeValue"), has("LongCodeValue")),
-    ("", "*", "LongCodeValue"): None,
-    ("", "*", "URNCodeValue"): None,
+    ("", "code", "CodeValue"): lacks("LongCodeValue", "URNCodeValue"),
+    ("", "code", "CodingSchemeDesignator"): either(has("CodeValue"), has("LongCodeValue")),
+    ("", "code", "LongCodeValue"): None,
+    ("", "code", "URNCodeValue"): None,
     # Pixels (PS3.3 section C.7.6.3)
     **_palette("Red"),
     **_palette("Green"),
@@ -126,8 +135,65 @@ BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
         lacks("ImageLaterality", "SharedFunctionalGroupsSequence", "MeasurementLaterality"),
     ),
     ("mr-image", "", "TriggerTime"): one_of("ScanOptions", "CG", "PPG"),
+    # Which attribute, or element, the frames are counted along (PS3.3 sections C.7.6.5, C.7.6.6 and C.8.8.3)
+    ("cine", "", "FrameTime"): points_to("FrameTime"),
+    ("cine", "", "FrameTimeVector"): points_to("FrameTimeVector"),
+    ("rt-dose", "", "GridFrameOffsetVector"): points_to("GridFrameOffsetVector"),
+    # One of two is enough, and the first is said to be missing.
+    ("voi-lut", "", "VOILUTSequence"): None,
+    ("modality-lut", "", "ModalityLUTSequence"): None,
+    ("", "ChannelDefinitionSequence", "ChannelTimeSkew"): lacks("ChannelSampleSkew"),
+    ("", "ChannelDefinitionSequence", "ChannelSampleSkew"): None,
+    ("displayed-area", "DisplayedAreaSelectionSequence", "PresentationPixelSpacing"): one_of(
+        "PresentationSizeMode", "TRUE SIZE"
+    ),
+    # Slides (PS3.3 section C.8.12)
+    ("whole-slide-microscopy-image", "", "ImagedVolumeWidth"): one_of("ImageType", "VOLUME", nth=3),
+    ("whole-slide-microscopy-image", "", "ImagedVolumeHeight"): one_of("ImageType", "VOLUME", nth=3),
+    ("whole-slide-microscopy-image", "", "ImagedVolumeDepth"): one_of("ImageType", "VOLUME", nth=3),
+    ("", "OpticalPathSequence", "IlluminationWaveLength"): lacks("IlluminationColorCodeSequence"),
+    # Which instances an image stands on is said in its functional groups; that is not looked for.
+    ("enhanced-mr-image", "", "SourceImageEvidenceSequence"): None,
+    ("enhanced-mr-image", "", "ReferencedImageEvidenceSequence"): None,
+    # Functional groups (PS3.3 section C.7.6.16.2)
+    ("", "PixelMeasuresSequence", "PixelSpacing"): _IN_SPACE,
+    ("", "PixelMeasuresSequence", "SliceThickness"): _IN_SPACE,
+    ("", "PlanePositionSequence", "ImagePositionPatient"): _IN_SPACE,
+    ("", "PlaneOrientationSequence", "ImageOrientationPatient"): _IN_SPACE,
+    ("", "FrameContentSequence", "DimensionIndexValues"): has("DimensionIndexSequence"),
+    ("", "FrameContentSequence", "FrameAcquisitionDateTime"): _ACQUIRED,
+    ("", "FrameContentSequence", "FrameReferenceDateTime"): _ACQUIRED,
+    ("", "FrameContentSequence", "FrameAcquisitionDuration"): _ACQUIRED,
+    ("derivation-image", "DerivationImageSequence", "DerivationCodeSequence"): unless(_CONVERTED),
+    ("referenced-image", "ReferencedImageSequence", "PurposeOfReferenceCodeSequence"): unless(_CONVERTED),
     # Frames that tile a whole need no group each (PS3.3 section C.7.6.16).
     ("", "", "PerFrameFunctionalGroupsSequence"): unless(one_of("DimensionOrganizationType", "TILED_FULL")),
+}
+# When a module of usage C is there, by IOD; and a functional group macro. None is what cannot be computed.
+MODULES = {
+    ("rt-dose", "general-image"): has("PixelData"),
+    ("rt-dose", "image-plane"): has("PixelData"),
+    ("rt-dose", "image-pixel"): has("PixelData"),
+}
+_SLIDE = has("TotalPixelMatrixColumns")
+_DERIVED_ELSEWHERE = lacks("DerivationImageSequence")
+MACROS: dict[tuple[str, str], Condition | None] = {
+    ("segmentation", "PixelMeasuresSequence"): _DERIVED_ELSEWHERE,
+    ("segmentation", "PlanePositionSequence"): both(_DERIVED_ELSEWHERE, unless(_SLIDE)),
+    ("segmentation", "PlaneOrientationSequence"): both(_DERIVED_ELSEWHERE, unless(_SLIDE)),
+    ("segmentation", "PlanePositionSlideSequence"): both(_DERIVED_ELSEWHERE, _SLIDE),
+    # Later than the tables they may be left out, and what was converted may never have had them.
+    ("parametric-map", "FrameAnatomySequence"): None,
+    ("parametric-map", "FrameVOILUTSequence"): None,
+    **{
+        (f"legacy-converted-enhanced-{kind}-image", keyword): None
+        for kind in ("ct", "mr", "pet")
+        for keyword in (
+            "FrameVOILUTSequence",
+            "UnassignedSharedConvertedAttributesSequence",
+            "UnassignedPerFrameConvertedAttributesSequence",
+        )
+    },
 }
 # A module's sign, where not each attribute that it alone has is one. The rest of its attributes stray into other objects.
 SIGNS = {

@@ -14,12 +14,12 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pydicom.datadict import DicomDictionary, RepeatersDictionary, tag_for_keyword
 
-from consumers.validate.iod.conditions import BY_PLACE, OVERRULED, SIGNS
+from consumers.validate.iod.conditions import BY_PLACE, MACROS, MODULES, OVERRULED, SIGNS
 from consumers.validate.iod.sentences import Condition, condition
 
 TYPES = ("1", "1C", "2", "2C", "3")
@@ -130,7 +130,7 @@ class Tables:
             child = -1
             if node.items and keyword not in (_SHARED, _PER_FRAME):
                 child = self.of_level(module, node.items, inner, macro)
-            asked = self._condition(module, inner, macro) if node.type in ("1C", "2C", "1", "2") else None
+            asked = self._condition(module, inner, macro, level) if node.type != "3" else None
             kind = node.type
             if asked is not None and kind in ("1", "2"):
                 kind += "C"
@@ -144,9 +144,14 @@ class Tables:
             self.sets.append(rows)
         return self._interned[key]
 
-    def _condition(self, module: str, path: tuple[str, ...], macro: int) -> Condition | None:
+    def _condition(
+        self, module: str, path: tuple[str, ...], macro: int, level: dict[str, Node]
+    ) -> Condition | None:
         keyword, parent = path[-1], path[-2] if len(path) > 1 else ""
-        for key in ((module, parent, keyword), ("", parent, keyword), ("", "*" if parent else "", keyword)):
+        keys = [(module, parent, keyword), ("", parent, keyword)]
+        if "CodeValue" in level and "CodeMeaning" in level:
+            keys.append(("", "code", keyword))
+        for key in keys:
             if key in BY_PLACE:
                 return BY_PLACE[key]
         tags = tuple(_tag(one) or 0 for one in path[macro:])
@@ -171,21 +176,29 @@ def _section(module: str, page: str) -> str:
     return f"{page}.1" if first else page
 
 
-def _macros(folder: Path) -> tuple[dict[str, dict[int, tuple[str, str | None]]], dict[int, str]]:
-    """Of each IOD of 2020 the usage and sentence of each functional group's sequence; and which macro has which."""
+def _macros(folder: Path) -> tuple[dict[str, dict[int, Used]], dict[int, str]]:
+    """Of each IOD of 2020 how it uses each functional group's sequence; and a macro that has it, for later IODs."""
     sequences = {
         row["macroId"]: int(row["path"].split(":")[1], 16)
         for row in json.loads((folder / "macro_to_attributes.json").read_text("utf-8"))
         if row["path"].count(":") == 1
     }
-    usage: dict[str, dict[int, tuple[str, str | None]]] = defaultdict(dict)
-    named = {}
+    usage: dict[str, dict[int, Used]] = defaultdict(dict)
+    named: dict[int, str] = {}
     for row in json.loads((folder / "ciod_to_fg_macros.json").read_text("utf-8")):
         tag = sequences.get(row["macroId"])
         if tag is not None:
-            usage[row["ciodId"]][tag] = (row["usage"], row["conditionalStatement"])
-            named[tag] = row["macroId"]
+            usage[row["ciodId"]][tag] = Used(row["macroId"], row["usage"], row["conditionalStatement"])
+            named.setdefault(tag, row["macroId"])
     return usage, named
+
+
+class Used(NamedTuple):
+    """A functional group macro in an IOD."""
+
+    macro: str
+    usage: str
+    statement: str | None
 
 
 def _slug(name: str) -> str:
@@ -206,7 +219,6 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
     tables = Tables(Sentences(standard))
     modules: list[list[Any]] = []
     index: dict[str, int] = {}
-    macros: dict[int, list[str]] = {}
     iods: list[list[Any]] = []
     order: dict[str, int] = {}
     for name, members in modules_of.items():
@@ -223,38 +235,45 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
                 overruled = [_tag(keyword) for keyword in OVERRULED.get(key, ())]
                 modules.append([title, section, member["ie"], tables.of_level(key, tree), signs, overruled])
             statement = old_usage.get((old_of.get(name, ""), key)) if member["usage"] == "C" else None
-            asked = tables.of_condition(condition(statement, _VRS)) if statement else -1
-            rows.append([index[key], _USAGES[member["usage"]], asked])
+            asked = condition(statement, _VRS) if statement else None
+            rows.append([index[key], _USAGES[member["usage"]], tables.of_condition(MODULES.get((name, key), asked))])
             if _PER_FRAME in tree and tree[_PER_FRAME].items:
-                groups = _groups(tables, tree, usage_of.get(old_of.get(name, ""), {}), macro_of)
-        for tag, *_ in groups:
-            title, section = names.get(macro_of.get(tag, ""), ("", ""))
-            macros[tag] = [title, section]
+                used = usage_of.get(old_of.get(name, ""), {})
+                groups = _groups(tables, name, tree, used, macro_of, names)
         order[name] = len(iods)
         iods.append([name, rows, groups])
     return {
         "sops": {uid: order[name] for uid, name in iod_of.items() if name in order},
         "iods": iods,
         "modules": modules,
-        "macros": macros,
         "sets": tables.sets,
         "conditions": tables.conditions,
     }
 
 
 def _groups(
-    tables: Tables, tree: dict[str, Node], usage: dict[int, tuple[str, str | None]], macro_of: dict[int, str]
-) -> list[list[int]]:
-    """Rows `[sequence, usage, condition or -1, child set, type]`, usage 3 where it is not known."""
+    tables: Tables,
+    iod: str,
+    tree: dict[str, Node],
+    usage: dict[int, Used],
+    macro_of: dict[int, str],
+    names: dict[str, tuple[str, str]],
+) -> list[list[Any]]:
+    """Rows `[sequence, usage, condition or -1, child set, type, title, section]`, usage 3 where it is not known."""
     rows = []
     for keyword, node in {**tree[_SHARED].items, **tree[_PER_FRAME].items}.items():
         tag = _tag(keyword)
         if tag is None:
             continue
-        used, statement = usage.get(tag, ("", None))
-        child = tables.of_level(macro_of.get(tag, ""), node.items, (_PER_FRAME, keyword), 1)
-        asked = tables.of_condition(condition(statement, _VRS)) if statement else -1
-        rows.append([tag, _USAGES.get(used, 3), asked, child, TYPES.index(node.type)])
+        used = usage.get(tag, Used(macro_of.get(tag, ""), "", None))
+        child = tables.of_level(used.macro, node.items, (_PER_FRAME, keyword), 1)
+        asked = condition(used.statement, _VRS) if used.statement else None
+        kind = _USAGES.get(used.usage, 3)
+        if (iod, keyword) in MACROS:
+            asked = MACROS[iod, keyword]
+            kind = 3 if asked is None else _USAGES["C"]
+        title, section = names.get(used.macro, ("", ""))
+        rows.append([tag, kind, tables.of_condition(asked), child, TYPES.index(node.type), title, section])
     return rows
 
 

@@ -42,6 +42,8 @@ class Module:
     level: int
     # Tags that no other module of the IOD has: one of them says that an optional module is there.
     own: frozenset[int]
+    # All of it is of one overlay, and there may be sixteen (PS3.5 section 7.6).
+    repeats: bool
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,8 @@ class Iod:
 
 class _Packed(msgspec.Struct, frozen=True):
     sops: dict[str, int]
-    iods: list[tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int, int, int]]]]
+    iods: list[tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int, int, int, str, str]]]]
     modules: list[tuple[str, str, str, int, list[int], list[int]]]
-    macros: dict[int, tuple[str, str]]
     sets: list[list[tuple[int, int, int, int]]]
     conditions: list[Any]
 
@@ -102,7 +103,7 @@ def iod(sop_class_uid: str) -> Iod | None:
     return Iod(
         name,
         tuple(_module(packed, number, usage, asked, often) for number, usage, asked in members),
-        tuple(_macro(packed.macros, *group) for group in groups),
+        tuple(_macro(*group) for group in groups),
         frozenset(tag for number, *_ in members for tag in packed.modules[number][5]),
     )
 
@@ -110,12 +111,16 @@ def iod(sop_class_uid: str) -> Iod | None:
 def _module(packed: _Packed, number: int, usage: int, asked: int, often: Mapping[int, int]) -> Module:
     title, section, entity, of, signs, _ = packed.modules[number]
     own = frozenset(signs or (tag for tag in level(of).tags if often[tag] == 1))
-    return Module(title, section, entity, "MCU"[usage], _condition(asked), of, own)
+    return Module(title, section, entity, "MCU"[usage], _condition(asked), of, own, _is_overlay(level(of).tags))
 
 
-def _macro(named: Mapping[int, tuple[str, str]], sequence: int, usage: int, asked: int, of: int, kind: int) -> Macro:
-    title, section = named.get(sequence, ("", ""))
-    return Macro(sequence, title, section, ("M", "C", "U", "")[usage], _condition(asked), Row(sequence, TYPES[kind], of, None))
+def _is_overlay(tags: frozenset[int]) -> bool:
+    return all(tag >> 16 == 0x6000 for tag in tags)
+
+
+def _macro(sequence: int, usage: int, asked: int, of: int, kind: int, title: str, section: str) -> Macro:
+    row = Row(sequence, TYPES[kind], of, None)
+    return Macro(sequence, title, section, ("M", "C", "U", "")[usage], _condition(asked), row)
 
 
 def _condition(number: int) -> Condition | None:
