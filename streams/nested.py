@@ -19,6 +19,7 @@ from streams.elements import (
 )
 from streams.part10 import Part10
 
+_DELIMITER_BYTES = 8
 Item: TypeAlias = "Mapping[int, Held]"
 
 
@@ -49,10 +50,13 @@ class Nested(Walk):
         self._read: dict[int, list[Item]] = {}
 
     def top_level(self, elements: Mapping[int, Element]) -> Item:
-        return {
-            tag: Held(one.value_at, one.end, self._explicit and one.vr != "UN", None, one.undefined_length)
-            for tag, one in elements.items()
-        }
+        return {tag: self._held(one) for tag, one in elements.items()}
+
+    def _held(self, one: Element) -> Held:
+        # Of a sequence that ends where it begins, the delimiter is all there is.
+        empty = one.undefined_length and one.length == _DELIMITER_BYTES
+        end = one.value_at if empty else one.end
+        return Held(one.value_at, end, self._explicit and one.vr != "UN", None, one.undefined_length)
 
     def items(self, held: Held) -> list[Item]:
         """The items of a sequence. Raises Malformed where it is none, TooComplex where a limit is met."""

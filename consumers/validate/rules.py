@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from streams.events import Finding
 
 FINDINGS_MAX = 100
@@ -26,10 +28,13 @@ class Rule:
 
     def broken(self, name: str, tag: int | None) -> Finding:
         said = self.tag if tag is None else f"{tag >> 16:04X},{tag & 0xFFFF:04X}"
-        return Finding(rule=name, severity=self.severity, text=self.text, tag=said, section=self.section)
+        return Finding(rule=name, severity=self.severity, text=self.text, tag=said, section=self.section or None)
 
+
+_MATTERS = ("error", "warning", "info")
 
 RULES = {
+    "findings_left_out": Rule("info", "", "findings that matter less are not listed: there are too many."),
     # Names
     "uid_leading_zero": Rule("warning", "PS3.5 9.1", "A component of this UID begins with a zero."),
     "sop_class_missing": Rule("error", "PS3.3 C.12.1", "There is no SOP Class UID.", "0008,0016"),
@@ -75,7 +80,16 @@ RULES = {
 }
 
 
-def found(broken: Iterable[Broken]) -> tuple[Finding, ...]:
-    """Findings of rules by name, with a tag where the rule has none of its own; at most FINDINGS_MAX."""
-    findings: Sequence[Finding] = [RULES[name].broken(name, tag) for name, tag in broken]
-    return tuple(findings[:FINDINGS_MAX])
+def found(broken: Iterable[Broken], of_iod: Iterable[Finding] = ()) -> tuple[Finding, ...]:
+    """Findings of rules by name, with a tag where the rule has none of its own, and those of the IOD; see `limited`."""
+    return limited([*(RULES[name].broken(name, tag) for name, tag in broken), *of_iod])
+
+
+def limited(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """All, or of more than FINDINGS_MAX those that matter most, in their order, and how many were left out."""
+    if len(findings) <= FINDINGS_MAX:
+        return tuple(findings)
+    kept = sorted(range(len(findings)), key=lambda at: (_MATTERS.index(findings[at].severity), at))[: FINDINGS_MAX - 1]
+    said = RULES["findings_left_out"].broken("findings_left_out", None)
+    text = f"{len(findings) - len(kept)} {said.text}"
+    return (*(findings[at] for at in sorted(kept)), msgspec.structs.replace(said, text=text))

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 from pydicom.uid import UID
 
-from consumers.validate import pixels, rules
+from consumers.validate import iod, pixels, rules
 from consumers.validate.config import Limits
 from streams import elements, part10
 from streams.clock import Clock
@@ -27,7 +27,7 @@ from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 MODALITY, PATIENT_ID = 0x00080060, 0x00100020
@@ -67,7 +67,7 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=rules.found(_broken(file)),
+            findings=rules.found(_broken(file), iod.check(file).findings),
             source=event.source,
         )
         return Done.emit(validated)
@@ -125,11 +125,12 @@ def _names(file: Part10) -> Iterator[rules.Broken]:
     stored = (file.meta.get(MEDIA_STORAGE_CLASS), file.meta.get(MEDIA_STORAGE_INSTANCE))
     if stored != (sop_class, file.text(SOP_INSTANCE)):
         yield "media_storage", None
-    if not file.text(MODALITY):
+    known = iod.knows(sop_class or "")
+    if not known and not file.text(MODALITY):
         yield "modality_missing", None
-    if PATIENT_ID not in file.elements:
+    if not known and PATIENT_ID not in file.elements:
         yield "patient_id_missing", None
-    elif file.elements[PATIENT_ID].length == 0:
+    if PATIENT_ID in file.elements and file.elements[PATIENT_ID].length == 0:
         yield "patient_id_empty", None
 
 

@@ -44,6 +44,7 @@ LATER = {
     ("imaging.commitment.report", 1): 21,
     ("imaging.instance.received", 2): 22,
     ("imaging.import.decision", 1): 23,
+    ("imaging.instance.validated", 3): 24,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

@@ -3,3 +3,7 @@
 Flows in: a `Part10`, and `tables.bin`, which `distil.py` made out of the standard's tables (TABLES.md says which).
 Flows out: findings. Touches: nothing.
 """
+
+from consumers.validate.iod.check import Checked, check, knows
+
+__all__ = ["Checked", "check", "knows"]

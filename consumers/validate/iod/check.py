@@ -167,7 +167,7 @@ class Check:
 
     def _group(self, tag: int) -> list[Item]:
         held = self._top.get(tag)
-        return [] if held is None else self._items(tag, held, (), _GROUPS)
+        return [] if held is None or held.empty else self._items(tag, held, (), _GROUPS)
 
     def _macro(self, macro: Macro, groups: Groups) -> None:
         named = (macro.title, f"PS3.3 {macro.section}".strip(), "Image")
@@ -178,7 +178,7 @@ class Check:
                 self._say("macro_twice", sequence, (PER_FRAME, with_it[0]), named)
             self._in_group(macro, groups.shared[sequence], (SHARED, 1), named, groups.scopes(1))
         elif len(with_it) < max(1, len(groups.frames)) and self._macro_asked(macro, groups):
-            without = next(n for n in range(1, len(groups.frames) + 2) if n not in set(with_it))
+            without = next((n for n, frame in enumerate(groups.frames, 1) if sequence not in frame), 1)
             self._say("frame_without_macro" if with_it else "type_1_missing", sequence, (PER_FRAME, without), named)
         for number in with_it:
             held = groups.frames[number - 1][sequence]
@@ -209,6 +209,11 @@ def check(file: Part10) -> Checked:
     return Check(file).run()
 
 
+def knows(sop_class_uid: str) -> bool:
+    """Whether the tables have this SOP class."""
+    return iod(sop_class_uid) is not None
+
+
 def _written(path: Path) -> str:
     """Tags and numbers of items in turn, as `0040,A730[2]/0040,A168`."""
     parts: list[str] = []
@@ -218,5 +223,3 @@ def _written(path: Path) -> str:
         parts.append(f"{tag >> 16:04X},{tag & 0xFFFF:04X}{number}")
     return "/".join(parts)
 
-
-__all__ = ["Checked", "check"]
