@@ -79,6 +79,8 @@ def image(pixels: NDArray[np.integer], *, bits_stored: int = 0, photometric: str
         PixelRepresentation=int(pixels.dtype.kind == "i"),
         **PLANE,
     )
+    if "PixelAspectRatio" in attributes:
+        del made.PixelSpacing  # never both (PS3.3 section C.7.6.3.1.7)
     if samples == 3:
         made.PlanarConfiguration = 0
     if pixels.shape[0] > 1:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from consumers.validate.iod.tables import Condition
-from streams.nested import Held, Item
+from streams.nested import Held
 from streams.part10 import Part10
 
 _VALUE_BYTES_MAX = 1024
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
+
+
+class Known(Protocol):
+    """An item, or what stands for several."""
+
+    def get(self, tag: int, /) -> Held | None: ...
+
+
 # The item that an attribute stands in is the last scope; the tags are those that belong there.
-Scope = tuple[Item, frozenset[int]]
+Scope = tuple[Known, frozenset[int]]
 EVERYWHERE: frozenset[int] = frozenset()
 
 
@@ -72,7 +80,9 @@ class Asking:
             values = [f"{group:04X}{element:04X}" for group, element in zip(halves[::2], halves[1::2], strict=True)]
         elif vr in _BINARY:
             size = struct.calcsize(f"<{_BINARY[vr]}")
-            values = [str(number) for number in struct.unpack(f"{self._sign}{len(value) // size}{_BINARY[vr]}", value[: len(value) // size * size])]
+            count = len(value) // size
+            numbers = struct.unpack(f"{self._sign}{count}{_BINARY[vr]}", value[: count * size])
+            values = [str(number) for number in numbers]
         else:
             values = [part.strip("\0 ") for part in value.decode("ascii", "replace").split("\\")]
         return [one for one in (values[nth - 1 : nth] if nth else values) if one]

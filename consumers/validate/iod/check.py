@@ -1,12 +1,12 @@
 """The check: a file against what its SOP class wants (PS3.3 annexes A and C).
 
-A module of usage M is asked for. One of usage C or U is where its condition holds, or where the file has an attribute that
-no other module of the IOD has. Conditions that no program can compute are counted and not asked.
+A module of usage M is asked for. One of usage C or U is where its condition holds, or where the file has an attribute
+that no other module of the IOD has. Conditions that no program can compute are counted and not asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from consumers.validate.iod import rules
@@ -24,6 +24,8 @@ OVERLAY = 0x6000
 _NESTED_ELEMENTS_MAX = 200_000
 # PS3.10 table 7.1-1, Type 1.
 _FILE_META = (0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012)
+# Group length and version are bytes, which may look like no text.
+_BINARY_META = (0x00020000, 0x00020001)
 _FILE = ("File Meta Information", "PS3.10 7.1", "File")
 _GROUPS = ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image")
 # Frames that tile a whole in order need no group each: these macros follow from their place (PS3.3 section C.7.6.17.3).
@@ -91,7 +93,7 @@ class Check:
         for tag in _FILE_META:
             if tag not in self._file.meta:
                 self._say("type_1_missing", tag, (), _FILE)
-            elif self._file.meta[tag] == "" and tag != 0x00020001 and tag != 0x00020000:
+            elif not self._file.meta[tag] and tag not in _BINARY_META:
                 self._say("type_1_empty", tag, (), _FILE)
 
     def _asked(self, module: Module, scopes: Sequence[Scope]) -> bool:
@@ -100,8 +102,7 @@ class Check:
         return module.condition is not None and self._asking.holds(module.condition, scopes)
 
     def _module(self, module: Module, item: Item, scopes: Sequence[Scope]) -> None:
-        named = (module.title, f"PS3.3 {module.section}".strip(), module.entity)
-        self._level(level(module.level), item, (), named, scopes)
+        self._level(level(module.level), item, (), _named(module), scopes)
 
     def _overlays(self, module: Module, scopes: Sequence[Scope]) -> None:
         """Asks each overlay that is there, in group 6000 to 601E, as the tables do of the first."""
@@ -164,36 +165,38 @@ class Check:
         for macro in wanted.macros:
             if frames or not (macro.sequence == _FRAME_CONTENT or (tiled and macro.sequence in _IMPLIED)):
                 self._macro(macro, groups)
+        for number, frame in enumerate(frames, 1):
+            inner = groups.scopes(number)
+            for macro in wanted.macros:
+                if macro.sequence in frame:
+                    self._in_group(macro, frame[macro.sequence], (PER_FRAME, number), inner)
 
     def _group(self, tag: int) -> list[Item]:
         held = self._top.get(tag)
         return [] if held is None or held.empty else self._items(tag, held, (), _GROUPS)
 
     def _macro(self, macro: Macro, groups: Groups) -> None:
-        named = (macro.title, f"PS3.3 {macro.section}".strip(), "Image")
-        sequence = macro.sequence
-        with_it = [number for number, frame in enumerate(groups.frames, 1) if sequence in frame]
-        if sequence in groups.shared:
+        """Whether a macro is where it has to be, and what the shared one has."""
+        with_it = [number for number, frame in enumerate(groups.frames, 1) if macro.sequence in frame]
+        if macro.sequence in groups.shared:
             if with_it:
-                self._say("macro_twice", sequence, (PER_FRAME, with_it[0]), named)
-            self._in_group(macro, groups.shared[sequence], (SHARED, 1), named, groups.scopes(1))
+                self._say("macro_twice", macro.sequence, (PER_FRAME, with_it[0]), _named(macro))
+            self._in_group(macro, groups.shared[macro.sequence], (SHARED, 1), groups.scopes(1))
         elif len(with_it) < max(1, len(groups.frames)) and self._macro_asked(macro, groups):
-            without = next((n for n, frame in enumerate(groups.frames, 1) if sequence not in frame), 1)
-            self._say("frame_without_macro" if with_it else "type_1_missing", sequence, (PER_FRAME, without), named)
-        for number in with_it:
-            held = groups.frames[number - 1][sequence]
-            self._in_group(macro, held, (PER_FRAME, number), named, groups.scopes(number))
+            without = next((n for n, frame in enumerate(groups.frames, 1) if macro.sequence not in frame), 1)
+            rule = "frame_without_macro" if with_it else "type_1_missing"
+            self._say(rule, macro.sequence, (PER_FRAME, without), _named(macro))
 
     def _macro_asked(self, macro: Macro, groups: Groups) -> bool:
-        if macro.usage == "M":
-            return True
-        return macro.usage == "C" and macro.condition is not None and self._asking.holds(macro.condition, groups.scopes(1))
+        if macro.usage == "M" or macro.condition is None:
+            return macro.usage == "M"
+        return self._asking.holds(macro.condition, groups.scopes(1))
 
-    def _in_group(self, macro: Macro, held: Held, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
+    def _in_group(self, macro: Macro, held: Held, path: Path, scopes: Sequence[Scope]) -> None:
         if not held.empty:
-            self._inside(macro.row, held, path, named, scopes)
+            self._inside(macro.row, held, path, _named(macro), scopes)
         elif macro.row.type in ("1", "1C"):
-            self._say("type_1_empty", macro.sequence, path, named)
+            self._say("type_1_empty", macro.sequence, path, _named(macro))
 
     def _say(self, rule: str, tag: int, path: Path, named: Named) -> None:
         tag += self._shift
@@ -214,6 +217,11 @@ def knows(sop_class_uid: str) -> bool:
     return iod(sop_class_uid) is not None
 
 
+def _named(part: Macro | Module) -> Named:
+    entity = part.entity if isinstance(part, Module) else "Image"
+    return part.title, f"PS3.3 {part.section}".strip(), entity
+
+
 def _written(path: Path) -> str:
     """Tags and numbers of items in turn, as `0040,A730[2]/0040,A168`."""
     parts: list[str] = []
@@ -222,4 +230,3 @@ def _written(path: Path) -> str:
         number = f"[{path[at + 1]}]" if at + 1 < len(path) else ""
         parts.append(f"{tag >> 16:04X},{tag & 0xFFFF:04X}{number}")
     return "/".join(parts)
-

@@ -47,7 +47,7 @@ def unless(condition: Condition) -> Condition:
     return ["not", condition]
 
 
-# Images whose IOD has neither an image plane nor another place for the orientation: CR, US, SC, XA, RF, endoscopy, photos.
+# Images whose IOD has no image plane: CR, US, SC, XA, RF, endoscopy, microscopy, photographs.
 _WITHOUT_PLANE = of_class(
     *("1", "3.1", "6.1", "7", "7.1", "7.2", "7.3", "7.4", "12.1", "12.2"),
     *("77.1.1", "77.1.1.1", "77.1.2", "77.1.2.1", "77.1.4", "77.1.4.1"),
@@ -61,7 +61,21 @@ _IN_SPACE = either(
 # PS3.16 annex L marks these as paired.
 _PAIRED = (
     *("ANKLE", "ARM", "AXILLA", "BREAST", "CALCANEUS", "CLAVICLE", "EAR", "ELBOW", "EYE", "FEMUR", "FINGER", "FOOT"),
-    *("FOREARM", "HAND", "HIP", "HUMERUS", "KNEE", "LEG", "PATELLA", "SCAPULA", "SHOULDER", "THIGH", "THUMB", "TOE", "WRIST"),
+    *(
+        "FOREARM",
+        "HAND",
+        "HIP",
+        "HUMERUS",
+        "KNEE",
+        "LEG",
+        "PATELLA",
+        "SCAPULA",
+        "SHOULDER",
+        "THIGH",
+        "THUMB",
+        "TOE",
+        "WRIST",
+    ),
 )
 
 
@@ -195,7 +209,7 @@ MACROS: dict[tuple[str, str], Condition | None] = {
         )
     },
 }
-# A module's sign, where not each attribute that it alone has is one. The rest of its attributes stray into other objects.
+# A module's signs, where not every attribute that it alone has is one: others stray into objects without the module.
 SIGNS = {
     "multi-frame": ("NumberOfFrames",),
     "contrast-bolus": ("ContrastBolusAgent", "ContrastBolusAgentSequence"),

@@ -8,36 +8,21 @@ functional group macros, and the sentences that conditions are read from.
 from __future__ import annotations
 
 import json
-import re
 import sys
 import zlib
-from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-from pydicom.datadict import DicomDictionary, RepeatersDictionary, tag_for_keyword
 
 from consumers.validate.iod.conditions import BY_PLACE, MACROS, MODULES, OVERRULED, SIGNS
 from consumers.validate.iod.sentences import Condition, condition
+from consumers.validate.iod.sources import VRS, Sentences, Used, macros_in, names_in, slug, tag_of
 
 TYPES = ("1", "1C", "2", "2C", "3")
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _USAGES = {"M": 0, "C": 1, "U": 2}
-_VRS = {tag: entry[0].split(" ")[0] for tag, entry in DicomDictionary.items()}
-# Of repeating groups the first, 60xx for all: the reader asks for each group that is there.
-_REPEATERS = {entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in RepeatersDictionary.items()}
-
-
-# Second sections on a chapter's page, and one without a first.
-_SECTIONS = {
-    "patient": "C.7.1.1",
-    "clinical-trial-subject": "C.7.1.3",
-    "cr-series": "C.8.1.1",
-    "cr-image": "C.8.1.2",
-    "palette-color-lookup-table": "C.7.9",
-}
 
 
 @dataclass
@@ -46,10 +31,6 @@ class Node:
 
     type: str
     items: dict[str, Node] = field(default_factory=dict)
-
-
-def _tag(keyword: str) -> int | None:
-    return tag_for_keyword(keyword) or _REPEATERS.get(keyword)
 
 
 def _tree(rows: list[dict[str, Any]]) -> dict[str, Node]:
@@ -66,34 +47,6 @@ def _tree(rows: list[dict[str, Any]]) -> dict[str, Node]:
         elif TYPES.index(kind) > TYPES.index(node.type):
             node.type = kind
     return top
-
-
-def _text(html: str) -> str:
-    html = re.sub(r"<h3>Note.*?</div>", " ", html, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html).replace("\xa0", " ")).strip()
-
-
-class Sentences:
-    """What descriptions say of a place: by module and path, else by parent and attribute where all agree."""
-
-    def __init__(self, folder: Path) -> None:
-        self._by_path: dict[tuple[str, tuple[int, ...]], set[str]] = defaultdict(set)
-        self._by_pair: dict[tuple[int, ...], set[str]] = defaultdict(set)
-        for name, key in (("module_to_attributes", "moduleId"), ("macro_to_attributes", "macroId")):
-            for row in json.loads((folder / f"{name}.json").read_text("utf-8")):
-                if row["type"] not in ("1C", "2C"):
-                    continue
-                module, *path = row["path"].split(":")
-                tags = tuple(int(tag.replace("x", "0"), 16) for tag in path)
-                self._by_path[row[key], tags].add(_text(row["description"]))
-                self._by_pair[tags[-2:]].add(_text(row["description"]))
-
-    def condition(self, module: str, path: tuple[int, ...]) -> Condition | None:
-        for texts in (self._by_path.get((module, path)), self._by_pair.get(path[-2:]) if len(path) > 1 else None):
-            read = [condition(text, _VRS) for text in texts or ()]
-            if read:
-                return read[0] if all(one == read[0] for one in read) else None
-        return None
 
 
 class Tables:
@@ -122,7 +75,7 @@ class Tables:
         """
         rows = []
         for keyword, node in level.items():
-            tag = _tag(keyword)
+            tag = tag_of(keyword)
             if tag is None:
                 print(f"{module}: {keyword} is unknown", file=sys.stderr)  # noqa: T201
                 continue
@@ -137,16 +90,14 @@ class Tables:
             rows.append([tag, TYPES.index(kind), child, self.of_condition(asked)])
         rows.sort()
         if module == "sr-document-content" and path[-1:] == ("ContentSequence",):
-            rows.append([_tag("ContentSequence") or 0, TYPES.index("3"), -2, -1])
+            rows.append([tag("ContentSequence") or 0, TYPES.index("3"), -2, -1])
         key = msgspec.msgpack.encode(rows)
         if key not in self._interned:
             self._interned[key] = len(self.sets)
             self.sets.append(rows)
         return self._interned[key]
 
-    def _condition(
-        self, module: str, path: tuple[str, ...], macro: int, level: dict[str, Node]
-    ) -> Condition | None:
+    def _condition(self, module: str, path: tuple[str, ...], macro: int, level: dict[str, Node]) -> Condition | None:
         keyword, parent = path[-1], path[-2] if len(path) > 1 else ""
         keys = [(module, parent, keyword), ("", parent, keyword)]
         if "CodeValue" in level and "CodeMeaning" in level:
@@ -154,63 +105,16 @@ class Tables:
         for key in keys:
             if key in BY_PLACE:
                 return BY_PLACE[key]
-        tags = tuple(_tag(one) or 0 for one in path[macro:])
+        tags = tuple(tag_of(one) or 0 for one in path[macro:])
         return self._sentences.condition(module, tags)
-
-
-def _names(folder: Path) -> dict[str, tuple[str, str]]:
-    """Name and section of each module and macro."""
-    found = {}
-    for name in ("macros", "modules"):
-        for row in json.loads((folder / f"{name}.json").read_text("utf-8")):
-            page = re.search(r"sect_([A-F0-9.]+)\.html", row["linkToStandard"])
-            found[row["id"]] = (row["name"], _section(row["id"], page[1] if page else ""))
-    return found
-
-
-def _section(module: str, page: str) -> str:
-    """The first section of a chapter stands on the chapter's own page."""
-    if module in _SECTIONS:
-        return _SECTIONS[module]
-    first = page.count(".") == 1 or (page.startswith(("C.7.", "C.8.")) and page.count(".") == 2)
-    return f"{page}.1" if first else page
-
-
-def _macros(folder: Path) -> tuple[dict[str, dict[int, Used]], dict[int, str]]:
-    """Of each IOD of 2020 how it uses each functional group's sequence; and a macro that has it, for later IODs."""
-    sequences = {
-        row["macroId"]: int(row["path"].split(":")[1], 16)
-        for row in json.loads((folder / "macro_to_attributes.json").read_text("utf-8"))
-        if row["path"].count(":") == 1
-    }
-    usage: dict[str, dict[int, Used]] = defaultdict(dict)
-    named: dict[int, str] = {}
-    for row in json.loads((folder / "ciod_to_fg_macros.json").read_text("utf-8")):
-        tag = sequences.get(row["macroId"])
-        if tag is not None:
-            usage[row["ciodId"]][tag] = Used(row["macroId"], row["usage"], row["conditionalStatement"])
-            named.setdefault(tag, row["macroId"])
-    return usage, named
-
-
-class Used(NamedTuple):
-    """A functional group macro in an IOD."""
-
-    macro: str
-    usage: str
-    statement: str | None
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
     attributes = json.loads((highdicom / "module_attribute_map.json").read_text("utf-8"))
     modules_of = json.loads((highdicom / "iod_module_map.json").read_text("utf-8"))
     iod_of = json.loads((highdicom / "sop_class_iod_map.json").read_text("utf-8"))
-    names, (usage_of, macro_of) = _names(standard), _macros(standard)
-    sops = {row["id"]: _slug(row["ciod"]) for row in json.loads((standard / "sops.json").read_text("utf-8"))}
+    names, (usage_of, macro_of) = names_in(standard), macros_in(standard)
+    sops = {row["id"]: slug(row["ciod"]) for row in json.loads((standard / "sops.json").read_text("utf-8"))}
     old_of = {iod_of[uid]: old for uid, old in sops.items() if uid in iod_of}
     old_usage = {
         (row["ciodId"], row["moduleId"]): row["conditionalStatement"]
@@ -231,11 +135,11 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
             if key not in index:
                 index[key] = len(modules)
                 title, section = names.get(key, (key.replace("-", " ").title(), ""))
-                signs = [_tag(keyword) for keyword in SIGNS.get(key, ())]
-                overruled = [_tag(keyword) for keyword in OVERRULED.get(key, ())]
+                signs = [tag(keyword) for keyword in SIGNS.get(key, ())]
+                overruled = [tag(keyword) for keyword in OVERRULED.get(key, ())]
                 modules.append([title, section, member["ie"], tables.of_level(key, tree), signs, overruled])
             statement = old_usage.get((old_of.get(name, ""), key)) if member["usage"] == "C" else None
-            asked = condition(statement, _VRS) if statement else None
+            asked = condition(statement, VRS) if statement else None
             rows.append([index[key], _USAGES[member["usage"]], tables.of_condition(MODULES.get((name, key), asked))])
             if _PER_FRAME in tree and tree[_PER_FRAME].items:
                 used = usage_of.get(old_of.get(name, ""), {})
@@ -262,12 +166,12 @@ def _groups(
     """Rows `[sequence, usage, condition or -1, child set, type, title, section]`, usage 3 where it is not known."""
     rows = []
     for keyword, node in {**tree[_SHARED].items, **tree[_PER_FRAME].items}.items():
-        tag = _tag(keyword)
+        tag = tag_of(keyword)
         if tag is None:
             continue
         used = usage.get(tag, Used(macro_of.get(tag, ""), "", None))
         child = tables.of_level(used.macro, node.items, (_PER_FRAME, keyword), 1)
-        asked = condition(used.statement, _VRS) if used.statement else None
+        asked = condition(used.statement, VRS) if used.statement else None
         kind = _USAGES.get(used.usage, 3)
         if (iod, keyword) in MACROS:
             asked = MACROS[iod, keyword]

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import dataclass
 
 from consumers.validate.iod.asking import EVERYWHERE, Scope
 from streams.elements import Malformed, TooComplex
 from streams.nested import Held, Item, Nested
 
 
-class Groups:
-    """`frames` has one group for each frame; `scopes` are where conditions look things up for one of them."""
+class Frame:
+    """What the macros of one frame have between them: conditions of one macro speak of attributes of another.
 
-    def __init__(self, nested: Nested, shared: Item, frames: list[Item], outer: tuple[Scope, ...]) -> None:
-        self.shared = shared
-        self.frames = frames
+    Put together when a condition asks for the first time.
+    """
+
+    def __init__(self, nested: Nested, *groups: Item) -> None:
         self._nested = nested
-        self._outer = outer
-        self.scopes = lru_cache(maxsize=2)(self._scopes)
+        self._groups = groups
+        self._found: dict[int, Held] | None = None
 
-    def _scopes(self, number: int) -> tuple[Scope, ...]:
-        """Of the frame of a number, from 1: conditions of one macro speak of attributes of another."""
-        groups = (self.shared, *self.frames[number - 1 : number])
-        found: dict[int, Held] = {}
-        for group in groups:
-            found |= group
-            for held in group.values():
-                found |= self._first(held)
-        return (*self._outer, (found, EVERYWHERE))
+    def get(self, tag: int) -> Held | None:
+        if self._found is None:
+            self._found = {}
+            for group in self._groups:
+                self._found |= group
+                for held in group.values():
+                    self._found |= self._first(held)
+        return self._found.get(tag)
 
-    def _first(self, held: Held) -> Mapping[int, Held]:
+    def _first(self, held: Held) -> Item:
         """The first item of a sequence; nothing where it is none."""
         try:
             items = self._nested.items(held)
         except (Malformed, TooComplex):
             return {}
         return items[0] if items else {}
+
+
+@dataclass(frozen=True)
+class Groups:
+    """`frames` has one group for each frame."""
+
+    nested: Nested
+    shared: Item
+    frames: list[Item]
+    outer: tuple[Scope, ...]
+
+    def scopes(self, number: int) -> tuple[Scope, ...]:
+        """Where conditions of the frame of a number, from 1, look things up."""
+        return (*self.outer, (Frame(self.nested, self.shared, *self.frames[number - 1 : number]), EVERYWHERE))

@@ -48,7 +48,8 @@ _MATTERS_ELSE = "software that shows, measures or files it may rely on it"
 def said(rule: str, tag: int, path: str, module: tuple[str, str, str], also: int) -> Finding:
     """A finding; `module` is title, section and entity, `also` how many other items have the same."""
     kind, (title, section, entity) = KINDS[rule], module
-    text = kind.text.format(name(tag), f"The module {title}" if title else "This kind of object", _MATTERS.get(entity, _MATTERS_ELSE))
+    who = f"The module {title}" if title else "This kind of object"
+    text = kind.text.format(name(tag), who, _MATTERS.get(entity, _MATTERS_ELSE))
     if also:
         text += f" The same in {also} other items."
     return Finding(rule=rule, severity=kind.severity, text=text, tag=path, section=section, type=kind.type)

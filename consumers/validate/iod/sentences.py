@@ -1,9 +1,9 @@
-"""Conditions of Types 1C and 2C out of the standard's sentences, as far as a program can tell (used by distil.py alone).
+"""Conditions of Types 1C and 2C out of the standard's sentences, as far as a program can tell. For `distil` alone.
 
 A condition is a nested list: `["has", tag]`, `["lacks", tag]`, `["in", tag, nth, values, vr]` (nth counts from 1, 0 is
 any value), `["other", tag, nth, values, vr]` (it has a value, and none of these), `["over", tag, number, vr]`,
-`["class", uids]` (the SOP class is one of these), `["not", ...]`, `["and", ...]`, `["or", ...]`. What cannot be read in full is None: not
-checked.
+`["class", uids]` (the SOP class is one of these), `["not", ...]`, `["and", ...]`, `["or", ...]`. What cannot be read in
+full is None: not checked.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Any
 Condition = list[Any]
 
 _TAG = r"\(([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)"
-_NAMED = re.compile(
-    r"^(?:if |either |both |the |an? |any |values? of )*[A-Z][\w\-/ '’&()]*? ?" + _TAG + r"[ ,]*"
-)
+_NAMED = re.compile(r"^(?:if |either |both |the |an? |any |values? of )*[A-Z][\w\-/ '’&()]*? ?" + _TAG + r"[ ,]*")
 _NTH = re.compile(r"^,?\s*(?:\(?[Vv]alue (\d)\)?)[ ,]*(?:of this frame )?")
 _FIRST = re.compile(r"^(?:the )?[Vv]alue (\d) of (?:the )?")
 _JOIN = re.compile(
@@ -24,12 +22,17 @@ _JOIN = re.compile(
     r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\))"
 )
 _SENTENCE = re.compile(
-    r"(?:Required|Shall be present|shall be present|required)[ ,]+(?:only )?(?:if|when) (.*?)(?=\. |\.$|$| Shall not | May be | Note )"
+    r"(?:Required|Shall be present|shall be present|required)[ ,]+(?:only )?(?:if|when) "
+    r"(.*?)(?=\. |\.$|$| Shall not | May be | Note )"
 )
 _CLASS = r"[“\"]([\d.]+)[”\"](?: \([^)]*\))?"
 _OTHERWISE = re.compile(r"[,;]? *(?:and )?(?:[Mm]ay|shall not) be present (?:otherwise|only).*$")
 _VALUE = r"[\"“']?[A-Z0-9][A-Z0-9_\-/.]*(?: [A-Z0-9_]+)*[\"”']?"
 _VALUES = re.compile(rf"^(?:either )?({_VALUE}(?:,? or {_VALUE}|, {_VALUE})*)$")
+_VERB = re.compile(
+    r"^(?:the )?(?:value )?(?:is present with a value of|is set to|is equal to|is|equals?|"
+    r"has (?:a|the) value(?: of)?|a value of|does) "
+)
 _NUMBERS = ("US", "SS", "UL", "SL", "IS")
 
 
@@ -104,10 +107,7 @@ def _atom(tag: int, said: str, vr_of: dict[int, str]) -> Condition | None:
 
 
 def _of_values(tag: int, nth: int, said: str, vr_of: dict[int, str]) -> Condition | None:
-    verb = re.match(
-        r"^(?:the )?(?:value )?(?:is present with a value of|is set to|is equal to|is|equals?|has (?:a|the) value(?: of)?|a value of|does) ",
-        said,
-    )
+    verb = _VERB.match(said)
     if verb is None or vr_of.get(tag) in (None, "SQ"):
         return None
     said = said[verb.end() :]
