@@ -69,7 +69,7 @@ def compare(corpus: Path) -> Compared:
 
 
 def _beside(made: Compared, name: str, findings: list[Finding], text: str) -> None:
-    theirs = {said: kind for said, kind in _oracle(text)}
+    theirs = dict(_oracle(text))
     ours = {_key(finding): finding for finding in findings if finding.type is not None}
     made.ours += len(ours)
     for said, kind in theirs.items():

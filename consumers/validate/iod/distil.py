@@ -90,7 +90,7 @@ class Tables:
             rows.append([tag, TYPES.index(kind), child, self.of_condition(asked)])
         rows.sort()
         if module == "sr-document-content" and path[-1:] == ("ContentSequence",):
-            rows.append([tag("ContentSequence") or 0, TYPES.index("3"), -2, -1])
+            rows.append([tag_of("ContentSequence") or 0, TYPES.index("3"), -2, -1])
         key = msgspec.msgpack.encode(rows)
         if key not in self._interned:
             self._interned[key] = len(self.sets)
@@ -135,8 +135,8 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
             if key not in index:
                 index[key] = len(modules)
                 title, section = names.get(key, (key.replace("-", " ").title(), ""))
-                signs = [tag(keyword) for keyword in SIGNS.get(key, ())]
-                overruled = [tag(keyword) for keyword in OVERRULED.get(key, ())]
+                signs = [tag_of(keyword) for keyword in SIGNS.get(key, ())]
+                overruled = [tag_of(keyword) for keyword in OVERRULED.get(key, ())]
                 modules.append([title, section, member["ie"], tables.of_level(key, tree), signs, overruled])
             statement = old_usage.get((old_of.get(name, ""), key)) if member["usage"] == "C" else None
             asked = condition(statement, VRS) if statement else None

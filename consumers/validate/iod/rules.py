@@ -51,7 +51,7 @@ def said(rule: str, tag: int, path: str, module: tuple[str, str, str], also: int
     who = f"The module {title}" if title else "This kind of object"
     text = kind.text.format(name(tag), who, _MATTERS.get(entity, _MATTERS_ELSE))
     if also:
-        text += f" The same in {also} other items."
+        text += f" The same in {also} more."
     return Finding(rule=rule, severity=kind.severity, text=text, tag=path, section=section, type=kind.type)
 
 
