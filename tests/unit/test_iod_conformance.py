@@ -165,7 +165,7 @@ def test_every_overlay_is_asked() -> None:
 
 
 def test_the_type_of_a_special_module_holds() -> None:
-    made = without("Modality", SOPClassUID=SC, ConversionType="WSD", PatientOrientation=None)
+    made = without("Modality", SOPClassUID=SC, ConversionType="WSD", PatientOrientation=None, RescaleType="US")
 
     assert said(made) == set()
 
@@ -190,6 +190,17 @@ def test_what_cannot_be_read_inside_a_sequence_is_said_and_costs_one_finding() -
     data[at : at + 4] = b"\x08\x00\x00\x01"
 
     assert [(one.rule, one.tag) for one in findings(bytes(data))] == [("nested_not_checked", "0008,1032")]
+
+
+def test_groups_that_cannot_be_read_lack_nothing_that_is_said() -> None:
+    made = frames(shared=group(PixelMeasuresSequence=Dataset()), each=[group(), group()])
+    data = bytearray(images.written(made, images.NATIVE["implicit"]))
+    at = data.index(b"\x00\x52\x30\x92") + 8
+    data[at : at + 2] = b"\x08\x00"
+
+    found = {(one.rule, one.tag) for one in findings(bytes(data)) if (one.tag or "").startswith("5200")}
+
+    assert found == {("nested_not_checked", "5200,9230")}
 
 
 def test_mutations_raise_nothing() -> None:

@@ -21,7 +21,6 @@ from streams.part10 import Part10
 SOP_CLASS, MEDIA_STORAGE_CLASS = 0x00080016, 0x00020002
 SHARED, PER_FRAME = 0x52009229, 0x52009230
 OVERLAY = 0x6000
-_NESTED_ELEMENTS_MAX = 200_000
 # PS3.10 table 7.1-1, Type 1.
 _FILE_META = (0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012)
 # Group length and version are bytes, which may look like no text.
@@ -66,7 +65,7 @@ class Check:
         uid = file.text(SOP_CLASS) or file.meta.get(MEDIA_STORAGE_CLASS, "")
         self._iod = iod(uid)
         self._asking = Asking(file, uid)
-        self._nested = Nested(file, Limits(elements=_NESTED_ELEMENTS_MAX))
+        self._nested = Nested(file, Limits())
         self._places: dict[tuple[str, Path], _Place] = {}
         self._checked = Checked(self._iod.name if self._iod else None)
         self._shift = 0
@@ -142,13 +141,12 @@ class Check:
 
     def _inside(self, row: Row, held: Held, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
         items = self._items(row.tag, held, path, named)
-        if not items and row.type in ("1", "1C"):
-            self._say(f"type_{row.type.lower()}_empty", row.tag, path, named)
         wanted = level(row.items)
         for number, item in enumerate(items, 1):
             self._level(wanted, item, (*path, row.tag, number), named, (*scopes, (item, wanted.tags)))
 
     def _items(self, tag: int, held: Held, path: Path, named: Named) -> list[Item]:
+        """What is in a sequence that has something; nothing, and a finding that says so, where it cannot be read."""
         try:
             return self._nested.items(held)
         except (Malformed, TooComplex):
@@ -158,32 +156,36 @@ class Check:
     # Functional groups (PS3.3 section C.7.6.16)
 
     def _frames(self, wanted: Iod, scopes: tuple[Scope, ...]) -> None:
-        shared = self._group(SHARED)
-        frames = self._group(PER_FRAME)
-        tiled = self._asking.holds(_TILED_FULL, scopes)
+        shared, frames = self._group(SHARED), self._group(PER_FRAME)
+        if shared is None or frames is None:
+            return
         groups = Groups(self._nested, shared[0] if shared else {}, frames, scopes)
+        tiled = self._asking.holds(_TILED_FULL, scopes)
         for macro in wanted.macros:
             if frames or not (macro.sequence == _FRAME_CONTENT or (tiled and macro.sequence in _IMPLIED)):
                 self._macro(macro, groups)
+        by_sequence = {macro.sequence: macro for macro in wanted.macros}
         for number, frame in enumerate(frames, 1):
             inner = groups.scopes(number)
-            for macro in wanted.macros:
-                if macro.sequence in frame:
-                    self._in_group(macro, frame[macro.sequence], (PER_FRAME, number), inner)
+            for macro in (by_sequence[tag] for tag in frame if tag in by_sequence):
+                self._in_group(macro, frame[macro.sequence], (PER_FRAME, number), inner)
 
-    def _group(self, tag: int) -> list[Item]:
+    def _group(self, tag: int) -> list[Item] | None:
+        """The items of one of the two sequences of groups; None where they cannot be read."""
         held = self._top.get(tag)
-        return [] if held is None or held.empty else self._items(tag, held, (), _GROUPS)
+        if held is None or held.empty:
+            return []
+        return self._items(tag, held, (), _GROUPS) or None
 
     def _macro(self, macro: Macro, groups: Groups) -> None:
         """Whether a macro is where it has to be, and what the shared one has."""
-        with_it = [number for number, frame in enumerate(groups.frames, 1) if macro.sequence in frame]
+        with_it = groups.frames_with.get(macro.sequence, [])
         if macro.sequence in groups.shared:
             if with_it:
                 self._say("macro_twice", macro.sequence, (PER_FRAME, with_it[0]), _named(macro))
             self._in_group(macro, groups.shared[macro.sequence], (SHARED, 1), groups.scopes(1))
         elif len(with_it) < max(1, len(groups.frames)) and self._macro_asked(macro, groups):
-            without = next((n for n, frame in enumerate(groups.frames, 1) if macro.sequence not in frame), 1)
+            without = next((place for place, number in enumerate(with_it, 1) if place != number), len(with_it) + 1)
             rule = "frame_without_macro" if with_it else "type_1_missing"
             self._say(rule, macro.sequence, (PER_FRAME, without), _named(macro))
 

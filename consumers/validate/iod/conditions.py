@@ -156,6 +156,12 @@ BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
     # One of two is enough, and the first is said to be missing.
     ("voi-lut", "", "VOILUTSequence"): None,
     ("modality-lut", "", "ModalityLUTSequence"): None,
+    ("modality-lut", "", "RescaleSlope"): has("RescaleIntercept"),
+    ("modality-lut", "", "RescaleType"): has("RescaleIntercept"),
+    # Since beams can have a definition of another kind.
+    ("rt-beams", "BeamSequence", "BeamLimitingDeviceSequence"): unless(
+        one_of("EnhancedRTBeamLimitingDeviceDefinitionFlag", "YES")
+    ),
     ("", "ChannelDefinitionSequence", "ChannelTimeSkew"): lacks("ChannelSampleSkew"),
     ("", "ChannelDefinitionSequence", "ChannelSampleSkew"): None,
     ("displayed-area", "DisplayedAreaSelectionSequence", "PresentationPixelSpacing"): one_of(
@@ -179,6 +185,7 @@ BY_PLACE: dict[tuple[str, str, str], Condition | None] = {
     ("", "FrameContentSequence", "FrameReferenceDateTime"): _ACQUIRED,
     ("", "FrameContentSequence", "FrameAcquisitionDuration"): _ACQUIRED,
     ("derivation-image", "DerivationImageSequence", "DerivationCodeSequence"): unless(_CONVERTED),
+    ("derivation-image", "SourceImageSequence", "PurposeOfReferenceCodeSequence"): unless(_CONVERTED),
     ("referenced-image", "ReferencedImageSequence", "PurposeOfReferenceCodeSequence"): unless(_CONVERTED),
     # Frames that tile a whole need no group each (PS3.3 section C.7.6.16).
     ("", "", "PerFrameFunctionalGroupsSequence"): unless(one_of("DimensionOrganizationType", "TILED_FULL")),
@@ -190,12 +197,18 @@ MODULES = {
     ("rt-dose", "image-pixel"): has("PixelData"),
 }
 _SLIDE = has("TotalPixelMatrixColumns")
+_TILED_FULL = one_of("DimensionOrganizationType", "TILED_FULL")
 _DERIVED_ELSEWHERE = lacks("DerivationImageSequence")
 MACROS: dict[tuple[str, str], Condition | None] = {
     ("segmentation", "PixelMeasuresSequence"): _DERIVED_ELSEWHERE,
     ("segmentation", "PlanePositionSequence"): both(_DERIVED_ELSEWHERE, unless(_SLIDE)),
     ("segmentation", "PlaneOrientationSequence"): both(_DERIVED_ELSEWHERE, unless(_SLIDE)),
     ("segmentation", "PlanePositionSlideSequence"): both(_DERIVED_ELSEWHERE, _SLIDE),
+    ("parametric-map", "PlanePositionSequence"): unless(_SLIDE),
+    ("parametric-map", "PlaneOrientationSequence"): unless(_SLIDE),
+    ("parametric-map", "PlanePositionSlideSequence"): _SLIDE,
+    ("vl-whole-slide-microscopy-image", "PlanePositionSlideSequence"): unless(_TILED_FULL),
+    ("vl-whole-slide-microscopy-image", "OpticalPathIdentificationSequence"): unless(_TILED_FULL),
     # Later than the tables they may be left out, and what was converted may never have had them.
     ("parametric-map", "FrameAnatomySequence"): None,
     ("parametric-map", "FrameVOILUTSequence"): None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from consumers.validate.iod.asking import EVERYWHERE, Scope
 from streams.elements import Malformed, TooComplex
@@ -46,6 +47,15 @@ class Groups:
     shared: Item
     frames: list[Item]
     outer: tuple[Scope, ...]
+
+    @cached_property
+    def frames_with(self) -> dict[int, list[int]]:
+        """Of each sequence the numbers of the frames that have it, from 1, in order."""
+        found: dict[int, list[int]] = {}
+        for number, frame in enumerate(self.frames, 1):
+            for tag in frame:
+                found.setdefault(tag, []).append(number)
+        return found
 
     def scopes(self, number: int) -> tuple[Scope, ...]:
         """Where conditions of the frame of a number, from 1, look things up."""
