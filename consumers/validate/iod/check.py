@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from consumers.validate.iod import rules
 from consumers.validate.iod.asking import EVERYWHERE, Asking, Scope
 from consumers.validate.iod.groups import Groups
+from consumers.validate.iod.places import Named, Path, Places
 from consumers.validate.iod.tables import Iod, Level, Macro, Module, Row, iod, level
 from streams.elements import Limits, Malformed, TooComplex
 from streams.events import Finding
@@ -31,9 +31,6 @@ _GROUPS = ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image")
 _TILED_FULL = ["in", 0x00209311, 0, ["TILED_FULL"], "CS"]
 _FRAME_CONTENT = 0x00209111
 _IMPLIED = frozenset({0x00209113, 0x0048021A, 0x00480207, 0x0062000A})
-# Title, section and entity of a module.
-Named = tuple[str, str, str]
-Path = tuple[int, ...]
 
 
 @dataclass
@@ -46,17 +43,6 @@ class Checked:
     not_computed: int = 0
 
 
-@dataclass
-class _Place:
-    """The first of places that differ only in their items' numbers."""
-
-    rule: str
-    tag: int
-    path: Path
-    module: Named
-    also: int = 0
-
-
 class Check:
     """One file's check."""
 
@@ -66,7 +52,7 @@ class Check:
         self._iod = iod(uid)
         self._asking = Asking(file, uid)
         self._nested = Nested(file, Limits())
-        self._places: dict[tuple[str, Path], _Place] = {}
+        self._places = Places()
         self._checked = Checked(self._iod.name if self._iod else None)
         self._shift = 0
         self._top = self._nested.top_level(file.elements)
@@ -82,10 +68,7 @@ class Check:
                     self._module(module, self._top, scopes)
             if self._iod.macros and (SHARED in self._top or PER_FRAME in self._top):
                 self._frames(self._iod, scopes)
-        self._checked.findings.extend(
-            rules.said(place.rule, place.tag, _written(place.path), place.module, place.also)
-            for place in self._places.values()
-        )
+        self._checked.findings.extend(self._places.findings())
         return self._checked
 
     def _meta(self) -> None:
@@ -201,12 +184,7 @@ class Check:
             self._say("type_1_empty", macro.sequence, path, _named(macro))
 
     def _say(self, rule: str, tag: int, path: Path, named: Named) -> None:
-        tag += self._shift
-        place = (rule, (*path[::2], tag))
-        if place in self._places:
-            self._places[place].also += 1
-        else:
-            self._places[place] = _Place(rule, tag, (*path, tag), named)
+        self._places.say(rule, tag + self._shift, path, named)
 
 
 def check(file: Part10) -> Checked:
@@ -222,13 +200,3 @@ def knows(sop_class_uid: str) -> bool:
 def _named(part: Macro | Module) -> Named:
     entity = part.entity if isinstance(part, Module) else "Image"
     return part.title, f"PS3.3 {part.section}".strip(), entity
-
-
-def _written(path: Path) -> str:
-    """Tags and numbers of items in turn, as `0040,A730[2]/0040,A168`."""
-    parts: list[str] = []
-    for at in range(0, len(path), 2):
-        tag = path[at]
-        number = f"[{path[at + 1]}]" if at + 1 < len(path) else ""
-        parts.append(f"{tag >> 16:04X},{tag & 0xFFFF:04X}{number}")
-    return "/".join(parts)
