@@ -68,7 +68,7 @@ def judge_path(path: Path, limits: Limits) -> FileVerdict:
     if held or verdict is None:
         code, detail = (held.code, held.detail) if held else (None, None)
         return FileVerdict(file=str(path), verdict="quarantined", code=code, detail=detail)
-    findings = rules.found(verdict.broken)
+    findings = rules.at_site(verdict.findings)
     return FileVerdict(file=str(path), verdict="accepted with findings" if findings else "accepted", findings=findings)
 
 

@@ -91,6 +91,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     tag: str | None = None
     section: str | None = None
+    type: str | None = None
 
 
 class ProtectedRef(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ AXIAL = [1, 0, 0, 0, 1, 0]
 def found(data: bytes) -> list[tuple[str, str | None]]:
     """Rules with the tags that are shown."""
     broken = quality.check(part10.read(data), CAME)
-    return [(one.rule, one.tag) for one in rules.found(broken)]
+    return [(one.rule, one.tag) for one in rules.named(broken)]
 
 
 def names(**attributes: Any) -> list[str]:
