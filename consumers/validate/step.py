@@ -27,7 +27,7 @@ from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 MODALITY, PATIENT_ID = 0x00080060, 0x00100020
@@ -69,6 +69,7 @@ class Validate:
             technical=event.technical,
             findings=rules.found(_broken(file)),
             source=event.source,
+            metadata_sha256=part10.metadata_sha256(file),
         )
         return Done.emit(validated)
 

@@ -44,6 +44,9 @@ LATER = {
     ("imaging.commitment.report", 1): 21,
     ("imaging.instance.received", 2): 22,
     ("imaging.import.decision", 1): 23,
+    ("imaging.study.chain", 1): 25,
+    ("imaging.chain.head", 1): 26,
+    ("imaging.instance.validated", 4): 34,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"
