@@ -1,4 +1,4 @@
-"""The files of a service, out of the environment: radstream.toml, schema_ids.json, site-keys, chain-keys, the router's trust."""
+"""The files of a service, out of the environment: configuration, schema ids, keys, and whom the router trusts."""
 
 from __future__ import annotations
 
