@@ -45,7 +45,7 @@ class StoreSuite:
 
     def test_what_is_there_is_streamed_whatever_it_is(self, store: ObjectStore, overwrite: Overwrite) -> None:
         data = bytes(range(256)) * 10_000
-        ref = store.create(new("streamed", data)).ref
+        ref = store.create(new("streamed/whole", data)).ref
         assert b"".join(store.stream(ref)) == data
         assert len(list(store.stream(ref))) > 1, "in pieces"
         overwrite(ref, b"shorter")
