@@ -37,7 +37,7 @@ class Heads:
 
     def __init__(self, context: Context, producer: Producer, keys: Signing, every_s: float) -> None:
         self._context, self._producer, self._keys, self._every_s = context, producer, keys, every_s
-        self._identity = of_facts(NAME, keys.key_id)
+        self._identity = of_facts(NAME)
         self._signed_at_s = float("-inf")
 
     def sign_if_due(self) -> ChainHead | None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import structs
 
+from schemas import load_subjects
 from streams import part10
 from streams.chains import step
-from streams.chains.heads import hash_of
+from streams.chains.heads import SpanDigest, hash_of
 from streams.chains.keys import Signing, Trusted
 from streams.chains.links import NOTHING, last_hash, link_hash
 from streams.config import ConfigError
-from streams.events import ChainLink
+from streams.events import ChainHead, ChainLink, StudyChain
 from streams.log import TopicPartition
 from tests.chain_world import Archive, file_of, private_text, study_uid
 from tests.deciding_world import PARTITIONS, TENANT
@@ -118,6 +121,34 @@ def test_hashes_never_change() -> None:
     assert last_hash(NOTHING, "general", "1.2", 1, ("1.3", "1.4"), links).hex() == (
         "9580e5b28bdc30e72bf1671092675975c77a47dd8d697e19f9d36f7467bd052b"
     )
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_published_examples_can_be_worked_out(number: int) -> None:
+    """Whoever checks chains with code of their own begins with these."""
+    chain = msgspec.convert(load_subjects()["imaging.study.chain"].examples[number], StudyChain)
+    head = msgspec.convert(load_subjects()["imaging.chain.head"].examples[number], ChainHead)
+    told = (chain.meta.tenant, chain.study_uid, chain.first, chain.series, chain.links)
+    assert last_hash(chain.previous, *told) == chain.hash
+    assert hash_of(head) == head.hash
+    Ed25519PublicKey.from_public_bytes(head.public_key).verify(head.signature, head.hash)
+    (span,) = (span for span in head.spans if span.end > span.start)
+    digest = SpanDigest()
+    digest.add(span.start, chain)
+    assert digest.value == span.digest
+
+
+def test_a_second_signer_changes_nothing(archive: Archive) -> None:
+    """One that lost its partitions and does not know it yet: its head comes second."""
+    archive.receive(1, 1)
+    archive.quiet()
+    (head,) = archive.heads()
+    archive.say(structs.replace(head, spans=(), hash=NOTHING))
+    archive.receive(2, 1)
+    archive.quiet()
+    first, _, third = archive.heads()
+    assert (third.seq, third.previous) == (2, first.hash)
+    assert archive.verify().sound
 
 
 def test_every_field_of_a_link_changes_its_hash() -> None:
