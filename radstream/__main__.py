@@ -46,6 +46,9 @@ COMMANDS = {
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
     ),
+    "verify": Lazy(
+        "radstream.verify:verify", "Check every stored copy against the chains of studies, and their signatures."
+    ),
     "commitments": Lazy(
         "radstream.commitments:commitments", "Storage commitment: what senders asked for, and what they were told."
     ),

@@ -154,13 +154,17 @@ class InstanceReceived(OfInstance, frozen=True, kw_only=True):
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
-    """`source` is that of the receipt; None in records of before version 2. `outside` is, too, since version 3."""
+    """`source` is that of the receipt; None in records of before version 2. `outside` is, too, since version 3.
+
+    `metadata_sha256` (hex) is of the data set without pixel data (`streams.part10.metadata_sha256`).
+    """
 
     object: ObjectRef
     technical: Technical
     findings: tuple[Finding, ...] = ()
     source: Source | None = None
     outside: Outside | None = None
+    metadata_sha256: str | None = None
 
 
 class InstanceQuarantined(OfInstance, frozen=True, kw_only=True):
@@ -378,6 +382,49 @@ class TierItem(msgspec.Struct, frozen=True, kw_only=True):
     copies: tuple[TierCopy, ...]
 
 
+class ChainLink(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance. `series` is a position in its record's list; digests are 32 bytes."""
+
+    series: int
+    sop_instance_uid: str
+    digest: bytes
+    metadata: bytes | None = None
+
+
+class StudyChain(OfStudy, frozen=True, kw_only=True):
+    """A decision: the first record with (study, seq) counts. Hashes are 32 bytes (streams/chains/links.py)."""
+
+    seq: int
+    first: int
+    previous: bytes
+    series: tuple[str, ...]
+    links: tuple[ChainLink, ...]
+    hash: bytes
+    covers: dict[str, int]
+
+
+class ChainSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets of one partition of imaging.study.chain, from `start` to before `end`."""
+
+    partition: int
+    start: int
+    end: int
+    digest: bytes
+
+
+class ChainHead(Derived, frozen=True, kw_only=True):
+    """A decision: the first record with a number counts. A span for each partition (streams/chains/heads.py)."""
+
+    seq: int
+    previous: bytes
+    chain_topic_id: str
+    spans: tuple[ChainSpan, ...]
+    hash: bytes
+    key_id: str
+    public_key: bytes
+    signature: bytes
+
+
 Phase = Literal["planned", "copied", "verified", "switched", "released", "abandoned"]
 
 
@@ -560,6 +607,8 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.import.decision": ImportDecision,
     "imaging.quarantine.command": QuarantineCommand,
     "imaging.study.assessed": StudyAssessed,
+    "imaging.study.chain": StudyChain,
+    "imaging.chain.head": ChainHead,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 

@@ -12,6 +12,8 @@ from streams.events import ObjectRef
 from streams.objects import Absent, Damaged, Head, Listed
 from streams.step import NewObject, Stored
 
+_PIECE = 1 << 20
+
 
 @dataclass(frozen=True)
 class _Held:
@@ -58,6 +60,12 @@ class MemoryStore:
         if held is None:
             raise Absent(f"{ref.store}/{ref.key}")
         return Head(held.data[:length], held.at)
+
+    def stream(self, ref: ObjectRef) -> Iterator[bytes]:
+        held = self._find(ref)
+        if held is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        yield from (held.data[start : start + _PIECE] for start in range(0, len(held.data), _PIECE))
 
     def exists(self, ref: ObjectRef) -> bool:
         return self._find(ref) is not None

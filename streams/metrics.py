@@ -131,6 +131,9 @@ END_TO_END_SECONDS = Histogram(
     "radstream_end_to_end_seconds", "From receipt to catalog row", ["lane"], buckets=_WAY_BUCKETS
 )
 
+# Signed heads of the chains of studies. None for long while images come: see `radstream verify`.
+CHAIN_HEADS = Counter("radstream_chain_heads", "Signed heads of the chains of studies")
+
 # Decisions that were read back, whoever emitted them; `outcome` is counted, or stale for a later one of a number.
 # For the step `revisions` these are study revisions.
 DECISIONS = Counter("radstream_decisions", "Decisions read back", ["step", "outcome"])

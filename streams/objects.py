@@ -65,6 +65,12 @@ class ObjectStore(Protocol):
         Raises Absent, StoreAway.
         """
 
+    def stream(self, ref: ObjectRef) -> Iterator[bytes]:
+        """The whole object of the reference's key and version, in pieces and unchecked: what is there, whatever it is.
+
+        For who looks for damage. Raises Absent, StoreAway.
+        """
+
     def find(self, tenant: str, store: str, key: str) -> Stored | None:
         """What has a key, or None: for who knows a key and not yet what it holds. Raises StoreAway."""
 

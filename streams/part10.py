@@ -7,6 +7,7 @@ knows a sequence of defined length, so there it is one opaque value.
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -125,6 +126,21 @@ def beginning(data: bytes, limits: Limits = Limits()) -> Part10 | None:  # noqa:
     with suppress(Malformed, TooComplex):
         walk.top(start, actual.explicit)
     return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
+
+
+def metadata_sha256(file: Part10) -> str:
+    """SHA-256 (hex) of the data set without pixel data: the bytes of every other element, as and where they stand.
+
+    Of a deflated data set, the inflated one. Neither preamble nor group 0002 is part of it. What is equal in another
+    transfer syntax has another hash: it is other bytes.
+    """
+    digest, position, data = hashlib.sha256(), file.start, memoryview(file.data)
+    pixels = sorted((file.elements[tag] for tag in PIXEL_DATA_TAGS if tag in file.elements), key=lambda one: one.at)
+    for element in pixels:
+        digest.update(data[position : element.at])
+        position = element.end
+    digest.update(data[position:])
+    return digest.hexdigest()
 
 
 def file_meta(data: bytes) -> tuple[dict[int, str], int]:

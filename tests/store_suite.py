@@ -43,6 +43,18 @@ class StoreSuite:
         assert store.read(stored.ref) == b"\0\xffbytes"
         assert store.exists(stored.ref)
 
+    def test_what_is_there_is_streamed_whatever_it_is(self, store: ObjectStore, overwrite: Overwrite) -> None:
+        data = bytes(range(256)) * 10_000
+        ref = store.create(new("streamed/whole", data)).ref
+        assert b"".join(store.stream(ref)) == data
+        assert len(list(store.stream(ref))) > 1, "in pieces"
+        overwrite(ref, b"shorter")
+        assert b"".join(store.stream(msgspec.structs.replace(ref, version_id=None))) == b"shorter"
+        empty = store.create(new("streamed/empty", b"")).ref
+        assert b"".join(store.stream(empty)) == b""
+        with pytest.raises(Absent):
+            list(store.stream(msgspec.structs.replace(ref, key="general/streamed/absent", version_id=None)))
+
     def test_the_second_creator_gets_what_the_first_stored(self, store: ObjectStore) -> None:
         first = store.create(new("second", b"first"))
         second = store.create(new("second", b"second, and longer"))

@@ -35,6 +35,7 @@ class Verdict:
 
     held: Quarantine | None = None
     findings: tuple[Finding, ...] = ()
+    metadata_sha256: str | None = None
 
 
 def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
@@ -44,7 +45,7 @@ def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instan
         return Verdict(file)
     if held := unidentified(file, announced):
         return Verdict(held)
-    return Verdict(findings=findings_of(file, limits, received_at))
+    return Verdict(None, findings_of(file, limits, received_at), part10.metadata_sha256(file))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:

@@ -97,6 +97,7 @@ class Validate:
             findings=self._findings(verdict.findings, event),
             source=event.source,
             outside=event.outside,
+            metadata_sha256=verdict.metadata_sha256,
         )
         return Done.emit(validated)
 

@@ -48,6 +48,8 @@ LATER = {
     ("imaging.quarantine.command", 1): 28,
     ("imaging.instance.derived", 2): 29,
     ("imaging.study.assessed", 1): 27,
+    ("imaging.study.chain", 1): 25,
+    ("imaging.chain.head", 1): 26,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

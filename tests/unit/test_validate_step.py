@@ -53,6 +53,19 @@ def rules(data: bytes) -> set[str]:
     return {finding.rule for finding in event.findings}
 
 
+def test_the_verdict_says_the_hash_of_the_metadata() -> None:
+    """Equal for two images that differ in pixels alone, another for one that differs in a single value."""
+    hashes = []
+    for pixels, patient in ((PIXELS, "TEST"), (PIXELS + 1, "TEST"), (PIXELS, "TESU")):
+        made = outcome(images.native(pixels, PatientID=patient))
+        assert isinstance(made, Done)
+        (event,) = made.events(())
+        assert isinstance(event, InstanceValidated)
+        hashes.append(event.metadata_sha256)
+    assert hashes[0] == hashes[1]
+    assert hashes[0] != hashes[2]
+
+
 def test_the_verdict_says_who_sent_the_image() -> None:
     store = MemoryStore()
     item = received(store, images.native(PIXELS))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from consumers.validate import iod
 from consumers.validate.config import Limits
 from consumers.validate.judging import judged
 from consumers.validate.rules import FINDINGS_MAX, RULES, at_site
@@ -24,6 +26,7 @@ WORDS: Final = (
     *(b"\x40\0\x30\xa7", b"\x09\0\x10\0LO", b"\\\\\\\\", b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1.99"),
 )
 # A data set that inflates to more is held; here it costs what a fuzzer may spend.
+_CAME: Final = datetime(2026, 11, 29, tzinfo=UTC)
 _LIMITS: Final = Limits(inflated_bytes_max=1 << 20, elements_max=50_000)
 
 
