@@ -43,11 +43,15 @@ COMMANDS = {
     "studies": Lazy("radstream.studies:studies", "List studies, the newest first."),
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
+    "render": Lazy("radstream.render:render", "Write one frame as a picture, of a file or of a stored instance."),
     "orders": Lazy("radstream.orders:orders", "Orders: what scanners find in their worklist."),
     "imports": Lazy("radstream.imports:imports", "Studies from outside: as whose they came, and whose they are here."),
     "tier": Lazy("radstream.tier:tier", "Where studies are kept, why, and what the policy wants next."),
     "hold": Lazy(
         "radstream.hold:hold", "Holds: while one is in force, nothing of its study is deleted from any store."
+    ),
+    "verify": Lazy(
+        "radstream.verify:verify", "Check every stored copy against the chains of studies, and their signatures."
     ),
     "commitments": Lazy(
         "radstream.commitments:commitments", "Storage commitment: what senders asked for, and what they were told."

@@ -130,7 +130,7 @@ def _operation(action: str, topic: Topic, physical: str, summary: str) -> dict[s
 
 
 def _message(schema: Schema, subject: Subject) -> dict[str, Any]:
-    """Examples are of the latest version, with times as Avro has them."""
+    """Examples are of the latest version, with times as Avro has them, and bytes in base64."""
     examples = subject.examples if schema == subject.latest else ()
     return {
         "name": schema.subject,

@@ -11,7 +11,10 @@ import click
 from rich.console import Console
 
 from bench import ai as inference
+from bench import derive as deriving
 from bench.ai_figures import figures as figures_of_inference
+from bench.derive_figures import figures as figures_of_deriving
+from bench.derive_images import CASES as DERIVE_CASES
 from bench.figures import figures
 from bench.ingest import NAMES, Asked
 from bench.ingest import measure as measure_ingest
@@ -158,3 +161,23 @@ def ingest(
     with Console(stderr=True).status("making images") as line:
         report = measure_ingest(asked, line.update)
     show(as_json, report, lambda: click.echo(figures_of_ingest(report), file=sys.stdout))
+
+
+@bench.command()
+@click.option("--seconds", type=click.IntRange(1, 600), default=10, show_default=True, help="Of each, at least.")
+@click.option(
+    "--cases", type=Names(DERIVE_CASES), default=tuple(DERIVE_CASES), help=f"Some of: {', '.join(DERIVE_CASES)}."
+)
+@click.option(
+    "--contenders", type=Names(deriving.NAMES), default=deriving.NAMES, help=f"Some of: {', '.join(deriving.NAMES)}."
+)
+@click.option("--folder", type=_FOLDER, default=Path("/dev/shm"), show_default=True, help="Where peers read and write.")  # noqa: S108
+@json_option
+def derive(seconds: int, cases: Sequence[str], contenders: Sequence[str], folder: Path, as_json: bool) -> None:
+    """Objects per minute and core: a lossless copy, its proof and the pictures, beside others that make copies alone.
+
+    Needs no stack. CT, CR and multi-frame US, each after the other in one thread; peers that are absent are named.
+    """
+    with Console(stderr=True).status("making images") as line:
+        report = deriving.measure(deriving.Asked(cases, contenders, seconds, folder), line.update)
+    show(as_json, report, lambda: click.echo(figures_of_deriving(report), file=sys.stdout))

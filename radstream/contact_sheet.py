@@ -39,15 +39,6 @@ def grid_of(tiles: int) -> Grid:
     return Grid(columns, max(1, -(-tiles // columns)))
 
 
-def evenly(count: int, at_most: int) -> list[int]:
-    """Indices of at most `at_most` of `count` things, the first and the last among them."""
-    if count <= at_most:
-        return list(range(count))
-    if at_most == 1:
-        return [0]
-    return [round(index * (count - 1) / (at_most - 1)) for index in range(at_most)]
-
-
 def contact_sheet(thumbnails: Sequence[bytes]) -> bytes:
     """A PNG of all thumbnails (JPEG or PNG files), in their order, each shrunk into its tile.
 

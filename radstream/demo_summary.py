@@ -38,7 +38,7 @@ class Bytes:
     originals: int
     copied: int
     lossless_copies: int
-    thumbnails: int
+    pictures: int
 
     @property
     def sentence(self) -> str:
@@ -46,7 +46,7 @@ class Bytes:
             return "no lossless copies yet"
         share = 100 * (1 - self.lossless_copies / self.copied)
         size = f"{share:.1f} % smaller" if share >= 0 else f"{-share:.1f} % larger"
-        more = self.lossless_copies + self.thumbnails
+        more = self.lossless_copies + self.pictures
         return (
             f"lossless copies are {size} than their originals; both are kept, so the archive holds {more:+,} bytes "
             "(nothing is saved until a named decision releases originals)"
@@ -96,15 +96,15 @@ def archive_of(found: Survey) -> Archive:
 
 
 def _bytes(log: LogCensus) -> Bytes:
-    copied = lossless = thumbnails = 0
+    copied = lossless = pictures = 0
     for derivation in log.derivations.values():
         kinds = Counter[str]()
         for copy in derivation.representations:
             kinds[copy.kind] += copy.object.length
         lossless += kinds["lossless"]
-        thumbnails += kinds["thumbnail"]
+        pictures += kinds.total() - kinds["lossless"]
         copied += derivation.source_size if kinds["lossless"] else 0
-    return Bytes(log.received_bytes, copied, lossless, thumbnails)
+    return Bytes(log.received_bytes, copied, lossless, pictures)
 
 
 def refusals(sent: list[Sent]) -> dict[str, int]:
@@ -135,7 +135,7 @@ def print_summary(summary: Summary) -> None:
         *((f"  {code}", count) for code, count in archive.quarantined.items()),
         ("originals", f"{archive.bytes.originals:,} bytes"),
         ("lossless copies", f"{archive.bytes.lossless_copies:,} bytes, of {archive.bytes.copied:,}"),
-        ("thumbnails", f"{archive.bytes.thumbnails:,} bytes"),
+        ("pictures", f"{archive.bytes.pictures:,} bytes"),
         ("generated chest CT", f"revision {summary.study.revision}, {summary.study.instances} instances"),
         *rows_of(summary.whole),
         ("lag", ", ".join(f"{group} {lag}" for group, lag in summary.lag.items())),

@@ -13,18 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from consumers.catalog.originals import Original, served
 from consumers.catalog.study import study as read_study
-from radstream.audit import account
+from radstream.counting import counted
 from radstream.errors import Failure
 from radstream.getting import Getting, Got
 from radstream.options import config_option, json_option, open_config, open_log
 from radstream.output import console, print_table, show
 from radstream.reading import audited, catalog_snapshot, parts_answer
-from streams.accesses import Accesses
-from streams.clock import SystemClock
-from streams.config import Config, Kafka, Site, Store
+from streams.config import Config, Site, Store
 from streams.s3 import S3Store
-from streams.schema_ids import read_ids
-from streams.wire import SchemaIds
 
 MISSED = 3
 
@@ -51,7 +47,7 @@ def get(study_uid: str, folder: Path, config_path: Path, as_json: bool) -> None:
     with _progress(len(originals), shown=not as_json and sys.stderr.isatty()) as on_one, parts_answer():
         got = getting.get(originals, folder, on_one)
     if got.files:
-        _count(config, study_uid, got.files)
+        counted(config, open_log(config), study_uid, got.files)
     show(as_json, got, lambda: _print(got))
     if got.missed:
         sys.exit(MISSED)
@@ -70,15 +66,6 @@ def _originals(config: Config, study_uid: str) -> Sequence[Original]:
     raise Failure(
         "no image of this study is valid: they wait for validation or are held; see: radstream quarantine list"
     )
-
-
-def _count(config: Config, study_uid: str, objects: int) -> None:
-    path = config.section("kafka", Kafka).schema_ids
-    ids = read_ids(path) if path else SchemaIds()
-    accesses = Accesses(open_log(config), ids, config.section("site", Site), SystemClock())
-    accesses.record(study_uid, account(), objects)
-    if accesses.close():
-        click.echo("radstream: warning: the log has not taken that the study was read; it may look unused", err=True)
 
 
 @contextmanager

@@ -90,20 +90,33 @@ class Getting:
             if found == original.digest:
                 return _One(original, there=True)
             return _One(original, reason="another file of this name is in the folder; move it away")
+        read = self._read(original, places)
+        if isinstance(read, str):
+            return _One(original, reason=read)
+        name, data = read
+        _write(path, data)
+        return _One(original, store=name)
+
+    def read(self, original: Original) -> bytes:
+        """The bytes of one. Raises Failure where no store has them whole, StoreAway."""
+        found = self._read(original, {})
+        if isinstance(found, str):
+            raise Failure(f"{original.sop_instance_uid}: {found}")
+        return found[1]
+
+    def _read(self, original: Original, places: dict[str, list[str]]) -> tuple[str, bytes] | str:
+        """The store that it was read from and its bytes, or the reason why there are none."""
         damaged = False
         for name, ref in self._copies(original, places):
             try:
-                data = self._store.read(ref)
+                return name, self._store.read(ref)
             except Absent:
                 continue
             except Damaged:
                 damaged = True
-                continue
-            _write(path, data)
-            return _One(original, store=name)
         if damaged:
-            return _One(original, reason="damaged in every store that has it; restore it from its backup")
-        return _One(original, reason="in no store; wait for the pipeline, or look for it: radstream status")
+            return "damaged in every store that has it; restore it from its backup"
+        return "in no store; wait for the pipeline, or look for it: radstream status"
 
     def _copies(self, original: Original, places: dict[str, list[str]]) -> Iterator[tuple[str, ObjectRef]]:
         """Where it was a moment ago, then where it is now: it may have moved in between."""

@@ -58,7 +58,8 @@ class LogCensus:
     received: set[str] = field(default_factory=set)
     received_bytes: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
+    """By instance and step: what any of them holds is held."""
     decisions: dict[str, str] = field(default_factory=dict)
     """By instance: what a person decided last on its quarantine, released or rejected."""
     let_go: dict[str, Verdict] = field(default_factory=dict)
@@ -108,8 +109,12 @@ class LogCensus:
             case "released" if digest in self.let_go:
                 return None
             case "rejected":
-                return self.verdicts[digest].code or "rejected"
-        return self.verdicts[digest].code
+                return self._code(digest) or "rejected"
+        return self._code(digest)
+
+    def _code(self, digest: str) -> str | None:
+        """Why a step holds it."""
+        return next((one.code for one in self.verdicts[digest].values() if one.code is not None), None)
 
     @property
     def derived(self) -> set[str]:
@@ -129,9 +134,12 @@ class LogCensus:
     def findings(self) -> dict[str, frozenset[str]]:
         """Of what may be used, the rules that each instance breaks; empty where it breaks none."""
         return {
-            digest: frozenset(self.let_go[digest].findings if digest in self.let_go else self.verdicts[digest].findings)
+            digest: frozenset(self.let_go[digest].findings if digest in self.let_go else self._findings(digest))
             for digest in self.in_use
         }
+
+    def _findings(self, digest: str) -> frozenset[str]:
+        return frozenset().union(*(one.findings for one in self.verdicts[digest].values()))
 
     def verified_copies(self) -> dict[tuple[str, str], str]:
         """The study of each copy that was read back, by store and key: where it is until another move says so."""
@@ -214,12 +222,14 @@ class LogCensus:
         if isinstance(event, InstanceValidated) and event.provenance.step == RELEASE:
             self.let_go.setdefault(digest, Verdict(generation, None, _rules_of(event)))
             return
-        known = self.verdicts.get(digest)
+        by_step = self.verdicts.setdefault(digest, {})
+        known = by_step.get(event.provenance.step)
         if known is None or generation > known.generation:
-            if isinstance(event, InstanceQuarantined):
-                self.verdicts[digest] = Verdict(generation, event.code)
-            else:
-                self.verdicts[digest] = Verdict(generation, None, _rules_of(event))
+            by_step[event.provenance.step] = (
+                Verdict(generation, event.code)
+                if isinstance(event, InstanceQuarantined)
+                else Verdict(generation, None, _rules_of(event))
+            )
 
     def _derived(self, event: InstanceDerived) -> None:
         self.derived_keys.update(copy.object.key for copy in event.representations)

@@ -30,6 +30,7 @@ LAST_WRITTEN_FIRST = (
     "imaging.access.read",
     "imaging.mpps.event",
     "imaging.order.command",
+    "imaging.study.assessed",
     "imaging.study.revision",
     "imaging.instance.derived",
     "imaging.instance.quarantined",

@@ -13,6 +13,7 @@ from radstream.errors import Failure
 from radstream.log_census import LogCensus
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
+from radstream.savings import savings
 from radstream.spool import waiting_too
 from radstream.stack_state import NOT_DURABLE, StackState, stack_state
 from radstream.store_census import HOT
@@ -56,6 +57,7 @@ def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
         "bucket": _sizes(found.store.by_kind()),
         "stores": _sizes(found.store.copies),
         "unreferenced": unreferenced(found),
+        "savings_bytes": savings(log, found.store),
         "catalog": dict(found.catalog),
         "studies": len(log.studies),
         "verdicts": verdicts_of(log),
@@ -113,6 +115,7 @@ def _print(stack: StackState | None, found: Survey) -> None:
     ):
         counted = [(name, size["objects"], size["bytes"]) for name, size in sizes.items()]
         print_table(title, (what, "objects", "bytes"), counted, numbers=("objects", "bytes"))
+    console().print(savings(found.log, found.store).sentence, soft_wrap=True)
     _print_verdicts(found.log)
     if refused := found.log.refused:
         print_table("Refused", ("reason", "count"), sorted(refused.items()), numbers=("count",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -116,7 +117,9 @@ def _print_study(found: Study) -> None:
     _print_rows("Series", found.series)
     _print_rows("Quarantined", found.quarantined)
     _print_rows("Findings", found.findings)
+    _print_rows("Findings of the study", [_without_names(one) for one in found.study_findings])
     _print_rows("Copies", found.copies)
+    out.print(_saved(found), soft_wrap=True)
     _print_rows("Revisions", found.revisions)
     _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
     print_results(found.results)
@@ -132,6 +135,11 @@ def _verdicts(found: Verdicts) -> Iterator[str]:
         yield f"{found.rejected} rejected by a person; their bytes are kept"
 
 
+def _without_names(finding: dict[str, Any]) -> dict[str, object]:
+    """What a line has room for; --json has the rest."""
+    return {name: finding[name] for name in ("rule", "severity", "series_uid", "instances", "text")}
+
+
 def _kept(found: Study) -> str:
     """Where the originals are, and what moves them."""
     stores = ", ".join(f"{kept.copies} in {kept.store} ({kept.verified} verified)" for kept in found.kept)
@@ -140,6 +148,14 @@ def _kept(found: Study) -> str:
         f"{found.tier.why} to {found.tier.target}: {found.tier.phase}" if found.tier else "not moved or backed up yet"
     )
     return f"originals: {stores}; {tier}{last}"
+
+
+def _saved(found: Study) -> str:
+    kept = found.savings
+    return (
+        f"bytes saved: {kept.saved:+,}, as originals are kept ({kept.original_copies:,} in all stores); "
+        f"{kept.saved_if_released:+,} if they were released"
+    )
 
 
 def _print_rows(title: str, rows: list[dict[str, object]]) -> None:

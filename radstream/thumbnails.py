@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from radstream.contact_sheet import evenly
 from streams.events import InstanceDerived, Representation
 from streams.objects import ObjectStore
+from streams.rendering.strip import evenly
 
 SERIES_MAX = 20
 

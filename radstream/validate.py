@@ -64,7 +64,7 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True):
 @config_option
 @json_option
 def validate(paths: tuple[Path, ...], fail_on: str, jobs: int, config_path: Path, as_json: bool) -> None:
-    """Say of each file what the validate step would: accepted, with which findings, or quarantined, and why.
+    """Say of files what the validate step would: accepted, with findings, or quarantined.
 
     Nothing is sent, and no part of the stack is needed. Findings name rules and places, never values. Limits of size
     and depth are those of the configuration, where there is one.

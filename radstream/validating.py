@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Final, Literal
@@ -62,12 +63,12 @@ def judge_path(path: Path, limits: Limits) -> FileVerdict:
         data = b"" if held else path.read_bytes()
     except OSError as error:
         return _not_read(path, "unreadable_path", error.strerror or "it does not open")
-    verdict = None if held else judged(data, limits)
+    verdict = None if held else judged(data, limits, datetime.now(UTC))
     held = held or (verdict.held if verdict else None)
     if held or verdict is None:
         code, detail = (held.code, held.detail) if held else (None, None)
         return FileVerdict(file=str(path), verdict="quarantined", code=code, detail=detail)
-    findings = rules.found(verdict.broken)
+    findings = rules.at_site(verdict.findings)
     return FileVerdict(file=str(path), verdict="accepted with findings" if findings else "accepted", findings=findings)
 
 

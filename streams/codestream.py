@@ -15,6 +15,8 @@ _START_OF_IMAGE = b"\xff\xd8"
 _START_OF_CODESTREAM_AND_SIZE = b"\xff\x4f\xff\x51"
 # SOF0 to SOF15 without DHT, JPG and DAC (ISO/IEC 10918-1 table B.1), and SOF55 of JPEG-LS (ISO/IEC 14495-1).
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+# COD, and where its segment has the kind of wavelet (ISO/IEC 15444-1 tables A.12 to A.15).
+_CODING_STYLE_DEFAULT, _TRANSFORMATION_AT = 0xFF52, 13
 _LOSSLESS_FRAME_HEADERS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 
 
@@ -61,3 +63,17 @@ def _jpeg_2000(data: bytes, position: int) -> Picture:
     _, _, x, y, x_offset, y_offset = struct.unpack_from(">HHIIII", data, position)
     samples, depth = struct.unpack_from(">HB", data, position + 36)
     return Picture(y - y_offset, x - x_offset, samples, (depth & 0x7F) + 1, signed=bool(depth & 0x80))
+
+
+def is_irreversible(data: bytes) -> bool:
+    """Whether a JPEG 2000 or HTJ2K codestream is coded with the wavelet that loses (ISO/IEC 15444-1 table A.20)."""
+    position = data.find(_START_OF_CODESTREAM_AND_SIZE, 0, _JPEG_2000_HEAD_BYTES) + 2
+    try:
+        for _ in range(_MARKERS_MAX if position > 1 else 0):
+            marker, length = struct.unpack_from(">HH", data, position)
+            if marker == _CODING_STYLE_DEFAULT:
+                return data[position + _TRANSFORMATION_AT] == 0
+            position += 2 + length
+    except (struct.error, IndexError):
+        pass
+    return False

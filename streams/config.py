@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from streams.routes.lines import line_of
+
 ENVIRONMENT = "RADSTREAM_CONFIG"
 
 
@@ -105,23 +107,13 @@ class Config:
     def _pointed(self, section: str, message: str) -> str:
         what, _, where = message.partition(" - at `$")
         path = where.rstrip("`").strip(".")
-        key = path.rsplit(".", 1)[-1].split("[")[0]
+        at: list[str | int] = [
+            section,
+            *(int(part) if part.isdecimal() else part for part in re.findall(r"[^.\[\]]+", path)),
+        ]
         if unknown := re.search(r"unknown field `([^`]+)`", what):
-            key = unknown[1]
-        line = self._line(section, key)
-        return f"{self.path}:{line}: [{section}] {f'{path}: ' if path else ''}{what}"
-
-    def _line(self, section: str, key: str) -> int:
-        """The line of `key` in `section`, or of the section's header; line 1 where neither is found."""
-        found, inside = 1, False
-        for number, line in enumerate(self._text.splitlines(), start=1):
-            if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-                name = header[1].strip()
-                inside = name == section or name.startswith(f"{section}.")
-                found = number if name == section else found
-            elif inside and key and re.match(rf'\s*"?{re.escape(key)}"?\s*=', line):
-                return number
-        return found
+            at.append(unknown[1])
+        return f"{self.path}:{line_of(self._text, at)}: [{section}] {f'{path}: ' if path else ''}{what}"
 
 
 def _path(kind: type, value: object) -> object:

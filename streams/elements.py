@@ -119,6 +119,10 @@ class Walk:
             position = after
         return position
 
+    def item_end(self, start: int, explicit: bool) -> int:
+        """The byte after an item of undefined length, its first element at `start`. Raises Malformed, TooComplex."""
+        return self._item(start, len(self._data), explicit, 1, delimited=True)
+
     def _head(self, position: int, end: int, explicit: bool) -> tuple[int, bytes, int, int]:
         """Tag, VR (empty where none is said), first byte and length of the value of the element at `position`."""
         self._count += 1

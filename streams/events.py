@@ -91,6 +91,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     tag: str | None = None
     section: str | None = None
+    type: str | None = None
 
 
 class ProtectedRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +120,7 @@ class FrameRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Representation(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Literal["lossless", "thumbnail", "other"]
+    kind: Literal["lossless", "thumbnail", "other", "preview", "strip"]
     media_type: str
     rows: int
     columns: int
@@ -153,13 +154,17 @@ class InstanceReceived(OfInstance, frozen=True, kw_only=True):
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
-    """`source` is that of the receipt; None in records of before version 2. `outside` is, too, since version 3."""
+    """`source` is that of the receipt; None in records of before version 2. `outside` is, too, since version 3.
+
+    `metadata_sha256` (hex) is of the data set without pixel data (`streams.part10.metadata_sha256`).
+    """
 
     object: ObjectRef
     technical: Technical
     findings: tuple[Finding, ...] = ()
     source: Source | None = None
     outside: Outside | None = None
+    metadata_sha256: str | None = None
 
 
 class InstanceQuarantined(OfInstance, frozen=True, kw_only=True):
@@ -197,6 +202,26 @@ class StudyRevision(Derived, frozen=True, kw_only=True):
     covers: dict[str, int]
     first_received_at: datetime
     last_received_at: datetime
+
+
+class NamedInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """A content of a SOP instance, by its digest."""
+
+    sop_instance_uid: str
+    digest: str
+
+
+class StudyFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """`instances` are the first of `instance_count`. Without a `series_uid` it is about the study as a whole."""
+
+    rule: str
+    severity: Literal["info", "warning", "error"]
+    text: str
+    instance_count: int
+    tag: str | None = None
+    section: str | None = None
+    series_uid: str | None = None
+    instances: tuple[NamedInstance, ...] = ()
 
 
 class AuditEvent(Derived, frozen=True, kw_only=True):
@@ -304,6 +329,17 @@ class OfStudy(Derived, frozen=True, kw_only=True):
     study_uid: str
 
 
+class StudyAssessed(OfStudy, frozen=True, kw_only=True):
+    """Whether a revision's instances fit together. `read_count` of them were compared."""
+
+    revision: int
+    set_digest: str
+    instance_count: int
+    read_count: int
+    held_count: int
+    findings: tuple[StudyFinding, ...] = ()
+
+
 class InferenceResult(OfStudy, frozen=True, kw_only=True):
     input_digest: str
     input_count: int
@@ -344,6 +380,49 @@ class TierItem(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     size: int
     copies: tuple[TierCopy, ...]
+
+
+class ChainLink(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance. `series` is a position in its record's list; digests are 32 bytes."""
+
+    series: int
+    sop_instance_uid: str
+    digest: bytes
+    metadata: bytes | None = None
+
+
+class StudyChain(OfStudy, frozen=True, kw_only=True):
+    """A decision: the first record with (study, seq) counts. Hashes are 32 bytes (streams/chains/links.py)."""
+
+    seq: int
+    first: int
+    previous: bytes
+    series: tuple[str, ...]
+    links: tuple[ChainLink, ...]
+    hash: bytes
+    covers: dict[str, int]
+
+
+class ChainSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets of one partition of imaging.study.chain, from `start` to before `end`."""
+
+    partition: int
+    start: int
+    end: int
+    digest: bytes
+
+
+class ChainHead(Derived, frozen=True, kw_only=True):
+    """A decision: the first record with a number counts. A span for each partition (streams/chains/heads.py)."""
+
+    seq: int
+    previous: bytes
+    chain_topic_id: str
+    spans: tuple[ChainSpan, ...]
+    hash: bytes
+    key_id: str
+    public_key: bytes
+    signature: bytes
 
 
 Phase = Literal["planned", "copied", "verified", "switched", "released", "abandoned"]
@@ -527,6 +606,9 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.commitment.report": CommitmentReport,
     "imaging.import.decision": ImportDecision,
     "imaging.quarantine.command": QuarantineCommand,
+    "imaging.study.assessed": StudyAssessed,
+    "imaging.study.chain": StudyChain,
+    "imaging.chain.head": ChainHead,
 }
 SUBJECTS: dict[type[Event], str] = {kind: subject for subject, kind in EVENTS.items()}
 

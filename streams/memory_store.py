@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, Listed
+from streams.objects import Absent, Damaged, Head, Listed
 from streams.step import NewObject, Stored
+
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ class MemoryStore:
         if len(held.data) != ref.size or hashlib.sha256(part).hexdigest() != ref.sha256:
             raise Damaged(f"{ref.store}/{ref.key}")
         return part
+
+    def head(self, ref: ObjectRef, length: int) -> Head:
+        held = self._find(ref)
+        if held is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        return Head(held.data[:length], held.at)
+
+    def stream(self, ref: ObjectRef) -> Iterator[bytes]:
+        held = self._find(ref)
+        if held is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        yield from (held.data[start : start + _PIECE] for start in range(0, len(held.data), _PIECE))
 
     def exists(self, ref: ObjectRef) -> bool:
         return self._find(ref) is not None

@@ -31,6 +31,8 @@ IN_FLIGHT = Gauge("radstream_in_flight", "Records read and not yet settled", ["g
 PAUSED_PARTITIONS = Gauge("radstream_paused_partitions", "Partitions not read from at the moment", ["group"])
 # Records that could not be understood. Past the limit the consumer stops.
 DEAD_LETTERS = Counter("radstream_dead_letters", "Records put into imaging.deadletter.<group>", ["group"])
+# Instances that are of another patient than their study. One is counted again with each later revision of it.
+CONTRADICTING = Counter("radstream_contradicting_instances", "Instances held: not of their study's patient")
 # Subjects put aside into the group's retry topic, since the start.
 PARKED = Counter("radstream_parked", "Records put into imaging.retry.<group>", ["group"])
 # Subjects that wait in this process for their next try.
@@ -44,6 +46,10 @@ PRODUCE_FAILURES = Counter("radstream_produce_failures", "Records not acknowledg
 OBJECTS = Counter("radstream_objects", "Objects put", ["store", "result"])
 # Bytes of the objects created.
 OBJECT_BYTES = Counter("radstream_object_bytes", "Bytes of objects created", ["store"])
+
+# Bytes beside originals, which are kept: `what` is lossless or pictures; source is of the originals with a lossless
+# copy: source less lossless is what a release of them would save in each store, and not what is saved.
+DERIVED_BYTES = Counter("radstream_derived_bytes", "Bytes of lossless copies, pictures, and their sources", ["what"])
 
 # Responses to C-STORE; `status` is four hexadecimal digits (PS3.4 annex B.2.3): 0000, A700, ...
 CSTORE_RESPONSES = Counter("radstream_cstore_responses", "C-STORE responses sent", ["status"])
@@ -115,6 +121,8 @@ FINDINGS = Counter("radstream_findings", "Instances that a rule was broken in", 
 HELD = Counter("radstream_held", "Instances quarantined", ["reason", "modality"])
 # Held instances that no person has decided on, as the catalog has them now; 0 for a reason that there was before.
 QUARANTINE_OPEN = Gauge("radstream_quarantine_open", "Instances held that wait for a person", ["reason"])
+# Helper processes that died over a frame, which costs that frame alone; `reason` is decoder_crashed or _too_slow.
+SANDBOX_DEATHS = Counter("radstream_sandbox_deaths", "Decoders' helper processes that died", ["reason"])
 
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")
@@ -122,6 +130,9 @@ CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of on
 END_TO_END_SECONDS = Histogram(
     "radstream_end_to_end_seconds", "From receipt to catalog row", ["lane"], buckets=_WAY_BUCKETS
 )
+
+# Signed heads of the chains of studies. None for long while images come: see `radstream verify`.
+CHAIN_HEADS = Counter("radstream_chain_heads", "Signed heads of the chains of studies")
 
 # Decisions that were read back, whoever emitted them; `outcome` is counted, or stale for a later one of a number.
 # For the step `revisions` these are study revisions.

@@ -40,6 +40,14 @@ class Listed:
     modified: datetime
 
 
+@dataclass(frozen=True)
+class Head:
+    """How an object begins. `modified` is when it was put, by the store's clock."""
+
+    data: bytes
+    modified: datetime
+
+
 class ObjectStore(Protocol):
     @property
     def names(self) -> Collection[str]:
@@ -50,6 +58,18 @@ class ObjectStore(Protocol):
 
     def read(self, ref: ObjectRef) -> bytes:
         """The `length` bytes of the reference, checked. Raises Absent, Damaged, StoreAway."""
+
+    def head(self, ref: ObjectRef, length: int) -> Head:
+        """At most the first `length` bytes of the referred object, unchecked: for who looks at a header alone.
+
+        Raises Absent, StoreAway.
+        """
+
+    def stream(self, ref: ObjectRef) -> Iterator[bytes]:
+        """The whole object of the reference's key and version, in pieces and unchecked: what is there, whatever it is.
+
+        For who looks for damage. Raises Absent, StoreAway.
+        """
 
     def find(self, tenant: str, store: str, key: str) -> Stored | None:
         """What has a key, or None: for who knows a key and not yet what it holds. Raises StoreAway."""

@@ -7,8 +7,10 @@ knows a sequence of defined length, so there it is one opaque value.
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from streams.elements import PIXEL_DATA_TAGS, VRS, Element, Encoding, Limits, Malformed, TooComplex, Walk
@@ -24,6 +26,7 @@ _MAGIC_AT, _META_AT = 128, 132
 _META = Encoding(explicit=True)
 _META_BYTES_MAX = 64 << 10
 _VALUE_BYTES_MAX = 1024
+_INFLATED_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,45 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
 
 
+def beginning(data: bytes, limits: Limits = Limits()) -> Part10 | None:  # noqa: B008 - it is frozen
+    """As much of a file as can be walked through, whether or not `data` is all of it; None where nothing can.
+
+    For who looks at the first elements alone. What stands behind the break is as if it were absent.
+    """
+    try:
+        meta, start = file_meta(data) if data[_MAGIC_AT:_META_AT] == b"DICM" else ({}, 0)
+    except (Malformed, TooComplex):
+        return None
+    syntax = meta.get(TRANSFER_SYNTAX_UID, "")
+    if not syntax:
+        return None
+    if syntax in DEFLATED:
+        try:
+            data, start = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], limits.inflated_bytes), 0
+        except zlib.error:
+            return None
+    actual = _actual(data, start, _labelled(syntax))
+    walk = Walk(data, actual, limits)
+    with suppress(Malformed, TooComplex):
+        walk.top(start, actual.explicit)
+    return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
+
+
+def metadata_sha256(file: Part10) -> str:
+    """SHA-256 (hex) of the data set without pixel data: the bytes of every other element, as and where they stand.
+
+    Of a deflated data set, the inflated one. Neither preamble nor group 0002 is part of it. What is equal in another
+    transfer syntax has another hash: it is other bytes.
+    """
+    digest, position, data = hashlib.sha256(), file.start, memoryview(file.data)
+    pixels = sorted((file.elements[tag] for tag in PIXEL_DATA_TAGS if tag in file.elements), key=lambda one: one.at)
+    for element in pixels:
+        digest.update(data[position : element.at])
+        position = element.end
+    digest.update(data[position:])
+    return digest.hexdigest()
+
+
 def file_meta(data: bytes) -> tuple[dict[int, str], int]:
     """The elements of group 0002, and where the data set begins. The group's length is not to be relied on.
 
@@ -114,16 +156,31 @@ def file_meta(data: bytes) -> tuple[dict[int, str], int]:
 
 def _inflate(deflated: memoryview, bytes_max: int) -> bytes:
     """Raw deflate (RFC 1951) within a budget."""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflater.decompress(deflated, bytes_max)
+        length = _inflated_bytes(deflated, bytes_max)
+        # With the length known it is written once, into memory of that size.
+        return zlib.decompress(deflated, -zlib.MAX_WBITS, max(length, 1))
     except zlib.error:
         raise Malformed("deflate", "The deflated data set cannot be inflated.") from None
-    if not inflater.eof:
-        if len(data) >= bytes_max:
+
+
+def _inflated_bytes(deflated: memoryview, bytes_max: int) -> int:
+    """What it would take, found out in little memory. Raises Malformed, TooComplex, zlib.error."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    length, rest = 0, bytes(deflated[:_INFLATED_BYTES])
+    at = len(rest)
+    while not inflater.eof:
+        part = inflater.decompress(rest, _INFLATED_BYTES)
+        length += len(part)
+        if length > bytes_max:
             raise TooComplex(f"The data set inflates to more than {bytes_max} bytes.")
-        raise Malformed("truncated", "The deflated data set does not end.")
-    return data
+        rest = inflater.unconsumed_tail
+        if not rest and not inflater.eof:
+            rest = bytes(deflated[at : at + _INFLATED_BYTES])
+            at += len(rest)
+            if not rest and not part:
+                raise Malformed("truncated", "The deflated data set does not end.")
+    return length
 
 
 def _labelled(transfer_syntax: str) -> Encoding:

@@ -95,6 +95,8 @@ def planned(
     names = [
         TopicPartition(physical, number)
         for topic in topics.groups[step].reads
+        # Studies as wholes, which the group reads too, are another step's (docs/decisions/0051).
+        if topics.topics[topic].kind != "decision"
         for physical in topics.physical(topic)
         for number in _numbers(log.partitions(physical), tenant, study_uid)
     ]

@@ -20,7 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from streams import s3_control, s3_keys
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, Listed, StoreAway
+from streams.objects import Absent, Damaged, Head, Listed, StoreAway
 from streams.step import NewObject, Stored
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ READ_TIMEOUT = timedelta(seconds=30)
 REQUEST_TIMEOUT = timedelta(minutes=10)
 RETRIES_MAX = 2
 RETRY_TIMEOUT = timedelta(seconds=3)
+_PIECE_BYTES = 1 << 20
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _ABSENT = {"NoSuchKey", "NoSuchVersion"}
@@ -90,6 +91,24 @@ class S3Store:
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise Damaged(f"{ref.store}/{ref.key} has another SHA-256 than its reference")
         return data
+
+    def head(self, ref: ObjectRef, length: int) -> Head:
+        options: GetOptions = {"range": (0, min(length, ref.size))} if ref.size else {}
+        try:
+            result = self._get(ref, options)
+        except Damaged as error:
+            # Nothing is there to be looked at, whatever the reference says.
+            raise Absent(f"{ref.store}/{ref.key}") from error
+        return Head(self._body(result)[:length], result.meta["last_modified"])
+
+    def stream(self, ref: ObjectRef) -> Iterator[bytes]:
+        # An empty object has no first byte to ask for; a plain GET serves all.
+        result = self._get(ref, {})
+        try:
+            for piece in result.stream(min_chunk_size=_PIECE_BYTES):
+                yield bytes(piece)
+        except (BaseError, OSError) as error:
+            raise self._away(error) from error
 
     def exists(self, ref: ObjectRef) -> bool:
         try:

@@ -293,6 +293,9 @@ def night(hospital: Hospital) -> Iterator[Event | Candidate]:
 
 def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Event]:
     """One study from receipt to its second revision, with duplicates and zombie records."""
+    # Made of what this file makes.
+    from tests.assessment_events import assessed, strangers_among
+
     for image in images:
         yield image
         if hospital.random.random() < 0.3:
@@ -308,8 +311,12 @@ def whole(hospital: Hospital, images: Sequence[InstanceReceived]) -> Iterator[Ev
     yield late
     yield hospital.validated(late)
     yield hospital.derived(late)
-    yield hospital.revision([*images, late], 2)
+    yield (second := hospital.revision([*images, late], 2))
     yield first  # an old decision, read late: ignored
+    held = strangers_among(hospital, [late] if hospital.random.random() < 0.3 else [])
+    yield from held
+    for revision in (second, first, second):  # in any order, and one of them twice
+        yield assessed(hospital, revision, "series_gap", held=len(held[:1]))
 
 
 def conflicts(hospital: Hospital) -> Iterator[Event]:

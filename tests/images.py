@@ -29,12 +29,36 @@ NATIVE = {
 }
 
 
+EMPTY = (
+    *("PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID"),
+    *("AccessionNumber", "SeriesNumber", "Manufacturer", "InstanceNumber"),
+)
+# What a CT image has to have besides (PS3.3 sections C.7.4.1, C.7.6.2 and C.8.2.1).
+PLANE: dict[str, object] = {
+    "FrameOfReferenceUID": "1.2.3.4",
+    "PositionReferenceIndicator": None,
+    "PatientPosition": None,
+    "PixelSpacing": [1, 1],
+    "SliceThickness": None,
+    "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    "ImagePositionPatient": [0, 0, 0],
+    "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+    "RescaleIntercept": 0,
+    "RescaleSlope": 1,
+    "KVP": None,
+    "AcquisitionNumber": None,
+}
+
+
 def data_set(**attributes: object) -> Dataset:
     """What every instance has, and more by keyword."""
     made = Dataset()
     made.SOPClassUID, made.SOPInstanceUID = CT, INSTANCE
     made.StudyInstanceUID, made.SeriesInstanceUID = STUDY, SERIES
     made.Modality, made.PatientID = "CT", "TEST"
+    # What is of Type 2 in the Patient, Study, Series and Equipment modules, and not known here.
+    for keyword in EMPTY:
+        setattr(made, keyword, None)
     for name, value in attributes.items():
         setattr(made, name, value)
     return made
@@ -53,7 +77,10 @@ def image(pixels: NDArray[np.integer], *, bits_stored: int = 0, photometric: str
         BitsStored=bits_stored or bits,
         HighBit=(bits_stored or bits) - 1,
         PixelRepresentation=int(pixels.dtype.kind == "i"),
+        **PLANE,
     )
+    if "PixelAspectRatio" in attributes:
+        del made.PixelSpacing  # never both (PS3.3 section C.7.6.3.1.7)
     if samples == 3:
         made.PlanarConfiguration = 0
     if pixels.shape[0] > 1:

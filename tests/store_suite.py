@@ -43,6 +43,18 @@ class StoreSuite:
         assert store.read(stored.ref) == b"\0\xffbytes"
         assert store.exists(stored.ref)
 
+    def test_what_is_there_is_streamed_whatever_it_is(self, store: ObjectStore, overwrite: Overwrite) -> None:
+        data = bytes(range(256)) * 10_000
+        ref = store.create(new("streamed/whole", data)).ref
+        assert b"".join(store.stream(ref)) == data
+        assert len(list(store.stream(ref))) > 1, "in pieces"
+        overwrite(ref, b"shorter")
+        assert b"".join(store.stream(msgspec.structs.replace(ref, version_id=None))) == b"shorter"
+        empty = store.create(new("streamed/empty", b"")).ref
+        assert b"".join(store.stream(empty)) == b""
+        with pytest.raises(Absent):
+            list(store.stream(msgspec.structs.replace(ref, key="general/streamed/absent", version_id=None)))
+
     def test_the_second_creator_gets_what_the_first_stored(self, store: ObjectStore) -> None:
         first = store.create(new("second", b"first"))
         second = store.create(new("second", b"second, and longer"))
@@ -163,6 +175,15 @@ class StoreSuite:
         assert within == [key for key, _ in expected if key.startswith("general/list/1.2.3")]
         assert len(within) == 3
         assert list(store.keys(HOT, "general/nothing/")) == []
+
+    def test_the_beginning_of_an_object_is_read_alone(self, store: ObjectStore) -> None:
+        ref = store.create(new("begins", b"0123456789")).ref
+        head = store.head(ref, 4)
+        assert head.data == b"0123"
+        assert abs(datetime.now(UTC) - head.modified) < timedelta(minutes=1)
+        assert store.head(ref, 100).data == b"0123456789"
+        with pytest.raises(Absent):
+            store.head(msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None), 4)
 
     def test_more_keys_than_one_page_holds(self, store: ObjectStore) -> None:
         with ThreadPoolExecutor(8) as pool:

@@ -12,7 +12,7 @@ rebuild, a disturbed run and another site with the same images have the same che
 - which instance speaks for a study, a series, or a SOP Instance UID with two contents: that is who came first. Each
   block's words are in, so a wrong choice of words would still need the words;
 - how many revisions a study took, and how many moves: that depends on pauses. The latest revision's instances are in,
-  and so is where every copy is now;
+  what is said of it, and where every copy is now;
 - accesses' ids, which are drawn by chance. How often who read what is in;
 - generations, but for the replays that were switched to: what a number stands for, the log says;
 - clocks again, where inference has them in bytes: its objects have the time of their result in them, and a pause makes
@@ -58,6 +58,13 @@ CONTENT = {
     ),
     "generations": "SELECT tenant, step, number FROM generations WHERE phase = 'switched'",
     "study_revisions": "SELECT tenant, study_uid, instance_count, set_digest FROM current_revisions",
+    "study_assessments": (
+        "SELECT tenant, study_uid, set_digest, instance_count, read_count, held_count FROM current_assessments"
+    ),
+    "study_findings": (
+        "SELECT tenant, study_uid, series_uid, rule, severity, tag, section, text, instance_count, instances "
+        "FROM current_study_findings"
+    ),
     "study_tiers": "SELECT tenant, study_uid, serving, objects, size FROM study_tiers",
     "current_copies": (
         "SELECT tenant, study_uid, series_uid, sop_instance_uid, digest, size, store, verified FROM current_copies"

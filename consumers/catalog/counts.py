@@ -10,6 +10,7 @@ COUNTED = {
     "imaging.instance.quarantined": "SELECT count(*) FROM verdicts WHERE verdict = 'quarantined'",
     "imaging.instance.derived": "SELECT count(*) FROM derivations",
     "imaging.study.revision": "SELECT count(*) FROM study_revisions",
+    "imaging.study.assessed": "SELECT count(*) FROM study_assessments",
     "imaging.audit.event": "SELECT count(*) FROM audit",
     "imaging.step.generation": "SELECT count(*) FROM generations",
     "imaging.tier.moved": "SELECT count(*) FROM tier_moves",
@@ -42,6 +43,10 @@ _OPEN = {
         "WHERE verdict = 'validated' AND study_uid <> '' GROUP BY 1, 2) AS s "
         "WHERE NOT EXISTS (SELECT FROM current_revisions r "
         "WHERE r.tenant = s.tenant AND r.study_uid = s.study_uid AND r.instance_count = s.images)"
+    ),
+    "studies whose current revision is not assessed": (
+        "SELECT count(*) FROM current_revisions r WHERE NOT EXISTS (SELECT FROM study_assessments a "
+        "WHERE a.tenant = r.tenant AND a.study_uid = r.study_uid AND a.revision = r.revision)"
     ),
     "moves under way": (
         "SELECT count(*) FROM study_tiers "

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from consumers.catalog.attributes import Reader
+from consumers.catalog.rows_of_assessment import add_assessment
 from consumers.catalog.rows_of_commitment import add_commitment
 from consumers.catalog.rows_of_forwarding import add_forward
 from consumers.catalog.rows_of_imports import add_import
@@ -52,6 +53,7 @@ from streams.events import (
     QuarantineCommand,
     ReviewEvent,
     StepGeneration,
+    StudyAssessed,
     StudyRevision,
     TierMoved,
 )
@@ -74,8 +76,8 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
             _judged(event, item, rows, verdict="quarantined", code=event.code, detail=event.detail)
         case InstanceDerived() as event:
             _derived(event, item, rows)
-        case StudyRevision() | AuditEvent() | StepGeneration() as event:
-            _one_row(event, rows)
+        case StudyRevision() | StudyAssessed() | AuditEvent() | StepGeneration() as event:
+            _stated(event, rows)
         case TierMoved() | HoldCommand() | AccessRead() as event:
             add_tiering(event, reader, rows)
         case ForwardResult() | CommitmentRequest() | CommitmentResult() | CommitmentReport() as event:
@@ -236,8 +238,10 @@ def _place(ref: ObjectRef) -> dict[str, Any]:
     }
 
 
-def _one_row(event: StudyRevision | AuditEvent | StepGeneration, rows: Rows) -> None:
+def _stated(event: StudyRevision | StudyAssessed | AuditEvent | StepGeneration, rows: Rows) -> None:
     match event:
+        case StudyAssessed():
+            add_assessment(event, rows)
         case StudyRevision():
             rows.add(REVISIONS, _revision(event))
         case AuditEvent():

@@ -63,13 +63,40 @@ GROUP BY rule, severity
 ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, instances DESC, rule
 """
 
+_STUDY_FINDINGS = """
+SELECT rule, severity, series_uid, instance_count AS instances, text, tag, section, instances AS first
+FROM current_study_findings
+WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s ORDER BY ordinal
+"""
+
 _COPIES = """
 SELECT c.kind, c.media_type, c.transfer_syntax_uid, count(*) AS copies, sum(c.length)::bigint AS bytes,
-    sum(CASE WHEN c.kind = 'lossless' THEN c.source_size - c.length ELSE 0 END)::bigint AS bytes_saved
+    sum(c.source_size)::bigint AS bytes_of_their_originals
 FROM current_derivatives c
 JOIN instances i ON i.tenant = c.tenant AND i.digest = c.digest
 WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+# Over every stored copy. Nothing is saved while originals are kept: copies and pictures come on top. Were they
+# released, each copy of an original would give way to its lossless one.
+_SAVINGS = """
+WITH stored AS (
+    SELECT digest, count(*) AS copies, sum(size) AS bytes FROM current_copies
+    WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s GROUP BY digest
+), derived AS (
+    SELECT c.digest, sum(c.length) AS bytes, min(c.length) FILTER (WHERE c.kind = 'lossless') AS lossless,
+        min(c.source_size) AS source
+    FROM current_derivatives c JOIN instances i ON i.tenant = c.tenant AND i.digest = c.digest
+    WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s GROUP BY c.digest
+)
+SELECT (SELECT coalesce(sum(bytes), 0)::bigint FROM stored) AS original_copies,
+    (SELECT coalesce(sum(bytes), 0)::bigint FROM derived) AS derived,
+    (SELECT -coalesce(sum(bytes), 0)::bigint FROM derived) AS saved,
+    (SELECT coalesce(sum(
+        CASE WHEN d.lossless IS NULL OR s.copies IS NULL THEN -d.bytes
+        ELSE s.copies * (d.source - d.lossless) - (d.bytes - d.lossless) END
+    ), 0)::bigint FROM derived d LEFT JOIN stored s USING (digest)) AS saved_if_released
 """
 
 _REVISIONS = """
@@ -97,10 +124,21 @@ class Counts(msgspec.Struct, frozen=True):
     bytes_original: int
 
 
+class StudySavings(msgspec.Struct, frozen=True):
+    """Bytes, over every stored copy: `saved` is below 0 while originals are kept, whatever copies of them there are."""
+
+    original_copies: int
+    derived: int
+    saved: int
+    saved_if_released: int
+
+
 class Study(msgspec.Struct, frozen=True):
     """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'.
 
     Of a study from outside, `imported` says whose it is here.
+    `findings` are of instances, counted by rule; `study_findings` of what does not fit together, each with the `first`
+    of its instances.
     `copies` are made from the originals; `kept` is where the originals are. `performed` is what modalities said of it,
     and says nothing of whether all images are here.
     """
@@ -113,7 +151,9 @@ class Study(msgspec.Struct, frozen=True):
     series: list[dict[str, Any]]
     quarantined: list[dict[str, Any]]
     findings: list[dict[str, Any]]
+    study_findings: list[dict[str, Any]]
     copies: list[dict[str, Any]]
+    savings: StudySavings
     revisions: list[dict[str, Any]]
     results: list[Result]
     tier: StudyTier | None
@@ -140,7 +180,10 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
     p50_s, p99_s = cursor.execute(_WAY, asked).fetchone() or (None, None)
     with cursor.connection.cursor(row_factory=class_row(Counts)) as counting:
         counts = counting.execute(_COUNTS, asked).fetchone()
+    with cursor.connection.cursor(row_factory=class_row(StudySavings)) as summing:
+        savings = summing.execute(_SAVINGS, asked).fetchone()
     assert counts is not None  # noqa: S101 - a SELECT of scalars has one row
+    assert savings is not None  # noqa: S101
     return Study(
         study_uid=study_uid,
         block_state=block_state,
@@ -150,7 +193,9 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         series=_rows(cursor, _SERIES, asked),
         quarantined=_rows(cursor, _QUARANTINED, asked),
         findings=_rows(cursor, _FINDINGS, asked),
+        study_findings=_rows(cursor, _STUDY_FINDINGS, asked),
         copies=_rows(cursor, _COPIES, asked),
+        savings=savings,
         revisions=_rows(cursor, _REVISIONS, asked),
         results=standing(cursor, tenant, study_uid),
         tier=tier(cursor, tenant, study_uid),

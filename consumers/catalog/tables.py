@@ -12,6 +12,7 @@ from typing import Any
 
 from consumers.catalog.database import Cursor
 from consumers.catalog.table import PUBLISHED, Row, Table, all_of, columns
+from consumers.catalog.tables_of_assessment import STUDY_ASSESSMENTS, STUDY_FINDINGS
 from consumers.catalog.tables_of_commitment import COMMITMENT_REPORTS, COMMITMENT_REQUESTS, COMMITMENT_RESULTS
 from consumers.catalog.tables_of_forwarding import FORWARDS
 from consumers.catalog.tables_of_imports import IMPORT_DECISIONS
@@ -155,8 +156,8 @@ INSTANCES = Table(
     "WHERE (excluded.received_at, excluded.lane) < (held.received_at, held.lane)",
 )
 
-# In the order of writing: items before their study's tier, which says what is new of them; instances last, so that
-# cataloged_at is as near to the commit as can be.
+# In the order of writing: a study's findings before its assessment and items before its tier, which say what is new of
+# them; instances last, so that cataloged_at is as near to the commit as can be.
 TABLES = (
     ARRIVALS,
     BLOCKS,
@@ -169,6 +170,8 @@ TABLES = (
     DERIVATIONS,
     DERIVATIVES,
     REVISIONS,
+    STUDY_FINDINGS,
+    STUDY_ASSESSMENTS,
     AUDIT,
     GENERATIONS,
     TIER_MOVES,

@@ -1,4 +1,4 @@
-"""Copies of an instance: one lossless, smaller one, and a thumbnail.
+"""Copies of an instance: one lossless, smaller one, and pictures: thumbnail, preview, a strip of many frames.
 
 Flows in: imaging.instance.validated, and the stored objects that it refers to.
 Flows out: imaging.instance.derived.

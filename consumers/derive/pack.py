@@ -19,6 +19,7 @@ from streams.events import FrameRange, ObjectRef, Representation
 from streams.step import Stored
 
 MAGIC = b"RADPACK1"
+Kind = Literal["lossless", "thumbnail", "preview", "strip"]
 _TAIL = struct.Struct("<I8s")
 
 
@@ -30,7 +31,7 @@ class NotAPack(Exception):
 class Part:
     """One copy. `frames` are byte ranges of codestreams inside `data`, in frame order."""
 
-    kind: Literal["lossless", "thumbnail"]
+    kind: Kind
     media_type: str
     rows: int
     columns: int
@@ -42,7 +43,7 @@ class Part:
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One part in the index. Offsets, those of frames too, are in the whole object."""
 
-    kind: Literal["lossless", "thumbnail"]
+    kind: Kind
     media_type: str
     rows: int
     columns: int

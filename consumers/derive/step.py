@@ -1,4 +1,4 @@
-"""The step: a validated instance gets a lossless copy and a thumbnail, in one object.
+"""The step: a validated instance gets a lossless copy and pictures, in one object.
 
 What cannot be made is a note of the event, never a reason to hold the image: it flows as it was received.
 """
@@ -13,8 +13,9 @@ import structlog
 from consumers.derive import lossless, pack
 from consumers.derive.config import Output
 from consumers.derive.pack import Part
-from consumers.derive.thumbnail import thumbnail
-from streams import part10
+from consumers.derive.pictures import pictures
+from consumers.derive.policy import Choice, Policy
+from streams import metrics, part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
 from streams.events import InstanceDerived, InstanceValidated, Representation
@@ -25,10 +26,11 @@ from streams.objects import ObjectStore
 from streams.part10 import Part10
 from streams.pixels.frames import Frames
 from streams.pixels.image import describe
+from streams.routes.matching import facts_of
 from streams.step import Done, Input, NewObject, Outcome, Stored
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 STORE = "hot"
 
 
@@ -41,6 +43,7 @@ class Derive:
         self._identity = identity
         self._store = store
         self._output = output
+        self._policy = Policy(output.lossless)
 
     def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
         return [self._one(item, clock) for item in batch]
@@ -52,7 +55,7 @@ class Derive:
         data = fetched(self._store, event.object)
         if not isinstance(data, bytes):
             return data
-        parts, notes = _made(data, self._output)
+        parts, notes = _made(data, self._output, lambda file: self._policy.choice(facts_of(event, file)))
         return self._done(item, clock, parts, notes)
 
     def _done(
@@ -67,6 +70,7 @@ class Derive:
         def events(stored: tuple[Stored, ...]) -> Sequence[InstanceDerived]:
             # Whoever was first is right: its index says what there is.
             index = pack.index_of(bytes(stored[0].data))
+            _count(index, item.event.object.length)
             return [emit(pack.representations(stored[0], index), index.notes)]
 
         return Done((NewObject(tenant, STORE, derived_key(tenant, name), pack.packed(parts, notes)),), events)
@@ -91,24 +95,31 @@ class Derive:
         return emit
 
 
-def _made(data: bytes, output: Output) -> tuple[list[Part], tuple[str, ...]]:
+def _made(data: bytes, output: Output, chosen: Callable[[Part10], Choice]) -> tuple[list[Part], tuple[str, ...]]:
     """The copies of a file, and notes on those that could not be made."""
     try:
         file = part10.read(data)
     except (Malformed, TooComplex):
         return [], ("unreadable",)
-    image = describe(file, output.frame_bytes_max)
-    if isinstance(image, str):
-        return [], (image,)
-    frames = Frames(file, image)
-    made = (
-        lossless.copied(file, image, frames, output.pixel_bytes_max),
-        thumbnail(file, image, frames, output.thumbnail_px),
-    )
+    made = (_copy(file, output, chosen), *pictures(file, output))
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
     if "lossless_verify_failed" in notes:
         _log_mismatch(file)
     return [one for one in made if isinstance(one, Part)], notes
+
+
+def _copy(file: Part10, output: Output, chosen: Callable[[Part10], Choice]) -> Part | str:
+    image = describe(file, output.frame_bytes_max)
+    if isinstance(image, str):
+        return image
+    return lossless.copied(file, image, Frames(file, image), output.pixel_bytes_max, chosen(file))
+
+
+def _count(index: pack.Index, source_bytes: int) -> None:
+    for part in index.parts:
+        metrics.DERIVED_BYTES.labels("lossless" if part.kind == "lossless" else "pictures").inc(part.length)
+    if any(part.kind == "lossless" for part in index.parts):
+        metrics.DERIVED_BYTES.labels("source").inc(source_bytes)
 
 
 def _log_mismatch(file: Part10) -> None:

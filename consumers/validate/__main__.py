@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from consumers.validate import levels_reading
+from consumers.validate.both import Both
 from consumers.validate.config import Settings
 from consumers.validate.step import CODE_VERSION, Validate
+from consumers.validate.study import step as study
 from streams.config import Config, digest
 from streams.runner import Runner
 from streams.service import Context, claimed, run
@@ -14,9 +16,14 @@ def main(context: Context, settings: Settings) -> None:
     levels = levels_reading.of_site(context.config, settings.rules)
     config_digest = digest(settings.limits, levels.file)
     identity = claimed(context, step=Validate.name, code_version=CODE_VERSION, config_digest=config_digest)
-    if identity is None:
+    of_studies = claimed(
+        context, step=study.Assess.name, code_version=study.CODE_VERSION, config_digest=digest(settings.studies)
+    )
+    if identity is None or of_studies is None:
         return
-    Runner(context, Validate(identity, context.store, settings.limits, levels), identity, settings.runner).run()
+    validate = Validate(identity, context.store, settings.limits, levels)
+    assess = study.Assess(of_studies, context.store, settings.studies.instances_max)
+    Runner(context, Both(validate, assess), identity, settings.runner).run()
 
 
 def check(config: Config, settings: Settings) -> None:

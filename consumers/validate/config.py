@@ -9,12 +9,25 @@ from streams.runner_settings import RunnerSettings
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """What one instance may cost. They decide what is quarantined, so they are part of the step's identity."""
+    """What one instance may cost. They decide what is quarantined and found, so they are part of the step's identity.
+
+    No frame of more than `frame_bytes_max` is decoded. Of an instance with more than `decoded_bytes_max` of pixels the
+    first, the middle and the last frame are; after `decode_seconds_max` no further one is.
+    """
 
     object_bytes_max: int = 4 << 30
     inflated_bytes_max: int = 64 << 20
     elements_max: int = 500_000
     depth_max: int = 64
+    frame_bytes_max: int = 128 << 20
+    decoded_bytes_max: int = 256 << 20
+    decode_seconds_max: float = 10.0
+
+
+class Studies(Section, frozen=True, kw_only=True):
+    """What one study may cost: of a larger one, so many instances are compared. Part of the identity, too."""
+
+    instances_max: int = 10_000
 
 
 class Settings(Service, frozen=True, kw_only=True):
@@ -27,3 +40,4 @@ class Settings(Service, frozen=True, kw_only=True):
     runner: RunnerSettings = RunnerSettings()
     limits: Limits = Limits()
     rules: Path | None = None
+    studies: Studies = Studies()

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from pydicom.config import IGNORE
 from pydicom.uid import UID
 
-from consumers.validate import pixels, values
+from consumers.validate import iod, pixels, quality, rules, values
 from consumers.validate.config import Limits
 from consumers.validate.rule import Broken
 from streams import elements, part10
 from streams.elements import Malformed, TooComplex
-from streams.events import Instance
+from streams.events import Finding, Instance
 from streams.identity import uid_has_leading_zero, uid_is_usable
 from streams.part10 import Part10
 from streams.step import Quarantine
@@ -30,20 +31,21 @@ _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance
 
 @dataclass(frozen=True)
 class Verdict:
-    """`held` says why an instance is quarantined; where it is not, `broken` has the rules that it breaks."""
+    """`held` says why an instance is quarantined; else `findings` are all there are, as the rules have them."""
 
     held: Quarantine | None = None
-    broken: tuple[Broken, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    metadata_sha256: str | None = None
 
 
-def judged(data: bytes, limits: Limits, announced: Instance | None = None) -> Verdict:
+def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
     """The verdict on a file's bytes. `announced` is what an event said that it is, where there was one."""
     file = opened(data, limits)
     if isinstance(file, Quarantine):
         return Verdict(file)
     if held := unidentified(file, announced):
         return Verdict(held)
-    return Verdict(broken=tuple(broken(file)))
+    return Verdict(None, findings_of(file, limits, received_at), part10.metadata_sha256(file))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:
@@ -79,13 +81,18 @@ def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
     return None
 
 
-def broken(file: Part10) -> Iterator[Broken]:
-    """Every rule that a file breaks, with the place."""
+def findings_of(file: Part10, limits: Limits, received_at: datetime) -> tuple[Finding, ...]:
+    """All that can be said of a file. What is in the future is so at `received_at`."""
+    return (*rules.named(_broken(file, limits, received_at)), *iod.check(file).findings)
+
+
+def _broken(file: Part10, limits: Limits, received_at: datetime) -> Iterator[Broken]:
     yield from _names(file)
     yield from ((name, None) for name in sorted(file.oddities))
     if _kind_of(file.transfer_syntax_uid) != "Transfer Syntax":
         yield "transfer_syntax_unknown", None
-    yield from pixels.check(file, is_image=_is_image(file))
+    yield from pixels.check(file, limits, is_image=_is_image(file))
+    yield from quality.check(file, received_at)
     yield from values.check(file)
 
 
@@ -101,11 +108,12 @@ def _names(file: Part10) -> Iterator[Broken]:
     stored = (file.meta.get(MEDIA_STORAGE_CLASS), file.meta.get(MEDIA_STORAGE_INSTANCE))
     if stored != (sop_class, file.text(SOP_INSTANCE)):
         yield "media_storage", None
-    if not file.text(MODALITY):
+    known = iod.knows(sop_class or "")
+    if not known and not file.text(MODALITY):
         yield "modality_missing", None
-    if PATIENT_ID not in file.elements:
+    if not known and PATIENT_ID not in file.elements:
         yield "patient_id_missing", None
-    elif file.elements[PATIENT_ID].length == 0:
+    if PATIENT_ID in file.elements and file.elements[PATIENT_ID].length == 0:
         yield "patient_id_empty", None
 
 

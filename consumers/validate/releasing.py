@@ -14,7 +14,7 @@ from consumers.validate.reasons import refusal
 from streams.clock import Clock
 from streams.events import Finding, InstanceValidated, QuarantineCommand
 from streams.generation import of_facts
-from streams.part10 import Part10
+from streams.part10 import Part10, metadata_sha256
 from streams.step import DeadLetter, Done, Input, Outcome, Quarantine, RetryLater
 
 # Of what lets an instance go: a fact, of no generation, since no code decided it.
@@ -56,5 +56,6 @@ def released(
             findings=findings,
             source=command.source,
             outside=command.outside,
+            metadata_sha256=metadata_sha256(file) if isinstance(file, Part10) else None,
         )
     )

@@ -9,16 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
-from consumers.validate import values
+from consumers.validate import iod, pixels, quality, values
 from consumers.validate.levels import Said
 from consumers.validate.rule import Broken, Rule
 from streams.events import Finding
 
-__all__ = ["FINDINGS_MAX", "RULES", "Broken", "Rule", "found"]
+__all__ = ["FINDINGS_MAX", "RULES", "Broken", "Rule", "at_site", "limited", "named"]
 
 FINDINGS_MAX = 100
 
+_MATTERS = ("error", "warning", "info")
+
 RULES: dict[str, Rule] = {
+    "findings_left_out": Rule("info", None, "findings that matter less are not listed: there are too many."),
     # People
     "released_by_hand": Rule(
         "error", None, "This image was held, and a person let it go: the quarantine says why, by whom and when."
@@ -58,24 +61,25 @@ RULES: dict[str, Rule] = {
     "pixel_encoding": Rule(
         "error", "PS3.5 A.4", "Pixel data is encapsulated where its syntax says native, or the reverse.", "7FE0,0010"
     ),
-    "offset_table": Rule(
-        "warning", "PS3.5 A.4", "The offset table does not point at the fragments that begin frames.", "7FE0,0010"
-    ),
     "frames": Rule("error", "PS3.5 A.4", "There are fewer fragments than frames.", "0028,0008"),
     "codestream": Rule(
         "error", "PS3.5 8.2", "The first frame's codestream has another size than the header says.", "7FE0,0010"
     ),
     **values.RULES,
+    **pixels.RULES,
+    **quality.RULES,
+    **iod.RULES,
 }
 
 
-def found(broken: Iterable[Broken], said: Mapping[str, Said] | None = None) -> tuple[Finding, ...]:
-    """Findings of rules by name, with a place where the rule has none of its own; at most FINDINGS_MAX.
+def named(broken: Iterable[Broken]) -> Iterable[Finding]:
+    """Findings of rules by name, with a place where the rule has none of its own."""
+    return (RULES[name].broken(name, place) for name, place in broken)
 
-    `said` is the site's word on rules: another severity, or that nobody wants to know.
-    """
-    findings: Sequence[Finding] = [RULES[name].broken(name, tag) for name, tag in broken]
-    return tuple(_at_this_site(findings, said or {}))[:FINDINGS_MAX]
+
+def at_site(findings: Iterable[Finding], said: Mapping[str, Said] | None = None) -> tuple[Finding, ...]:
+    """`said` is the site's word on rules: another severity, or that nobody wants to know. See `limited`."""
+    return limited(tuple(_at_this_site(findings, said or {})))
 
 
 def _at_this_site(findings: Iterable[Finding], said: Mapping[str, Said]) -> Iterable[Finding]:
@@ -84,3 +88,13 @@ def _at_this_site(findings: Iterable[Finding], said: Mapping[str, Said]) -> Iter
             yield finding
         elif (level := said[finding.rule].level) != "off":
             yield structs.replace(finding, severity=level)
+
+
+def limited(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """All, or of more than FINDINGS_MAX those that matter most, in their order, and how many were left out."""
+    if len(findings) <= FINDINGS_MAX:
+        return tuple(findings)
+    kept = sorted(range(len(findings)), key=lambda at: (_MATTERS.index(findings[at].severity), at))[: FINDINGS_MAX - 1]
+    said = RULES["findings_left_out"].broken("findings_left_out", None)
+    text = f"{len(findings) - len(kept)} {said.text}"
+    return (*(findings[at] for at in sorted(kept)), structs.replace(said, text=text))

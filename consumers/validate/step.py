@@ -14,7 +14,7 @@ import msgspec
 from consumers.validate import releasing, rules
 from consumers.validate.config import Limits
 from consumers.validate.counting import count_accepted, count_held
-from consumers.validate.judging import broken, judged, opened, too_large
+from consumers.validate.judging import findings_of, judged, opened, too_large
 from consumers.validate.levels import Facts, Levels
 from streams.clock import Clock
 from streams.events import Finding, InstanceReceived, InstanceValidated, QuarantineCommand
@@ -60,16 +60,17 @@ class Validate:
 
     def _released(self, file: Part10 | None, command: QuarantineCommand) -> Iterable[Finding]:
         """Of what was held, and flows: that it was, first of all; then what else is wrong, if it can be read."""
-        return self._findings([(releasing.RULE, None), *(() if file is None else broken(file))], command)
+        others = () if file is None else findings_of(file, self._limits, command.meta.occurred_at)
+        return self._findings((*rules.named([(releasing.RULE, None)]), *others), command)
 
-    def _findings(self, found: Iterable[rules.Broken], event: Judged) -> tuple[Finding, ...]:
+    def _findings(self, found: Iterable[Finding], event: Judged) -> tuple[Finding, ...]:
         facts = Facts(
             calling_ae=event.source.calling_ae if event.source else None,
             sop_class=event.instance.sop_class_uid,
             modality=event.technical.modality,
             site=event.meta.site,
         )
-        findings = rules.found(found, self._levels.of(facts))
+        findings = rules.at_site(found, self._levels.of(facts))
         count_accepted(findings, event.technical.modality)
         return findings
 
@@ -78,7 +79,7 @@ class Validate:
         data = self._fetched(event)
         if not isinstance(data, bytes):
             return data
-        verdict = judged(data, self._limits, event.instance)
+        verdict = judged(data, self._limits, event.meta.occurred_at, event.instance)
         if verdict.held:
             return verdict.held
         meta = msgspec.structs.replace(
@@ -93,9 +94,10 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=self._findings(verdict.broken, event),
+            findings=self._findings(verdict.findings, event),
             source=event.source,
             outside=event.outside,
+            metadata_sha256=verdict.metadata_sha256,
         )
         return Done.emit(validated)
 

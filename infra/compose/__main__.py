@@ -16,6 +16,7 @@ from infra.dashboards import __main__ as dashboards
 from infra.local import buckets, durable, topics
 from infra.local.errors import StackError
 from streams import config, registry
+from streams.chains import keys as chain_keys
 from streams.protected_keys import create_key_file
 from streams.schema_ids import write_ids
 from streams.step import Away
@@ -55,9 +56,12 @@ def folders() -> None:
     (ETC / "radstream.toml").write_text(text, encoding="utf-8")
     if not (ETC / "site-keys").exists():
         create_key_file(ETC / "site-keys")
+    if not (ETC / "chain-keys").exists():
+        chain_keys.create(ETC / "chain-keys", ETC / "chain-keys.public")
     if not (ETC / "peers.toml").exists():
         (ETC / "peers.toml").write_text(peers(datetime.now(UTC).date()), encoding="utf-8")
-    for path in (ETC, *(ETC / name for name in ("radstream.toml", "site-keys", "peers.toml")), SPOOL):
+    files = ("radstream.toml", "site-keys", "chain-keys", "chain-keys.public", "peers.toml")
+    for path in (ETC, *(ETC / name for name in files), SPOOL):
         os.chown(path, ACCOUNT, ACCOUNT)
         path.chmod(0o700 if path.is_dir() else 0o600)
 

@@ -1,4 +1,4 @@
-"""The files of a service, out of the environment: radstream.toml, schema_ids.json, site-keys, the router's trust."""
+"""The files of a service, out of the environment: configuration, schema ids, keys, and whom the router trusts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ TEXT = "RADSTREAM_CONFIG_TEXT"
 FILES = {
     "RADSTREAM_SCHEMA_IDS": "schema_ids.json",
     "RADSTREAM_SITE_KEYS": "site-keys",
+    "RADSTREAM_CHAIN_KEYS": "chain-keys",
     "RADSTREAM_PEERS": "peers.toml",
     "RADSTREAM_TLS_CERTIFICATE": "router.pem",
     "RADSTREAM_TLS_KEY": "router.key",

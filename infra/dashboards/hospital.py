@@ -39,7 +39,8 @@ HOSPITAL = Dashboard(
             "Quarantined, each with a reason: radstream quarantine list.",
             (
                 Query(
-                    'sum(increase(radstream_records_total{group="validate", outcome="quarantine"}[1h])) or vector(0)',
+                    '(sum(increase(radstream_records_total{group="validate", outcome="quarantine"}[1h])) or vector(0))'
+                    " + (sum(increase(radstream_contradicting_instances_total[1h])) or vector(0))",
                     "held",
                 ),
             ),

@@ -44,6 +44,7 @@ HTTP = {
     "orders-http": 9115,
     "worklist-http": 9116,
     "commitment-http": 9111,
+    "chains-http": 9112,
 }
 BROKERS = (1, 3)
 

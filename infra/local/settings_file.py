@@ -17,7 +17,10 @@ from streams import config
 
 SCHEMA_IDS = "schema_ids.json"
 SITE_KEYS = "site-keys"
+CHAIN_KEYS, CHAIN_KEYS_PUBLIC = "chain-keys", "chain-keys.public"
 RULES = "routes.toml"
+# Rendered frames: of a laptop's disk, not more than a study or two of them.
+_FRAMES_BYTES_MAX = 256 << 20
 
 Value = str | int | Mapping[str, str | int]
 
@@ -64,6 +67,11 @@ def keys_file(home: Path) -> Path:
     return home / SITE_KEYS
 
 
+def chain_keys_files(home: Path) -> tuple[Path, Path]:
+    """The private keys, and the public ones."""
+    return home / CHAIN_KEYS, home / CHAIN_KEYS_PUBLIC
+
+
 def rules_file(home: Path) -> Path:
     return home / RULES
 
@@ -77,6 +85,8 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
         services[name]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
     services["router"]["stow"] = {"port": state.ports["stow"]}
     services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
+    private, public = chain_keys_files(site.home)
+    services["chains"] |= {"key_file": str(private), "public_file": str(public)}
     if "windows" in services:
         services["windows"]["folder"] = str(site.data("windows"))
     if "ai" in services and triton_tool.is_usable():
@@ -97,6 +107,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
         "protected": {"key_file": str(keys_file(site.home))},
         "routes": {"file": str(rules_file(site.home))},
         "handover": {"folder": str(site.home / "run" / "handover")},
+        "frame_cache": {"folder": str(site.home / "run" / "frames"), "folder_bytes_max": _FRAMES_BYTES_MAX},
         **services,
     }
 

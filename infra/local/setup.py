@@ -91,3 +91,8 @@ def _keys(site: Site) -> None:
         from streams.protected_keys import create_key_file
 
         create_key_file(path)
+    private, public = settings_file.chain_keys_files(site.home)
+    if not private.exists():
+        from streams.chains import keys
+
+        keys.create(private, public)

@@ -18,7 +18,10 @@ from producers.orders.config import Settings as OrdersSettings
 from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
 from streams import nodes, ris
+from streams.chains.config import Settings as ChainsSettings
+from streams.chains.keys import Signing
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
+from streams.framecache.config import FrameCacheSettings
 from streams.handover.handover import SECTION as HANDOVER
 from streams.handover.handover import Settings as HandoverSettings
 from streams.lagging.config import Settings as LagSettings
@@ -37,6 +40,7 @@ SERVICES: dict[str, type[Service]] = {
     "validate": ValidateSettings,
     "derive": DeriveSettings,
     "revisions": RevisionsSettings,
+    "chains": ChainsSettings,
     "ai": InferenceSettings,
     "tiering": TieringSettings,
     "forward": ForwardSettings,
@@ -54,6 +58,7 @@ SHARED: dict[str, type[Section]] = {
     ROUTES: RoutesSettings,
     ris.SECTION: ris.Settings,
     HANDOVER: HandoverSettings,
+    "frame_cache": FrameCacheSettings,
 }
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
@@ -90,6 +95,7 @@ def check(config: Config) -> Iterator[Check]:
     yield from _nodes(config)
     yield from _ris(config)
     yield from _keys(config)
+    yield from _chain_keys(config)
 
 
 def _routes(config: Config) -> Iterator[Check]:
@@ -161,3 +167,16 @@ def _keys(config: Config) -> Iterator[Check]:
         yield broken(PART, "site keys", f"{error}.", "Without these keys no name can be read, and none written.")
     else:
         yield well(PART, "site keys", f"The key file can be used; blocks are encrypted with key {keys.current()}.")
+
+
+def _chain_keys(config: Config) -> Iterator[Check]:
+    try:
+        path = config.section("chains", ChainsSettings).key_file
+    except ConfigError:
+        return
+    try:
+        keys = Signing(path)
+    except ConfigError as error:
+        yield broken(PART, "chain keys", f"{error}.", "Without them the order of images is kept, and nobody signs it.")
+    else:
+        yield well(PART, "chain keys", f"The key file can be used; chains are signed with key {keys.key_id}.")

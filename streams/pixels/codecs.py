@@ -1,7 +1,6 @@
 """Decoders of one frame, by transfer syntax. None is called before the codestream's head agrees with the header.
 
-That keeps a small file from claiming a large picture. These are native libraries in our own process: what they cannot
-be trusted with belongs into a sandbox, which is a later issue.
+These are native libraries. Services call them through `streams.sandbox`, whose helper processes this runs in.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ from collections.abc import Callable
 
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
 
 from streams.codestream import picture
+from streams.pixels import claims
+from streams.pixels.claims import HTJ2K, JPEG, JPEG_2000, JPEG_LS, Pixels, Undecodable
 from streams.pixels.image import RLE_LOSSLESS, Image
 
-Pixels = NDArray[np.integer]
+__all__ = ["JPEG", "LOSSLESS", "Pixels", "Undecodable", "decode"]
 
 # The pixels are what they were before they were compressed (PS3.5 annex A.4, PS3.6 annex A).
 LOSSLESS = frozenset(
@@ -23,35 +23,23 @@ LOSSLESS = frozenset(
 ) | {RLE_LOSSLESS, "1.2.840.10008.1.2.8.1"}
 
 
-# Two bytes make at most 128 (PS3.5 annex G.3.2).
-_RLE_RATIO_MAX = 64
-
-# Colour comes out of these as RGB whatever it was in the codestream.
-JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in ("50", "51", "57", "70"))
-
-
-class Undecodable(Exception):
-    """No decoder for this, or not the picture that the header promises."""
-
-
 def decode(codestream: bytes, image: Image) -> Pixels:
-    """One frame in `image.shape`, colour as RGB unless it is a palette's. Raises Undecodable."""
+    """One frame in `image.shape`, colour as RGB unless it is a palette's. Raises Undecodable.
+
+    Colour of a JPEG comes out as RGB whatever it was in the codestream.
+    """
+    claims.check(codestream, image)
     if image.transfer_syntax_uid == RLE_LOSSLESS:
         return _rle(codestream, image)
-    decoder = _DECODERS.get(image.transfer_syntax_uid)
-    head = picture(codestream)
-    if decoder is None or head is None:
-        raise Undecodable("no decoder")
-    if (head.rows, head.columns, head.samples) != (image.rows, image.columns, image.samples):
-        raise Undecodable("another size than the header says")
     try:
-        decoded: Pixels = decoder(codestream, image)
+        decoded: Pixels = _DECODERS[image.transfer_syntax_uid](codestream, image)
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         # The codecs' errors are RuntimeErrors; their texts are of no use to anybody.
         raise Undecodable(type(error).__name__) from None
     if decoded.shape != image.shape or decoded.dtype.kind not in "iu":
         raise Undecodable("another shape than the header says")
-    return _signed(decoded, head.bits) if image.signed else decoded
+    head = picture(codestream)
+    return _signed(decoded, head.bits) if image.signed and head is not None else decoded
 
 
 def _signed(decoded: Pixels, bits: int) -> Pixels:
@@ -66,8 +54,6 @@ def _signed(decoded: Pixels, bits: int) -> Pixels:
 
 def _rle(segments: bytes, image: Image) -> Pixels:
     """RLE (PS3.5 annex G). The size is the header's: a decoder that ends anywhere else fails."""
-    if image.bits_allocated == 1 or len(segments) * _RLE_RATIO_MAX < image.frame_bytes:
-        raise Undecodable("fewer segments than the header says")
     try:
         planes = imagecodecs.dicomrle_decode(segments, image.dtype, out=image.frame_bytes)
     except (RuntimeError, ValueError, TypeError) as error:
@@ -101,11 +87,7 @@ def _htj2k(codestream: bytes, _: Image) -> Pixels:
 
 _DECODERS: dict[str, Callable[[bytes, Image], Pixels]] = {
     **dict.fromkeys(JPEG, _jpeg),
-    "1.2.840.10008.1.2.4.80": _jpeg_ls,
-    "1.2.840.10008.1.2.4.81": _jpeg_ls,
-    "1.2.840.10008.1.2.4.90": _jpeg_2000,
-    "1.2.840.10008.1.2.4.91": _jpeg_2000,
-    "1.2.840.10008.1.2.4.201": _htj2k,
-    "1.2.840.10008.1.2.4.202": _htj2k,
-    "1.2.840.10008.1.2.4.203": _htj2k,
+    **dict.fromkeys(JPEG_LS, _jpeg_ls),
+    **dict.fromkeys(JPEG_2000, _jpeg_2000),
+    **dict.fromkeys(HTJ2K, _htj2k),
 }

@@ -9,14 +9,15 @@ import numpy as np
 from streams import encapsulated
 from streams.elements import PIXEL_DATA, Element, Malformed
 from streams.part10 import Part10
-from streams.pixels.codecs import Pixels, Undecodable, decode
+from streams.pixels.claims import Pixels, Undecodable
 from streams.pixels.image import Image
+from streams.sandbox.sandbox import shared
 
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
 class Frames:
-    """The frames of a file's pixel data."""
+    """The frames of a file's pixel data. Codestreams are decoded in a process of their own."""
 
     def __init__(self, file: Part10, image: Image) -> None:
         self._image = image
@@ -24,18 +25,28 @@ class Frames:
         element = file.elements[PIXEL_DATA]
         self._element: Element = element
         self._data = file.data
+        self._last: tuple[int, Pixels] | None = None
         self._value = memoryview(file.data)[element.value_at : element.end]
 
     def frame(self, index: int) -> Pixels:
         """Frame `index` from 0, shaped (rows, columns) or (rows, columns, samples). Raises Undecodable."""
         if self._element.undefined_length:
-            return decode(bytes(self._codestreams[index]), self._image)
+            return self._decoded(index)
         if not self._image.is_native:
             raise Undecodable("native pixel data in a compressed transfer syntax")
         return self._native(index)
 
+    def _decoded(self, index: int) -> Pixels:
+        """The frame decoded last is kept, and not to be written to: a copy and its picture often want the same one."""
+        if self._last is None or self._last[0] != index:
+            pixels = shared().decode(bytes(self.codestreams[index]), self._image)
+            pixels.flags.writeable = False
+            self._last = index, pixels
+        return self._last[1]
+
     @cached_property
-    def _codestreams(self) -> list[bytes | memoryview]:
+    def codestreams(self) -> encapsulated.Codestreams:
+        """Of encapsulated pixel data. Raises Undecodable where frames cannot be told apart."""
         try:
             items = encapsulated.items(self._data, self._element)
             return encapsulated.frames(self._data, items, self._image.frames)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, TypeVar
 
 from schemas import Lane, load_topics
 from streams.clock import Clock
@@ -134,8 +135,18 @@ def most_urgent(lanes: Iterable[Lane]) -> Lane:
     return min(lanes, key=load_topics().lanes.index)
 
 
-def covers(inputs: Sequence[Noted[Seen]], inside: set[str], before: Mapping[str, int]) -> dict[str, int]:
-    """By topic id, how far a revision has seen its study: up to the first input that it does not hold."""
+class Digested(Protocol):
+    """What is kept of an instance."""
+
+    @property
+    def digest(self) -> bytes: ...
+
+
+G = TypeVar("G", bound=Digested)
+
+
+def covers(inputs: Sequence[Noted[G]], inside: Collection[str], before: Mapping[str, int]) -> dict[str, int]:
+    """By topic id, how far a decision has seen its study: up to the first input that it does not hold."""
     reached = dict(before)
     ended: set[str] = set()
     for noted in sorted(inputs, key=lambda noted: (noted.topic_id, noted.offset)):

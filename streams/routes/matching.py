@@ -48,6 +48,14 @@ def facts_of(event: InstanceValidated, file: Part10 | None = None) -> Facts:
     )
 
 
+def holding(conditions: Iterable[Condition], facts: Facts) -> bool | None:
+    """Whether all of them hold; None where only the bytes can tell."""
+    known = [None if (values := facts.values(one)) is None else one.holds(values) for one in conditions]
+    if False in known:
+        return False
+    return None if None in known else True
+
+
 @dataclass(frozen=True)
 class Compiled:
     """A rule and its conditions, ready to be tried."""
@@ -57,10 +65,7 @@ class Compiled:
 
     def applies(self, facts: Facts) -> bool | None:
         """None where only the bytes can tell."""
-        known = [None if (values := facts.values(one)) is None else one.holds(values) for one in self.conditions]
-        if False in known:
-            return False
-        return None if None in known else True
+        return holding(self.conditions, facts)
 
 
 @dataclass(frozen=True)

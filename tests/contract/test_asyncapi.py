@@ -82,6 +82,15 @@ def test_the_checked_in_document_is_what_is_generated() -> None:
     )
 
 
+def as_json(schema: Any) -> Any:
+    """Where Avro has bytes, an example has text: base64."""
+    if isinstance(schema, dict):
+        return {name: value if name == "doc" else as_json(value) for name, value in schema.items()}
+    if isinstance(schema, list):
+        return [as_json(item) for item in schema]
+    return "string" if schema == "bytes" else schema
+
+
 def test_objects_have_the_fields_that_the_specification_gives_them() -> None:
     assert DOCUMENT["asyncapi"] == "3.0.0"
     for kind, where, one in objects():
@@ -153,7 +162,7 @@ def test_messages_carry_the_schemas_and_examples_that_fit_them(subject: str) -> 
         assert held["schema"] == schema.definition
         assert held["schemaFormat"].startswith("application/vnd.apache.avro")
     latest = load_subjects()[subject].latest
-    parsed = fastavro.parse_schema(latest.definition)
+    parsed = fastavro.parse_schema(as_json(latest.definition))
     examples = components["messages"][f"{subject}.v{latest.version}"]["examples"]
     assert len(examples) == len(load_subjects()[subject].examples)
     for example in examples:

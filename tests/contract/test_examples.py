@@ -46,6 +46,10 @@ LATER = {
     ("imaging.import.decision", 1): 23,
     ("imaging.instance.validated", 3): 24,
     ("imaging.quarantine.command", 1): 28,
+    ("imaging.instance.derived", 2): 29,
+    ("imaging.study.assessed", 1): 27,
+    ("imaging.study.chain", 1): 25,
+    ("imaging.chain.head", 1): 26,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

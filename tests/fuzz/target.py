@@ -20,6 +20,7 @@ NAMES: Final = (
     "hl7_frames",
     "hl7_message",
     "incoming_file",
+    "pixel_data",
     "spool_segment",
     "stow_body",
     "stow_request",

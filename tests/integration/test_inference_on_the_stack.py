@@ -1,8 +1,10 @@
-"""A chest CT on the running stack: results, their objects, a review, and none of it analysed again."""
+"""A chest CT on the running stack: results, their objects, a review, and none of it analysed again; and a study with an
+image of another patient in it."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 from consumers.ai.deployments import FILE, entries
 from radstream.__main__ import cli
 from radstream.errors import Failure
+from radstream.items import items_of
 from radstream.phantom import chest_ct, encoded
 from radstream.sending import send_items
 from schemas import load_topics
@@ -25,6 +28,7 @@ from tests.running_stack import RunningStack
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
 SEED, SLICES, MATRIX = 61, (2, 10, 10), 64
+OTHER_SEED = 62
 
 
 def run(stack: RunningStack, *arguments: str) -> Any:
@@ -42,9 +46,24 @@ def results(stack: RunningStack, study_uid: str) -> list[InferenceResult]:
     return [event for event in events if isinstance(event, InferenceResult) and event.study_uid == study_uid]
 
 
+def with_a_stranger(folder: Path) -> tuple[str, str]:
+    """Files of another study, of which one image is missing and another is of another patient: UIDs of both."""
+    section, *others = [one for one in chest_ct(OTHER_SEED, (2, 16, 4), 32) if one.SeriesNumber == 2]
+    others[2].PatientID, others[2].PatientName = "SOMEONE-ELSE", "Else^Someone"
+    for number, dataset in enumerate((section, *others[:4], *others[5:])):
+        dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return str(section.StudyInstanceUID), str(others[2].SOPInstanceUID)
+
+
 @pytest.fixture(scope="module")
-def study_uid(stack: RunningStack) -> str:
-    items = list(encoded(SEED, SLICES, matrix=MATRIX))
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    folder = tmp_path_factory.mktemp("stranger")
+    return folder, *with_a_stranger(folder)
+
+
+@pytest.fixture(scope="module")
+def study_uid(stack: RunningStack, stranger: tuple[Path, str, str]) -> str:
+    items = [*encoded(SEED, SLICES, matrix=MATRIX), *items_of([stranger[0]])]
     assert send_items(items, router_of(stack)).statuses == {"0000": len(items)}
     settled(stack)
     return str(next(iter(chest_ct(SEED, SLICES, MATRIX))).StudyInstanceUID)
@@ -77,6 +96,25 @@ def test_the_study_shows_results_objects_and_what_a_person_says(stack: RunningSt
     assert [one["review"] for one in run(stack, "study", study_uid)["results"] if one["step"] == "ai.laa-950"].count(
         said["review"]
     ) == 1
+
+
+@pytest.mark.usefixtures("study_uid")
+def test_an_image_of_another_patient_is_held_and_its_study_says_so(
+    stack: RunningStack, stranger: tuple[Path, str, str]
+) -> None:
+    _, other_study, stray = stranger
+    shown = run(stack, "study", other_study)
+    (held,) = shown["quarantined"]
+    assert (held["sop_instance_uid"], held["code"]) == (stray, "contradicts_patient")
+    assert (shown["counts"]["instances"], shown["counts"]["served"]) == (15, 14)
+    about = {one["rule"]: [name["sop_instance_uid"] for name in one["first"]] for one in shown["study_findings"]}
+    assert about.keys() == {"patient_contradicts", "series_gap"}
+    assert about["patient_contradicts"] == [stray]
+    (listed,) = [one for one in run(stack, "quarantine", "list")["held"] if one["study_uid"] == other_study]
+    assert (listed["code"], listed["step"]) == ("contradicts_patient", "assess")
+    printed = CliRunner().invoke(cli, ["study", other_study, "--config", str(stack.config_path)]).stdout
+    assert "Findings of the study" in printed
+    assert "SOMEONE-ELSE" not in json.dumps(shown["study_findings"]) + json.dumps(shown["quarantined"])
 
 
 def test_a_review_of_nothing_is_refused(stack: RunningStack, study_uid: str) -> None:

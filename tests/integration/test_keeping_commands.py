@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,9 @@ from consumers.catalog import tiers
 from consumers.catalog.config import Settings as Catalog
 from consumers.catalog.database import snapshot
 from radstream.errors import Failure
+from streams import part10
 from streams.config import Site, Store
+from streams.elements import PIXEL_DATA
 from streams.s3 import S3Store
 from tests.commands import facts, run
 from tests.running_stack import RunningStack
@@ -119,14 +122,20 @@ def test_after_moves_the_same_bytes_are_read_from_where_they_are(
     study = studies[1]
     before = facts(stack, "get", study.uid, "--to", str(tmp_path / "before"))
     assert (before["files"], before["stores"]) == (IMAGES, {"hot": IMAGES})
+    file = next((tmp_path / "before").rglob("*.dcm"))
     for days, store in ((40, "warm"), (3650, "cold")):
         facts(stack, "tier", "run", "--now", in_days(days), "--study", study.uid, "--yes")
         after = facts(stack, "get", study.uid, "--to", str(tmp_path / store))
         assert (after["files"], after["stores"], after["missed"]) == (IMAGES, {store: IMAGES}, [])
         assert written(tmp_path / store) == written(tmp_path / "before") == study.digests
+        # Each with another window, so that no picture of an earlier look is in the frame cache.
+        picture = tmp_path / f"{store}.png"
+        facts(stack, "render", file.stem, "-o", str(picture), "--window", f"{days},100")
+        facts(stack, "render", str(file), "-o", str(tmp_path / "of-the-file.png"), "--window", f"{days},100")
+        assert picture.read_bytes() == (tmp_path / "of-the-file.png").read_bytes()
     listed = facts(stack, "tier", "list", "--store", "cold", "--limit", "1000")["studies"]
     assert study.uid in {one["study_uid"] for one in listed}
-    wait_until(lambda: facts(stack, "study", study.uid)["reads"]["reads"] == 3 * IMAGES, "the reads in the catalog")
+    wait_until(lambda: facts(stack, "study", study.uid)["reads"]["reads"] == 3 * IMAGES + 2, "the reads in the catalog")
     assert facts(stack, "tier", "explain", study.uid)["last_access_at"] is not None
 
 
@@ -154,6 +163,7 @@ def test_what_cannot_be_done_is_said_and_reasons_stay_out_of_messages(
         (("tier", "explain", "1.2.3"), "radstream studies"),
         (("tier", "run", "--now", in_days(40)), "--yes"),
         (("get", "1.2.3", "--to", str(tmp_path)), "radstream lag"),
+        (("render", "1.2.3", "-o", str(tmp_path / "x.png")), "radstream lag"),
     ):
         failed = run(stack, *arguments)
         assert isinstance(failed.exception, Failure), arguments
@@ -163,6 +173,36 @@ def test_what_cannot_be_done_is_said_and_reasons_stay_out_of_messages(
     again = run(stack, "hold", "release", name, "--why", "done")
     assert "released by" in str(again.exception)
     assert "Secret" not in str(again.exception)
+
+
+def test_a_flipped_bit_is_found_in_whatever_store_and_nothing_else_is_wrong(
+    stack: RunningStack, studies: list[Sent]
+) -> None:
+    uid = studies[2].uid
+
+    def linked() -> bool:
+        return bool(json.loads(run(stack, "verify", uid, "--json").stdout or "{}").get("links") == IMAGES)
+
+    wait_until(linked, "the chain of the study", DEADLINE_S)
+    whole = facts(stack, "verify", uid)
+    assert (whole["sound"], whole["studies"]) == (True, 1)
+    assert whole["copies"] >= 2 * IMAGES
+    tenant = stack.config.section("site", Site).tenant
+    (file, *_) = (stack.home / "data" / "store" / "tiers" / "backup" / tenant / "studies" / uid).rglob("*.dcm")
+    data = file.read_bytes()
+    pixels = part10.read(data).elements[PIXEL_DATA]
+    file.write_bytes(data[: pixels.end - 1] + bytes([data[pixels.end - 1] ^ 1]) + data[pixels.end :])
+    try:
+        found = run(stack, "verify", uid, "--json")
+        assert found.exit_code == 1
+        (wrong,) = json.loads(found.stdout)["findings"]
+        assert (wrong["kind"], wrong["part"], wrong["store"]) == ("changed", "pixels", "backup")
+        (good,) = wrong["good"]
+        assert wrong["key"].endswith(file.name)
+        assert f"A good copy is in {good}" in run(stack, "verify", uid).stdout
+    finally:
+        file.write_bytes(data)
+    assert facts(stack, "verify", uid)["sound"]
 
 
 def test_the_accounts_agree_and_a_rebuild_has_the_moves_and_the_holds(stack: RunningStack, studies: list[Sent]) -> None:

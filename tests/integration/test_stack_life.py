@@ -82,7 +82,7 @@ def test_everything_listens_on_loopback_only(stack: RunningStack) -> None:
 
 
 def test_every_file_of_the_home_with_a_secret_is_private(stack: RunningStack) -> None:
-    for name in ("stack.json", "radstream.toml", "site-keys"):
+    for name in ("stack.json", "radstream.toml", "site-keys", "chain-keys"):
         assert stat.S_IMODE((stack.home / name).stat().st_mode) == 0o600
 
 

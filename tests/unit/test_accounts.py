@@ -451,3 +451,20 @@ def test_a_study_that_moves_while_the_stores_are_listed_is_in_flight(site: Site)
     assert moved_since(site.log, census) == {"1.2"}
     assert of_store(census, census_of(site.store, "t", STORES), {"1.2"})[-1].agrees
     assert not of_store(census, census_of(site.store, "t", STORES))[-1].agrees
+
+
+def test_what_another_step_holds_is_held_whatever_validate_says_of_it_since(site: Site):
+    """As an image of another patient is, by the assessment of its study."""
+    for name in ("a", "b"):
+        site.received(name)
+        site.validated(name)
+        site.derived(name)
+    ref = ObjectRef(tenant="t", store="hot", key="", length=1, size=1, sha256="")
+    held = InstanceQuarantined(**about("a", "assess", 1, 1), object=ref, code="contradicts_patient", detail="")
+    site.write(held)
+    site.validated("a", generation=2)
+    equations = site.equations()
+    assert right(equations["validate"])["validated"] == 1
+    assert right(equations["validate"])["quarantined"] == 1
+    assert equations["validate"].agrees
+    assert equations["derive"].agrees

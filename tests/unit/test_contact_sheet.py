@@ -5,7 +5,8 @@ import io
 import pytest
 from PIL import Image
 
-from radstream.contact_sheet import COLUMNS, GAP_PX, TILE_PX, contact_sheet, evenly, grid_of
+from radstream.contact_sheet import COLUMNS, GAP_PX, TILE_PX, contact_sheet, grid_of
+from streams.rendering.strip import evenly
 
 STEP = TILE_PX + GAP_PX
 

@@ -72,11 +72,11 @@ def test_nothing_measured_has_no_quantiles():
 
 
 def test_savings_are_not_claimed_before_originals_are_released():
-    sentence = Bytes(originals=3000, copied=2000, lossless_copies=500, thumbnails=20).sentence
+    sentence = Bytes(originals=3000, copied=2000, lossless_copies=500, pictures=20).sentence
     assert "75.0 % smaller than their originals" in sentence
     assert "holds +520 bytes" in sentence
 
 
 def test_copies_that_are_larger_are_said_to_be():
-    assert "25.0 % larger" in Bytes(originals=3000, copied=2000, lossless_copies=2500, thumbnails=0).sentence
-    assert Bytes(originals=3000, copied=0, lossless_copies=0, thumbnails=0).sentence == "no lossless copies yet"
+    assert "25.0 % larger" in Bytes(originals=3000, copied=2000, lossless_copies=2500, pictures=0).sentence
+    assert Bytes(originals=3000, copied=0, lossless_copies=0, pictures=0).sentence == "no lossless copies yet"

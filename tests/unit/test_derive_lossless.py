@@ -10,49 +10,16 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
 from pydicom.sequence import Sequence
 
+from consumers.derive.codings import HTJ2K_LOSSLESS
 from consumers.derive.config import Output
-from consumers.derive.lossless import HTJ2K_LOSSLESS, copied
 from consumers.derive.pack import Part
+from consumers.derive.policy import Choice
 from streams import part10
 from streams.codestream import picture
-from streams.pixels.frames import Frames
-from streams.pixels.image import describe
 from tests import images
-
-RANDOM = np.random.default_rng(1)
-
-
-def pixels(dtype: str, bits: int, *, samples: int = 1, frames: int = 1) -> NDArray[np.integer]:
-    """Frames of which every bit up to `bits` is used."""
-    shape = (frames, 33, 21, 3) if samples == 3 else (frames, 33, 21)
-    whole = RANDOM.integers(0, 1 << bits, shape)
-    made: NDArray[np.integer] = (whole - (1 << (bits - 1)) if dtype.startswith("i") else whole).astype(dtype)
-    return made
-
-
-def copy_of(data: bytes, output: Output | None = None) -> Part | str:
-    limits = output or Output()
-    file = part10.read(data)
-    image = describe(file, limits.frame_bytes_max)
-    assert not isinstance(image, str), image
-    return copied(file, image, Frames(file, image), limits.pixel_bytes_max)
-
-
-def opened(part: Part | str) -> tuple[Dataset, NDArray[np.integer]]:
-    assert isinstance(part, Part), part
-    read = pydicom.dcmread(io.BytesIO(part.data))
-    frames = generate_frames(read.PixelData, number_of_frames=len(part.frames))
-    return read, np.stack([imagecodecs.htj2k_decode(frame, planar=False) for frame in frames])
-
-
-def others(read: Dataset) -> list[pydicom.DataElement]:
-    """Every element but those of the pixels' own encoding."""
-    return [element for element in read if element.tag not in (0x7FE00010, 0x00280004, 0x00280006)]
+from tests.lossless_copies import copy_of, opened, others, pixels
 
 
 @pytest.mark.parametrize("encoding", sorted(images.NATIVE))
@@ -150,13 +117,28 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     jpeg = bytes(imagecodecs.jpegls_encode(twelve[0]))
 
     assert copy_of(images.native(overlaid, bits_stored=12)) == "bits_beyond_stored"
+    assert copy_of(images.native(pixels("u1", 1), bits_stored=1), choice=Choice("jpeg-ls")) == "unsupported_pixels"
+    assert copy_of(images.native(pixels("u2", 12)[:, :1, :1]), choice=Choice("jpeg-ls")) == "unsupported_pixels"
+    assert copy_of(images.native(twelve), choice=Choice("none")) == "not_wanted"
     assert copy_of(images.native(pixels("u4", 32))) == "unsupported_pixels"
     assert copy_of(images.native(twelve, bits_stored=12, HighBit=15)) == "unsupported_pixels"
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.80")) == "already_compressed"
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived_lossy"
+    for syntax in ("1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203"):
+        lossy = images.compressed(twelve, [jpeg], syntax)
+        assert copy_of(lossy, choice=Choice(recompress=True)) == "arrived_lossy"
     assert copy_of(images.native(twelve, NumberOfFrames=2)) == "undecodable"
     assert copy_of(images.native(twelve), Output(pixel_bytes_max=100)) == "too_large"
     assert copy_of(images.native(np.zeros((50_001, 1, 1), "u1"))) == "too_large"
+
+
+def test_a_frame_that_the_encoder_refuses_makes_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> bytes:
+        raise imagecodecs.Htj2kError("no")
+
+    monkeypatch.setattr(imagecodecs, "htj2k_encode", refused)
+
+    assert copy_of(images.native(pixels("u2", 16))) == "unsupported_pixels"
 
 
 def test_a_copy_that_does_not_decode_to_its_source_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:

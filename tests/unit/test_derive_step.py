@@ -16,6 +16,7 @@ from consumers.derive import pack
 from consumers.derive.config import Output
 from consumers.derive.pack import NotAPack, Part
 from consumers.derive.step import Derive
+from streams import metrics
 from streams.clock import SystemClock
 from streams.events import Event, FrameRange, InstanceDerived, InstanceValidated, ObjectRef
 from streams.identity import event_id
@@ -51,11 +52,32 @@ def test_an_image_gets_one_object_with_a_copy_and_a_thumbnail() -> None:
     digest = item.event.instance.digest
     assert event.meta.event_id == event_id("t", "derive", digest, 0, 1)
     assert (event.meta.subject, event.source_size, event.notes) == (digest, len(data), ())
-    assert [one.kind for one in event.representations] == ["lossless", "thumbnail"]
+    assert [one.kind for one in event.representations] == ["lossless", "thumbnail", "preview", "strip"]
     assert {one.object.key for one in event.representations} == {f"t/derived/{event.meta.event_id}"}
-    copy, picture = (store.read(one.object) for one in event.representations)
+    copy, picture, *_ = (store.read(one.object) for one in event.representations)
     assert copy[128:132] == b"DICM"
     assert Picture.open(io.BytesIO(picture)).size == (192, 256)
+
+
+def test_bytes_beside_originals_are_counted_with_those_of_their_sources() -> None:
+    store, before = MemoryStore(), _derived_bytes()
+    data = images.native(PIXELS)
+    event = derived(events_of(_done(run(store, validated(store, data))), store))
+    lossless, *rest = (one.object.length for one in event.representations)
+
+    after = _derived_bytes()
+
+    assert [after[what] - before[what] for what in ("source", "lossless", "pictures")] == [
+        len(data),
+        lossless,
+        sum(rest),
+    ]
+
+
+def _derived_bytes() -> dict[str, float]:
+    (family,) = metrics.DERIVED_BYTES.collect()
+    found = {one.labels["what"]: one.value for one in family.samples if one.name.endswith("_total")}
+    return {"source": 0.0, "lossless": 0.0, "pictures": 0.0} | found
 
 
 def test_frames_are_byte_ranges_of_the_object() -> None:

@@ -11,6 +11,7 @@ import pytest
 from radstream.checks import configuration, machine
 from radstream.checks.check import Check
 from radstream.stack_state import StackState
+from streams.chains import keys as chain_keys
 from streams.config import load
 from streams.protected_keys import create_key_file
 
@@ -38,6 +39,9 @@ http_port = 3
 http_port = 4
 [revisions]
 http_port = 5
+[chains]
+http_port = 15
+key_file = "{chain_keys}"
 [ai]
 http_port = 8
 [tiering]
@@ -65,7 +69,8 @@ http_port = 14
 @pytest.fixture
 def whole(tmp_path: Path) -> str:
     create_key_file(tmp_path / "keys.toml")
-    return WHOLE.format(keys=tmp_path / "keys.toml")
+    chain_keys.create(tmp_path / "chain-keys", tmp_path / "chain-keys.public")
+    return WHOLE.format(keys=tmp_path / "keys.toml", chain_keys=tmp_path / "chain-keys")
 
 
 def looked_at(folder: Path, text: str) -> list[Check]:

@@ -215,7 +215,7 @@ class Taking:
 
 def test_a_letter_says_when_it_cannot_be_put_back(log: MemoryLog) -> None:
     good = encode(arrivals(1, 1)[0], SchemaIds(), source="test")
-    other = given_up(log, replace(good, topic="imaging.study.revision"), GROUP)
+    other = given_up(log, replace(good, topic="imaging.inference.result"), GROUP)
     with pytest.raises(NotPutBack, match="does not read the topic"):
         put_back(log, other, GROUP, CLOCK.now())
     with pytest.raises(NotPutBack, match="no headers that say"):

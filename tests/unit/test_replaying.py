@@ -33,7 +33,7 @@ from streams.runner_settings import RunnerSettings
 from streams.service import Context
 from streams.step import Done, Input, Outcome
 from streams.stop import Stop
-from streams.wire import Record, SchemaIds, decode, encode
+from streams.wire import Message, Record, SchemaIds, decode, encode
 from tests.runner_bench import arrivals
 from tests.waiting import wait_until
 
@@ -123,6 +123,16 @@ def world() -> World:
 
 def subjects(events: Sequence[InstanceReceived] | Sequence[InstanceValidated]) -> list[str]:
     return sorted(event.meta.subject for event in events)
+
+
+def test_studies_as_wholes_are_left_to_their_own_step(world: World) -> None:
+    """The group reads their revisions too; a replay of validate is of instances."""
+    world.send(arrivals())
+    world.log.append(Message("imaging.study.revision", b"key", b"not read"))
+    replay = world.begin()
+    assert {name.rpartition("/")[0] for name in replay.replay.ends} == {RECEIVED}
+    assert world.work(replay)
+    assert world.left == []
 
 
 def test_all_that_was_there_is_made_once_in_order_and_nothing_that_came_later(world: World) -> None:

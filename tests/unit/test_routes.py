@@ -156,7 +156,7 @@ MATCHES = [
     ("transfer_syntax", '"RLELossless"', Facts(transfer_syntax="1.2.840.10008.1.2.5"), Facts(transfer_syntax="1.2")),
     ("tags.PatientName", '"DOE^*"', Facts(file=file(PatientName="DOE^JANE")), Facts(file=file(PatientName="ROE"))),
     ("tags.Rows", '"4"', Facts(file=file()), Facts(file=file(Rows=5))),
-    ("tags.ImageType", '"PRIMARY"', Facts(file=file(ImageType=["ORIGINAL", "PRIMARY"])), Facts(file=file())),
+    ("tags.ImageType", '"PRIMARY"', Facts(file=file()), Facts(file=file(ImageType=["DERIVED"]))),
     ("tags.SliceThickness", '"1.5"', Facts(file=file(SliceThickness="1.5 ")), Facts(file=file(SliceThickness="15"))),
     ("tags.PatientID", '"T?ST"', Facts(file=file()), Facts(file=file(PatientID="T[ST]"))),
 ]

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
 from consumers.validate import values
-from consumers.validate.rules import RULES, found
+from consumers.validate.rules import RULES, named
 from consumers.validate.values import enumerated
 from consumers.validate.values.looking import BROKEN_MAX
 from consumers.validate.values.walking import ELEMENTS_MAX
@@ -308,7 +308,7 @@ def test_no_value_gets_into_a_finding() -> None:
     said = of_elements((NAME, "PN", f"{secret}^A^B^C^D".encode()), (STUDY_DATE, "DA", secret.encode()))
 
     assert {rule for rule, _ in said} == {"person_name", "date"}
-    assert not any(secret in f"{finding.text}{finding.tag}" for finding in found(sorted(said, key=str)))
+    assert not any(secret in f"{finding.text}{finding.tag}" for finding in named(sorted(said, key=str)))
 
 
 def test_every_rule_that_is_said_has_a_sentence() -> None:

@@ -20,8 +20,8 @@ CHARACTER_SET, SOP_CLASS = 0x00080005, 0x00080016
 TEXT_BYTES_MAX, TEXTS_BYTES_MAX, ENUMERATED_BYTES_MAX = 64 << 10, 4 << 20, 1 << 10
 # Of all texts with something wrong or beyond ASCII: those take long to look at.
 ODD_BYTES_MAX = 1 << 20
-# Distinct places of one file: what would be said beyond is the same again.
-BROKEN_MAX = 200
+# Distinct places of one file: more of it says nothing, and there is a ceiling for all findings of an image.
+BROKEN_MAX = 60
 # PS3.5 section 7.8: odd groups that are nobody's.
 _ILLEGAL_GROUPS = frozenset((1, 3, 5, 7, 0xFFFF))
 _UIDS_OF_HEADER = (0x00020002, 0x00020003, 0x00020010, 0x00020012)

@@ -19,6 +19,7 @@ MODULES = {
     "validate": "consumers.validate",
     "derive": "consumers.derive",
     "revisions": "streams.revisions",
+    "chains": "streams.chains",
     "ai": "consumers.ai",
     "tiering": "consumers.tiering",
     "forward": "consumers.forward",

@@ -14,6 +14,7 @@ import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import data_element_generator
 
+from consumers.validate import iod
 from streams import codestream, encapsulated, part10
 from streams.elements import ITEM, SEQUENCE_DELIMITER, UNDEFINED_LENGTH, Malformed, TooComplex
 from streams.part10 import Part10
@@ -60,6 +61,7 @@ def check(data: bytes) -> None:
     assert all(before[2] <= after[0] for before, after in zip(sorted(ends), sorted(ends)[1:], strict=False))
     for tag in (0x00080018, 0x00280010, 0x00280008):
         read.text(tag), read.unsigned(tag), read.integer(tag)
+    assert all(finding.text for finding in iod.check(read).findings)
     _check_pixels(read)
     _check_by_pydicom(read)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from consumers.validate import iod
 from consumers.validate.config import Limits
 from consumers.validate.judging import judged
-from consumers.validate.rules import FINDINGS_MAX, RULES, found
+from consumers.validate.rules import FINDINGS_MAX, RULES, at_site
 from tests import images
 from tests.fuzz.targets.data_set_tags import corpus_heads
 
@@ -24,6 +26,7 @@ WORDS: Final = (
     *(b"\x40\0\x30\xa7", b"\x09\0\x10\0LO", b"\\\\\\\\", b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1.99"),
 )
 # A data set that inflates to more is held; here it costs what a fuzzer may spend.
+_CAME: Final = datetime(2026, 11, 29, tzinfo=UTC)
 _LIMITS: Final = Limits(inflated_bytes_max=1 << 20, elements_max=50_000)
 
 
@@ -55,17 +58,16 @@ def _short(tag: int, vr: bytes, value: bytes) -> bytes:
 
 
 def check(data: bytes) -> None:
-    verdict = judged(data, _LIMITS)
-    assert verdict == judged(data, _LIMITS)
+    verdict = judged(data, _LIMITS, _CAME)
+    assert verdict == judged(data, _LIMITS, _CAME)
     if verdict.held:
-        assert not verdict.broken
+        assert not verdict.findings
         assert verdict.held.code
         assert verdict.held.detail.endswith(".")
         return
-    assert {rule for rule, _ in verdict.broken} <= RULES.keys()
-    findings = found(verdict.broken)
-    assert len(findings) <= FINDINGS_MAX
-    for finding in findings:
-        assert finding.text == RULES[finding.rule].text
+    assert {finding.rule for finding in verdict.findings} <= RULES.keys()
+    assert len(at_site(verdict.findings)) <= FINDINGS_MAX
+    for finding in verdict.findings:
+        assert finding.rule in iod.RULES or finding.text == RULES[finding.rule].text
         # A place is digits and what is between them.
         assert finding.tag is None or not finding.tag.strip("0123456789ABCDEF,/[]")

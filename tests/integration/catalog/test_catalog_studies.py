@@ -75,8 +75,11 @@ def test_a_study_says_what_became_of_its_images(dsn: str) -> None:
     assert (found.counts.instances, found.counts.served, found.counts.quarantined) == (6, 5, 1)
     assert [one["instances"] for one in found.series] in ([2, 4], [4, 2])
     assert [(one["code"], one["digest"]) for one in found.quarantined] == [("truncated", held.instance.digest)]
-    copies = {one["kind"]: (one["copies"], one["bytes_saved"]) for one in found.copies}
-    assert copies == {"lossless": (5, 5 * (527_000 - 190_000)), "thumbnail": (5, 0)}
+    copies = {one["kind"]: (one["copies"], one["bytes"]) for one in found.copies}
+    assert copies == {"lossless": (5, 5 * 190_000), "thumbnail": (5, pictures := copies["thumbnail"][1])}
+    assert found.savings.derived == 5 * 190_000 + pictures
+    assert found.savings.saved == -found.savings.derived, "originals are kept, so copies save less than nothing"
+    assert found.savings.saved_if_released == 5 * (527_000 - 190_000) - pictures
     assert [(one["revision"], one["instances"]) for one in found.revisions] == [(1, 4), (2, 5)]
     assert found.p50_s is not None
 

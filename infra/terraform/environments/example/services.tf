@@ -12,6 +12,13 @@ resource "aws_secretsmanager_secret" "site_keys" {
   }
 }
 
+# The keys that the heads of chains are signed with. A person puts them there (README.md); new ones are added, none taken away.
+resource "aws_secretsmanager_secret" "chain_keys" {
+  name        = "${var.name}/chain-keys"
+  description = "Keys that sign the heads of chains, as streams/chains/keys.py writes them"
+  kms_key_id  = module.kms.arns["secrets"]
+}
+
 # Who may send and ask for the worklist, and our side of TLS: one JSON object that a person puts there (README.md).
 resource "aws_secretsmanager_secret" "trust" {
   name        = "${var.name}/trust"
@@ -39,6 +46,7 @@ locals {
         RADSTREAM_SCHEMA_IDS = aws_ssm_parameter.schema_ids.arn
       },
       contains(entry.secrets, "site-keys") ? { RADSTREAM_SITE_KEYS = aws_secretsmanager_secret.site_keys.arn } : {},
+      contains(entry.secrets, "chain-keys") ? { RADSTREAM_CHAIN_KEYS = aws_secretsmanager_secret.chain_keys.arn } : {},
       contains(entry.secrets, "trust") ? {
         RADSTREAM_PEERS           = "${aws_secretsmanager_secret.trust.arn}:peers::"
         RADSTREAM_TLS_CERTIFICATE = "${aws_secretsmanager_secret.trust.arn}:certificate::"
@@ -57,6 +65,7 @@ locals {
       for service, entry in local.house : service => concat(
         [module.msk.secret_arns[service]],
         contains(entry.secrets, "site-keys") ? [aws_secretsmanager_secret.site_keys.arn] : [],
+        contains(entry.secrets, "chain-keys") ? [aws_secretsmanager_secret.chain_keys.arn] : [],
         contains(entry.secrets, "trust") ? [aws_secretsmanager_secret.trust.arn] : [],
         contains(entry.secrets, "database") ? [module.catalog.secret_arn] : [],
       )

@@ -1,13 +1,14 @@
 # Three brokers in three zones. Services come with an account of their own (SCRAM over TLS), administration with a role.
 
 locals {
-  # AWS's own limits: copies of partitions that one broker of a size may hold.
+  # AWS's own limits: copies of partitions on one broker of a size beyond which MSK refuses to update a cluster. It
+  # recommends two thirds of them where all carry traffic; dead letters, retries and lanes that are mostly idle do not.
   replicas_max = {
-    "kafka.m7g.large"   = 1000
-    "kafka.m7g.xlarge"  = 1000
-    "kafka.m7g.2xlarge" = 2000
-    "kafka.m7g.4xlarge" = 4000
-    "kafka.m7g.8xlarge" = 4000
+    "kafka.m7g.large"   = 1500
+    "kafka.m7g.xlarge"  = 1500
+    "kafka.m7g.2xlarge" = 3000
+    "kafka.m7g.4xlarge" = 6000
+    "kafka.m7g.8xlarge" = 6000
   }
 }
 

@@ -7,7 +7,7 @@ variables {
   vpc_id          = "vpc-0"
   subnet_ids      = ["subnet-a", "subnet-b", "subnet-c"]
   client_cidr     = "10.71.0.0/16"
-  replicas        = 4500
+  replicas        = 6000
   accounts        = ["validate"]
   passwords       = { validate = "0000000000000000000000000000000000000000" }
   kafka_key_arn   = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000"

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
-from consumers.validate.rules import Broken
-from streams import encapsulated
+from consumers.validate.rule import Broken
 from streams.codestream import picture
 from streams.elements import PIXEL_DATA, Element
 from streams.encapsulated import Encapsulated
@@ -24,10 +22,9 @@ from streams.part10 import (
 
 SAMPLES, PHOTOMETRIC, FRAMES = 0x00280002, 0x00280004, 0x00280008
 ROWS, COLUMNS, BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
-EXTENDED_OFFSET_TABLE = 0x7FE00001
-_NATIVE = DEFLATED | {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
+NATIVE = DEFLATED | {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
 # MPEG-2, MPEG-4 and HEVC: a fragment is no frame there (PS3.5 annexes A.4.5 to A.4.9), nor in SMPTE ST 2110 flows.
-_VIDEO = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
+VIDEO = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
 # The head of an empty offset table, and the delimiter.
 _ITEMS_BYTES_MIN = 16
 
@@ -52,8 +49,8 @@ class Shape:
         return (bits + 7) // 8
 
 
-def check(file: Part10, *, is_image: bool) -> Iterator[Broken]:
-    """Names of the rules that the pixel data breaks, with a tag where the rule leaves it open."""
+def check(file: Part10, items: Encapsulated | None, *, is_image: bool) -> Iterator[Broken]:
+    """Names of the rules that lengths and heads break, with a tag where the rule leaves it open."""
     element = file.pixel_data
     if element is None:
         if is_image:
@@ -63,11 +60,11 @@ def check(file: Part10, *, is_image: bool) -> Iterator[Broken]:
     if illegal:
         yield from (("pixel_header", tag) for tag in illegal)
         return
-    if file.transfer_syntax_uid in _NATIVE and element.undefined_length:
+    if file.transfer_syntax_uid in NATIVE and element.undefined_length:
         yield "pixel_encoding", None
     elif element.undefined_length:
-        yield from _encapsulated(file, element, shape(file))
-    elif file.transfer_syntax_uid not in _NATIVE:
+        yield from _encapsulated(file, element, items, shape(file))
+    elif file.transfer_syntax_uid not in NATIVE:
         yield "pixel_encoding", None
     else:
         yield from _native(element, shape(file))
@@ -107,25 +104,16 @@ def _native(element: Element, expected: Shape) -> Iterator[Broken]:
         yield "pixel_length_excess", None
 
 
-def _encapsulated(file: Part10, element: Element, expected: Shape) -> Iterator[Broken]:
-    if element.truncated or element.length < _ITEMS_BYTES_MIN:
+def _encapsulated(file: Part10, element: Element, found: Encapsulated | None, expected: Shape) -> Iterator[Broken]:
+    if found is None or element.truncated or element.length < _ITEMS_BYTES_MIN:
         yield "pixel_length", None
         return
-    found = encapsulated.items(file.data, element)
-    is_video = file.transfer_syntax_uid.startswith(_VIDEO)
+    is_video = file.transfer_syntax_uid.startswith(VIDEO)
     if len(found.fragments) < (1 if is_video else expected.frames):
         yield "frames", None
-    if found.table and not is_video and not _in_order(found, expected.frames):
-        yield "offset_table", None
     if found.fragments and element.tag == PIXEL_DATA:
         first = found.fragments[0]
         yield from _codestream(file.data[first.at : first.at + first.length], expected)
-
-
-def _in_order(found: Encapsulated, frames: int) -> bool:
-    """Whether the offset table has one entry for each frame, ascending, each the start of a fragment."""
-    ascending = all(one < next_one for one, next_one in pairwise(found.table))
-    return ascending and len(found.table) == frames and found.offsets.keys() >= set(found.table)
 
 
 def _codestream(fragment: bytes, expected: Shape) -> Iterator[Broken]:

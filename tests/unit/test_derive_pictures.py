@@ -1,4 +1,4 @@
-"""A thumbnail shows what a person would see: window, polarity, palette, colour, the shape of pixels."""
+"""Pictures show what a person would see: window, polarity, palette, colour, the shape of pixels, and say what for."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
+from consumers.derive.config import Output
 from consumers.derive.pack import Part
-from consumers.derive.thumbnail import thumbnail
+from consumers.derive.pictures import pictures
 from streams import part10
-from streams.pixels.frames import Frames
-from streams.pixels.image import describe
+from streams.rendering.notice import NOTICE
 from tests import images
 
 # Dark on the left, bright on the right.
@@ -23,15 +23,18 @@ RAMP: NDArray[np.int16] = np.tile(np.arange(-1024, 1024, 8, dtype=np.int16), (1,
 
 def seen(data: bytes, side_px: int = 64) -> NDArray[np.uint8]:
     """(rows, columns, 3), as a browser would show it."""
-    file = part10.read(data)
-    image = describe(file, 1 << 30)
-    assert not isinstance(image, str), image
-    part = thumbnail(file, image, Frames(file, image), side_px)
-    assert isinstance(part, Part), part
+    part = made(data, Output(thumbnail_px=side_px))["thumbnail"]
     picture = Picture.open(io.BytesIO(part.data))
     assert picture.format == "WEBP"
     assert picture.size == (part.columns, part.rows)
     return np.asarray(picture.convert("RGB"))
+
+
+def made(data: bytes, output: Output = Output()) -> dict[str, Part]:  # noqa: B008 - it is frozen
+    """The pictures by kind."""
+    parts = pictures(part10.read(data), output)
+    assert all(isinstance(part, Part) for part in parts), parts
+    return {part.kind: part for part in parts if isinstance(part, Part)}
 
 
 def test_the_longest_side_is_as_asked_and_the_shape_is_kept() -> None:
@@ -157,8 +160,46 @@ def test_a_codestream_of_another_size_than_the_header_is_not_decoded() -> None:
     data = images.compressed(
         frame[np.newaxis, :32], [bytes(imagecodecs.jpegls_encode(frame))], "1.2.840.10008.1.2.4.80"
     )
-    file = part10.read(data)
-    image = describe(file, 1 << 30)
 
-    assert not isinstance(image, str)
-    assert thumbnail(file, image, Frames(file, image), 64) == "undecodable"
+    assert pictures(part10.read(data), Output()) == ["undecodable"]
+
+
+def test_a_preview_is_no_larger_than_the_image_and_says_what_it_is_not_for() -> None:
+    parts = made(images.native(RAMP))
+    preview = Picture.open(io.BytesIO(parts["preview"].data))
+    shrunk = Picture.open(io.BytesIO(made(images.native(RAMP), Output(preview_px=128))["preview"].data))
+
+    assert preview.format == "JPEG"
+    assert (preview.width, shrunk.width) == (256, 128)
+    assert preview.info["comment"] == NOTICE.encode()
+    assert Picture.open(io.BytesIO(parts["thumbnail"].data)).getexif()[0x010E] == NOTICE
+    # The text stands below the image: as many rows as the image has are the image's, and the rest has light on dark.
+    below = np.asarray(preview)[128:]
+    assert below.shape[0] > 0
+    assert below.max() > 150 > 60 > int(np.median(below))
+
+
+def test_what_was_left_out_as_broken_is_a_note_beside_the_pictures() -> None:
+    found = pictures(part10.read(images.native(RAMP, WindowCenter="1", WindowWidth="0")), Output())
+
+    assert [one if isinstance(one, str) else one.kind for one in found] == ["thumbnail", "preview", "window_broken"]
+
+
+def test_what_is_for_processing_says_so() -> None:
+    parts = made(images.native(RAMP, PresentationIntentType="FOR PROCESSING"))
+
+    assert b"For processing" in Picture.open(io.BytesIO(parts["preview"].data)).info["comment"]
+
+
+def test_many_frames_have_a_strip_from_the_first_to_the_last() -> None:
+    frames = np.zeros((30, 32, 32), np.uint8)
+    frames[:] = np.arange(30, dtype=np.uint8)[:, None, None] * 8
+    parts = made(images.native(frames), Output(strip_frames=4))
+    strip = Picture.open(io.BytesIO(parts["strip"].data))
+    middles = np.asarray(strip)[64, 64::128]
+
+    assert strip.size == (4 * 128, 128)
+    assert list(np.abs(middles.astype(int) - [0, 80, 152, 232]) < 4) == [True] * 4
+    assert b"Frames 1, 11, 20, 30." in strip.info["comment"]
+    assert "strip" not in made(images.native(frames[:1]))
+    assert "strip" not in made(images.native(frames), Output(strip_frames=0))

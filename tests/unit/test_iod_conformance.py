@@ -1,0 +1,231 @@
+"""What an instance of its SOP class has to have, and what is said where it has not."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from consumers.validate import iod, rules
+from streams import part10
+from streams.events import Finding
+from tests import images
+
+PIXELS = np.zeros((1, 8, 6), np.uint16)
+US, SEG, SR, SC = (f"1.2.840.10008.5.1.4.1.1.{last}" for last in ("6.1", "66.4", "88.11", "7"))
+
+
+def findings(data: bytes) -> list[Finding]:
+    return iod.check(part10.read(data)).findings
+
+
+def said(made: Dataset) -> set[tuple[str, str | None, str | None]]:
+    return {(one.rule, one.tag, one.type) for one in findings(images.written(made))}
+
+
+def without(*keywords: str, **attributes: object) -> Dataset:
+    made = images.image(PIXELS, **attributes)  # type: ignore[arg-type]
+    made.add_new(0x7FE00010, "OW", PIXELS.tobytes())
+    for keyword in keywords:
+        del made[keyword]
+    return made
+
+
+def code(value: str = "1", **attributes: object) -> Dataset:
+    made = Dataset()
+    made.CodeValue, made.CodingSchemeDesignator, made.CodeMeaning = value, "99TEST", "a test"
+    for name, attribute in attributes.items():
+        setattr(made, name, attribute)
+    return made
+
+
+@pytest.mark.parametrize("encoding", sorted(images.NATIVE))
+def test_a_whole_image_lacks_nothing(encoding: str) -> None:
+    assert findings(images.native(PIXELS, encoding)) == []
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (without("RescaleSlope"), ("type_1_missing", "0028,1053", "1")),
+        (without("PatientSex"), ("type_2_missing", "0010,0040", "2")),
+        (without(FrameOfReferenceUID=None), ("type_1_empty", "0020,0052", "1")),
+        (without("PatientPosition"), ("type_2c_missing", "0018,5100", "2C")),
+        (without("PixelData"), ("type_1c_missing", "7FE0,0010", "1C")),
+        (without(BodyPartExamined="KNEE"), ("type_2c_missing", "0020,0060", "2C")),
+        (without(PatientIdentityRemoved="YES", DeidentificationMethod="all"), None),
+        (without(BodyPartExamined="BRAIN"), None),
+        (without(ContrastBolusVolume=1), None),
+        (without(ContrastBolusAgentSequence=[code()]), ("type_2_missing", "0018,0010", "2")),
+    ],
+)
+def test_each_type_has_its_finding(made: Dataset, expected: tuple[str, str, str] | None) -> None:
+    found = said(made) - {("type_1c_missing", "0012,0064", "1C")}
+    assert found == (set() if expected is None else {expected})
+
+
+def test_a_finding_is_for_a_technologist_and_names_module_and_section() -> None:
+    (finding,) = findings(images.written(without("PatientSex")))
+
+    assert finding.text == (
+        "Patient's Sex is missing. The module Patient has to have it, if only empty as unknown: "
+        "it tells whose images these are."
+    )
+    assert (finding.section, finding.severity) == ("PS3.3 C.7.1.1", "warning")
+
+
+@pytest.mark.parametrize("encoding", sorted(images.NATIVE))
+def test_items_are_looked_into_and_the_same_is_said_once(encoding: str) -> None:
+    items = [code(), code(CodeMeaning=None), code(CodeValue=None), code(CodeMeaning=None)]
+    data = images.native(PIXELS, encoding, AnatomicRegionSequence=[code()], ProcedureCodeSequence=items)
+
+    found = {(one.rule, one.tag) for one in findings(data)}
+
+    assert found == {("type_1_empty", "0008,1032[2]/0008,0104"), ("type_1c_empty", "0008,1032[3]/0008,0100")}
+    assert any(one.text.endswith("The same in 1 more.") for one in findings(data))
+
+
+def test_sequences_of_both_kinds_of_length_are_read() -> None:
+    made = without(ProcedureCodeSequence=[code(CodeMeaning=None)])
+    made["ProcedureCodeSequence"].is_undefined_length = True
+    made.ProcedureCodeSequence[0].is_undefined_length_sequence_item = True
+
+    assert said(made) == {("type_1_empty", "0008,1032[1]/0008,0104", "1")}
+
+
+def test_a_code_has_one_of_three_forms() -> None:
+    urn = Dataset()
+    urn.URNCodeValue, urn.CodeMeaning = "urn:x", "a test"
+    none = Dataset()
+    none.CodeMeaning = "a test"
+
+    assert said(without(ProcedureCodeSequence=[urn])) == set()
+    assert said(without(ProcedureCodeSequence=[none])) == {("type_1c_missing", "0008,1032[1]/0008,0100", "1C")}
+
+
+def test_content_is_asked_by_its_value_type() -> None:
+    made = images.data_set(SOPClassUID=SR, Modality="SR")
+    item = Dataset()
+    item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
+    item.ConceptNameCodeSequence = [code()]
+    made.ValueType, made.ContinuityOfContent = "CONTAINER", "SEPARATE"
+    made.ConceptNameCodeSequence, made.ContentSequence = [code()], [item]
+
+    found = {one for one in said(made) if (one[1] or "").startswith("0040,A730")}
+
+    assert found == {("type_1c_missing", "0040,A730[1]/0040,A160", "1C")}
+
+
+def frames(*, shared: Dataset, each: list[Dataset]) -> Dataset:
+    made = without(SOPClassUID=SEG, NumberOfFrames=len(each))
+    made.SharedFunctionalGroupsSequence, made.PerFrameFunctionalGroupsSequence = [shared], each
+    return made
+
+
+def group(**macros: Dataset) -> Dataset:
+    made = Dataset()
+    for name, macro in macros.items():
+        setattr(made, name, [macro])
+    return made
+
+
+def test_a_functional_group_is_for_all_frames_or_for_each() -> None:
+    measures, content = Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [1, 1], 1
+    content.DimensionIndexValues = [1]
+    both = frames(
+        shared=group(PixelMeasuresSequence=measures),
+        each=[group(FrameContentSequence=content, PixelMeasuresSequence=measures), group()],
+    )
+
+    found = {(rule, tag) for rule, tag, _ in said(both) if (tag or "").startswith("5200")}
+
+    assert ("macro_twice", "5200,9230[1]/0028,9110") in found
+    assert ("frame_without_macro", "5200,9230[2]/0020,9111") in found
+    assert ("type_1_missing", "5200,9230[1]/0020,9113") in found
+
+
+def test_frames_that_tile_a_whole_need_no_group_each() -> None:
+    made = without(SOPClassUID=SEG, NumberOfFrames=1)
+    made.SharedFunctionalGroupsSequence = [Dataset()]
+    per_frame = ("type_1c_missing", "5200,9230", "1C")
+
+    assert per_frame in said(made)
+    made.DimensionOrganizationType = "TILED_FULL"
+    assert per_frame not in said(made)
+
+
+def test_every_overlay_is_asked() -> None:
+    made = without()
+    made.add_new(0x60020010, "US", 8)
+
+    assert ("type_1_missing", "6002,0011", "1") in said(made)
+
+
+def test_the_type_of_a_special_module_holds() -> None:
+    made = without("Modality", SOPClassUID=SC, ConversionType="WSD", PatientOrientation=None, RescaleType="US")
+
+    assert said(made) == set()
+
+
+def test_of_an_unknown_sop_class_nothing_is_asked() -> None:
+    checked = iod.check(part10.read(images.written(without(SOPClassUID="1.2.3"))))
+
+    assert (checked.iod, checked.findings) == (None, [])
+    assert not iod.knows("1.2.3")
+
+
+def test_what_cannot_be_computed_is_counted() -> None:
+    checked = iod.check(part10.read(images.native(PIXELS)))
+
+    assert checked.iod == "ct-image"
+    assert checked.not_computed > 0
+
+
+def test_what_cannot_be_read_inside_a_sequence_is_said_and_costs_one_finding() -> None:
+    data = bytearray(images.native(PIXELS, "implicit", ProcedureCodeSequence=[code()]))
+    at = data.index(b"\x08\x00\x32\x10") + 8
+    data[at : at + 4] = b"\x08\x00\x00\x01"
+
+    assert [(one.rule, one.tag) for one in findings(bytes(data))] == [("nested_not_checked", "0008,1032")]
+
+
+def test_groups_that_cannot_be_read_lack_nothing_that_is_said() -> None:
+    made = frames(shared=group(PixelMeasuresSequence=Dataset()), each=[group(), group()])
+    data = bytearray(images.written(made, images.NATIVE["implicit"]))
+    at = data.index(b"\x00\x52\x30\x92") + 8
+    data[at : at + 2] = b"\x08\x00"
+
+    found = {(one.rule, one.tag) for one in findings(bytes(data)) if (one.tag or "").startswith("5200")}
+
+    assert found == {("nested_not_checked", "5200,9230")}
+
+
+def test_mutations_raise_nothing() -> None:
+    draw = random.Random(4)
+    seeds = [
+        images.native(PIXELS, encoding, ProcedureCodeSequence=[code(EquivalentCodeSequence=[code()])])
+        for encoding in ("explicit", "implicit", "big")
+    ] + [images.written(frames(shared=group(PixelMeasuresSequence=code()), each=[group(), group()]))]
+    for _ in range(600):
+        data = bytearray(draw.choice(seeds))
+        for _ in range(draw.randint(1, 4)):
+            data[draw.randrange(132, len(data))] = draw.choice((0, 1, 8, 255, draw.randrange(256)))
+        try:
+            file = part10.read(bytes(data))
+        except (part10.Malformed, part10.TooComplex):
+            continue
+        assert all(one.text for one in iod.check(file).findings)
+
+
+def test_of_too_many_findings_the_important_are_kept_and_the_rest_is_counted() -> None:
+    many = [Finding(rule=str(number), severity="error" if number % 2 else "warning", text="x") for number in range(150)]
+
+    kept = rules.limited(many)
+
+    assert len(kept) == rules.FINDINGS_MAX
+    assert sum(one.severity == "error" for one in kept) == 75
+    assert (kept[-1].rule, kept[-1].text[:3]) == ("findings_left_out", "51 ")
+    assert rules.limited(many[:100]) == tuple(many[:100])
