@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.encaps import generate_frames
 
-from tests.importing import DATED, call, errors, facts, one
+from tests.importing import DATED, call, errors, facts, judged, one
 
 PHOTOGRAPHIC, ENDOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.4.1", "1.2.840.10008.5.1.4.1.1.77.1.1.1"
 
@@ -46,6 +46,7 @@ def test_the_container_is_the_pixel_data(tmp_path: Path, level: str, as_: str, s
     assert (made.LossyImageCompression, made.LossyImageCompressionMethod) == ("01", "ISO_14496_10")
     (stream,) = generate_frames(made.PixelData, number_of_frames=1)
     assert stream[: path.stat().st_size] == path.read_bytes()
+    assert [finding.rule for finding in judged(tmp_path / "out")] == ["decoder_absent"]
     assert errors(tmp_path / "out") == []
 
 
