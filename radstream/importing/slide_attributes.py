@@ -23,12 +23,12 @@ class Matrix:
     spacing_mm: tuple[float, float]
 
 
-def microscopy(matrix: Matrix, properties: dict[str, str], profile: bytes) -> Dataset:
-    """`properties` are OpenSlide's; none that could name a patient is taken."""
+def microscopy(matrix: Matrix, vendor: str | None, profile: bytes) -> Dataset:
+    """`vendor` as OpenSlide calls the scanner's; nothing else that the file says is taken, as it could name people."""
     made = Dataset()
     made.SOPClassUID = SOP_CLASS
     made.ImageType = list(matrix.kind)
-    _equipment(made, properties)
+    _equipment(made, vendor)
     made.FrameOfReferenceUID = made.PyramidUID = ""
     if matrix.kind[2] != "VOLUME":
         del made.PyramidUID
@@ -47,9 +47,9 @@ def microscopy(matrix: Matrix, properties: dict[str, str], profile: bytes) -> Da
     return made
 
 
-def _equipment(made: Dataset, properties: dict[str, str]) -> None:
+def _equipment(made: Dataset, vendor: str | None) -> None:
     """Enhanced General Equipment (PS3.3 section C.7.5.2) wants all four."""
-    made.Manufacturer = properties.get("openslide.vendor") or _UNKNOWN
+    made.Manufacturer = vendor or _UNKNOWN
     made.ManufacturerModelName = _UNKNOWN
     made.DeviceSerialNumber = made.SoftwareVersions = _UNKNOWN
 

@@ -105,7 +105,15 @@ def _made(path: Path, *, label: bool) -> Iterator[Made]:
         pictures = opened.slide.associated_images if label else {}
         for nth, (name, kind) in enumerate(_PICTURES.items(), start=len(found)):
             if name in pictures:
-                yield _picture(opened, pictures[name], kind, nth)
+                yield _picture(opened, _decoded(pictures, name), kind, nth)
+
+
+def _decoded(pictures: Any, name: str) -> Any:
+    """Raises Refused."""
+    try:
+        return pictures[name].convert("RGBA")
+    except Exception:  # noqa: BLE001 - a library's reader of foreign bytes raises whatever it likes
+        raise Refused("its label or overview cannot be read: leave --with-label out") from None
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def _level(opened: _Opened, level: Level, tiles: _Tiles) -> Made:
         extent_mm=extent,
         spacing_mm=(extent[0] / level.height, extent[1] / level.width),
     )
-    made = microscopy(matrix, dict(opened.slide.properties), _profile(opened.slide))
+    made = microscopy(matrix, opened.slide.properties.get("openslide.vendor"), _profile(opened.slide))
     made.InstanceNumber = level.nth + 1
     count = level.across * level.down
     made.NumberOfFrames = count
@@ -158,7 +166,7 @@ def _picture(opened: _Opened, picture: Any, kind: str, nth: int) -> Made:
     """A label or an overview. Its place on the slide is not known: it is shown in the scale of a slide, 26 mm high."""
     if max(picture.size) > _SIDE_MAX:
         picture.thumbnail((_SIDE_MAX, _SIDE_MAX))
-    pixels = flattened(np.asarray(picture.convert("RGBA")))
+    pixels = flattened(np.asarray(picture))
     rows, columns = pixels.shape[:2]
     spacing = 26.0 / min(rows, columns)
     matrix = Matrix(
@@ -168,7 +176,7 @@ def _picture(opened: _Opened, picture: Any, kind: str, nth: int) -> Made:
         extent_mm=(rows * spacing, columns * spacing),
         spacing_mm=(spacing, spacing),
     )
-    made = microscopy(matrix, dict(opened.slide.properties), _profile(opened.slide))
+    made = microscopy(matrix, opened.slide.properties.get("openslide.vendor"), _profile(opened.slide))
     made.InstanceNumber = nth + 1
     made.NumberOfFrames = 1
     described(made, rows=rows, columns=columns, samples=3, bits=8, photometric=YBR)
@@ -180,6 +188,9 @@ def _picture(opened: _Opened, picture: Any, kind: str, nth: int) -> Made:
 def _profile(slide: Any) -> bytes:
     """What its colours mean; sRGB where the scanner says nothing, as readers take it."""
     cms = library("PIL.ImageCms", "colour profiles")
-    said = slide.color_profile
+    try:
+        said = slide.color_profile
+    except Exception:  # noqa: BLE001 - a library's reader of foreign bytes raises whatever it likes
+        raise Refused("its colour profile cannot be read; it is damaged") from None
     made: bytes = (said or cms.ImageCmsProfile(cms.createProfile("sRGB"))).tobytes()
     return made

@@ -11,7 +11,7 @@ import tifffile
 from pydicom.dataset import FileDataset
 
 from radstream.importing.jpeg_segments import read
-from tests.importing import DATED, call, errors, facts, objects
+from tests.importing import DATED, PATIENT, call, errors, facts, objects
 
 Y, X = np.mgrid[0:600, 0:900]
 PICTURE = np.stack([X // 4, Y // 3, (X + Y) // 6], -1).astype(np.uint8)
@@ -78,6 +78,27 @@ def test_other_tiles_are_coded_anew_and_that_is_said(tmp_path: Path) -> None:
     for one, step in zip(made, STEPS, strict=True):
         assert np.median(np.abs(whole(one).astype(int) - PICTURE[::step, ::step])) <= 2
     assert errors(tmp_path / "out") == []
+
+
+def test_of_a_scanners_file_the_label_is_taken_only_when_asked_for(tmp_path: Path) -> None:
+    path, made_by = tmp_path / "slide.svs", "Aperio Image Library v11.2.1 \r\n"
+    said = "900x600 [0,0 900x600] (256x256) JPEG/RGB Q=70|MPP = 0.5|Date = 12/29/09|Time = 09:59:15|User = Testperson"
+    with tifffile.TiffWriter(path) as file:
+        jpeg = {"photometric": "rgb", "compression": "jpeg", "metadata": None}
+        file.write(PICTURE, tile=(256, 256), description=f"{made_by}{said}", **jpeg)
+        file.write(PICTURE[::6, ::6].copy(), description=f"{made_by}900x600 -> 150x100", **jpeg)
+        file.write(PICTURE[::4, ::4].copy(), tile=(256, 256), description=f"{made_by}900x600 -> 225x150", **jpeg)
+        file.write(PICTURE[:60, :80].copy(), description=f"{made_by}label 80x60", subfiletype=1, **jpeg)
+
+    without = objects(path, tmp_path / "1", *PATIENT, *words(tmp_path)[-2:])
+    made = objects(path, tmp_path / "2", *PATIENT, *words(tmp_path)[-2:], "--with-label")
+
+    assert [list(one.ImageType)[2] for one in without] == ["VOLUME", "VOLUME"]
+    assert [list(one.ImageType)[2] for one in made] == ["VOLUME", "VOLUME", "LABEL"]
+    assert (made[2].SpecimenLabelInImage, made[2].BurnedInAnnotation) == ("YES", "YES")
+    assert (made[0].AcquisitionDateTime, made[0].Manufacturer) == ("20091229095915", "aperio")
+    assert not any(b"User" in file.read_bytes() for file in (tmp_path / "2").iterdir())
+    assert errors(tmp_path / "2") == []
 
 
 def test_what_names_a_slide_and_its_time_is_asked_for(tmp_path: Path) -> None:
