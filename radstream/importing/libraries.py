@@ -17,4 +17,5 @@ def library(name: str, for_what: str) -> Any:
     try:
         return import_module(name)
     except (ImportError, OSError):
-        raise Failure(f"{for_what} needs {package}, which is not installed: pip install 'radstream[import]'") from None
+        how = "pip install 'radstream[import]', in a checkout '.[import]'"
+        raise Failure(f"{for_what} needs {package}, which is not installed: {how}") from None

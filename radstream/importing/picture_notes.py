@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,7 @@ def read(path: Path) -> PictureNotes:
     # The size was looked at before, and nothing is decoded here.
     image.MAX_IMAGE_PIXELS = None
     try:
-        with image.open(path) as opened:
+        with warnings.catch_warnings(action="ignore"), image.open(path) as opened:
             exif: Any = opened.getexif()
             profile = opened.info.get("icc_profile") or b""
             taken = exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED)

@@ -95,7 +95,7 @@ def test_a_birth_date_that_is_none_is_refused_without_it(picture: Path, tmp_path
 def test_a_library_that_is_missing_is_named(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     done = call(picture, "--out", tmp_path / "out", *DATED)
-    assert "pip install 'radstream[import]'" in str(done.exception)
+    assert "imagecodecs, which is not installed: pip install 'radstream[import]'" in str(done.exception)
 
 
 def test_given_uids_are_taken_and_dates_make_studies(picture: Path, tmp_path: Path) -> None:
