@@ -25,6 +25,8 @@ _METHOD: Final = "ISO_10918_1"
 # What OpenSlide calls them, and what DICOM does. A label names the patient, and overviews show the label.
 _PICTURES: Final = {"label": "LABEL", "macro": "OVERVIEW"}
 _SIDE_MAX: Final = 8192
+# A blank tile as JPEG has some hundred pixels a byte, and scanners leave out most of what is blank.
+_PIXELS_OF_A_BYTE: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class _Opened:
 def source(path: Path, digest: str, how: How) -> Source:
     """Raises Refused."""
     with _opened(path) as opened:
+        width, height = opened.slide.dimensions
+        if opened.tiff is not None and width * height > _PIXELS_OF_A_BYTE * path.stat().st_size:
+            raise Refused("it claims more pixels than it can hold; it is damaged")
         found = levels(opened.slide, opened.tiff)
         _ = opened.spacing_mm
         made_anew = sum(level.page is None for level in found)
@@ -103,8 +108,9 @@ def _made(path: Path, *, label: bool) -> Iterator[Made]:
             with _tiles(opened, level) as tiles:
                 yield _level(opened, level, tiles)
         pictures = opened.slide.associated_images if label else {}
+        names = set(pictures)  # asking whether one is there would decode it
         for nth, (name, kind) in enumerate(_PICTURES.items(), start=len(found)):
-            if name in pictures:
+            if name in names:
                 yield _picture(opened, _decoded(pictures, name), kind, nth)
 
 
