@@ -24,6 +24,8 @@ from radstream.importing.slide_tiles import YBR, Level, codestreams, encoded, le
 _METHOD: Final = "ISO_10918_1"
 # What OpenSlide calls them, and what DICOM does. A label names the patient, and overviews show the label.
 _PICTURES: Final = {"label": "LABEL", "macro": "OVERVIEW"}
+_WHOLE: Final = ("ORIGINAL", "PRIMARY", "VOLUME", "NONE")
+_SMALLER: Final = ("DERIVED", "PRIMARY", "VOLUME", "RESAMPLED")
 _SIDE_MAX: Final = 8192
 # A blank tile as JPEG has some hundred pixels a byte, and scanners leave out most of what is blank.
 _PIXELS_OF_A_BYTE: Final = 10_000
@@ -150,9 +152,7 @@ def _level(opened: _Opened, level: Level, tiles: _Tiles) -> Made:
     spacing = opened.spacing_mm
     extent = (size[1] * spacing[0], size[0] * spacing[1])
     matrix = Matrix(
-        kind=("ORIGINAL", "PRIMARY", "VOLUME", "NONE")
-        if level.nth == 0
-        else ("DERIVED", "PRIMARY", "VOLUME", "RESAMPLED"),
+        kind=_WHOLE if level.nth == 0 else _SMALLER,
         rows=level.height,
         columns=level.width,
         extent_mm=extent,
