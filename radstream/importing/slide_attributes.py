@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.valuerep import format_number_as_ds
+
+from radstream.importing.picture_notes import moment
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _UNKNOWN = "unknown"
@@ -45,6 +50,17 @@ def microscopy(matrix: Matrix, vendor: str | None, profile: bytes) -> Dataset:
     if matrix.kind[2] == "LABEL":
         made.BarcodeValue = made.LabelText = ""
     return made
+
+
+def scanned_at(properties: Mapping[str, str]) -> datetime | None:
+    """`properties` are OpenSlide's; the scanner's local time."""
+    if found := moment(properties.get("tiff.DateTime", "")):
+        return found
+    day, time = properties.get("aperio.Date", ""), properties.get("aperio.Time", "")
+    for form in ("%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S"):
+        with suppress(ValueError):
+            return datetime.strptime(f"{day} {time}", form)  # noqa: DTZ007 - it says no zone
+    return None
 
 
 def _equipment(made: Dataset, vendor: str | None) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +15,8 @@ import numpy as np
 from radstream.importing.libraries import library
 from radstream.importing.made import Encapsulated, How, Made, Refused, Source
 from radstream.importing.objects import JPEG_BASELINE, described, lossy
-from radstream.importing.picture_notes import moment
 from radstream.importing.pixels import flattened
-from radstream.importing.slide_attributes import Matrix, microscopy
+from radstream.importing.slide_attributes import Matrix, microscopy, scanned_at
 from radstream.importing.slide_tiles import YBR, Level, codestreams, encoded, levels, tiff_of
 
 _METHOD: Final = "ISO_10918_1"
@@ -62,7 +60,7 @@ def source(path: Path, digest: str, how: How) -> Source:
         notes = [] if how.label else ["label and overview are left out, as labels name patients (--with-label)"]
         if made_anew:
             notes.append(f"tiles of {made_anew} of its {len(found)} levels are coded anew as JPEG, which is lossy")
-        captured = _captured(opened.slide.properties)
+        captured = scanned_at(opened.slide.properties)
     return Source(
         path=path,
         format="whole-slide image",
@@ -91,16 +89,6 @@ def _opened(path: Path) -> Iterator[_Opened]:
         slide.close()
         if tiff is not None:
             tiff.close()
-
-
-def _captured(properties: Any) -> datetime | None:
-    if found := moment(properties.get("tiff.DateTime", "")):
-        return found
-    day, time = properties.get("aperio.Date", ""), properties.get("aperio.Time", "")
-    for form in ("%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S"):
-        with suppress(ValueError):
-            return datetime.strptime(f"{day} {time}", form)  # noqa: DTZ007 - it is the scanner's local time
-    return None
 
 
 def _made(path: Path, *, label: bool) -> Iterator[Made]:
