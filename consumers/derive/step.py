@@ -26,6 +26,7 @@ from streams.objects import ObjectStore
 from streams.part10 import Part10
 from streams.pixels.frames import Frames
 from streams.pixels.image import describe
+from streams.rendering.source import Source
 from streams.routes.matching import facts_of
 from streams.step import Done, Input, NewObject, Outcome, Stored
 
@@ -70,7 +71,8 @@ class Derive:
         def events(stored: tuple[Stored, ...]) -> Sequence[InstanceDerived]:
             # Whoever was first is right: its index says what there is.
             index = pack.index_of(bytes(stored[0].data))
-            _count(index, item.event.object.length)
+            if stored[0].created:
+                _count(index, item.event.object.length)
             return [emit(pack.representations(stored[0], index), index.notes)]
 
         return Done((NewObject(tenant, STORE, derived_key(tenant, name), pack.packed(parts, notes)),), events)
@@ -101,18 +103,21 @@ def _made(data: bytes, output: Output, chosen: Callable[[Part10], Choice]) -> tu
         file = part10.read(data)
     except (Malformed, TooComplex):
         return [], ("unreadable",)
-    made = (_copy(file, output, chosen), *pictures(file, output))
+    made = _copies(file, output, chosen)
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
     if "lossless_verify_failed" in notes:
         _log_mismatch(file)
     return [one for one in made if isinstance(one, Part)], notes
 
 
-def _copy(file: Part10, output: Output, chosen: Callable[[Part10], Choice]) -> Part | str:
+def _copies(file: Part10, output: Output, chosen: Callable[[Part10], Choice]) -> list[Part | str]:
     image = describe(file, output.frame_bytes_max)
     if isinstance(image, str):
-        return image
-    return lossless.copied(file, image, Frames(file, image), output.pixel_bytes_max, chosen(file))
+        return [image, *pictures(file, output)]
+    # One for both: what is decoded for the copy is there for the pictures.
+    frames = Frames(file, image)
+    copy = lossless.copied(file, image, frames, output.pixel_bytes_max, chosen(file))
+    return [copy, *pictures(Source(file, image, frames), output)]
 
 
 def _count(index: pack.Index, source_bytes: int) -> None:

@@ -25,6 +25,7 @@ PRESENTATION_INTENT, PADDING, PADDING_LIMIT, PRESENTATION_SHAPE = 0x00080068, 0x
 # Of a frame without window or table: what lies between these percentiles is shown.
 _DARK, _BRIGHT = 1.0, 99.0
 _SAMPLED_PX = 128
+_LARGEST = 1e300
 
 Choice = Literal["window", "table", "percentiles", "range", "none"]
 
@@ -122,7 +123,10 @@ class _Rendering:
         if padding is not None:
             inside = sample[(sample < padding[0]) | (sample > padding[1])]
             sample = inside if inside.size else sample
-        sample = first.mapped(sample[np.isfinite(sample)])
+        with np.errstate(over="ignore"):
+            sample = first.mapped(sample[np.isfinite(sample)])
+        # Beyond this, differences of two are no numbers any more.
+        sample = sample[np.abs(sample) < _LARGEST]
         if not sample.size:
             return Between(0.0, 1.0), "percentiles"
         low, high = (float(value) for value in np.percentile(sample, (_DARK, _BRIGHT)))
