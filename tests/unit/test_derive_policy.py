@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from consumers.derive.config import Output, Settings
-from consumers.derive.policy import Choice, Policy
+from consumers.derive.policy import Choice, of_copies
 from consumers.derive.step import Derive
 from streams.clock import SystemClock
 from streams.config import ConfigError, digest, load
@@ -50,13 +50,13 @@ def settings(folder: Path, text: str) -> Settings:
 
 
 def test_the_first_rule_that_fits_counts_and_says_only_what_it_says(tmp_path: Path) -> None:
-    policy = Policy(settings(tmp_path, SITE).output.lossless)
+    policy = of_copies(settings(tmp_path, SITE).output.lossless)
 
     assert policy.choice(Facts(modality="DX", calling_ae="READING_1")) == Choice("jpeg-ls", recompress=True)
     assert policy.choice(Facts(modality="CT", sop_class=images.CT)) == Choice("htj2k-rpcl", recompress=False)
     assert policy.choice(Facts(modality="DX", calling_ae="ELSEWHERE")) == Choice("htj2k", recompress=True)
     assert policy.choice(Facts()) == Choice("htj2k", recompress=True)
-    assert Policy(Output().lossless).choice(Facts()) == Choice("htj2k", recompress=False)
+    assert of_copies(Output().lossless).choice(Facts()) == Choice("htj2k", recompress=False)
 
 
 @pytest.mark.parametrize(
