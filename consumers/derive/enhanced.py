@@ -29,7 +29,9 @@ from streams.rendering.render import padding_of
 from streams.rendering.scopes import PER_FRAME, SHARED
 from streams.stored_file import stored_file
 
-SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
+SOP_CLASS = 0x00080016
+# Its Image Type has PRIMARY alone as second value (PS3.3 section C.8.9.4.1.1), and its values are there to be measured.
+_PET = "1.2.840.10008.5.1.4.1.1.128"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _refused(file: Part10, image: Image, pixel_bytes_max: int, how: Enhancing) -
     """Frames with functional groups of their own say what they are there; a modality table makes other values."""
     is_grey = image.samples == 1 and image.photometric in ("MONOCHROME1", "MONOCHROME2")
     fits = is_grey and image.bits_allocated in (8, 16) and image.high_bit == image.bits_stored - 1
-    fits = fits and not {PER_FRAME, SHARED} & file.elements.keys()
+    fits = fits and not {PER_FRAME, SHARED} & file.elements.keys() and file.text(SOP_CLASS) != _PET
     if not fits or (how.method == "clahe" and MODALITY_LUT in file.elements):
         return "enhancement_unsupported"
     # A stored value takes four bytes on its way, and is there twice.

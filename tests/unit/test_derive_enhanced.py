@@ -118,6 +118,7 @@ def test_what_it_cannot_say_truly_it_does_not_make() -> None:
 
     assert made(images.native(colour)) == "enhancement_unsupported"
     assert made(grouped) == "enhancement_unsupported"
+    assert made(images.native(FAINT, SOPClassUID="1.2.840.10008.5.1.4.1.1.128")) == "enhancement_unsupported"
     assert made(images.native(FAINT | 0x8000, bits_stored=12)) == "bits_beyond_stored"
     assert made(images.native(FAINT).replace(b"1.2.3.3", b"1.2.3.x")) == "unconvertible"
     assert isinstance(made(images.native(np.full((1, 1, 1), 7, np.uint8))), Part)
