@@ -44,6 +44,7 @@ COMMANDS = {
     "study": Lazy("radstream.studies:study", "Show one study: patient, series, verdicts, copies, revisions, results."),
     "get": Lazy("radstream.get:get", "Write a study's images as files, from whatever store they are in."),
     "render": Lazy("radstream.render:render", "Write one frame as a picture, of a file or of a stored instance."),
+    "enhance": Lazy("radstream.enhance:enhance", "Write an enhanced image beside a file, labelled as what it is."),
     "orders": Lazy("radstream.orders:orders", "Orders: what scanners find in their worklist."),
     "imports": Lazy("radstream.imports:imports", "Studies from outside: as whose they came, and whose they are here."),
     "tier": Lazy("radstream.tier:tier", "Where studies are kept, why, and what the policy wants next."),

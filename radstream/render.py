@@ -59,6 +59,8 @@ def render(
     Pixels come out square, inside the display shutter. A file needs no running stack. A stored instance is found in the
     catalog, and the read is audited.
     """
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise Failure(f"{out}: that is the image itself; choose another name for --output")
     wanted = Wanted(frame - 1, _window(window, cast(Function, function)), DEPTHS[depth], overlays)
     try:
         asked = Asked(wanted, cast(Format, kind) if kind else _BY_SUFFIX.get(out.suffix.lower(), "png"), side_px)

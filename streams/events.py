@@ -120,7 +120,7 @@ class FrameRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Representation(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Literal["lossless", "thumbnail", "other", "preview", "strip"]
+    kind: Literal["lossless", "thumbnail", "other", "preview", "strip", "enhanced"]
     media_type: str
     rows: int
     columns: int

@@ -49,7 +49,9 @@ OBJECT_BYTES = Counter("radstream_object_bytes", "Bytes of objects created", ["s
 
 # Bytes beside originals, which are kept: `what` is lossless or pictures; source is of the originals with a lossless
 # copy: source less lossless is what a release of them would save in each store, and not what is saved.
-DERIVED_BYTES = Counter("radstream_derived_bytes", "Bytes of lossless copies, pictures, and their sources", ["what"])
+DERIVED_BYTES = Counter(
+    "radstream_derived_bytes", "Bytes of lossless copies, pictures, enhanced images, and their sources", ["what"]
+)
 
 # Responses to C-STORE; `status` is four hexadecimal digits (PS3.4 annex B.2.3): 0000, A700, ...
 CSTORE_RESPONSES = Counter("radstream_cstore_responses", "C-STORE responses sent", ["status"])

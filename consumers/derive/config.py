@@ -13,6 +13,7 @@ from streams.runner_settings import RunnerSettings
 
 # HTJ2K (…4.201), HTJ2K RPCL (…4.202), JPEG-LS lossless (…4.80), or no copy.
 Syntax = Literal["htj2k", "htj2k-rpcl", "jpeg-ls", "none"]
+Method = Literal["clahe", "median", "none"]
 
 
 class LosslessRule(Section, frozen=True, kw_only=True):
@@ -25,10 +26,15 @@ class LosslessRule(Section, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.syntax is None and self.recompress is None:
             raise ValueError("it says nothing: give it syntax or recompress")
-        wrong: list[str] = []
-        conditions(self.match, lambda at, what: wrong.append(f"match.{'.'.join(at)}: {what}"))
-        if wrong:
-            raise ValueError("; ".join(wrong))
+        _check(self.match)
+
+
+def _check(match: Match) -> None:
+    """Raises ValueError."""
+    wrong: list[str] = []
+    conditions(match, lambda at, what: wrong.append(f"match.{'.'.join(at)}: {what}"))
+    if wrong:
+        raise ValueError("; ".join(wrong))
 
 
 class Lossless(Section, frozen=True, kw_only=True):
@@ -41,6 +47,27 @@ class Lossless(Section, frozen=True, kw_only=True):
     syntax: Syntax = "htj2k"
     recompress: bool = False
     rules: tuple[LosslessRule, ...] = ()
+
+
+class EnhancementRule(Section, frozen=True, kw_only=True):
+    match: Match = Match()
+    method: Method
+
+    def __post_init__(self) -> None:
+        _check(self.match)
+
+
+class Enhancement(Section, frozen=True, kw_only=True):
+    """Which images get an enhanced one beside them; none does unless a site asks. The first rule that fits counts.
+
+    The numbers are those of `consumers.derive.enhancing.Enhancing`.
+    """
+
+    method: Method = "none"
+    clip_limit: Annotated[float, msgspec.Meta(gt=1, le=100)] = 2.0
+    tiles: Annotated[int, msgspec.Meta(ge=2, le=32)] = 8
+    median_px: Literal[3, 5] = 3
+    rules: tuple[EnhancementRule, ...] = ()
 
 
 class Output(Section, frozen=True, kw_only=True):
@@ -58,6 +85,7 @@ class Output(Section, frozen=True, kw_only=True):
     pixel_bytes_max: int = 512 << 20
     object_bytes_max: int = 4 << 30
     lossless: Lossless = Lossless()
+    enhancement: Enhancement = Enhancement()
 
 
 class Settings(Service, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from streams.events import FrameRange, ObjectRef, Representation
 from streams.step import Stored
 
 MAGIC = b"RADPACK1"
-Kind = Literal["lossless", "thumbnail", "preview", "strip"]
+Kind = Literal["lossless", "thumbnail", "preview", "strip", "enhanced"]
 _TAIL = struct.Struct("<I8s")
 
 

@@ -5,6 +5,7 @@ One frame is decoded and rendered once: the preview is made of it, and the thumb
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from consumers.derive.config import Output
@@ -25,11 +26,19 @@ _THUMBNAIL_QUALITY, _PREVIEW_QUALITY = 75, 85
 _STRIP_BYTES_MAX = 64 << 20
 
 
-def pictures(file: Part10, output: Output) -> list[Part | str]:
+def pictures(file: Part10 | Source, output: Output) -> list[Part | str]:
     """Pictures of the middle frame, a strip of many, and notes: why there are none, or what was left out as broken."""
     try:
-        found = source(file, output.frame_bytes_max)
-        return [*_of_one_frame(found, output), *_strip(found, output)]
+        found = file if isinstance(file, Source) else source(file, output.frame_bytes_max)
+    except NotRendered as error:
+        return [error.code]
+    return [*_made(_of_one_frame, found, output), *_made(_strip, found, output)]
+
+
+def _made(make: Callable[[Source, Output], list[Part | str]], found: Source, output: Output) -> list[Part | str]:
+    """A frame that cannot be shown takes a strip away, and no other picture."""
+    try:
+        return make(found, output)
     except NotRendered as error:
         return [error.code]
 
@@ -54,8 +63,11 @@ def _strip(found: Source, output: Output) -> list[Part | str]:
     if most < 2:
         return ["strip_too_large"]
     frames = evenly(found.image.frames, most)
-    text = f"{text_of(for_processing=False)} {numbered(frames)}"
-    return [_part("strip", encoded(strip_of(found, frames), _PREVIEW, text, quality=_PREVIEW_QUALITY))]
+    strip = strip_of(found, frames)
+    text = text_of(for_processing=strip.for_processing)
+    picture = with_strip(strip.picture, text)
+    made = encoded(picture, _PREVIEW, f"{text} {numbered(frames)}", quality=_PREVIEW_QUALITY)
+    return [_part("strip", made), *strip.notes]
 
 
 def _part(kind: Literal["thumbnail", "preview", "strip"], file: File) -> Part:

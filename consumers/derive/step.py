@@ -1,4 +1,4 @@
-"""The step: a validated instance gets a lossless copy and pictures, in one object.
+"""The step: a validated instance gets copies in one object: lossless, pictures, and enhanced where a site asks.
 
 What cannot be made is a note of the event, never a reason to hold the image: it flows as it was received.
 """
@@ -6,32 +6,44 @@ What cannot be made is a note of the event, never a reason to hold the image: it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import structlog
 
 from consumers.derive import lossless, pack
 from consumers.derive.config import Output
+from consumers.derive.enhanced import Asked, enhanced_object
+from consumers.derive.enhancing import Enhancing
 from consumers.derive.pack import Part
 from consumers.derive.pictures import pictures
-from consumers.derive.policy import Choice, Policy
+from consumers.derive.policy import Choice, of_copies, of_enhancement
 from streams import metrics, part10
 from streams.clock import Clock
 from streams.elements import Malformed, TooComplex
 from streams.events import InstanceDerived, InstanceValidated, Representation
 from streams.fetching import fetched
 from streams.generation import StepIdentity
-from streams.identity import derived_key
+from streams.identity import derived_key, uid_of_event
 from streams.objects import ObjectStore
 from streams.part10 import Part10
 from streams.pixels.frames import Frames
 from streams.pixels.image import describe
+from streams.rendering.source import Source
 from streams.routes.matching import facts_of
 from streams.step import Done, Input, NewObject, Outcome, Stored
 
 # Raised by hand when a change here changes what comes out.
 CODE_VERSION = 2
 STORE = "hot"
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What the policies want of one instance."""
+
+    copy: Choice
+    enhanced: Asked | None
 
 
 class Derive:
@@ -43,7 +55,8 @@ class Derive:
         self._identity = identity
         self._store = store
         self._output = output
-        self._policy = Policy(output.lossless)
+        self._copies = of_copies(output.lossless)
+        self._enhancement = of_enhancement(output.enhancement)
 
     def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
         return [self._one(item, clock) for item in batch]
@@ -55,8 +68,22 @@ class Derive:
         data = fetched(self._store, event.object)
         if not isinstance(data, bytes):
             return data
-        parts, notes = _made(data, self._output, lambda file: self._policy.choice(facts_of(event, file)))
+        parts, notes = _made(data, self._output, lambda file: self._wishes(event, file))
         return self._done(item, clock, parts, notes)
+
+    def _wishes(self, event: InstanceValidated, file: Part10) -> _Wishes:
+        facts = facts_of(event, file)
+        how = self._enhancement.choice(facts)
+        return _Wishes(self._copies.choice(facts), None if how is None else self._asked(event, how))
+
+    def _asked(self, event: InstanceValidated, how: Enhancing) -> Asked:
+        """All of a series, enhanced in one way, are a series."""
+        tenant, series = event.meta.tenant, event.instance.series_uid
+        return Asked(
+            how,
+            uid_of_event(self._identity.event_id(tenant, event.instance.digest, 0)),
+            uid_of_event(self._identity.event_id(tenant, f"{series}|{how.method}", 0)),
+        )
 
     def _done(
         self, item: Input[InstanceValidated], clock: Clock, parts: Sequence[Part], notes: tuple[str, ...]
@@ -70,7 +97,8 @@ class Derive:
         def events(stored: tuple[Stored, ...]) -> Sequence[InstanceDerived]:
             # Whoever was first is right: its index says what there is.
             index = pack.index_of(bytes(stored[0].data))
-            _count(index, item.event.object.length)
+            if stored[0].created:
+                _count(index, item.event.object.length)
             return [emit(pack.representations(stored[0], index), index.notes)]
 
         return Done((NewObject(tenant, STORE, derived_key(tenant, name), pack.packed(parts, notes)),), events)
@@ -95,29 +123,36 @@ class Derive:
         return emit
 
 
-def _made(data: bytes, output: Output, chosen: Callable[[Part10], Choice]) -> tuple[list[Part], tuple[str, ...]]:
+def _made(data: bytes, output: Output, wishes: Callable[[Part10], _Wishes]) -> tuple[list[Part], tuple[str, ...]]:
     """The copies of a file, and notes on those that could not be made."""
     try:
         file = part10.read(data)
     except (Malformed, TooComplex):
         return [], ("unreadable",)
-    made = (_copy(file, output, chosen), *pictures(file, output))
+    made = _copies(file, output, wishes(file))
     notes = tuple(dict.fromkeys(one for one in made if isinstance(one, str)))
     if "lossless_verify_failed" in notes:
         _log_mismatch(file)
     return [one for one in made if isinstance(one, Part)], notes
 
 
-def _copy(file: Part10, output: Output, chosen: Callable[[Part10], Choice]) -> Part | str:
+def _copies(file: Part10, output: Output, wishes: _Wishes) -> list[Part | str]:
     image = describe(file, output.frame_bytes_max)
     if isinstance(image, str):
-        return image
-    return lossless.copied(file, image, Frames(file, image), output.pixel_bytes_max, chosen(file))
+        return [image, *pictures(file, output)]
+    # One for both: what is decoded for the copy is there for the pictures.
+    frames = Frames(file, image)
+    made = [lossless.copied(file, image, frames, output.pixel_bytes_max, wishes.copy)]
+    made += pictures(Source(file, image, frames), output)
+    if wishes.enhanced is not None:
+        made.append(enhanced_object(file, image, frames, wishes.enhanced, output.pixel_bytes_max))
+    return made
 
 
 def _count(index: pack.Index, source_bytes: int) -> None:
     for part in index.parts:
-        metrics.DERIVED_BYTES.labels("lossless" if part.kind == "lossless" else "pictures").inc(part.length)
+        what = part.kind if part.kind in ("lossless", "enhanced") else "pictures"
+        metrics.DERIVED_BYTES.labels(what).inc(part.length)
     if any(part.kind == "lossless" for part in index.parts):
         metrics.DERIVED_BYTES.labels("source").inc(source_bytes)
 

@@ -13,6 +13,8 @@ from streams.pixels.claims import Pixels, Undecodable
 from streams.pixels.image import Image
 from streams.sandbox.sandbox import shared
 
+# Of frames that were decoded; the last one is kept whatever its size.
+_KEPT_BYTES = 32 << 20
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
@@ -25,7 +27,7 @@ class Frames:
         element = file.elements[PIXEL_DATA]
         self._element: Element = element
         self._data = file.data
-        self._last: tuple[int, Pixels] | None = None
+        self._kept: dict[int, Pixels] = {}
         self._value = memoryview(file.data)[element.value_at : element.end]
 
     def frame(self, index: int) -> Pixels:
@@ -37,12 +39,14 @@ class Frames:
         return self._native(index)
 
     def _decoded(self, index: int) -> Pixels:
-        """The frame decoded last is kept, and not to be written to: a copy and its picture often want the same one."""
-        if self._last is None or self._last[0] != index:
+        """What was decoded last is kept, and not to be written to: a copy and its pictures often want the same."""
+        if index not in self._kept:
             pixels = shared().decode(bytes(self.codestreams[index]), self._image)
             pixels.flags.writeable = False
-            self._last = index, pixels
-        return self._last[1]
+            while self._kept and pixels.nbytes * (len(self._kept) + 1) > _KEPT_BYTES:
+                del self._kept[next(iter(self._kept))]
+            self._kept[index] = pixels
+        return self._kept[index]
 
     @cached_property
     def codestreams(self) -> encapsulated.Codestreams:
@@ -73,8 +77,10 @@ class Frames:
             return np.frombuffer(self._value, dtype.newbyteorder("<"), length // dtype.itemsize, start)
         if dtype.itemsize == 1 and self._element.vr == "OW":
             # Big-endian words of two samples: the first of them is in the low byte.
-            words = np.frombuffer(self._value, ">u2", len(self._value) // 2).astype("<u2")
-            return words.view(dtype)[start : start + length]
+            first = start // 2
+            count = min((start + length + 1) // 2, len(self._value) // 2) - first
+            words = np.frombuffer(self._value, ">u2", count, first * 2).astype("<u2")
+            return words.view(dtype)[start - first * 2 :][:length]
         return np.frombuffer(self._value, dtype.newbyteorder(">"), length // dtype.itemsize, start).astype(dtype)
 
     def _bits(self, index: int) -> Pixels:

@@ -58,6 +58,11 @@ class Image:
         return np.dtype(f"{'i' if self.signed else 'u'}{max(self.bits_allocated, 8) // 8}")
 
     @property
+    def bits_below(self) -> int:
+        """Bits of a native cell below the stored ones: none, but in old files (PS3.5 section 8.1.1)."""
+        return min(max(self.high_bit + 1 - self.bits_stored, 0), self.dtype.itemsize * 8 - self.bits_stored)
+
+    @property
     def frame_bytes(self) -> int:
         return self.rows * self.columns * self.samples * self.dtype.itemsize
 

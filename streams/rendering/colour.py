@@ -27,13 +27,20 @@ _FULL_C = np.clip((np.arange(256) - 128) * 255.0 / 224.0 + 128.5, 0, 255).astype
 
 def rgb(frame: Pixels, image: Image) -> Rgb:
     """(rows, columns, 3) of 8 bits; samples of more bits lose the lower ones."""
-    shift = max(0, image.bits_stored - 8)
-    eight = np.ascontiguousarray((frame >> shift) if shift else frame).astype(np.uint8, copy=False)
+    shift = max(0, image.bits_stored - 8 + (image.bits_below if image.is_native else 0))
+    eight = np.ascontiguousarray(_eight(frame, image, shift) if shift else frame).astype(np.uint8, copy=False)
     if not _is_ybr(image):
         return eight
     if image.photometric.startswith("YBR_PARTIAL"):
         eight = np.concatenate((_FULL_Y[eight[..., :1]], _FULL_C[eight[..., 1:]]), axis=-1)
     return from_ybr(eight)
+
+
+def _eight(frame: Pixels, image: Image, shift: int) -> Pixels:
+    """The upper eight bits of those that are stored: what stands above the high bit is none of the sample."""
+    bits = np.ascontiguousarray(frame, image.dtype).view(f"u{image.dtype.itemsize}")
+    upper: Pixels = (bits >> bits.dtype.type(shift)) & bits.dtype.type(0xFF)
+    return upper
 
 
 def _is_ybr(image: Image) -> bool:

@@ -81,7 +81,7 @@ def cells(image: Image) -> NDArray[np.int32]:
     Bits above the high bit and below the stored ones are none of it: old files keep overlays there.
     """
     width, bits = image.dtype.itemsize * 8, min(image.bits_stored, image.dtype.itemsize * 8)
-    shift = min(max(image.high_bit + 1 - bits, 0), width - bits) if image.is_native else 0
+    shift = image.bits_below if image.is_native else 0
     stored = np.arange(1 << bits, dtype=np.int32)
     if image.signed:
         stored[1 << (bits - 1) :] -= 1 << bits

@@ -1,4 +1,4 @@
-"""'Not for diagnosis', under a preview and inside every picture file."""
+"""'Not for diagnosis', under a preview and a strip, and inside every picture file."""
 
 from __future__ import annotations
 

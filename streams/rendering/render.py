@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from streams.part10 import Part10
 from streams.pixels.codecs import Undecodable
 from streams.rendering import colour, overlay, palette, shutter
 from streams.rendering.geometry import aspect_of
@@ -25,6 +26,7 @@ PRESENTATION_INTENT, PADDING, PADDING_LIMIT, PRESENTATION_SHAPE = 0x00080068, 0x
 # Of a frame without window or table: what lies between these percentiles is shown.
 _DARK, _BRIGHT = 1.0, 99.0
 _SAMPLED_PX = 128
+_LARGEST = 1e300
 
 Choice = Literal["window", "table", "percentiles", "range", "none"]
 
@@ -67,6 +69,18 @@ def shown(source: Source, wanted: Wanted) -> Shown:
     return _Rendering(source, wanted, frame).shown()
 
 
+def padding_of(file: Part10, *, signed: bool) -> tuple[float, float] | None:
+    """Lowest and highest stored value that are no image: one, or all from it to the limit, on either side.
+
+    PS3.3 section C.7.5.1.1.2.
+    """
+    values = words(file, PADDING, signed=signed)
+    limits = words(file, PADDING_LIMIT, signed=signed) or values
+    if len(values) != 1 or len(limits) != 1:
+        return None
+    return float(min(values[0], limits[0])), float(max(values[0], limits[0]))
+
+
 class _Rendering:
     def __init__(self, source: Source, wanted: Wanted, frame: Samples) -> None:
         self._file, self._image, self._wanted, self._frame = source.file, source.image, wanted, frame
@@ -94,7 +108,7 @@ class _Rendering:
 
     def _pipeline(self) -> tuple[Pipeline, Choice]:
         first = modality(self._scopes, self._wanted.frame, signed=self._image.signed, notes=self._notes)
-        padding = self._padding()
+        padding = padding_of(self._file, signed=self._image.signed)
         voi = self._voi(first)
         choice: Choice = "window" if isinstance(voi, Window) else "table"
         if voi is None:
@@ -122,19 +136,14 @@ class _Rendering:
         if padding is not None:
             inside = sample[(sample < padding[0]) | (sample > padding[1])]
             sample = inside if inside.size else sample
-        sample = first.mapped(sample[np.isfinite(sample)])
+        with np.errstate(over="ignore"):
+            sample = first.mapped(sample[np.isfinite(sample)])
+        # Beyond this, differences of two are no numbers any more.
+        sample = sample[np.abs(sample) < _LARGEST]
         if not sample.size:
             return Between(0.0, 1.0), "percentiles"
         low, high = (float(value) for value in np.percentile(sample, (_DARK, _BRIGHT)))
         return Between(low, high if high > low else low + 1.0), "percentiles"
-
-    def _padding(self) -> tuple[float, float] | None:
-        """PS3.3 section C.7.5.1.1.2: one value, or all from it to the limit, on either side."""
-        values = words(self._file, PADDING, signed=self._image.signed)
-        limits = words(self._file, PADDING_LIMIT, signed=self._image.signed) or values
-        if len(values) != 1 or len(limits) != 1:
-            return None
-        return float(min(values[0], limits[0])), float(max(values[0], limits[0]))
 
     def _inverted(self) -> bool:
         shape = (self._file.text(PRESENTATION_SHAPE) or "").upper()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PIL import Image as Picture
 
@@ -22,9 +23,29 @@ def evenly(count: int, at_most: int) -> list[int]:
     return [round(index * (count - 1) / (at_most - 1)) for index in range(at_most)]
 
 
-def strip_of(source: Source, frames: Sequence[int]) -> Picture.Image:
+@dataclass(frozen=True)
+class Strip:
+    """`for_processing` and `notes` are those of its frames (`streams.rendering.render.Shown`)."""
+
+    picture: Picture.Image
+    for_processing: bool
+    notes: tuple[str, ...]
+
+
+def strip_of(source: Source, frames: Sequence[int]) -> Strip:
     """One row with these frames (from 0) in their order, each at most TILE_PX a side. Raises NotRendered."""
-    tiles = [picture_of(shown(source, Wanted(frame=index)), TILE_PX, enlarge=True) for index in frames]
+    tiles: list[Picture.Image] = []
+    notes: set[str] = set()
+    for_processing = False
+    for index in frames:
+        frame = shown(source, Wanted(frame=index))
+        tiles.append(picture_of(frame, TILE_PX, enlarge=True))
+        notes.update(frame.notes)
+        for_processing = for_processing or frame.for_processing
+    return Strip(_beside(tiles), for_processing, tuple(sorted(notes)))
+
+
+def _beside(tiles: Sequence[Picture.Image]) -> Picture.Image:
     width, height = max(tile.width for tile in tiles), max(tile.height for tile in tiles)
     mode = "L" if all(tile.mode == "L" for tile in tiles) else "RGB"
     strip = Picture.new(mode, (width * len(tiles), height))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -24,13 +25,15 @@ _BY_NAME: dict[str, Function] = {"": "LINEAR", **{name: name for name in FUNCTIO
 
 @dataclass(frozen=True)
 class Window:
-    """A window in units of the modality. A width that `function` does not take raises ValueError."""
+    """A window in units of the modality. A width that `function` does not take, and no number, raises ValueError."""
 
     center: float
     width: float
     function: Function = "LINEAR"
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.center) and math.isfinite(self.width)):
+            raise ValueError("a window has two finite numbers")
         if not (self.width >= 1 if self.function == "LINEAR" else self.width > 0):
             raise ValueError(f"a {self.function} window has no width of {self.width:g}")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydicom.sequence import Sequence
 
 from consumers.derive.codings import HTJ2K_LOSSLESS
-from consumers.derive.config import Output
+from consumers.derive.config import Output, Syntax
 from consumers.derive.pack import Part
 from consumers.derive.policy import Choice
 from streams import part10
@@ -146,3 +146,11 @@ def test_a_copy_that_does_not_decode_to_its_source_is_no_copy(monkeypatch: pytes
     monkeypatch.setattr(imagecodecs, "htj2k_encode", lambda data, **how: right(data ^ 1, **how))
 
     assert copy_of(images.native(pixels("u2", 16))) == "lossless_verify_failed"
+
+
+@pytest.mark.parametrize("syntax", ["htj2k", "htj2k-rpcl", "jpeg-ls"])
+def test_a_large_frame_of_nothing_is_no_fault_of_the_encoder(syntax: Syntax) -> None:
+    # Its codestream is so small that a reader here takes it for a bomb.
+    blank = images.native(np.zeros((1, 1600, 1600), np.uint16), bits_stored=12)
+
+    assert copy_of(blank, choice=Choice(syntax)) == "decoder_too_large"

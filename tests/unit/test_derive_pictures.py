@@ -198,8 +198,26 @@ def test_many_frames_have_a_strip_from_the_first_to_the_last() -> None:
     strip = Picture.open(io.BytesIO(parts["strip"].data))
     middles = np.asarray(strip)[64, 64::128]
 
-    assert strip.size == (4 * 128, 128)
+    assert strip.size == (4 * 128, 128 + 20)  # with what it is not for
     assert list(np.abs(middles.astype(int) - [0, 80, 152, 232]) < 4) == [True] * 4
     assert b"Frames 1, 11, 20, 30." in strip.info["comment"]
     assert "strip" not in made(images.native(frames[:1]))
     assert "strip" not in made(images.native(frames), Output(strip_frames=0))
+
+
+def test_a_strip_says_what_it_is_not_for_where_a_person_sees_it() -> None:
+    frames = np.zeros((2, 32, 32), np.uint8)
+    parts = made(images.native(frames, PresentationIntentType="FOR PROCESSING"))
+    strip = Picture.open(io.BytesIO(parts["strip"].data))
+
+    assert (np.asarray(strip)[128:] > 128).any()
+    assert b"For processing" in strip.info["comment"]
+
+
+def test_a_frame_that_cannot_be_shown_takes_no_picture_of_another_away() -> None:
+    frames = np.zeros((3, 32, 32), np.uint8)
+    whole = bytes(imagecodecs.jpegls_encode(frames[0]))
+    data = images.compressed(frames, [b"\0\0", whole, whole], "1.2.840.10008.1.2.4.80")
+    found = pictures(part10.read(data), Output())
+
+    assert [one if isinstance(one, str) else one.kind for one in found] == ["thumbnail", "preview", "undecodable"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from consumers.derive.config import Output, Settings
-from consumers.derive.policy import Choice, Policy
+from consumers.derive.policy import Choice, of_copies
 from consumers.derive.step import Derive
 from streams.clock import SystemClock
 from streams.config import ConfigError, digest, load
@@ -50,13 +50,13 @@ def settings(folder: Path, text: str) -> Settings:
 
 
 def test_the_first_rule_that_fits_counts_and_says_only_what_it_says(tmp_path: Path) -> None:
-    policy = Policy(settings(tmp_path, SITE).output.lossless)
+    policy = of_copies(settings(tmp_path, SITE).output.lossless)
 
     assert policy.choice(Facts(modality="DX", calling_ae="READING_1")) == Choice("jpeg-ls", recompress=True)
     assert policy.choice(Facts(modality="CT", sop_class=images.CT)) == Choice("htj2k-rpcl", recompress=False)
     assert policy.choice(Facts(modality="DX", calling_ae="ELSEWHERE")) == Choice("htj2k", recompress=True)
     assert policy.choice(Facts()) == Choice("htj2k", recompress=True)
-    assert Policy(Output().lossless).choice(Facts()) == Choice("htj2k", recompress=False)
+    assert of_copies(Output().lossless).choice(Facts()) == Choice("htj2k", recompress=False)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_the_step_asks_for_the_sender_the_modality_and_the_elements(tmp_path: Pa
     output = settings(tmp_path, SITE).output
     pixels = np.arange(32 * 32, dtype=np.uint16).reshape(1, 32, 32)
 
-    assert made(output, images.native(pixels), "MG", "READING_2") == ["1.2.840.10008.1.2.4.80"]
-    assert made(output, images.native(pixels), "CT", "CT1") == ["1.2.840.10008.1.2.4.202"]
+    assert made(output, images.native(pixels), "MG", "READING_2") == ["1.2.840.10008.1.2.4.80", None, None]
+    assert made(output, images.native(pixels), "CT", "CT1") == ["1.2.840.10008.1.2.4.202", None, None]
     old = images.native(pixels, StationName="OLD ONE", SOPClassUID="1.2.3")
-    assert made(output, old, "OT", "CT1") == ["not_wanted"]
+    assert made(output, old, "OT", "CT1") == [None, None, "not_wanted"]
 
 
 def made(output: Output, data: bytes, modality: str, calling_ae: str) -> list[str | None]:
-    """The transfer syntaxes of the copies, and the notes."""
+    """The transfer syntaxes of the parts, and the notes."""
     store = MemoryStore()
     item = validated(store, data)
     event = msgspec.structs.replace(
@@ -108,8 +108,7 @@ def made(output: Output, data: bytes, modality: str, calling_ae: str) -> list[st
     assert isinstance(outcome, Done)
     (derived,) = events_of(outcome, store)
     assert isinstance(derived, InstanceDerived)
-    copies = [one.transfer_syntax_uid for one in derived.representations if one.kind == "lossless"]
-    return [*copies, *derived.notes]
+    return [*(one.transfer_syntax_uid for one in derived.representations), *derived.notes]
 
 
 def _sop_class(data: bytes) -> str:

@@ -64,6 +64,15 @@ def test_a_codestream_of_more_bits_than_the_header_has_is_not_cut() -> None:
     codestream = bytes(imagecodecs.jpeg2k_encode(wide[0], codecformat="j2k", reversible=True))
     data = images.compressed(wide.astype("u1"), [codestream], "1.2.840.10008.1.2.4.90")
 
+    # No decoder is asked: samples of 16 bits do not go into cells of 8.
+    assert copy_of(data, choice=Choice("htj2k", recompress=True)) == "undecodable"
+
+
+def test_a_sign_that_the_header_denies_makes_no_copy() -> None:
+    negative = np.array([[[-5, 3], [4, 5]]], np.int16)
+    codestream = bytes(imagecodecs.jpeg2k_encode(negative[0], codecformat="j2k", reversible=True))
+    data = images.compressed(negative.view(np.uint16), [codestream], "1.2.840.10008.1.2.4.90")
+
     assert copy_of(data, choice=Choice("htj2k", recompress=True)) == "bits_beyond_stored"
 
 

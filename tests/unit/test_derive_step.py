@@ -7,10 +7,12 @@ import io
 
 import msgspec
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Picture
+from pydicom.uid import RLELossless
 
 from consumers.derive import pack
 from consumers.derive.config import Output
@@ -22,6 +24,8 @@ from streams.events import Event, FrameRange, InstanceDerived, InstanceValidated
 from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
+from streams.pixels.codecs import Pixels, decode
+from streams.pixels.image import Image
 from streams.step import Done, Input, NewObject, Outcome, Quarantine, RetryLater
 from tests import images
 from tests.received import events_of, identity, ref_to, validated
@@ -182,3 +186,33 @@ def test_what_is_no_pack_is_told_so(data: bytes, tail: bytes) -> None:
 def _done(made: Outcome) -> Done:
     assert isinstance(made, Done), made
     return made
+
+
+def test_bytes_that_were_counted_are_not_counted_when_the_image_comes_again() -> None:
+    store = MemoryStore()
+    item = validated(store, images.native(PIXELS))
+    events_of(_done(run(store, item)), store)
+    before = _derived_bytes()
+
+    events_of(_done(run(store, item)), store)
+
+    assert _derived_bytes() == before
+
+
+def test_a_frame_is_decoded_once_for_copy_and_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+
+    class Counting:
+        def decode(self, codestream: bytes, image: Image) -> Pixels:
+            decoded.append(codestream)
+            return decode(codestream, image)
+
+    monkeypatch.setattr("streams.pixels.frames.shared", Counting)
+    packed = pydicom.dcmread(io.BytesIO(images.native(PIXELS)))
+    packed.compress(RLELossless, generate_instance_uid=False)
+    store = MemoryStore()
+
+    event = derived(events_of(_done(run(store, validated(store, images.written(packed, RLELossless)))), store))
+
+    assert [one.kind for one in event.representations] == ["lossless", "thumbnail", "preview", "strip"]
+    assert len(decoded) == len(PIXELS)

@@ -74,3 +74,19 @@ def test_what_is_neither_a_file_nor_a_uid_is_told(tmp_path: Path) -> None:
 
     assert isinstance(failed.exception, Failure)
     assert "no such file" in str(failed.exception)
+
+
+@pytest.mark.parametrize("window", ["nan,400", "40,inf", "inf,400"])
+def test_a_window_is_of_two_numbers(file: Path, tmp_path: Path, window: str) -> None:
+    done = render(file, "-o", tmp_path / "a.png", "--window", window)
+
+    assert isinstance(done.exception, Failure)
+    assert "a window has two finite numbers" in str(done.exception)
+
+
+def test_a_picture_is_not_written_over_its_image(file: Path) -> None:
+    before = file.read_bytes()
+    done = render(file, "-o", file)
+
+    assert isinstance(done.exception, Failure)
+    assert file.read_bytes() == before

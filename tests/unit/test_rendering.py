@@ -366,3 +366,22 @@ def test_square_pixels_lose_none_of_the_image() -> None:
     assert size_of(10, 20, 1.0, 500) == (20, 10)
     assert size_of(10, 20, 1.0, 500, enlarge=True) == (500, 250)
     assert size_of(1, 60_000, 8.0, 100) == (100, 1)
+
+
+def test_colour_has_the_bits_up_to_the_high_bit_and_none_above() -> None:
+    twelve = np.array([[[[0x0FFF, 0x0800, 0]]]], np.uint16)
+    assert seen(images.native(twelve | 0x7000, bits_stored=12)).tolist() == [[[255, 128, 0]]]
+    assert seen(images.native(twelve << 4, bits_stored=12, HighBit=15)).tolist() == [[[255, 128, 0]]]
+
+
+def test_real_numbers_of_any_size_have_greys() -> None:
+    pixels = np.array([[-1.7e308, -1.0, 0.0, 1.0, 1.7e308]])
+    made = images.image(np.zeros((1, 1, 5), np.uint32))
+    made.add_new(0x7FE00009, "OD", pixels.tobytes())
+    del made.RescaleSlope, made.RescaleIntercept
+    with np.errstate(all="raise"):
+        greys = seen(images.written(made))
+
+    assert greys[0, 0] == 0
+    assert greys[0, 4] == 255
+    assert list(greys[0]) == sorted(greys[0])
