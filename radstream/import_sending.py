@@ -41,7 +41,8 @@ def send_on(
 ) -> SentOn:
     """Puts the study's records where the forwarder reads them again, as a redrive does. Once more is harmless.
 
-    `quarantined` are digests of what is held, or was rejected. Raises Failure, LogAway, LogRefused, ConfigError, UnknownSchema.
+    `quarantined` are digests of what is held, or was rejected. Raises Failure, LogAway, LogRefused, ConfigError,
+    UnknownSchema.
     """
     waiting = tuple(name for name, node in of_site(config).destinations.items() if node.outside == "reconciled")
     if not waiting:

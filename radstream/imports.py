@@ -29,6 +29,7 @@ from streams import ris
 from streams.config import Config, Site
 from streams.events import ImportDecision, MppsEvent
 from streams.generation import of_facts
+from streams.log import Log
 
 STEP = "import"
 SHOWN_S_MAX = 30.0

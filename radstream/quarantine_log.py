@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
+from confluent_kafka import murmur2
 
 from radstream.errors import Failure
 from schemas import load_topics
@@ -18,13 +20,17 @@ from streams.events import (
     InstanceReceived,
     InstanceValidated,
     QuarantineCommand,
+    StudyRevision,
 )
+from streams.identity import partition_key
 from streams.log import Log, OffsetOutOfRange, TopicPartition
 from streams.origin import first_offset
 from streams.wire import Record, Undecodable, UnknownSchema, decode
 
 State = Literal["open", "released", "rejected"]
 _HEX_MIN = 8
+# Clocks of the router and of the broker's clients are not the same one.
+_CLOCKS_S_MAX = timedelta(minutes=10)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +156,31 @@ def origin_of(log: Log, event: InstanceQuarantined) -> InstanceReceived | Instan
                 found = decode(record)
                 if isinstance(found, InstanceReceived | InstanceValidated) and found.instance == event.instance:
                     return found
+                if isinstance(found, StudyRevision):
+                    return _announced(log, event, found)
         except (OffsetOutOfRange, Undecodable, UnknownSchema):
             continue
+    return None
+
+
+def _announced(log: Log, event: InstanceQuarantined, revision: StudyRevision) -> InstanceReceived | None:
+    """Of what is held beside its study: its receipt. It is looked for since the study's first, then in all there is."""
+    key = partition_key(event.meta.tenant, event.instance.study_uid)
+    names = [
+        TopicPartition(topic, murmur2(key, log.partitions(topic)))
+        for topic in load_topics().physical(SUBJECTS[InstanceReceived])
+    ]
+    bounds = log.bounds(names)
+    since = log.since(names, int((revision.first_received_at - _CLOCKS_S_MAX).timestamp() * 1000))
+    later = {name: (max(start, since[name]), end) for name, (start, end) in bounds.items()}
+    for name, (start, end) in (*later.items(), *bounds.items()):
+        for record in log.read(name, start, end) if start < end else ():
+            if record.key != key:
+                continue
+            with suppress(Undecodable):
+                found = decode(record)
+                if isinstance(found, InstanceReceived) and found.instance.digest == event.instance.digest:
+                    return found
     return None
 
 

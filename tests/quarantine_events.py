@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import structs
 
 from consumers.validate.releasing import STEP
-from streams.events import Event, Finding, InstanceReceived, InstanceValidated, QuarantineCommand
+from streams.events import Event, Finding, InstanceQuarantined, InstanceReceived, InstanceValidated, QuarantineCommand
 from tests.event_streams import Hospital
 from tests.instance_events import provenance_of, validated_of
 
@@ -32,6 +32,13 @@ def decided(
         source=image.source,
         outside=image.outside,
     )
+
+
+def assessed_as_strange(hospital: Hospital, image: InstanceReceived) -> InstanceQuarantined:
+    """What is said of an image of another patient than its study."""
+    held = hospital.quarantined(image, code="contradicts_patient")
+    meta = hospital.meta("assess", image.instance.digest, 1, ordinal=1, lane=image.meta.lane)
+    return structs.replace(held, meta=meta, provenance=provenance_of("assess"))
 
 
 def let_go(hospital: Hospital, image: InstanceReceived) -> InstanceValidated:
