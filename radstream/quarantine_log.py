@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 from confluent_kafka import murmur2
 
+from consumers.validate.reasons import CONTRADICTS, covers
 from radstream.errors import Failure
 from schemas import load_topics
 from streams.events import (
@@ -71,8 +72,13 @@ class Quarantine:
         return next(reversed(self.decisions.get(digest, [])), None)
 
     def state(self, digest: str) -> State:
+        """A release is of the reason that it was given for (`consumers.validate.reasons.covers`)."""
         last = self.last(digest)
-        return "open" if last is None or last.action == "other" else last.action
+        if last is None or last.action == "other":
+            return "open"
+        if last.action == "released" and not covers(last.code, self.events[digest].code):
+            return "open"
+        return last.action
 
     def held(self, digest: str) -> Held:
         event, last = self.events[digest], self.last(digest)
@@ -133,12 +139,16 @@ def read(log: Log) -> Quarantine:
 
 
 def _keep(found: Quarantine, event: InstanceQuarantined) -> None:
-    """The highest generation says why; the first that held it says since when."""
+    """The highest generation says why, and another patient before all else; the first that held it, since when."""
     digest, at = event.instance.digest, event.meta.occurred_at
     found.since[digest] = min(found.since.get(digest, at), at)
     known = found.events.get(digest)
-    if known is None or event.provenance.generation > known.provenance.generation:
+    if known is None or _weight(event) > _weight(known):
         found.events[digest] = event
+
+
+def _weight(event: InstanceQuarantined) -> tuple[bool, int]:
+    return event.code == CONTRADICTS, event.provenance.generation
 
 
 def quarantined(log: Log) -> Quarantined:

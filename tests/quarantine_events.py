@@ -14,7 +14,11 @@ from tests.instance_events import provenance_of, validated_of
 
 
 def decided(
-    hospital: Hospital, image: InstanceReceived, action: Literal["released", "rejected"] = "released", number: int = 0
+    hospital: Hospital,
+    image: InstanceReceived,
+    action: Literal["released", "rejected"] = "released",
+    number: int = 0,
+    code: str = "truncated",
 ) -> QuarantineCommand:
     """The `number`-th decision on an image, counted from 0."""
     digest = image.instance.digest
@@ -26,7 +30,7 @@ def decided(
         object=image.object,
         technical=image.technical,
         action=action,
-        code="truncated",
+        code=code,
         actor="night.shift",
         why=hospital.blocks.put_note(f"{digest}/{action}/{number}", "the rest is with Mrs Doe"),
         source=image.source,

@@ -221,3 +221,15 @@ def test_what_is_held_beside_its_study_is_released_as_what_it_came_as(world: Wor
     assert command.technical == world.image.technical
     assert command.source is not None
     assert command.source.calling_ae == "CT1"
+
+
+def test_a_release_for_one_reason_is_none_of_another_patient(world: World) -> None:
+    digest = world.held.instance.digest
+    assert world.decide("release").exit_code == 0
+    write(world.log, [assessed_as_strange(world.hospital, world.image)])
+    (one,) = json.loads(world.run("list", "--json").stdout)["held"]
+    assert (one["digest"], one["code"], one["state"]) == (digest, "contradicts_patient", "open")
+    assert json.loads(world.decide("release", "--json").stdout)["written"]
+    assert [one.code for one in world.commands()] == ["truncated", "contradicts_patient"]
+    assert json.loads(world.run("list", "--json").stdout)["held"] == []
+    assert not json.loads(world.decide("release", "--json").stdout)["written"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from msgspec import structs
 
+from consumers.validate.reasons import CONTRADICTS
 from consumers.validate.study import attributes, places
 from consumers.validate.study.header import Header
 from consumers.validate.study.identity import strangers
@@ -21,7 +22,6 @@ from streams.working import QUARANTINE_ORDINAL
 
 # Raised by hand when a change here changes what comes out.
 CODE_VERSION = 1
-CONTRADICTS = "contradicts_patient"
 _DETAIL = "It names another patient than the rest of its study; find out whose it is, then release or reject it."
 
 
