@@ -296,7 +296,11 @@ class Runner:
         self._abandon(partitions)
 
     def _drain(self, flows: Sequence[Flow]) -> None:
-        """Ends what is in hand, and begins nothing: within one deadline for all of it."""
+        """Ends what is in hand, and begins nothing: within one deadline for all of it.
+
+        What is apart is given up at once, as meanwhile nothing goes on: whoever has the partition next reads it again.
+        """
+        flows = [flow for flow in flows if flow.name.topic not in self._apart]
         deadline_s = self._context.clock.monotonic() + self._settings.deadline_s
         while self._context.clock.monotonic() < deadline_s:
             for flow in flows:
