@@ -18,7 +18,8 @@ from radstream.audit import account
 from radstream.commanding import message_of, notes_of, write
 from radstream.errors import Failure
 from radstream.options import log_answers, open_log
-from radstream.quarantine_log import Quarantine, origin_of
+from radstream.quarantine_log import Quarantine
+from radstream.quarantine_origin import origin_of
 from radstream.reading import audited, catalog_snapshot, parts_answer
 from streams.clock import SystemClock
 from streams.config import Config, Site
