@@ -12,13 +12,14 @@ import click
 
 from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, instances, patients
 from consumers.catalog.imports import imports as read_imports
+from consumers.catalog.quarantine import held_in
 from radstream.audit import account
 from radstream.commanding import message_of, meta_of, notes_of, write
 from radstream.errors import Failure
 from radstream.import_identity import Identity, differing, of_order, of_patient
 from radstream.import_lines import print_imports, print_one
 from radstream.import_performed import performed_steps
-from radstream.import_sending import send_on
+from radstream.import_sending import SentOn, send_on
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.order_named import standing_order
 from radstream.output import show
@@ -27,6 +28,7 @@ from streams import ris
 from streams.config import Config, Site
 from streams.events import ImportDecision, MppsEvent
 from streams.generation import of_facts
+from streams.log import Log
 
 STEP = "import"
 SHOWN_S_MAX = 30.0
@@ -171,11 +173,19 @@ def _say_and_show(config: Config, before: Import, why: str, identity: Identity |
     with log_answers():
         messages = [message_of(config, one, STEP) for one in (event, *performed)]
         write(log, messages, f"study {study_uid} {event.action}")
-        sent = send_on(config, log, study_uid, before.first_received_at) if identity is not None else None
+        sent = _sent_on(config, log, before) if identity is not None else None
     found = _shown(config, event)
     show(as_json, found, lambda: print_one(found))
     if sent is not None and sent.destinations:
         click.echo(f"{sent.instances} instances go to {', '.join(sent.destinations)}, where rules send them", err=True)
+        if sent.held:
+            click.echo(f"{sent.held} are held and stay: radstream quarantine list --all --study {study_uid}", err=True)
+
+
+def _sent_on(config: Config, log: Log, before: Import) -> SentOn:
+    with catalog_snapshot(config) as cursor:
+        held = held_in(cursor, _tenant(config), before.study_uid)
+    return send_on(config, log, before.study_uid, before.first_received_at, held)
 
 
 def _decision(config: Config, study_uid: str, subject: str, why: str, identity: Identity | None) -> ImportDecision:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from consumers.validate.reasons import covers
 from consumers.validate.releasing import STEP as RELEASE
 from producers.dicom_router.arrival import REFUSED
 from streams.events import (
@@ -60,8 +61,8 @@ class LogCensus:
     refused: Counter[str] = field(default_factory=Counter)
     verdicts: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     """By instance and step: what any of them holds is held."""
-    decisions: dict[str, str] = field(default_factory=dict)
-    """By instance: what a person decided last on its quarantine, released or rejected."""
+    decisions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By instance: what a person decided last on its quarantine (released or rejected), held for which reason."""
     let_go: dict[str, Verdict] = field(default_factory=dict)
     """Instances that flow because a person released them."""
     derivations: dict[str, InstanceDerived] = field(default_factory=dict)
@@ -106,15 +107,15 @@ class LogCensus:
     def _held(self, digest: str) -> str | None:
         """Why it is held; None where it may be used. The last word is a person's."""
         match self.decisions.get(digest):
-            case "released" if digest in self.let_go:
-                return None
-            case "rejected":
-                return self._code(digest) or "rejected"
-        return self._code(digest)
+            case "released", str(released) if digest in self.let_go:
+                return next((code for code in self._codes(digest) if not covers(released, code)), None)
+            case "rejected", _:
+                return next(self._codes(digest), "rejected")
+        return next(self._codes(digest), None)
 
-    def _code(self, digest: str) -> str | None:
-        """Why a step holds it."""
-        return next((one.code for one in self.verdicts[digest].values() if one.code is not None), None)
+    def _codes(self, digest: str) -> Iterator[str]:
+        """Why steps hold it."""
+        return (one.code for one in self.verdicts[digest].values() if one.code is not None)
 
     @property
     def derived(self) -> set[str]:
@@ -127,9 +128,16 @@ class LogCensus:
 
     def undecided_codes(self) -> dict[str, int]:
         """How many of them wait for a person's decision."""
-        open_ = self.verdicts.keys() - self.decisions.keys()
+        open_ = (digest for digest in self.verdicts if not self._is_decided(digest))
         codes = Counter(code for digest in open_ if (code := self._held(digest)) is not None)
         return dict(sorted(codes.items()))
+
+    def _is_decided(self, digest: str) -> bool:
+        match self.decisions.get(digest):
+            case "released", str(released):
+                return all(covers(released, code) for code in self._codes(digest))
+            case decided:
+                return decided is not None
 
     def findings(self) -> dict[str, frozenset[str]]:
         """Of what may be used, the rules that each instance breaks; empty where it breaks none."""
@@ -180,7 +188,7 @@ class LogCensus:
             case HoldCommand() | ReviewEvent() | OrderCommand() | MppsEvent():
                 self.protected_keys.update(_blocks_of(event))
             case QuarantineCommand():
-                self.decisions[event.instance.digest] = event.action
+                self.decisions[event.instance.digest] = event.action, event.code
                 self.protected_keys.add(event.why.object.key)
             case AuditEvent(action=action) if action in _REFUSALS:
                 self.refused[event.reason] += 1

@@ -18,7 +18,8 @@ from radstream.audit import account
 from radstream.commanding import message_of, notes_of, write
 from radstream.errors import Failure
 from radstream.options import log_answers, open_log
-from radstream.quarantine_log import Quarantine, origin_of
+from radstream.quarantine_log import Quarantine
+from radstream.quarantine_origin import origin_of
 from radstream.reading import audited, catalog_snapshot, parts_answer
 from streams.clock import SystemClock
 from streams.config import Config, Site
@@ -58,7 +59,8 @@ def decide(config: Config, name: str, action: Action, reason: str, actor: str | 
     with log_answers():
         found = quarantine_log.read(log)
         held = found.named(name)
-        if (last := found.last(held.instance.digest)) is not None and last.action == action:
+        last = found.last(held.instance.digest)
+        if last is not None and last.action == action == found.state(held.instance.digest):
             return _of(last, written=False)
         _check(found, held, action, again=again)
         command = _command(config, log, found, held, action, reason.strip(), who)
@@ -72,7 +74,7 @@ def _check(found: Quarantine, held: InstanceQuarantined, action: Action, *, agai
     if action == "released" and (why := refusal(held.instance, held.code)):
         raise Failure(f"nothing was done: an instance that is held as {held.code} cannot be released, because {why}")
     last = found.last(held.instance.digest)
-    if last is not None and not again:
+    if last is not None and found.state(held.instance.digest) != "open" and not again:
         raise Failure(
             f"nothing was done: it was {last.action} by {last.actor} at {last.meta.occurred_at:%Y-%m-%d %H:%M}. "
             f"See why: radstream quarantine show {held.instance.digest[:16]}. To decide otherwise: --again"

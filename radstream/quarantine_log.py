@@ -9,17 +9,16 @@ from typing import Literal
 
 import msgspec
 
+from consumers.validate.reasons import CONTRADICTS, covers
 from radstream.errors import Failure
 from schemas import load_topics
 from streams.events import (
     SUBJECTS,
     Event,
     InstanceQuarantined,
-    InstanceReceived,
-    InstanceValidated,
     QuarantineCommand,
 )
-from streams.log import Log, OffsetOutOfRange, TopicPartition
+from streams.log import Log, TopicPartition
 from streams.origin import first_offset
 from streams.wire import Record, Undecodable, UnknownSchema, decode
 
@@ -65,8 +64,13 @@ class Quarantine:
         return next(reversed(self.decisions.get(digest, [])), None)
 
     def state(self, digest: str) -> State:
+        """A release is of the reason that it was given for (`consumers.validate.reasons.covers`)."""
         last = self.last(digest)
-        return "open" if last is None or last.action == "other" else last.action
+        if last is None or last.action == "other":
+            return "open"
+        if last.action == "released" and not covers(last.code, self.events[digest].code):
+            return "open"
+        return last.action
 
     def held(self, digest: str) -> Held:
         event, last = self.events[digest], self.last(digest)
@@ -127,12 +131,16 @@ def read(log: Log) -> Quarantine:
 
 
 def _keep(found: Quarantine, event: InstanceQuarantined) -> None:
-    """The highest generation says why; the first that held it says since when."""
+    """The highest generation says why, and another patient before all else; the first that held it, since when."""
     digest, at = event.instance.digest, event.meta.occurred_at
     found.since[digest] = min(found.since.get(digest, at), at)
     known = found.events.get(digest)
-    if known is None or event.provenance.generation > known.provenance.generation:
+    if known is None or _weight(event) > _weight(known):
         found.events[digest] = event
+
+
+def _weight(event: InstanceQuarantined) -> tuple[bool, int]:
+    return event.code == CONTRADICTS, event.provenance.generation
 
 
 def quarantined(log: Log) -> Quarantined:
@@ -140,19 +148,6 @@ def quarantined(log: Log) -> Quarantined:
     found = read(log)
     held = sorted((found.held(digest) for digest in found.events), key=lambda one: one.held_at)
     return Quarantined(held=tuple(held), unreadable=found.unreadable)
-
-
-def origin_of(log: Log, event: InstanceQuarantined) -> InstanceReceived | InstanceValidated | None:
-    """What was announced of the instance before it was held; None where the log has that no more."""
-    for ref in event.provenance.inputs:
-        try:
-            for record in log.read(TopicPartition(ref.topic, ref.partition), ref.offset, ref.offset + 1):
-                found = decode(record)
-                if isinstance(found, InstanceReceived | InstanceValidated) and found.instance == event.instance:
-                    return found
-        except (OffsetOutOfRange, Undecodable, UnknownSchema):
-            continue
-    return None
 
 
 def _events(log: Log, kind: type[Event], unreadable: Callable[[], None]) -> Iterator[tuple[Record, Event]]:

@@ -13,7 +13,8 @@ from consumers.validate.reasons import reason_of, refusal
 from radstream import quarantine_log
 from radstream.commanding import notes_of
 from radstream.errors import Failure
-from radstream.quarantine_log import Held, origin_of
+from radstream.quarantine_log import Held
+from radstream.quarantine_origin import origin_of
 from radstream.reading import audited, catalog_snapshot
 from streams.config import Config
 from streams.events import ObjectRef, ProtectedNote, QuarantineCommand, Source

@@ -134,7 +134,7 @@ END_TO_END_SECONDS = Histogram(
 )
 
 # Signed heads of the chains of studies. None for long while images come: see `radstream verify`.
-CHAIN_HEADS = Counter("radstream_chain_heads", "Signed heads of the chains of studies")
+CHAIN_HEADS = Counter("radstream_chain_heads", "Heads of the chains of studies that this member gave its signature")
 
 # Decisions that were read back, whoever emitted them; `outcome` is counted, or stale for a later one of a number.
 # For the step `revisions` these are study revisions.

@@ -7,6 +7,7 @@ into results (`streams.working`). A result or an acknowledgement wakes the loop.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -50,7 +51,8 @@ class Runner:
     """Runs one step until `context.stopping` is set, as a member of the step's consumer group.
 
     `in_order`: what the step does is seen elsewhere, so one thread at a time has records of a partition, and a study's
-    are begun in their order. Else only what they become is written in that order.
+    are begun in their order. Else only what they become is written in that order. `apart` are topics whose records take
+    long, while nobody waits for them: they have one thread of their own, so what somebody waits for has all the others.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class Runner:
         settings: RunnerSettings | None = None,
         *,
         in_order: bool = False,
+        apart: Collection[str] = (),
     ) -> None:
         self._context = context
         self._in_order = in_order
+        self._apart = frozenset(apart)
         self._settings = settings or RunnerSettings()
         self._group = step.name
         self._topics = load_topics().read_by(self._group)
@@ -71,7 +75,7 @@ class Runner:
         self._flows: dict[TopicPartition, Flow] = {}
         self._log_is_away = False
         self._woken: SimpleQueue[tuple[Chunk, list[Result] | BaseException] | None] = SimpleQueue()
-        self._chunks = 0
+        self._chunks: Counter[bool] = Counter()
         self._committed_s = 0.0
         self._worker = Worker(context, step, identity)
 
@@ -83,7 +87,12 @@ class Runner:
         limit.recall()
         self._producer = self._context.log.producer(linger_ms=LINGER_MS)
         self._outcomes = Outcomes(self._context, self._group, self._settings, self._producer, limit)
-        self._pool: Pool[Chunk, list[Result]] = Pool(self._group, self._settings.threads, self._work, self._report)
+        # By whether what they work on is apart.
+        self._threads = {False: self._settings.threads, **({True: 1} if self._apart else {})}
+        self._pools: dict[bool, Pool[Chunk, list[Result]]] = {
+            apart: Pool(f"{self._group}-apart" if apart else self._group, count, self._work, self._report)
+            for apart, count in self._threads.items()
+        }
         self._consumer = self._join()
         try:
             while not self._context.stopping.is_set():
@@ -93,7 +102,8 @@ class Runner:
             self._leave()
             raise
         finally:
-            self._pool.close()
+            for pool in self._pools.values():
+                pool.close()
         self._leave()
 
     def _join(self) -> Consumer:
@@ -125,7 +135,7 @@ class Runner:
             self._commit_or_rejoin()
 
     def _busy(self) -> bool:
-        return self._chunks > 0 or any(flow.unacknowledged for flow in self._flows.values())
+        return self._chunks.total() > 0 or any(flow.unacknowledged for flow in self._flows.values())
 
     def _read(self) -> None:
         try:
@@ -141,26 +151,38 @@ class Runner:
                 flow.accept(self._intake.item(record))
 
     def _hand_out(self) -> None:
+        for apart in self._threads:
+            self._hand_out_to(apart)
+
+    def _hand_out_to(self, apart: bool) -> None:
         """Gives idle threads work: the most urgent lane first, within a lane the partition with the least in hand."""
-        if self._chunks >= self._settings.threads:
+        if self._idle(apart) <= 0:
             return
         now_s = self._context.clock.monotonic()
         for flow in sorted(self._flows.values(), key=lambda flow: (flow.urgency(now_s), len(flow.unacknowledged))):
-            if (idle := self._settings.threads - self._chunks) <= 0:
+            if (idle := self._idle(apart)) <= 0:
                 return
             if self._in_order and flow.running():
                 continue
             share = 1 if self._in_order else idle
-            items = list(islice(flow.startable(now_s), share * self._settings.batch_max))
+            mine = (item for item in flow.startable(now_s) if self._is_apart(item) == apart)
+            items = list(islice(mine, share * (1 if apart else self._settings.batch_max)))
             size = max(1, -(-len(items) // share))
             for start in range(0, len(items), size):
-                self._start(flow, items[start : start + size])
+                self._start(flow, items[start : start + size], apart)
 
-    def _start(self, flow: Flow, items: list[Item]) -> None:
+    def _idle(self, apart: bool) -> int:
+        return self._threads[apart] - self._chunks[apart]
+
+    def _is_apart(self, item: Item) -> bool:
+        """Of what was parked, the topic is that which it came from."""
+        return item.record.topic in self._apart
+
+    def _start(self, flow: Flow, items: list[Item], apart: bool) -> None:
         for item in items:
             item.running = True
-        self._chunks += 1
-        self._pool.submit((flow, items))
+        self._chunks[apart] += 1
+        self._pools[apart].submit((flow, items))
 
     def _wait(self, timeout_s: float) -> None:
         """Until something ends, at most `timeout_s`; takes the results that are there."""
@@ -174,10 +196,10 @@ class Runner:
             return
 
     def _take(self, chunk: Chunk, results: list[Result] | BaseException) -> None:
-        self._chunks -= 1
+        flow, items = chunk
+        self._chunks[self._is_apart(items[0])] -= 1
         if isinstance(results, BaseException):
             raise results
-        flow, items = chunk
         if flow.alive:
             self._outcomes.arrived(flow, items, results)
 
@@ -274,7 +296,11 @@ class Runner:
         self._abandon(partitions)
 
     def _drain(self, flows: Sequence[Flow]) -> None:
-        """Ends what is in hand, and begins nothing: within one deadline for all of it."""
+        """Ends what is in hand, and begins nothing: within one deadline for all of it.
+
+        What is apart is given up at once, as meanwhile nothing goes on: whoever has the partition next reads it again.
+        """
+        flows = [flow for flow in flows if flow.name.topic not in self._apart]
         deadline_s = self._context.clock.monotonic() + self._settings.deadline_s
         while self._context.clock.monotonic() < deadline_s:
             for flow in flows:

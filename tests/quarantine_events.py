@@ -8,13 +8,17 @@ from typing import Literal
 from msgspec import structs
 
 from consumers.validate.releasing import STEP
-from streams.events import Event, Finding, InstanceReceived, InstanceValidated, QuarantineCommand
+from streams.events import Event, Finding, InstanceQuarantined, InstanceReceived, InstanceValidated, QuarantineCommand
 from tests.event_streams import Hospital
 from tests.instance_events import provenance_of, validated_of
 
 
 def decided(
-    hospital: Hospital, image: InstanceReceived, action: Literal["released", "rejected"] = "released", number: int = 0
+    hospital: Hospital,
+    image: InstanceReceived,
+    action: Literal["released", "rejected"] = "released",
+    number: int = 0,
+    code: str = "truncated",
 ) -> QuarantineCommand:
     """The `number`-th decision on an image, counted from 0."""
     digest = image.instance.digest
@@ -26,12 +30,19 @@ def decided(
         object=image.object,
         technical=image.technical,
         action=action,
-        code="truncated",
+        code=code,
         actor="night.shift",
         why=hospital.blocks.put_note(f"{digest}/{action}/{number}", "the rest is with Mrs Doe"),
         source=image.source,
         outside=image.outside,
     )
+
+
+def assessed_as_strange(hospital: Hospital, image: InstanceReceived) -> InstanceQuarantined:
+    """What is said of an image of another patient than its study."""
+    held = hospital.quarantined(image, code="contradicts_patient")
+    meta = hospital.meta("assess", image.instance.digest, 1, ordinal=1, lane=image.meta.lane)
+    return structs.replace(held, meta=meta, provenance=provenance_of("assess"))
 
 
 def let_go(hospital: Hospital, image: InstanceReceived) -> InstanceValidated:

@@ -39,6 +39,9 @@ SELECT code, count(DISTINCT digest) FROM quarantined_instances
 WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s AND decision IS DISTINCT FROM 'rejected' GROUP BY code
 ORDER BY code
 """
+_HELD_OF_STUDY = """
+SELECT DISTINCT digest FROM quarantined_instances WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
+"""
 _BROKEN = """
 SELECT f.rule, f.severity, coalesce(i.modality, '') AS modality, count(DISTINCT f.digest) AS instances,
     count(DISTINCT f.study_uid) AS studies, max(v.decided_at) AS last_at, min(f.section) AS section, min(f.text) AS text
@@ -124,6 +127,12 @@ def verdicts(cursor: Cursor, tenant: str, study_uid: str) -> Verdicts:
         held=held,
         rejected=max(0, quarantined - sum(held.values())),
     )
+
+
+def held_in(cursor: Cursor, tenant: str, study_uid: str) -> frozenset[str]:
+    """Digests of a study's instances that flow to nobody: held and not decided on, or rejected."""
+    asked = {"tenant": tenant, "study_uid": study_uid}
+    return frozenset(str(digest) for (digest,) in cursor.execute(_HELD_OF_STUDY.encode(), asked).fetchall())
 
 
 def broken_rules(

@@ -8,7 +8,7 @@ from consumers.forward.stored import Stored, of_file
 from streams.coercion import Uncoercible, coerced
 from streams.events import ImportDecision, InstanceValidated
 from streams.import_decisions import ImportDecisions
-from streams.log import LogAway
+from streams.log import LogAway, LogRefused
 from streams.objects import StoreAway
 from streams.protected import Erased, ProtectedBlocks
 from streams.step import RetryLater
@@ -53,6 +53,9 @@ class Outside:
             decision = self._decisions.of(event.instance.study_uid, up_to_now=came is not None)
         except LogAway:
             return RetryLater("the log does not answer", "world")
+        except LogRefused as error:
+            # It is not this image's fault, and whoever gives the account its rights should find nothing given up.
+            return RetryLater(f"the log does not say whose studies from outside are ({error})", "world")
         if decision is not None and decision.identity is not None:
             return decision
         return None if came is None else _WAITS

@@ -7,7 +7,9 @@ from consumers.validate.both import Both
 from consumers.validate.config import Settings
 from consumers.validate.step import CODE_VERSION, Validate
 from consumers.validate.study import step as study
+from schemas import load_topics
 from streams.config import Config, digest
+from streams.events import SUBJECTS, StudyRevision
 from streams.runner import Runner
 from streams.service import Context, claimed, run
 
@@ -23,7 +25,9 @@ def main(context: Context, settings: Settings) -> None:
         return
     validate = Validate(identity, context.store, settings.limits, levels)
     assess = study.Assess(of_studies, context.store, settings.studies.instances_max)
-    Runner(context, Both(validate, assess), identity, settings.runner).run()
+    # A study is read for seconds: what a reader waits for is not to wait for that.
+    apart = load_topics().physical(SUBJECTS[StudyRevision])
+    Runner(context, Both(validate, assess), identity, settings.runner, apart=apart).run()
 
 
 def check(config: Config, settings: Settings) -> None:

@@ -19,6 +19,7 @@ class Reason:
     keeps: str | None = None
 
 
+CONTRADICTS = "contradicts_patient"
 _NAMELESS = "nobody could ask for it: what has no legal UIDs cannot be served, forwarded or found"
 REASONS = {
     "unreadable": Reason(
@@ -57,7 +58,7 @@ REASONS = {
         "Tell whoever runs the archive: this is no fault of the device.",
         "it would be served under the UIDs of another instance",
     ),
-    "contradicts_patient": Reason(
+    CONTRADICTS: Reason(
         "The image says another patient than the study it belongs to.",
         "Find out whose image it is before anybody reads it. Release it if it is this patient's; else reject it, and "
         "send it again under the right patient.",
@@ -68,6 +69,14 @@ _OTHER = Reason("It is held for a reason that this version has no words for.", "
 
 def reason_of(code: str) -> Reason:
     return REASONS.get(code, _OTHER)
+
+
+def covers(released: str, held: str) -> bool:
+    """Whether who released what was held for one reason has also decided on the other.
+
+    Who has let a file go that was cut off has not said that it is of this patient.
+    """
+    return held != CONTRADICTS or released == CONTRADICTS
 
 
 def refusal(instance: Instance, code: str) -> str | None:

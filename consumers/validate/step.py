@@ -14,7 +14,7 @@ import msgspec
 from consumers.validate import releasing, rules
 from consumers.validate.config import Limits
 from consumers.validate.counting import count_accepted, count_held
-from consumers.validate.judging import findings_of, judged, opened, too_large
+from consumers.validate.judging import findings_of, judged, opened, too_large, unidentified
 from consumers.validate.levels import Facts, Levels
 from streams.clock import Clock
 from streams.events import Finding, InstanceReceived, InstanceValidated, QuarantineCommand
@@ -106,6 +106,8 @@ class Validate:
         return too_large(event.object.length, self._limits) or fetched(self._store, event.object)
 
     def _read(self, event: Judged) -> Part10 | Quarantine | RetryLater:
-        """The stored file, or why there is none to look at."""
+        """The stored file, or why there is none to look at, or none of that name: what was held before its UIDs were
+        looked at may have others."""
         data = self._fetched(event)
-        return opened(data, self._limits) if isinstance(data, bytes) else data
+        file = opened(data, self._limits) if isinstance(data, bytes) else data
+        return (unidentified(file, event.instance) or file) if isinstance(file, Part10) else file

@@ -71,8 +71,8 @@ def check_signed(log: Log, chains: Chains, signed: Signed, oldest_ms: int, repor
     With `spans`, what was signed with them is read again.
     """
     for offset, at_ms in zip(chains.offsets, chains.times, strict=True):
-        if offset >= signed.end:
-            if at_ms >= oldest_ms:
+        if not signed.start <= offset < signed.end:
+            if offset >= signed.end and at_ms >= oldest_ms:
                 report.waiting += 1
                 continue
             text = f"offset {offset} of partition {chains.number} of imaging.study.chain is under no signed head"

@@ -17,9 +17,11 @@ from streams.log import Log
 
 @dataclass
 class Signed:
-    """What heads say of one partition: its spans that hold something, in order, and the offset after the last."""
+    """What heads say of one partition: its spans that hold something, in order, where the first of all that were read
+    starts, and the offset after the last."""
 
     spans: list[ChainSpan] = field(default_factory=list)
+    start: int = 0
     end: int = 0
 
 
@@ -40,7 +42,7 @@ def read_heads(log: Log, trusted: Trusted, since_ms: int | None, report: Report)
         report.heads += 1
         last = head
         for span in head.spans:
-            of = signed.setdefault(span.partition, Signed(end=span.start))
+            of = signed.setdefault(span.partition, Signed(start=span.start, end=span.start))
             if span.start != of.end:
                 report.findings.append(
                     _finding("head_missing", f"head {head.seq} leaves out offsets of partition {span.partition}")

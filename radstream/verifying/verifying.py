@@ -24,6 +24,8 @@ from streams.objects import ObjectStore
 
 # What is younger may still be on its way: into a chain when its study is quiet, and under a head after that.
 WAITING = timedelta(minutes=15)
+# A head and what it signs are written by several machines: by their clocks it may be older than that.
+_CLOCKS_MS_MAX = 3_600_000
 _WAITING_JOBS = 8
 
 Told = Callable[[str, int, int], None]
@@ -82,7 +84,7 @@ class Verifying:
                 report.findings.extend(spans.findings)
             self._told("log", len(found), len(numbers))
         if only and (times := [chains.times[0] for chains in found if chains.times]):
-            signed = read_heads(log, self._trusted, min(times), report)
+            signed = read_heads(log, self._trusted, max(0, min(times) - _CLOCKS_MS_MAX), report)
         for chains in found:
             of = signed.get(chains.number, Signed())
             check_signed(log, chains, of, oldest_ms, report, spans=bool(only))

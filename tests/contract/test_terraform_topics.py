@@ -11,6 +11,7 @@ import yaml
 
 from infra.local.topics import Wanted, wanted
 from schemas import load_topics
+from streams.events import SUBJECTS, ImportDecision
 from tests import terraform
 
 SERVICES = yaml.safe_load((terraform.TREE / "services.yaml").read_text(encoding="utf-8"))
@@ -48,6 +49,13 @@ def test_a_group_may_read_what_topics_yaml_says_and_nothing_else(found: Any) -> 
         extra = named(SERVICES["services"][group]["reads"])
         dead_letters = listed.of_group("imaging.deadletter", group)
         assert set(found["access"][group]["read"]) == {*listed.read_by(group), dead_letters, *extra}
+
+
+def test_what_is_from_outside_can_be_sent_on_in_the_cloud_too(found: Any) -> None:
+    """The forwarder asks whose a study is, and who reconciles it puts its records where the forwarder reads them."""
+    listed = load_topics()
+    assert SUBJECTS[ImportDecision] in found["access"]["forward"]["read"]
+    assert listed.of_group("imaging.retry", "forward") in found["access"]["operator"]["write"]
 
 
 def test_a_service_may_write_what_it_owns_and_what_it_says_and_nothing_else(found: Any) -> None:

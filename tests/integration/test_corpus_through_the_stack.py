@@ -32,7 +32,18 @@ PERSONAL = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "
 TOKEN = re.compile(rb"[0-9a-z._\x80-\xff-]{6,}")
 # Words of the field that occur as values of it; the digits in their order are a constant of the registry's database.
 NOT_PERSONAL = frozenset(
-    (b"anonymous", b"anonymized", b"unknown", b"phantom", b"patient", b"testing", b"volume", b"breast", b"0123456789")
+    (
+        b"anonymous",
+        b"anonymized",
+        b"unknown",
+        b"phantom",
+        b"patient",
+        b"testing",
+        b"volume",
+        b"breast",
+        b"overlay",
+        b"0123456789",
+    )
 )
 
 

@@ -288,11 +288,11 @@ def test_the_ledger_says_what_the_catalog_has_read(site: Site):
     assert scan(site.log, {full: 5}).events_unread_by_catalog(topic) == 15
 
 
-def decided(site: Site, name: str, action: str, number: int = 0) -> None:
+def decided(site: Site, name: str, action: str, number: int = 0, code: str = "unreadable") -> None:
     ref = site._object(f"t/protected/{name}{number}", kept=True)
     said = about(name, "quarantine", number)
     note = ProtectedNote(block_id="b", object=ref)
-    facts = {"technical": Technical(), "action": action, "code": "unreadable", "actor": "a", "why": note}
+    facts = {"technical": Technical(), "action": action, "code": code, "actor": "a", "why": note}
     site.write(QuarantineCommand(**said, object=ref, **facts))
 
 
@@ -322,6 +322,21 @@ def test_what_people_let_go_is_validated_and_what_they_reject_is_held(site: Site
     assert verdicts_of(census) == {"accepted": 0, "accepted_with_findings": 1, "quarantined": 4}
     assert findings_of(census) == {"released_by_hand": 1}
     assert all(equation.agrees for equation in site.equations().values())
+
+
+def test_what_was_released_is_held_again_as_another_patients(site: Site):
+    site.received("a")
+    site.quarantined("a", 2)
+    decided(site, "a", "released")
+    let_go(site, "a")
+    assert scan(site.log, {}).undecided_codes() == {}
+    said = about("a", "assess", 1)
+    site.write(InstanceQuarantined(**said, object=site._object("", kept=False), code="contradicts_patient", detail="-"))
+    census = scan(site.log, {})
+    assert (census.in_use, census.undecided_codes()) == (set(), {"contradicts_patient": 1})
+    decided(site, "a", "released", 1, "contradicts_patient")
+    census = scan(site.log, {})
+    assert (census.in_use, census.undecided_codes()) == ({digest_of("a")}, {})
 
 
 def test_bytes_that_are_no_event_are_counted_and_stop_nothing(site: Site):

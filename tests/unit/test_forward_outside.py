@@ -18,6 +18,7 @@ from streams.clock import SystemClock
 from streams.events import SUBJECTS, ForwardResult, ImportDecision, InstanceValidated
 from streams.generation import of_facts
 from streams.import_decisions import ImportDecisions
+from streams.log import LogRefused
 from streams.memory_log import MemoryLog
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from streams.routes.routes import load
@@ -118,6 +119,16 @@ def test_what_was_made_here_goes_as_it_is_unless_a_person_says_otherwise(site: S
     site.reconcile()
     site.clock.ahead_s = 2.0
     assert site.result(site.run(site.made_here)).code == "coerced"
+
+
+def test_a_log_that_refuses_to_say_whose_it_is_is_waited_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise LogRefused("TOPIC_AUTHORIZATION_FAILED")
+
+    monkeypatch.setattr(site.log, "bounds", refuse)
+    for item in (site.came, site.made_here):
+        assert isinstance(site.run(item), RetryLater)
+    assert site.there.data_sets == []
 
 
 def test_an_erased_identity_is_a_dead_letter_and_a_log_that_is_away_is_waited_for(site: Site) -> None:

@@ -16,11 +16,14 @@ from radstream.errors import Failure
 from streams.events import (
     AuditEvent,
     InputRef,
+    InstanceQuarantined,
     QuarantineCommand,
 )
 from streams.log import TopicPartition
 from streams.wire import decode
 from tests.event_streams import TENANT, Hospital, new_log, write
+from tests.import_events import DISC
+from tests.quarantine_events import assessed_as_strange
 
 CONFIG = f"""
 [site]
@@ -193,3 +196,40 @@ def test_of_several_generations_the_latest_says_why(world: World) -> None:
     (one,) = json.loads(world.run("list", "--json").stdout)["held"]
     assert one["code"] == "unreadable"
     assert datetime.fromisoformat(one["held_at"]) == world.held.meta.occurred_at, "it has been held since the first"
+
+
+def contradicting(world: World) -> InstanceQuarantined:
+    """The image is valid by itself, and held since its study was assessed: that event names the study's revision."""
+    (image,) = world.hospital.study("P2", "DOE", series=1, images=1)
+    image = structs.replace(image, outside=DISC)
+    revision = world.hospital.revision([image])
+    write(world.log, [image, world.hospital.validated(image), revision])
+    read = InputRef(
+        topic="imaging.study.revision", topic_id="x", partition=0, offset=0, event_id=revision.meta.event_id
+    )
+    held = assessed_as_strange(world.hospital, image)
+    held = structs.replace(held, provenance=structs.replace(held.provenance, inputs=(read,)))
+    write(world.log, [held])
+    return held
+
+
+def test_what_is_held_beside_its_study_is_released_as_what_it_came_as(world: World) -> None:
+    held = contradicting(world)
+    assert world.run("release", held.instance.digest, "--reason", WHY).exit_code == 0
+    (command,) = world.commands()
+    assert command.outside == DISC, "else it is sent on under another hospital's patient ID"
+    assert command.technical == world.image.technical
+    assert command.source is not None
+    assert command.source.calling_ae == "CT1"
+
+
+def test_a_release_for_one_reason_is_none_of_another_patient(world: World) -> None:
+    digest = world.held.instance.digest
+    assert world.decide("release").exit_code == 0
+    write(world.log, [assessed_as_strange(world.hospital, world.image)])
+    (one,) = json.loads(world.run("list", "--json").stdout)["held"]
+    assert (one["digest"], one["code"], one["state"]) == (digest, "contradicts_patient", "open")
+    assert json.loads(world.decide("release", "--json").stdout)["written"]
+    assert [one.code for one in world.commands()] == ["truncated", "contradicts_patient"]
+    assert json.loads(world.run("list", "--json").stdout)["held"] == []
+    assert not json.loads(world.decide("release", "--json").stdout)["written"]

@@ -125,6 +125,14 @@ def test_what_has_no_name_cannot_be_released_for_whatever_reason_it_is_held() ->
     assert isinstance(judged(store, command(event, code="unreadable", instance=nameless)), DeadLetter)
 
 
+def test_what_can_be_read_by_now_and_has_other_uids_does_not_flow() -> None:
+    store = MemoryStore()
+    event = received(store, WHOLE, ("1.2.3", images.SERIES, images.INSTANCE)).event
+    made = judged(store, command(event, code="too_complex"))
+    assert isinstance(made, DeadLetter), made
+    assert "under the UIDs of another instance" in made.reason
+
+
 def test_bytes_that_changed_since_do_not_flow() -> None:
     store = MemoryStore()
     event = received(store, WHOLE).event

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec import structs
+from prometheus_client import REGISTRY
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
@@ -289,6 +290,21 @@ def test_the_first_revision_says_whose_the_study_is() -> None:
     assert world.assess(world.revision(late[1:])).held_count == 6
     assert one.meta.event_id in {event.meta.event_id for event in world.held}
     assert {event.instance.digest for event in world.held} == set(late)
+
+
+def test_an_image_of_another_patient_is_counted_when_it_came_and_not_with_each_that_comes_after_it() -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("radstream_contradicting_instances_total") or 0.0
+
+    images = section_series()
+    of_patient(images, **ANN)
+    of_patient(images[3:4], **BOB)
+    world, before = Studies(), counted()
+    world.assess(world.revision(world.add(images[:6])))
+    assert counted() - before == 1
+    for late in images[6:]:
+        assert world.assess(world.revision(world.add([late]))).held_count == 1
+    assert counted() - before == 1
 
 
 def test_of_as_many_of_two_patients_the_first_stored_is_believed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -188,6 +189,20 @@ def test_a_chain_that_was_written_anew_is_not_the_one_that_was_signed(archive: A
     for report in (archive.verify(1, later=LATER), archive.verify(later=LATER)):
         assert [finding.kind for finding in report.findings] == ["broken_link"]
         assert "does not hold what was signed" in report.findings[0].text
+
+
+@pytest.mark.parametrize("behind", [timedelta(seconds=5), timedelta(hours=2)])
+def test_a_signer_whose_clock_is_behind_hides_nothing(archive: Archive, behind: timedelta) -> None:
+    heads = archive.log._topics[HEAD].partitions[0].records
+    archive.receive(2, 4)
+    archive.quiet()
+    heads[0] = replace(heads[0], timestamp_ms=heads[0].timestamp_ms - int(behind.total_seconds() * 1000))
+    event = archive.chain(1)[0]
+    forged = structs.replace(event, links=event.links[:3])
+    forged = structs.replace(forged, hash=last_hash(NOTHING, TENANT, event.study_uid, 1, event.series, forged.links))
+    archive.rewrite(CHAIN, *record(archive, 1), forged)
+    found = archive.verify(1, later=LATER).findings
+    assert {finding.kind for finding in found} & {"broken_link", "head_missing"}
 
 
 def test_a_head_that_was_changed_and_one_of_a_stranger(archive: Archive, tmp_path: Path) -> None:

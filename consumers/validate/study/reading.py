@@ -33,10 +33,10 @@ class Reading:
         self._instances_max = instances_max
         self._revisions = of_facts(Revisions.name)
 
-    def first_revision(self, event: StudyRevision) -> set[str]:
-        """Digests of the study's first revision; none where its list is not there. Raises StoreAway."""
+    def listed(self, event: StudyRevision, number: int) -> set[str]:
+        """Digests of a revision of the study, from 1 on; none where its list is not there. Raises StoreAway."""
         tenant = event.meta.tenant
-        key = derived_key(tenant, self._revisions.event_id(tenant, subject(event.study_uid, 1), 0))
+        key = derived_key(tenant, self._revisions.event_id(tenant, subject(event.study_uid, number), 0))
         found = self._store.find(tenant, event.manifest.store, key)
         return set(json.loads(bytes(found.data))) if found is not None else set()
 

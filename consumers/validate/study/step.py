@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from msgspec import structs
 
+from consumers.validate.reasons import CONTRADICTS
 from consumers.validate.study import attributes, places
 from consumers.validate.study.header import Header
 from consumers.validate.study.identity import strangers
@@ -21,7 +22,6 @@ from streams.working import QUARANTINE_ORDINAL
 
 # Raised by hand when a change here changes what comes out.
 CODE_VERSION = 1
-CONTRADICTS = "contradicts_patient"
 _DETAIL = "It names another patient than the rest of its study; find out whose it is, then release or reject it."
 
 
@@ -39,7 +39,7 @@ class Assess:
         event = item.event
         headers = self._reading.headers(event)
         # Of the first revision, all there is was in it.
-        held = strangers(headers, self._reading.first_revision(event) if event.revision > 1 else ())
+        held = strangers(headers, self._reading.listed(event, 1) if event.revision > 1 else ())
         # An instance that is held is of another study in all but name: what else differs in it is no news.
         away = {one.digest for one in held}
         rest = [one for one in headers if one.digest not in away]
@@ -63,7 +63,9 @@ class Assess:
             findings=tuple(findings[:FINDINGS_MAX]),
         )
         if held:
-            metrics.CONTRADICTING.inc(len(held))
+            # What the revision before this one had was held then, and whoever was called for it came.
+            before = self._reading.listed(event, event.revision - 1) if event.revision > 1 else set()
+            metrics.CONTRADICTING.inc(len(away - before))
             structlog.get_logger().warning("instances_contradict_their_patient", held=len(held), of=len(headers))
         return Done.emit(*(self._held(one, item, clock) for one in held), assessed)
 

@@ -13,7 +13,7 @@ from consumers.catalog.study import Study, study
 from streams.events import Event, InstanceReceived
 from tests.catalogs import checksum_of, projected, rows
 from tests.event_streams import TENANT, Hospital, new_log, write
-from tests.quarantine_events import decided, judged_by_people, let_go
+from tests.quarantine_events import assessed_as_strange, decided, judged_by_people, let_go
 
 
 def kept(dsn: str, hospital: Hospital, *events: Event) -> None:
@@ -80,6 +80,25 @@ def test_a_release_that_validation_has_not_come_to_is_still_held(dsn: str) -> No
     assert served(dsn) == {image.instance.digest}
     with snapshot(dsn) as cursor:
         assert standing(cursor, TENANT, image.instance.digest).verdict == "accepted_with_findings"
+
+
+def test_who_released_a_file_that_was_cut_off_has_not_said_that_it_is_of_this_patient(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    (image,) = hospital.study("P1", "DOE", series=1, images=1)
+    write(log, [image, hospital.quarantined(image), decided(hospital, image), let_go(hospital, image)])
+    projected(dsn, log, hospital)
+    assert served(dsn) == {image.instance.digest}
+    write(log, [assessed_as_strange(hospital, image)])
+    projected(dsn, log, hospital)
+    assert served(dsn) == set()
+    with snapshot(dsn) as cursor:
+        assert undecided(cursor) == {"contradicts_patient": 1}
+        assert standing(cursor, TENANT, image.instance.digest).verdict == "quarantined"
+    write(log, [decided(hospital, image, "released", 1, "contradicts_patient")])
+    projected(dsn, log, hospital)
+    assert served(dsn) == {image.instance.digest}
+    with snapshot(dsn) as cursor:
+        assert undecided(cursor) == {}
 
 
 def test_the_reason_is_kept_and_a_decision_that_was_read_twice_is_one(dsn: str) -> None:

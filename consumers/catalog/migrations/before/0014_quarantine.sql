@@ -30,7 +30,8 @@ WHERE NOT EXISTS (
 
 -- As before (0003), and a person's last word stands above every step: what was released is held by none, in whatever
 -- generation, once something says that it is valid; what was rejected is held, also where a later generation finds
--- nothing. `decision` is null while nobody has decided.
+-- nothing. `decision` is null while nobody has decided: who released a file that was cut off has not said that it is of
+-- this patient, so what contradicts the patient of its study is released as that alone.
 DROP VIEW quarantined_instances;
 CREATE VIEW quarantined_instances AS
 SELECT i.*, v.step, v.code, v.detail, v.decided_at,
@@ -38,6 +39,7 @@ SELECT i.*, v.step, v.code, v.detail, v.decided_at,
 FROM current_verdicts v
 JOIN instances i ON i.tenant = v.tenant AND i.digest = v.digest
 LEFT JOIN quarantine_decisions d ON d.tenant = v.tenant AND d.digest = v.digest
+    AND (d.action <> 'released' OR d.code = 'contradicts_patient' OR v.code <> 'contradicts_patient')
 WHERE v.verdict = 'quarantined' AND (
     d.action IS DISTINCT FROM 'released' OR NOT EXISTS (
         SELECT FROM current_verdicts valid
@@ -61,10 +63,11 @@ WHERE EXISTS (
 ) AND (
     NOT EXISTS (
         SELECT FROM current_verdicts v
-        WHERE v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'quarantined'
-    ) OR EXISTS (
-        SELECT FROM quarantine_decisions d
-        WHERE d.tenant = i.tenant AND d.digest = i.digest AND d.action = 'released'
+        WHERE v.tenant = i.tenant AND v.digest = i.digest AND v.verdict = 'quarantined' AND NOT EXISTS (
+            SELECT FROM quarantine_decisions d
+            WHERE d.tenant = i.tenant AND d.digest = i.digest AND d.action = 'released'
+                AND (d.code = 'contradicts_patient' OR v.code <> 'contradicts_patient')
+        )
     )
 ) AND NOT EXISTS (
     SELECT FROM quarantine_decisions d
