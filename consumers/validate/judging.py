@@ -15,6 +15,7 @@ from pydicom.uid import UID
 
 from consumers.validate import iod, pixels, quality, rules, values
 from consumers.validate.config import Limits
+from consumers.validate.once import said_once
 from consumers.validate.rule import Broken
 from streams import elements, part10
 from streams.elements import Malformed, TooComplex
@@ -83,7 +84,7 @@ def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
 
 def findings_of(file: Part10, limits: Limits, received_at: datetime) -> tuple[Finding, ...]:
     """All that can be said of a file. What is in the future is so at `received_at`."""
-    return (*rules.named(_broken(file, limits, received_at)), *iod.check(file).findings)
+    return tuple(said_once((*rules.named(_broken(file, limits, received_at)), *iod.check(file).findings)))
 
 
 def _broken(file: Part10, limits: Limits, received_at: datetime) -> Iterator[Broken]:

@@ -282,21 +282,6 @@ def test_there_is_a_ceiling_for_text_that_is_looked_at() -> None:
     assert broken(data) == {("values_unchecked", None)}
 
 
-@pytest.mark.parametrize(
-    ("attributes", "rules"),
-    [
-        ({"BitsStored": 12, "HighBit": 11}, set()),
-        ({"BitsStored": 12, "HighBit": 15}, {"high_bit"}),
-        ({"BitsStored": 17, "HighBit": 16}, {"bits_stored"}),
-        ({"BitsAllocated": 12, "BitsStored": 12, "HighBit": 11}, {"bits_allocated"}),
-    ],
-)
-def test_bits_agree_with_one_another(attributes: dict[str, int], rules: set[str]) -> None:
-    said = broken(images.native(PIXELS, **attributes, SOPClassUID="1.2.840.10008.5.1.4.1.1.7"))
-
-    assert {rule for rule, _ in said} == rules
-
-
 def test_a_long_text_is_not_cut_within_a_character() -> None:
     text = ("ä" * 100_000).encode()
 
