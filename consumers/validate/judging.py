@@ -32,11 +32,16 @@ _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance
 
 @dataclass(frozen=True)
 class Verdict:
-    """`held` says why an instance is quarantined; else `findings` are all there are, as the rules have them."""
+    """`held` says why an instance is quarantined; else `findings` are all there are, as the rules have them.
+
+    `sop_class` and `modality` are what the data set says, for those who ask what a site's rules say of such an image.
+    """
 
     held: Quarantine | None = None
     findings: tuple[Finding, ...] = ()
     metadata_sha256: str | None = None
+    sop_class: str | None = None
+    modality: str | None = None
 
 
 def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
@@ -46,7 +51,8 @@ def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instan
         return Verdict(file)
     if held := unidentified(file, announced):
         return Verdict(held)
-    return Verdict(None, findings_of(file, limits, received_at), part10.metadata_sha256(file))
+    findings, metadata_sha256 = findings_of(file, limits, received_at), part10.metadata_sha256(file)
+    return Verdict(None, findings, metadata_sha256, file.text(SOP_CLASS), file.text(MODALITY))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:

@@ -42,7 +42,7 @@ RULES = {
         "info", "PS3.5 A.4", "No decoder here knows such compressed pixels: they were not looked at.", "7FE0,0010"
     ),
     "pixels_not_all_checked": Rule(
-        "info", "PS3.5 8.2", "So many pixels are not all looked at: first, middle and last frame were.", "7FE0,0010"
+        "info", "PS3.5 8.2", "There are more pixels than are looked at here: some frames were not checked.", "7FE0,0010"
     ),
     "bits_beyond_stored": Rule(
         "warning", "PS3.5 8.1.1", "A sample has a value that does not fit into Bits Stored.", "7FE0,0010"
