@@ -16,7 +16,7 @@ import msgspec
 
 from consumers.validate import rules
 from consumers.validate.config import Limits
-from consumers.validate.judging import judged, too_large
+from consumers.validate.judging import Verdict, judged, too_large
 from consumers.validate.levels import Facts, Levels
 from radstream.errors import Failure
 from streams.events import Finding
@@ -69,15 +69,14 @@ def judge_path(
     except OSError as error:
         return _not_read(path, "unreadable_path", error.strerror or "it does not open")
     try:
-        verdict = None if held else judged(data, limits, datetime.now(UTC))
+        verdict = Verdict(held) if held else judged(data, limits, datetime.now(UTC))
     except HelperAway as error:
         return _not_read(path, "no_decoder", f"It was not judged: {error}.")
-    held = held or (verdict.held if verdict else None)
-    if held or verdict is None:
-        code, detail = (held.code, held.detail) if held else (None, None)
-        return FileVerdict(file=str(path), verdict="quarantined", code=code, detail=detail)
     facts = Facts(calling_ae=calling_ae, sop_class=verdict.sop_class, modality=verdict.modality, site=site)
     findings = rules.at_site(verdict.findings, levels.of(facts))
+    if verdict.held:
+        code, detail = verdict.held.code, verdict.held.detail
+        return FileVerdict(file=str(path), verdict="quarantined", code=code, detail=detail, findings=findings)
     return FileVerdict(file=str(path), verdict="accepted with findings" if findings else "accepted", findings=findings)
 
 

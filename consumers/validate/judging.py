@@ -32,7 +32,8 @@ _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance
 
 @dataclass(frozen=True)
 class Verdict:
-    """`held` says why an instance is quarantined; else `findings` are all there are, as the rules have them.
+    """`held` says why an instance is quarantined. `findings` are all there are, as the rules have them; of a file that
+    can be read they are there beside the reason, for who asks before anything is sent.
 
     `sop_class` and `modality` are what the data set says, for those who ask what a site's rules say of such an image.
     """
@@ -49,10 +50,9 @@ def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instan
     file = opened(data, limits)
     if isinstance(file, Quarantine):
         return Verdict(file)
-    if held := unidentified(file, announced):
-        return Verdict(held)
+    held = unidentified(file, announced)
     findings, metadata_sha256 = findings_of(file, limits, received_at), part10.metadata_sha256(file)
-    return Verdict(None, findings, metadata_sha256, file.text(SOP_CLASS), file.text(MODALITY))
+    return Verdict(held, findings, metadata_sha256, file.text(SOP_CLASS), file.text(MODALITY))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:

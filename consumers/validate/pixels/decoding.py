@@ -78,8 +78,8 @@ def _too_large(file: Part10, image: Image) -> str:
     if image.transfer_syntax_uid == RLE_LOSSLESS:
         try:
             check_rle(bytes(Frames(file, image).codestreams[0]), image)
-        except Undecodable:
-            return "pixels_undecodable"
+        except Undecodable as error:
+            return "pixels_undecodable" if error.code == "undecodable" else error.code
     return "decoder_too_large"
 
 
