@@ -9,24 +9,26 @@ from streams.events import Finding
 # At one place, the rules in front say what those behind them say: that an attribute is not there or empty, with the
 # module that wants it; and that a value cannot be, with what comes of it.
 _LACKS = frozenset(
-    ("type_1_missing", "type_1_empty", "type_1c_missing", "type_1c_empty", "type_2_missing", "type_2c_missing")
+    {"type_1_missing", "type_1_empty", "type_1c_missing", "type_1c_empty", "type_2_missing", "type_2c_missing"}
+)
+_CANNOT_BE = frozenset(
+    {
+        *("bits_allocated", "bits_stored", "high_bit", "pixel_header", "pixel_representation", "planar_configuration"),
+        *("palette_descriptor", "palette_length", "charset_unknown", "charset_combination"),
+    }
 )
 _SPEAKS_FOR: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (
         _LACKS,
         frozenset(
-            ("sop_class_missing", "pixel_header", "pixel_data_missing", "bits_stored", "high_bit")
-            + ("pixel_representation", "planar_configuration", "palette_missing")
+            {
+                *("sop_class_missing", "pixel_header", "pixel_data_missing", "bits_stored", "high_bit"),
+                *("pixel_representation", "planar_configuration", "palette_missing"),
+            }
         ),
     ),
-    (
-        frozenset(
-            ("pixel_header", "bits_allocated", "bits_stored", "high_bit", "pixel_representation")
-            + ("planar_configuration", "palette_descriptor", "palette_length", "charset_unknown", "charset_combination")
-        ),
-        frozenset(("enumerated_value", "code_string", "integer_string", "vm", "value_length")),
-    ),
-    (frozenset(("code_string",)), frozenset(("enumerated_value",))),
+    (_CANNOT_BE, frozenset({"enumerated_value", "code_string", "integer_string", "vm", "value_length"})),
+    (frozenset({"code_string"}), frozenset({"enumerated_value"})),
 )
 
 

@@ -255,11 +255,11 @@ def test_contents_within_contents_end_at_a_depth(depth: int) -> None:
 
 
 def test_of_a_million_attributes_that_are_not_there_some_are_asked_for_and_the_others_are_spoken_of() -> None:
-    content = images.data_set(SOPClassUID=SR, SOPInstanceUID="1.2.3", ContentSequence=[Dataset()] * 50_000)
+    content = images.data_set(SOPClassUID=SR, SOPInstanceUID="1.2.3", ContentSequence=[Dataset()] * 20_000)
     checked = iod.check(part10.read(images.written(content)))
 
     assert ("nested_not_checked", "0040,A730") in {(one.rule, one.tag) for one in checked.findings}
-    assert checked.computed + checked.not_computed < 250_000
+    assert checked.computed + checked.not_computed < 200_000
 
 
 def test_sentences_begin_with_a_capital_and_have_none_within() -> None:

@@ -31,9 +31,9 @@ _GROUPS = ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image")
 _TILED_FULL = ["in", 0x00209311, 0, ["TILED_FULL"], "CS"]
 _FRAME_CONTENT = 0x00209111
 _IMPLIED = frozenset({0x00209113, 0x0048021A, 0x00480207, 0x0062000A})
-# Of items in items, and of attributes that are not there, each of which is asked for: more of a file is not looked
-# into, which is said. Ten thousand frames with a dozen macros are below it.
-_DEPTH_MAX, _ABSENT_MAX = 64, 200_000
+# Of items in items, of elements in sequences, and of attributes that are not there, each of which is asked for: more of
+# a file is not looked into, which is said. Ten thousand frames are below it.
+_DEPTH_MAX, _ELEMENTS_MAX, _ABSENT_MAX = 64, 200_000, 150_000
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Check:
         uid = file.text(SOP_CLASS) or file.meta.get(MEDIA_STORAGE_CLASS, "")
         self._iod = iod(uid)
         self._asking = Asking(file, uid)
-        self._nested = Nested(file, Limits())
+        self._nested = Nested(file, Limits(elements=_ELEMENTS_MAX))
         self._places = Places()
         self._checked = Checked(self._iod.name if self._iod else None)
         self._shift = 0

@@ -46,7 +46,6 @@ _MATTERS = {
 _MATTERS_ELSE = "software that shows, measures or files it may rely on it"
 
 
-
 def _who(wants: str) -> tuple[str, str]:
     """Who wants an attribute, where a sentence begins and within one."""
     return wants[0].upper() + wants[1:], wants

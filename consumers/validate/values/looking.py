@@ -24,8 +24,7 @@ ODD_BYTES_MAX = 1 << 20
 BROKEN_MAX = 60
 # PS3.5 section 7.8: odd groups that are nobody's.
 _ILLEGAL_GROUPS = frozenset((1, 3, 5, 7, 0xFFFF))
-# Of the file's header, each with the element of the data set that it repeats.
-_UIDS_OF_HEADER = {0x00020002: 0x00080016, 0x00020003: 0x00080018, 0x00020010: None, 0x00020012: None}
+_UIDS_OF_HEADER = (0x00020002, 0x00020003, 0x00020010, 0x00020012)
 # The step says these of the UIDs that an instance is known by.
 _SAID_ELSEWHERE = frozenset((0x00080016, 0x00080018, 0x0020000D, 0x0020000E))
 
@@ -68,13 +67,10 @@ class Looking:
         self._say("sequence_broken", tag, scope)
 
     def _header(self) -> None:
-        """The file's header: UIDs, as far as they are not the data set's."""
+        """The UIDs of the file's header, also where the data set has the same."""
         scope = Scope()
-        for tag, repeated in _UIDS_OF_HEADER.items():
-            said = self._file.meta.get(tag, "")
-            if repeated and said == self._file.text(repeated):
-                continue
-            raw = said.encode("ascii", "replace")
+        for tag in _UIDS_OF_HEADER:
+            raw = self._file.meta.get(tag, "").encode("ascii", "replace")
             plan = plan_of(tag, "UI")
             if raw and plan.text and not plan.text.right(raw):
                 for rule in plan.text.faults(raw, scope.repertoire, False):
