@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from consumers.validate.values import enumerated
 from consumers.validate.values.looking import BROKEN_MAX
 from consumers.validate.values.walking import ELEMENTS_MAX
 from streams import part10
+from streams.elements import Malformed
 from tests import images
 
 PIXELS = np.zeros((1, 8, 6), np.uint16)
@@ -265,6 +267,20 @@ def test_an_implicit_sequence_that_does_not_hold_together_is_said_and_left() -> 
     data = images.raw_file(implicit(0x00080005, b"ISO_IR 192") + cut, images.NATIVE["implicit"])
 
     assert ("sequence_broken", 0x00081032) in broken(data)
+
+
+def test_fragments_that_do_not_end_where_they_should_raise_nothing() -> None:
+    head, delimiter = struct.pack("<HH2s2xI", 0x0042, 0x0011, b"OB", 0xFFFFFFFF), bytes.fromhex("feffdde000000000")
+    whole = images.raw_file(head + item(b"\0\0") + delimiter)
+    file = part10.read(whole)
+    short = {tag: replace(one, end=one.end - len(delimiter)) for tag, one in file.elements.items()}
+
+    assert broken(whole) == set()
+    assert set(values.check(replace(file, elements=short))) == {("sequence_broken", 0x00420011)}
+    # What the file ends within is cut short, unless it is the picture itself.
+    with pytest.raises(Malformed) as cut:
+        part10.read(whole[: -len(delimiter)])
+    assert cut.value.code == "truncated"
 
 
 def test_there_is_a_ceiling_for_elements_and_for_what_is_said() -> None:
