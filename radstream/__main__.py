@@ -29,6 +29,10 @@ COMMANDS = {
         "Send test images and a generated chest CT, follow them to results and through the tiers, and sum up.",
     ),
     "send": Lazy("radstream.send:send", "Send DICOM files and folders by C-STORE or STOW-RS."),
+    "import": Lazy(
+        "radstream.import_files:import_",
+        "Wrap NIfTI, whole-slide images, TIFF, PNG, JPEG and MP4 as DICOM, and send that.",
+    ),
     "validate": Lazy(
         "radstream.validate:validate",
         "Say of files what the validate step would: accepted, with findings, or quarantined.",

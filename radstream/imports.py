@@ -12,8 +12,6 @@ import click
 
 from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, instances, patients
 from consumers.catalog.imports import imports as read_imports
-from consumers.catalog.orders import Order
-from consumers.catalog.orders import orders as read_orders
 from radstream.audit import account
 from radstream.commanding import message_of, meta_of, notes_of, write
 from radstream.errors import Failure
@@ -22,6 +20,7 @@ from radstream.import_lines import print_imports, print_one
 from radstream.import_performed import performed_steps
 from radstream.import_sending import send_on
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
+from radstream.order_named import standing_order
 from radstream.output import show
 from radstream.reading import audited, catalog_snapshot, parts_answer
 from streams import ris
@@ -39,7 +38,11 @@ why_option = click.option("--why", required=True, metavar="TEXT", help="Why. Kep
 
 @click.group()
 def imports() -> None:
-    """Studies from outside: as whose they came, and whose they are here."""
+    """Studies from outside: as whose they came, and whose they are here.
+
+    Those are DICOM already, of another hospital or a disc. Pictures, videos, slides and volumes in other formats become
+    DICOM by `radstream import`.
+    """
 
 
 @imports.command("list")
@@ -136,7 +139,7 @@ def _identity(
 ) -> Identity:
     """Raises Failure where that is nobody, or more than one."""
     if accession is not None:
-        identity = of_order(_order(config, accession, issuer))
+        identity = of_order(standing_order(config, accession, issuer))
         asked = (patient_id, patient_issuer)
         named = (identity.texts.get("PatientID"), identity.texts.get("IssuerOfPatientID"))
         if any(one is not None and one != said for one, said in zip(asked, named, strict=True)):
@@ -150,17 +153,6 @@ def _identity(
     if len(found) > 1:
         raise Failure(f"{len(found)} patients have this ID, of several issuers; say of which: --patient-issuer NAME")
     return of_patient(found[0])
-
-
-def _order(config: Config, accession: str, issuer: str | None) -> Order:
-    with catalog_snapshot(config) as cursor:
-        found = read_orders(cursor, _tenant(config), accession=accession, standing=True)
-    found = [one for one in found if issuer is None or (one.accession_issuer or "") == issuer]
-    if not found:
-        raise Failure("the catalog has no standing order with this accession number; see: radstream orders list")
-    if len({(one.accession_issuer, one.patient_id, one.patient_issuer) for one in found}) > 1:
-        raise Failure("several orders have this accession number; say whose number it is: --issuer NAME")
-    return found[0]
 
 
 def _say_and_show(config: Config, before: Import, why: str, identity: Identity | None, as_json: bool) -> None:

@@ -69,26 +69,26 @@ def send(
     if stow and (to or tls):
         raise Failure(f"{'--to' if to else '--tls'} and --stow: one of them; STOW-RS by TLS has an https URL")
     config = None if to or stow else open_config(config_path)
-    target = _destination(to, stow, config_path, tls=tls)
+    target = destination(to, stow, config_path, tls=tls)
     if not 1 <= len(calling_ae.strip()) <= 16 or not calling_ae.isascii() or "\\" in calling_ae:
         raise Failure(f"--calling {calling_ae!r}: an AE title has 1 to 16 ASCII characters and no backslash")
     files = files_below(paths)
     if not files:
         raise Failure(f"{', '.join(map(str, paths))}: no file in there")
-    with _progress(len(files), shown=not as_json and sys.stderr.isatty()) as on_sent:
+    with sending_progress(len(files), shown=not as_json and sys.stderr.isatty()) as on_sent:
         result = send_files(
             files, target, associations=associations, calling_ae=calling_ae, retries=retries, on_sent=on_sent
         )
     if config is not None:
-        _audit(config, target, result)
-    show(as_json, result, lambda: _print(result, target))
+        audit_sending(config, target, result, "send")
+    show(as_json, result, lambda: print_result(result, target))
     if result.unsent:
         sys.exit(UNSENT)
     if result.refused:
         sys.exit(REFUSED)
 
 
-def _destination(to: str | None, stow: str | None, config_path: Path, *, tls: bool) -> Destination:
+def destination(to: str | None, stow: str | None, config_path: Path, *, tls: bool) -> Destination:
     """Raises Failure, ConfigError."""
     if stow:
         return parse_url(stow)
@@ -144,14 +144,14 @@ def secured_router_of(config: Config) -> Target:
 
 
 @contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Callable[[Sent], None]]:
+def sending_progress(total: int, *, shown: bool) -> Iterator[Callable[[Sent], None]]:
     columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
         task = progress.add_task("sending", total=total)
         yield lambda _: progress.advance(task)
 
 
-def _audit(config: Config, target: Destination, result: SendResult) -> None:
+def audit_sending(config: Config, target: Destination, result: SendResult, action: str) -> None:
     """Counts, never names of files. The files are sent already, so a log that is away is a warning."""
     kafka = config.section("kafka", Kafka)
     outcome: Outcome = "failure" if result.unsent else "refused" if result.refused else "success"
@@ -161,7 +161,7 @@ def _audit(config: Config, target: Destination, result: SendResult) -> None:
             open_log(config),
             read_ids(kafka.schema_ids) if kafka.schema_ids else SchemaIds(),
             config.section("site", Site),
-            action="send",
+            action=action,
             subject=str(target),
             outcome=outcome,
             attributes={"files": str(result.files), "unsent": str(len(result.unsent)), **counts},
@@ -170,7 +170,7 @@ def _audit(config: Config, target: Destination, result: SendResult) -> None:
         click.echo(f"radstream: warning: {error}", err=True)
 
 
-def _print(result: SendResult, target: Destination) -> None:
+def print_result(result: SendResult, target: Destination) -> None:
     for title, faults, column in (("Refused", result.refused, "status"), ("Not sent", result.unsent, "reason")):
         if faults:
             print_table(title, ("file", column), [(fault["file"], fault[column]) for fault in faults])

@@ -37,7 +37,6 @@ TENANT = "general"
 GROUP = "validate"
 CLOCK = SystemClock()
 RECEIVED, VALIDATED, QUARANTINED = (f"imaging.instance.{name}" for name in ("received", "validated", "quarantined"))
-COMMANDS = "imaging.quarantine.command"
 RETRY, DEAD_LETTERS = f"imaging.retry.{GROUP}", f"imaging.deadletter.{GROUP}"
 IDENTITY = StepIdentity(GROUP, "0.1.0", 1, "c" * 64)
 PARTITIONS = 3
@@ -181,7 +180,7 @@ class Bench(ABC):
         for name in (*topics.groups[GROUP].reads, VALIDATED, QUARANTINED):
             for physical in topics.physical(name):
                 self.make_topic(self.prefix + physical, PARTITIONS)
-        for name in (COMMANDS, RETRY, DEAD_LETTERS):
+        for name in (RETRY, DEAD_LETTERS):
             self.make_topic(self.prefix + name, PARTITIONS)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from streams import nodes, ris
 from streams.chains.config import Settings as ChainsSettings
 from streams.chains.keys import Signing
 from streams.config import Config, ConfigError, Kafka, Protected, Registry, Section, Service, Site, Store
+from streams.framecache.config import FrameCacheSettings
 from streams.handover.handover import SECTION as HANDOVER
 from streams.handover.handover import Settings as HandoverSettings
 from streams.lagging.config import Settings as LagSettings
@@ -57,6 +58,7 @@ SHARED: dict[str, type[Section]] = {
     ROUTES: RoutesSettings,
     ris.SECTION: ris.Settings,
     HANDOVER: HandoverSettings,
+    "frame_cache": FrameCacheSettings,
 }
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,

@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
+import numpy as np
 import pydicom
 import pydicom.data
 import pytest
@@ -129,6 +131,34 @@ def test_from_order_to_images_with_kills_in_between(stack: RunningStack, tmp_pat
     assert [one["action"] for one in shown["commands"]] == ["placed"]
     assert [step["performed"] for step in shown["steps"]] == ["completed"]
     assert [(one["study_uid"], one["by_uid"]) for one in shown["studies"]] == [(item.StudyInstanceUID, True)]
+
+
+def test_a_picture_is_imported_for_an_order(stack: RunningStack, tmp_path: Path) -> None:
+    pixels = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64)
+    (tmp_path / "wound.png").write_bytes(imagecodecs.png_encode(pixels))
+    study_uid = facts(stack, "orders", "show", "ACC-445566")[0]["order"]["study_uid"]
+
+    words = ("import", str(tmp_path / "wound.png"), "--order", "ACC-445566", "--date", "2026-12-24T09:00")
+    done = [facts(stack, *words) for _ in range(2)]
+
+    assert done[0]["files"] == done[1]["files"]
+    assert [one["sent"]["statuses"] for one in done] == [{"0000": 1}] * 2
+    (uid,) = done[0]["files"][0]["instance_uids"]
+    assert done[0]["files"][0]["study_uid"] == study_uid
+
+    def received() -> bool:
+        return run(stack, "get", study_uid, "--to", str(tmp_path / "got")).exit_code == 0 and bool(
+            list((tmp_path / "got").rglob(f"*{uid}*"))
+        )
+
+    wait_until(received, "the picture among the images of the study")
+    got = pydicom.dcmread(next((tmp_path / "got").rglob(f"*{uid}*")))
+    assert (str(got.PatientName), got.AccessionNumber, got.StudyInstanceUID) == (
+        "Testperson^Stackley",
+        "ACC-445566",
+        study_uid,
+    )
+    assert np.array_equal(got.pixel_array, pixels)
 
 
 def sent(stack: RunningStack, message: str) -> str:

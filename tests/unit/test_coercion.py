@@ -60,7 +60,7 @@ def test_our_values_are_in_it_and_theirs_in_the_original_attributes() -> None:
     }
     (original,) = item.ModifiedAttributesSequence
     changed = ("PatientID", "IssuerOfPatientID", "PatientName", "AccessionNumber")
-    assert texts(original) == {keyword: THEIRS[keyword] for keyword in changed}
+    assert texts(original) == {"PatientBirthDate": "", **{keyword: THEIRS[keyword] for keyword in changed}}
     assert (after.PatientSex, after.InstitutionName) == ("O", "Elsewhere"), "what is not known here stays"
 
 

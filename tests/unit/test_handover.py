@@ -138,6 +138,7 @@ def test_three_in_a_row_and_two_at_once(services: Callable[..., Service]) -> Non
     for thread in threads:
         thread.join(SECONDS * 6)
     wait_until(old.stopping.is_set, "the first one to be told")
+    wait_until(lambda: any(one.stopping.is_set() for one in newer), "one of the others to be told")
     (ended,) = (one for one in newer if one.stopping.is_set())
     (serving,) = (one for one in newer if not one.stopping.is_set())
     old.close()

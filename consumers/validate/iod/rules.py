@@ -21,16 +21,16 @@ class Kind:
 
 # Type 1 is a value that software builds on; of Type 2 it may be unknown, and then it has to say so by being empty.
 KINDS = {
-    "type_1_missing": Kind("error", "1", "{0} is missing. {1} has to have it, with a value: {3}."),
-    "type_1_empty": Kind("error", "1", "{0} is empty. {1} has to have a value here: {3}."),
-    "type_1c_missing": Kind("error", "1C", "{0} is missing. What else the file says makes {2} need it: {3}."),
-    "type_1c_empty": Kind("error", "1C", "{0} is empty. Where {2} has it, it has to have a value: {3}."),
-    "type_2_missing": Kind("warning", "2", "{0} is missing. {1} has to have it, if only empty as unknown: {3}."),
+    "type_1_missing": Kind("error", "1", "{0} is missing. {1} has to have it, with a value: {2}."),
+    "type_1_empty": Kind("error", "1", "{0} is empty. {1} has to have a value here: {2}."),
+    "type_1c_missing": Kind("error", "1C", "{0} is missing. What else the file says makes {3} need it: {2}."),
+    "type_1c_empty": Kind("error", "1C", "{0} is empty. Where {3} has it, it has to have a value: {2}."),
+    "type_2_missing": Kind("warning", "2", "{0} is missing. {1} has to have it, if only empty as unknown: {2}."),
     "type_2c_missing": Kind(
-        "warning", "2C", "{0} is missing. What else the file says makes {2} need it, if only empty as unknown: {3}."
+        "warning", "2C", "{0} is missing. What else the file says makes {3} need it, if only empty as unknown: {2}."
     ),
     "macro_twice": Kind("error", None, "{0} is for all frames and for single frames too: only one of them can hold."),
-    "frame_without_macro": Kind("error", "1", "{0} is missing for some frames. {1} has to be there for each: {3}."),
+    "frame_without_macro": Kind("error", "1", "{0} is missing for some frames. {1} has to be there for each: {2}."),
     "nested_not_checked": Kind(
         "info", None, "{0} was not looked into: there is more in it than the limit, or its items do not hold together."
     ),
@@ -45,15 +45,9 @@ _MATTERS = {
 }
 _MATTERS_ELSE = "software that shows, measures or files it may rely on it"
 
-
-def _who(wants: str) -> tuple[str, str]:
-    """Who wants an attribute, where a sentence begins and within one."""
-    return wants[0].upper() + wants[1:], wants
-
-
 # As a site's file and the list of rules name them, before it is known of which attribute and module.
 RULES = {
-    name: Rule(kind.severity, "PS3.3 A", kind.text.format("An attribute", *_who("its module"), _MATTERS_ELSE))
+    name: Rule(kind.severity, "PS3.3 A", kind.text.format("An attribute", "Its module", _MATTERS_ELSE, "its module"))
     for name, kind in KINDS.items()
 }
 
@@ -62,7 +56,7 @@ def said(rule: str, tag: int, path: str, module: tuple[str, str, str], also: int
     """A finding; `module` is title, section and entity, `also` how many other items have the same."""
     kind, (title, section, entity) = KINDS[rule], module
     who = f"the module {title}" if title else "this kind of object"
-    text = kind.text.format(name(tag), *_who(who), _MATTERS.get(entity, _MATTERS_ELSE))
+    text = kind.text.format(name(tag), f"{who[0].upper()}{who[1:]}", _MATTERS.get(entity, _MATTERS_ELSE), who)
     if also:
         text += f" The same in {also} more."
     return Finding(rule=rule, severity=kind.severity, text=text, tag=path, section=section, type=kind.type)

@@ -12,7 +12,7 @@ from typing import Final
 from consumers.validate.config import Limits
 from consumers.validate.rule import Broken, Rule
 from streams.part10 import Part10
-from streams.pixels.claims import Pixels, Undecodable, check_rle
+from streams.pixels.claims import DECODABLE, Pixels, Undecodable, check_rle
 from streams.pixels.frames import Frames
 from streams.pixels.image import RLE_LOSSLESS, Image, describe
 
@@ -60,6 +60,10 @@ def check(file: Part10, limits: Limits) -> Iterator[Broken]:
     if isinstance(image, str):
         if image == "unsupported_pixels" and file.pixel_data is not None and file.pixel_data.undefined_length:
             yield "decoder_absent", None
+        return
+    if not image.is_native and image.transfer_syntax_uid not in DECODABLE:
+        # Video has all its frames in one stream (PS3.5 section 8.2.5 and after), so none of them is missing.
+        yield "decoder_absent", None
         return
     if image.frame_bytes > limits.frame_bytes_max:
         yield _too_large(file, image), None

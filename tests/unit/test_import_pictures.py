@@ -1,0 +1,164 @@
+"""PNG, TIFF and JPEG as DICOM: pixels as they were, or it says what was done to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+from pydicom.encaps import generate_frames
+
+from tests.importing import DATED, PATIENT, call, errors, facts, objects, one
+
+RANDOM = np.random.default_rng(4711)
+CAPTURE, GREY_BYTE, GREY_WORD, COLOUR = (f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".2", ".3", ".4"))
+PHOTO, ENDOSCOPIC = "1.2.840.10008.5.1.4.1.1.77.1.4", "1.2.840.10008.5.1.4.1.1.77.1.1"
+
+
+def noise(*shape: int, kind: type[np.generic] = np.uint8) -> np.ndarray:
+    return RANDOM.integers(0, np.iinfo(kind).max, shape, dtype=kind, endpoint=True)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3)], ids=["grey", "colour"])
+def test_pixels_of_a_png_are_kept(tmp_path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> None:
+    pixels = noise(*shape, kind=kind)
+    (tmp_path / "shot.png").write_bytes(imagecodecs.png_encode(pixels))
+
+    made = one(tmp_path / "shot.png", tmp_path / "out")
+
+    assert np.array_equal(made.pixel_array, pixels)
+    assert (made.SOPClassUID, made.Modality, made.PatientID, made.LossyImageCompression) == (
+        CAPTURE,
+        "OT",
+        "P-4711",
+        "00",
+    )
+    assert errors(tmp_path / "out") == []
+
+
+def test_palettes_become_colours_and_what_is_transparent_white(tmp_path: Path) -> None:
+    coloured = Image.fromarray(noise(7, 9, 3)).convert("P")
+    coloured.save(tmp_path / "p.png")
+    clear = noise(6, 8, 4)
+    clear[0, 0], clear[0, 1, 3] = (1, 2, 3, 0), 255
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+
+    assert np.array_equal(one(tmp_path / "p.png", tmp_path / "1").pixel_array, np.asarray(coloured.convert("RGB")))
+    laid = one(tmp_path / "clear.png", tmp_path / "2").pixel_array
+    assert laid[0, 0].tolist() == [255, 255, 255]
+    assert np.array_equal(laid[0, 1], clear[0, 1, :3])
+
+
+def test_pages_that_are_alike_become_frames(tmp_path: Path) -> None:
+    bytes_, words, colours = noise(3, 7, 9), noise(4, 7, 9, kind=np.uint16), noise(2, 6, 5, 3)
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
+        for pixels in (*bytes_, *words):
+            file.write(pixels, photometric="minisblack", compression="zlib", metadata=None)
+        for pixels in colours:
+            file.write(pixels, photometric="rgb", metadata=None)
+
+    made = objects(tmp_path / "pages.tif", tmp_path / "out")
+
+    assert [(one.SOPClassUID, one.NumberOfFrames) for one in made] == [(GREY_BYTE, 3), (GREY_WORD, 4), (COLOUR, 2)]
+    for found, pixels in zip(made, (bytes_, words, colours), strict=True):
+        assert np.array_equal(found.pixel_array, pixels)
+    assert errors(tmp_path / "out") == []
+
+
+def test_white_that_is_zero_is_turned_round_and_said(tmp_path: Path) -> None:
+    pixels = noise(7, 9)
+    tifffile.imwrite(tmp_path / "scan.tif", pixels, photometric="miniswhite", datetime="2020:03:04 05:06:07")
+
+    done = call(tmp_path / "scan.tif", "--out", tmp_path / "out", *PATIENT, "--json")
+    made = one(tmp_path / "scan.tif", tmp_path / "out", *PATIENT)
+
+    assert np.array_equal(made.pixel_array, 255 - pixels)
+    assert (made.PhotometricInterpretation, made.StudyDate, made.ContentTime) == ("MONOCHROME2", "20200304", "050607")
+    assert "white is 0" in facts(done)["files"][0]["notes"][0]
+
+
+@pytest.mark.parametrize(("as_", "sampling"), [("capture", 0), ("capture", 1), ("photo", 2), ("endoscopy", 0)])
+def test_a_baseline_codestream_is_kept_but_for_what_describes_it(tmp_path: Path, as_: str, sampling: int) -> None:
+    secret = Image.Exif()
+    secret[0x010E] = "Testperson in a garden"
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(noise(24, 40, 3)).save(path, subsampling=sampling, exif=secret, comment=b"Testperson")
+
+    made = one(path, tmp_path / "out", *DATED, "--as", as_)
+
+    kind = {"capture": (CAPTURE, "OT"), "photo": (PHOTO, "XC"), "endoscopy": (ENDOSCOPIC, "ES")}[as_]
+    assert (made.SOPClassUID, made.Modality, made.PhotometricInterpretation) == (*kind, "YBR_FULL_422")
+    assert (made.file_meta.TransferSyntaxUID, made.LossyImageCompression) == ("1.2.840.10008.1.2.4.50", "01")
+    (stream,) = generate_frames(made.PixelData, number_of_frames=1)
+    assert b"Testperson" not in stream
+    pixels = imagecodecs.jpeg8_decode(path.read_bytes())
+    assert np.array_equal(imagecodecs.jpeg8_decode(stream), pixels)
+    # Decoders differ in how they round, and in how they fill in half the colours.
+    assert np.median(np.abs(made.pixel_array.astype(int) - pixels)) <= (1 if sampling == 0 else 40)
+    assert errors(tmp_path / "out") == []
+
+
+def test_a_picture_that_was_held_turned_is_upright(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for orientation in range(2, 9):
+        held = Image.Exif()
+        held[0x0112] = orientation
+        Image.fromarray(noise(16, 24)).save(tmp_path / "in" / f"turned_{orientation}.jpg", exif=held)
+
+    made = objects(tmp_path / "in", tmp_path / "out")
+
+    assert [int(one.InstanceNumber) for one in made] == list(range(2, 9))
+    for found in made:
+        with Image.open(tmp_path / "in" / f"turned_{found.InstanceNumber}.jpg") as opened:
+            assert np.array_equal(found.pixel_array, np.asarray(ImageOps.exif_transpose(opened)))
+        assert (found.file_meta.TransferSyntaxUID, found.LossyImageCompression) == ("1.2.840.10008.1.2.1", "01")
+
+
+def test_a_progressive_picture_is_decoded_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "web.jpg"
+    Image.fromarray(noise(24, 40, 3)).save(path, progressive=True)
+    made = one(path, tmp_path / "out")
+    assert np.array_equal(made.pixel_array, imagecodecs.jpeg8_decode(path.read_bytes()))
+    assert made.LossyImageCompression == "01"
+
+
+REASONS = {
+    "print.jpg": "CMYK",
+    "float.tif": "floating point",
+    "cut.jpg": "cut off",
+    "cut.png": "damaged",
+    "cut.tif": "damaged",
+    "bomb.png": "more pixels than it can hold",
+    "empty.png": "empty",
+    "text.png": "none of NIfTI",
+    "image.dcm": "radstream send",
+}
+
+
+def test_what_cannot_be_imported_says_why_and_the_rest_goes_on(tmp_path: Path) -> None:
+    folder, good = tmp_path / "in", imagecodecs.png_encode(noise(90, 90))
+    folder.mkdir()
+    Image.fromarray(noise(8, 8, 3)).convert("CMYK").save(folder / "print.jpg")
+    tifffile.imwrite(folder / "float.tif", np.ones((4, 4), np.float32))
+    tifffile.imwrite(folder / "cut.tif", noise(64, 64), compression="zlib")
+    (folder / "cut.tif").write_bytes((folder / "cut.tif").read_bytes()[:-2000])
+    Image.fromarray(noise(64, 64)).save(folder / "cut.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "cut.jpg").read_bytes()[:-200])
+    (folder / "cut.png").write_bytes(good[:-500])
+    (folder / "bomb.png").write_bytes(good[:16] + b"\0\0\xff\xff\0\0\xff\xff" + good[24:])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_bytes(b"hello" * 100)
+    (folder / "image.dcm").write_bytes(bytes(128) + b"DICM" + bytes(300))
+    (folder / "good.png").write_bytes(good)
+
+    done = call(folder, "--out", tmp_path / "out", *DATED, "--json")
+
+    assert done.exit_code == 1
+    reasons = {Path(one["file"]).name: one["reason"] for one in facts(done)["files"]}
+    assert reasons.pop("good.png") is None
+    assert {name: why for name, why in REASONS.items() if why not in reasons[name]} == {}
+    assert len(list((tmp_path / "out").iterdir())) == 1
