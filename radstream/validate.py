@@ -6,6 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumers.validate.config import Limits, Settings
+from consumers.validate.levels_reading import of_site
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, plain, print_table, show
-from radstream.validating import FileVerdict, judged_files, listed
+from radstream.validating import FileVerdict, Judge, judge_path, judged_files, listed
+from streams.config import Site
 
 _SEVERITIES: Final = ("info", "warning", "error")
 _JOBS_MAX: Final = 16
@@ -61,17 +64,22 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True):
     default=min(os.cpu_count() or 1, _JOBS_MAX),
     help="Processes at a time; as many as there are processors where not given.",
 )
+@click.option("--calling-ae", metavar="TITLE", help="Who would send them: what the site's rules say of it holds.")
 @config_option
 @json_option
-def validate(paths: tuple[Path, ...], fail_on: str, jobs: int, config_path: Path, as_json: bool) -> None:
+def validate(
+    paths: tuple[Path, ...], fail_on: str, jobs: int, calling_ae: str | None, config_path: Path, as_json: bool
+) -> None:
     """Say of files what the validate step would: accepted, with findings, or quarantined.
 
     Nothing is sent, and no part of the stack is needed. Findings name rules and places, never values. Limits of size
-    and depth are those of the configuration, where there is one.
+    and depth, and how much each rule matters (`rules` in section [validate]), are those of the configuration, where
+    there is one.
 
     Exit code: 0 where every file is accepted and no finding reaches --fail-on; 1 where a file is quarantined, cannot be
     read or has such a finding; 2 where the command cannot be understood.
     """
+    limits, judge = _as_here(config_path, calling_ae)
     found, unread = listed(paths)
     verdicts = list(unread)
     bar = Progress(
@@ -85,7 +93,7 @@ def validate(paths: tuple[Path, ...], fail_on: str, jobs: int, config_path: Path
     )
     with bar:
         task = bar.add_task("", total=len(found))
-        for verdict in judged_files(found, _limits(config_path), jobs):
+        for verdict in judged_files(found, limits, jobs, judge=judge):
             verdicts.append(verdict)
             bar.advance(task)
     summed = summed_up(verdicts)
@@ -93,12 +101,20 @@ def validate(paths: tuple[Path, ...], fail_on: str, jobs: int, config_path: Path
     sys.exit(1 if fails(summed, fail_on) else 0)
 
 
-def _limits(path: Path) -> Limits:
-    """Of the configuration; without one, which is no fault here unless it was named, the defaults."""
+def _as_here(path: Path, calling_ae: str | None) -> tuple[Limits, Judge]:
+    """As the configuration has it; without one, which is no fault here unless it was named, the defaults.
+
+    Raises ConfigError.
+    """
     named = click.get_current_context().get_parameter_source("config_path") is not ParameterSource.DEFAULT
     if not named and not path.exists():
-        return Limits()
-    return open_config(path).section("validate", Settings).limits
+        return Limits(), judge_path
+    config = open_config(path)
+    settings = config.section("validate", Settings)
+    if settings.rules is None:
+        return settings.limits, judge_path
+    levels, site = of_site(config, settings.rules), config.section("site", Site).site
+    return settings.limits, partial(judge_path, levels=levels, site=site, calling_ae=calling_ae)
 
 
 def summed_up(verdicts: Iterable[FileVerdict]) -> Validated:

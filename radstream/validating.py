@@ -16,13 +16,16 @@ import msgspec
 
 from consumers.validate import rules
 from consumers.validate.config import Limits
-from consumers.validate.judging import judged, too_large
+from consumers.validate.judging import Verdict, judged, too_large
+from consumers.validate.levels import Facts, Levels
 from radstream.errors import Failure
 from streams.events import Finding
+from streams.sandbox.away import HelperAway
 
 # Of one file, once its process is up. Reading 4 GiB from a slow disk takes a while; judging takes milliseconds.
 SECONDS_MAX: Final = 120.0
 _STOPPING_S_MAX: Final = 2.0
+NO_LEVELS: Final = Levels()
 
 
 class FileVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +59,24 @@ def listed(paths: Iterable[Path]) -> tuple[list[Path], list[FileVerdict]]:
     return list(found), unread
 
 
-def judge_path(path: Path, limits: Limits) -> FileVerdict:
-    """What the validate step would say of a file."""
+def judge_path(
+    path: Path, limits: Limits, levels: Levels = NO_LEVELS, site: str | None = None, calling_ae: str | None = None
+) -> FileVerdict:
+    """What the validate step would say of a file, had it come to `site` from `calling_ae`."""
     try:
         held = too_large(path.stat().st_size, limits)
         data = b"" if held else path.read_bytes()
     except OSError as error:
         return _not_read(path, "unreadable_path", error.strerror or "it does not open")
-    verdict = None if held else judged(data, limits, datetime.now(UTC))
-    held = held or (verdict.held if verdict else None)
-    if held or verdict is None:
-        code, detail = (held.code, held.detail) if held else (None, None)
-        return FileVerdict(file=str(path), verdict="quarantined", code=code, detail=detail)
-    findings = rules.at_site(verdict.findings)
+    try:
+        verdict = Verdict(held) if held else judged(data, limits, datetime.now(UTC))
+    except HelperAway as error:
+        return _not_read(path, "no_decoder", f"It was not judged: {error}.")
+    facts = Facts(calling_ae=calling_ae, sop_class=verdict.sop_class, modality=verdict.modality, site=site)
+    findings = rules.at_site(verdict.findings, levels.of(facts))
+    if verdict.held:
+        code, detail = verdict.held.code, verdict.held.detail
+        return FileVerdict(file=str(path), verdict="quarantined", code=code, detail=detail, findings=findings)
     return FileVerdict(file=str(path), verdict="accepted with findings" if findings else "accepted", findings=findings)
 
 

@@ -156,7 +156,7 @@ class Walk:
         if length == UNDEFINED_LENGTH:
             # An icon image may be encapsulated too, deep in a sequence.
             if vr in (b"OB", b"OW") or tag in PIXEL_DATA_TAGS:
-                return self._fragments(value_at, end, cut_allowed=depth == 0)
+                return self._fragments(value_at, end, cut_allowed=depth == 0 and tag in PIXEL_DATA_TAGS)
             # PS3.5 section 6.2.2: what has VR UN and undefined length is in implicit VR little endian.
             return self._items(value_at, end, explicit and vr != b"UN", depth + 1, delimited=True), False
         after = value_at + length

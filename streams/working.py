@@ -11,6 +11,7 @@ from streams.events import Event, InstanceQuarantined, InstanceReceived, Instanc
 from streams.generation import StepIdentity
 from streams.objects import Absent, StoreAway
 from streams.result import Dead, Emit, Halt, Result, Wait
+from streams.sandbox.away import HelperAway
 from streams.service import Context
 from streams.sizes import EVENT_BYTES_MAX, size_of
 from streams.step import DeadLetter, Done, Input, NewObject, Outcome, Quarantine, RetryLater, Step, Stored
@@ -56,7 +57,7 @@ class Worker:
             with self._seconds.time():
                 outcomes = self._step(inputs, self._context.clock)
         except Exception as error:  # noqa: BLE001 - whatever the step raises ends as an outcome of a record
-            if len(inputs) == 1 or isinstance(error, StoreAway):
+            if len(inputs) == 1 or isinstance(error, StoreAway | HelperAway):
                 return [_of_exception(error) for _ in inputs]
             # Which record it was is found by asking for each alone.
             return [result for item in inputs for result in self._settled([item])]
@@ -131,6 +132,8 @@ def _of_exception(error: Exception) -> Result:
     """Absent means wait or restore, never quarantine."""
     if isinstance(error, StoreAway):
         return Wait("the object store does not answer", "world")
+    if isinstance(error, HelperAway):
+        return Wait(str(error), "world")
     if isinstance(error, Absent):
         return Wait("an object that the record refers to is not there", "subject")
     return Dead(reason_of(error))

@@ -15,6 +15,7 @@ from pydicom.uid import UID
 
 from consumers.validate import iod, pixels, quality, rules, values
 from consumers.validate.config import Limits
+from consumers.validate.once import said_once
 from consumers.validate.rule import Broken
 from streams import elements, part10
 from streams.elements import Malformed, TooComplex
@@ -31,11 +32,17 @@ _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance
 
 @dataclass(frozen=True)
 class Verdict:
-    """`held` says why an instance is quarantined; else `findings` are all there are, as the rules have them."""
+    """`held` says why an instance is quarantined. `findings` are all there are, as the rules have them; of a file that
+    can be read they are there beside the reason, for who asks before anything is sent.
+
+    `sop_class` and `modality` are what the data set says, for those who ask what a site's rules say of such an image.
+    """
 
     held: Quarantine | None = None
     findings: tuple[Finding, ...] = ()
     metadata_sha256: str | None = None
+    sop_class: str | None = None
+    modality: str | None = None
 
 
 def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
@@ -43,9 +50,9 @@ def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instan
     file = opened(data, limits)
     if isinstance(file, Quarantine):
         return Verdict(file)
-    if held := unidentified(file, announced):
-        return Verdict(held)
-    return Verdict(None, findings_of(file, limits, received_at), part10.metadata_sha256(file))
+    held = unidentified(file, announced)
+    findings, metadata_sha256 = findings_of(file, limits, received_at), part10.metadata_sha256(file)
+    return Verdict(held, findings, metadata_sha256, file.text(SOP_CLASS), file.text(MODALITY))
 
 
 def too_large(size: int, limits: Limits) -> Quarantine | None:
@@ -83,7 +90,7 @@ def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
 
 def findings_of(file: Part10, limits: Limits, received_at: datetime) -> tuple[Finding, ...]:
     """All that can be said of a file. What is in the future is so at `received_at`."""
-    return (*rules.named(_broken(file, limits, received_at)), *iod.check(file).findings)
+    return tuple(said_once((*rules.named(_broken(file, limits, received_at)), *iod.check(file).findings)))
 
 
 def _broken(file: Part10, limits: Limits, received_at: datetime) -> Iterator[Broken]:

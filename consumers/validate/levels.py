@@ -84,6 +84,10 @@ class Levels:
         self._ordered = sorted(parts, key=lambda part: part.rank)
         self._of = lru_cache(maxsize=_REMEMBERED_MAX)(self._worked_out)
 
+    def __reduce__(self) -> tuple[type[Levels], tuple[File, tuple[Ready, ...]]]:
+        """For another process, which works its answers out itself."""
+        return Levels, (self.file, self.parts)
+
     @property
     def count(self) -> int:
         """How many words there are."""

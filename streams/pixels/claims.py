@@ -59,7 +59,10 @@ def check(codestream: bytes, image: Image) -> None:
 
 def check_rle(segments: bytes, image: Image) -> None:
     """The size is the header's: RLE has none of its own."""
-    if image.bits_allocated == 1 or len(segments) * _RLE_RATIO_MAX < image.frame_bytes:
+    if image.bits_allocated == 1:
+        # Single bits (CP 2301) may be run-length encoded; there is no decoder of such here.
+        raise Undecodable("no decoder of single bits", "decoder_absent")
+    if len(segments) * _RLE_RATIO_MAX < image.frame_bytes:
         raise Undecodable("fewer segments than the header says")
     if len(segments) < _RLE_HEADER.size:
         raise Undecodable("no header")

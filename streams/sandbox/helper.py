@@ -51,7 +51,11 @@ class Helper:
         self.frames = 0
         self.is_gone = False
         self._memory = os.memfd_create("frame")
-        self._channel, theirs = socket.socketpair()
+        try:
+            self._channel, theirs = socket.socketpair()
+        except OSError:
+            os.close(self._memory)
+            raise
         self._channel.settimeout(_START_S)
         with theirs:
             self._process = self._begun((theirs.fileno(), self._memory), bytes_max)

@@ -16,6 +16,7 @@ from streams import metrics
 from streams.pixels import claims
 from streams.pixels.claims import Pixels, Undecodable
 from streams.pixels.image import Image
+from streams.sandbox.away import HelperAway
 from streams.sandbox.helper import Died, Helper
 
 # What a decoder takes beside the frame: JPEG 2000 has each sample as 32 bits, twice, beside its code blocks.
@@ -49,10 +50,17 @@ class Sandbox:
         """One frame, as `streams.pixels.codecs.decode` has it.
 
         Raises Undecodable: its code says whether the frame is at fault (`undecodable`), or what became of the decoder
-        (`decoder_crashed`, `decoder_too_slow`, `decoder_too_large`, `decoder_absent`).
+        (`decoder_crashed`, `decoder_too_slow`, `decoder_too_large`, `decoder_absent`). Raises HelperAway where this
+        machine has no process for it.
         """
         claims.check(codestream, image)
-        cost = self._cost(codestream, image)
+        try:
+            return self._decoded(codestream, image, self._cost(codestream, image))
+        except OSError as error:
+            raise HelperAway(f"no decoder's helper can be had: {error.strerror or error}") from error
+
+    def _decoded(self, codestream: bytes, image: Image, cost: tuple[int, float]) -> Pixels:
+        """Raises OSError, too."""
         helper = self._free.get()
         try:
             is_fresh = helper is None

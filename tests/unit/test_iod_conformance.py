@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import struct
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from consumers.validate import iod, rules
 from streams import part10
@@ -229,3 +231,39 @@ def test_of_too_many_findings_the_important_are_kept_and_the_rest_is_counted() -
     assert sum(one.severity == "error" for one in kept) == 75
     assert (kept[-1].rule, kept[-1].text[:3]) == ("findings_left_out", "51 ")
     assert rules.limited(many[:100]) == tuple(many[:100])
+
+
+def nested(depth: int) -> bytes:
+    """Contents in contents, in implicit VR, whose sequences nobody has walked through before."""
+    value = b""
+    for _ in range(depth):
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+        value = struct.pack("<HHI", 0x0040, 0xA730, len(item)) + item
+    return value
+
+
+@pytest.mark.parametrize("depth", [70, 5_000])
+def test_contents_within_contents_end_at_a_depth(depth: int) -> None:
+    head = images.data_set(SOPClassUID=SR, SOPInstanceUID="1.2.3")
+    data = images.written(head, UID("1.2.840.10008.1.2")) + nested(depth)
+
+    found = [one for one in findings(data) if one.rule == "nested_not_checked"]
+
+    assert len(found) == 1
+    assert found[0].tag is not None
+    assert found[0].tag.count("0040,A730") == 65
+
+
+def test_of_a_million_attributes_that_are_not_there_some_are_asked_for_and_the_others_are_spoken_of() -> None:
+    content = images.data_set(SOPClassUID=SR, SOPInstanceUID="1.2.3", ContentSequence=[Dataset()] * 20_000)
+    checked = iod.check(part10.read(images.written(content)))
+
+    assert ("nested_not_checked", "0040,A730") in {(one.rule, one.tag) for one in checked.findings}
+    assert checked.computed + checked.not_computed < 200_000
+
+
+def test_sentences_begin_with_a_capital_and_have_none_within() -> None:
+    (finding,) = (one for one in findings(images.written(without("PixelData"))) if one.tag == "7FE0,0010")
+
+    assert "makes the module Image Pixel need it" in finding.text
+    assert "Where its module has it" in rules.RULES["type_1c_empty"].text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,9 +21,12 @@ from numpy.typing import NDArray
 from streams import metrics
 from streams.pixels.claims import Undecodable
 from streams.pixels.image import Image
+from streams.result import Wait
+from streams.sandbox.away import HelperAway
 from streams.sandbox.helper import Died, Helper
 from streams.sandbox.messages import ANSWER
 from streams.sandbox.sandbox import Sandbox, Settings
+from streams.working import _of_exception
 from tests.waiting import wait_until
 
 BYTES_MAX = 512 << 20
@@ -203,3 +207,26 @@ def test_open_files_and_processes_are_given_back() -> None:
         helper.close()
 
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_where_no_file_is_left_for_a_helper_it_is_waited_for(sandbox: Sandbox, left: int) -> None:
+    """Of the files that a helper takes each may be one too many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [os.dup(0) for _ in range(left + 1)]
+    before = len(os.listdir("/proc/self/fd")) - len(free)  # noqa: PTH208
+    for one in free:
+        os.close(one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
+    try:
+        with pytest.raises(HelperAway):
+            sandbox.decode(SMALL_CODED, SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert np.array_equal(sandbox.decode(SMALL_CODED, SMALL), SMALL_NOISE)
+
+
+def test_where_no_helper_can_be_had_no_image_is_a_dead_letter() -> None:
+    assert _of_exception(HelperAway("no process")) == Wait("no process", "world")

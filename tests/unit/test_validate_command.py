@@ -15,6 +15,7 @@ from consumers.validate.config import Limits
 from radstream.__main__ import cli
 from radstream.validate import fails, summed_up
 from radstream.validating import FileVerdict, judge_path, judged_files, listed
+from streams.config import ConfigError
 from streams.events import InstanceValidated
 from streams.memory_store import MemoryStore
 from streams.step import Done
@@ -105,6 +106,29 @@ def test_it_says_what_the_step_says(folder: Path) -> None:
 
     assert judge_path(folder / "error.dcm", Limits()).findings == _of_step(data)
     assert judge_path(folder / "error.dcm", Limits(object_bytes_max=10)).code == "too_large"
+
+
+def test_it_says_what_the_site_says_of_each_rule(folder: Path, tmp_path: Path) -> None:
+    config = tmp_path / "radstream.toml"
+    config.write_text('[site]\ntenant = "t"\nsite = "north"\n[validate]\nhttp_port = 1\nrules = "rules.toml"\n')
+    (tmp_path / "rules.toml").write_text(
+        '[rules]\npatient_id_empty = "off"\n'
+        '[[when]]\nsite = "north"\nmodality = "CT"\nrules = {pixel_length = "info"}\n'
+        '[[when]]\ncalling_ae = "OLDCT"\nrules = {pixel_length = "warning"}\n'
+    )
+
+    def levels(*more: str) -> list[tuple[str, str]]:
+        made = call(folder / "deep" / "warning.dcm", folder / "error.dcm", "--config", config, "--json", *more)
+        assert made.exit_code == 0, made.output
+        return [(one["rule"], one["severity"]) for one in json.loads(made.stdout)["rules"]]
+
+    assert levels() == [("pixel_length", "info")]
+    assert levels("--calling-ae", "OLDCT") == [("pixel_length", "warning")]
+
+    (tmp_path / "rules.toml").write_text('[rules]\npixel_lenght = "off"\n')
+    made = CliRunner().invoke(cli, ["validate", str(folder), "--config", str(config)])
+    assert isinstance(made.exception, ConfigError)
+    assert "pixel_lenght" in str(made.exception)
 
 
 def _of_step(data: bytes) -> object:

@@ -31,6 +31,9 @@ _GROUPS = ("Multi-frame Functional Groups", "PS3.3 C.7.6.16", "Image")
 _TILED_FULL = ["in", 0x00209311, 0, ["TILED_FULL"], "CS"]
 _FRAME_CONTENT = 0x00209111
 _IMPLIED = frozenset({0x00209113, 0x0048021A, 0x00480207, 0x0062000A})
+# Of items in items, of elements in sequences, and of attributes that are not there, each of which is asked for: more of
+# a file is not looked into, which is said. Ten thousand frames are below it.
+_DEPTH_MAX, _ELEMENTS_MAX, _ABSENT_MAX = 64, 200_000, 150_000
 
 
 @dataclass
@@ -51,10 +54,11 @@ class Check:
         uid = file.text(SOP_CLASS) or file.meta.get(MEDIA_STORAGE_CLASS, "")
         self._iod = iod(uid)
         self._asking = Asking(file, uid)
-        self._nested = Nested(file, Limits())
+        self._nested = Nested(file, Limits(elements=_ELEMENTS_MAX))
         self._places = Places()
         self._checked = Checked(self._iod.name if self._iod else None)
         self._shift = 0
+        self._absent_left = _ABSENT_MAX
         self._top = self._nested.top_level(file.elements)
 
     def run(self) -> Checked:
@@ -110,6 +114,7 @@ class Check:
                 self._say(f"type_{row.type.lower()}_empty", row.tag, path, named)
 
     def _absent(self, row: Row, path: Path, named: Named, scopes: Sequence[Scope]) -> None:
+        self._absent_left -= 1
         if row.type in ("1", "2"):
             self._say(f"type_{row.type}_missing", row.tag, path, named)
         elif row.type != "3" and row.condition is None:
@@ -126,6 +131,9 @@ class Check:
         items = self._items(row.tag, held, path, named)
         wanted = level(row.items)
         for number, item in enumerate(items, 1):
+            if self._absent_left < 0 or len(path) >= 2 * _DEPTH_MAX:
+                self._say("nested_not_checked", row.tag, path, named)
+                return
             self._level(wanted, item, (*path, row.tag, number), named, (*scopes, (item, wanted.tags)))
 
     def _items(self, tag: int, held: Held, path: Path, named: Named) -> list[Item]:

@@ -32,7 +32,7 @@ KINDS = {
     "macro_twice": Kind("error", None, "{0} is for all frames and for single frames too: only one of them can hold."),
     "frame_without_macro": Kind("error", "1", "{0} is missing for some frames. {1} has to be there for each: {2}."),
     "nested_not_checked": Kind(
-        "info", None, "{0} was not looked into: it has more items than the limit, or they do not hold together."
+        "info", None, "{0} was not looked into: there is more in it than the limit, or its items do not hold together."
     ),
 }
 _MATTERS = {

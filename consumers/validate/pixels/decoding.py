@@ -42,7 +42,7 @@ RULES = {
         "info", "PS3.5 A.4", "No decoder here knows such compressed pixels: they were not looked at.", "7FE0,0010"
     ),
     "pixels_not_all_checked": Rule(
-        "info", "PS3.5 8.2", "So many pixels are not all looked at: first, middle and last frame were.", "7FE0,0010"
+        "info", "PS3.5 8.2", "There are more pixels than are looked at here: some frames were not checked.", "7FE0,0010"
     ),
     "bits_beyond_stored": Rule(
         "warning", "PS3.5 8.1.1", "A sample has a value that does not fit into Bits Stored.", "7FE0,0010"
@@ -82,8 +82,8 @@ def _too_large(file: Part10, image: Image) -> str:
     if image.transfer_syntax_uid == RLE_LOSSLESS:
         try:
             check_rle(bytes(Frames(file, image).codestreams[0]), image)
-        except Undecodable:
-            return "pixels_undecodable"
+        except Undecodable as error:
+            return "pixels_undecodable" if error.code == "undecodable" else error.code
     return "decoder_too_large"
 
 

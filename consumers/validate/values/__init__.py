@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from consumers.validate.rule import Broken
-from consumers.validate.values import bits
 from consumers.validate.values.looking import Looking
 from consumers.validate.values.rules import RULES
 from streams.part10 import Part10
@@ -20,5 +19,4 @@ __all__ = ["RULES", "check"]
 
 def check(file: Part10) -> Iterator[Broken]:
     """The rules that values break, each at the first place of its kind: further items with the same are left out."""
-    yield from bits.check(file)
     yield from Looking(file).broken()

@@ -67,7 +67,7 @@ class Looking:
         self._say("sequence_broken", tag, scope)
 
     def _header(self) -> None:
-        """The file's header: UIDs, as far as they are not the data set's."""
+        """The UIDs of the file's header, also where the data set has the same."""
         scope = Scope()
         for tag in _UIDS_OF_HEADER:
             raw = self._file.meta.get(tag, "").encode("ascii", "replace")

@@ -68,9 +68,6 @@ RULES: dict[str, Rule] = {
         "error", "PS3.5 6.1.2.5", "A text switches to a character set that Specific Character Set does not name."
     ),
     # What values may be
-    "bits_allocated": Rule("error", "PS3.3 C.7.6.3.1", "Bits Allocated is neither 1 nor a multiple of 8."),
-    "bits_stored": Rule("error", "PS3.3 C.7.6.3.1", "Bits Stored is none, or more than Bits Allocated."),
-    "high_bit": Rule("error", "PS3.3 C.7.6.3.1", "High Bit is not one less than Bits Stored."),
     "enumerated_value": Rule(
         "error", "PS3.3", "The value is none of those that the standard lists for this attribute."
     ),

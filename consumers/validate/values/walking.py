@@ -67,7 +67,10 @@ class Walking:
                 continue
             vr = element.vr
             length = UNDEFINED_LENGTH if element.undefined_length else element.length
-            self._element(tag, vr, element.value_at, length, element.end, explicit, scope, 0)
+            try:
+                self._element(tag, vr, element.value_at, length, element.end, explicit, scope, 0)
+            except DoesNotHold:
+                self._broken(tag, scope)
 
     def _count(self) -> None:
         self._left -= 1
