@@ -14,7 +14,7 @@ from tests.fuzz.running import MISSING
 from tests.fuzz.target import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = 150
+RUNS = 80
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
