@@ -14,6 +14,7 @@ from typing import Any
 import pydicom
 import pytest
 import urllib3
+from pydicom.datadict import DicomDictionary
 
 from infra.local.parts.services import MODULES
 from radstream.demo_items import pydicom_files
@@ -41,7 +42,6 @@ NOT_PERSONAL = frozenset(
         b"testing",
         b"volume",
         b"breast",
-        b"overlay",
         b"0123456789",
     )
 )
@@ -114,7 +114,12 @@ def personal_words(files: Iterable[Path]) -> set[bytes]:
         except Exception:  # noqa: BLE001, S112 - what cannot be read has no words to look for
             continue
         words |= {word for value in values for word in tokens(value.encode())}
-    return words - NOT_PERSONAL
+    return words - NOT_PERSONAL - words_of_the_standard()
+
+
+def words_of_the_standard() -> set[bytes]:
+    """Those in names of attributes, which findings name; some of them are values in the corpus, too."""
+    return {word for _, _, name, _, _ in DicomDictionary.values() for word in tokens(name.encode())}
 
 
 def tokens(text: bytes) -> set[bytes]:
