@@ -150,5 +150,6 @@ def test_an_image_that_a_person_lets_go_flows_once_and_is_shown_to_nobody_once_i
     settled(stack)
     status = facts(config, "status")
     assert status["agree"], status["accounts"]
-    assert status["quarantined_undecided"] == {}
-    assert status["quarantined"]["too_complex"] == 1
+    # Others use this stack too.
+    assert "too_complex" not in status["quarantined_undecided"]
+    assert status["quarantined"]["too_complex"] >= 1
