@@ -16,9 +16,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from bench.contenders import Absent, Contender
 from bench.derive_images import CASES, Case
 from bench.derive_peers import PEERS, Library, Program
-from bench.derive_report import Absent, Contender, Measured, Report
+from bench.derive_report import Measured, Report
 from bench.machine import machine
 from consumers.derive.config import Lossless, Output, Syntax
 from consumers.derive.step import Derive

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bench.contenders import Absent, Contender
 from bench.machine import Machine
 
 
@@ -27,22 +28,6 @@ class Measured:
     mb_per_s_of_cpu: float
     ratio: float | None
     proven: bool
-
-
-@dataclass(frozen=True)
-class Contender:
-    name: str
-    what: str
-    version: str
-
-
-@dataclass(frozen=True)
-class Absent:
-    """What was not measured, why, and how it is installed."""
-
-    name: str
-    why: str
-    install: str
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ import msgspec
 from pydicom.dataset import Dataset
 
 from bench import ingest_stack
+from bench.contenders import Absent
 from bench.ingest_cases import CASES, Case
 from bench.ingest_job import Job, Result, send
 from bench.ingest_load import encoded, images, load
 from bench.ingest_peers import RECEIVERS, REFERENCE
 from bench.ingest_profile import profiled
 from bench.ingest_receivers import NotMeasured
-from bench.ingest_report import Absent, Measured, Report, compared, middle
+from bench.ingest_report import Measured, Report, compared, middle
 from bench.ingest_stack import Promise, promised
 from bench.ingest_targets import Opening, Target, openings_of
 from bench.ingest_uids import RUNS, STUDY_BYTES_MAX, instance_uid, run_of

@@ -7,25 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bench.contenders import Absent, Contender
 from bench.ingest_cases import Image
 from bench.machine import Machine
 from radstream.quantiles import Latency
-
-
-@dataclass(frozen=True)
-class Described:
-    name: str
-    what: str
-    version: str
-
-
-@dataclass(frozen=True)
-class Absent:
-    """A receiver that was not measured, why, and how it is installed."""
-
-    name: str
-    why: str
-    install: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +57,7 @@ class Report:
     image_bytes: Mapping[Image, int]
     durable: bool | None
     profiled: bool
-    receivers: Sequence[Described]
+    receivers: Sequence[Contender]
     absent: Sequence[Absent]
     measured: Sequence[Measured]
     not_measured: Sequence[str]

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from bench import ingest_stack
+from bench.contenders import Absent, Contender
 from bench.ingest_load import CALLED_AE, CALLING_AE
 from bench.ingest_peers import RECEIVERS
 from bench.ingest_receivers import Receiver, running, version
-from bench.ingest_report import Absent, Described
 from bench.ingest_stack import Promise
 
 
@@ -36,7 +36,7 @@ Opening = Callable[[Path], AbstractContextManager[Target]]
 
 def openings_of(
     names: Sequence[str], programs: Path | None, promise: Promise | None, absent: list[Absent]
-) -> tuple[dict[str, Opening], list[Described]]:
+) -> tuple[dict[str, Opening], list[Contender]]:
     """How each receiver that is there is started, and what it is; those that are not are added to `absent`."""
     openings: dict[str, Opening] = {}
     described = []
@@ -44,7 +44,7 @@ def openings_of(
         if name in ingest_stack.WHAT:
             if promise:
                 openings[name] = partial(_in_the_stack, promise, ingest_stack.CALLING[name])
-                described.append(Described(name, ingest_stack.WHAT[name], ingest_stack.version()))
+                described.append(Contender(name, ingest_stack.WHAT[name], ingest_stack.version()))
             continue
         receiver = RECEIVERS[name]
         program = receiver.path(programs)
@@ -52,7 +52,7 @@ def openings_of(
             absent.append(Absent(name, f"{receiver.program} is not installed", receiver.install))
             continue
         openings[name] = partial(_in_a_folder, receiver, program)
-        described.append(Described(name, receiver.what, version(receiver, program)))
+        described.append(Contender(name, receiver.what, version(receiver, program)))
     return openings, described
 
 

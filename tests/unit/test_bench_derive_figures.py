@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.contenders import Absent, Contender
 from bench.derive_figures import figures
-from bench.derive_report import Absent, Contender, Measured, Report
+from bench.derive_report import Measured, Report
 from bench.machine import machine
 
 

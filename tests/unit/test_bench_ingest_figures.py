@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.contenders import Absent, Contender
 from bench.ingest import NAMES
 from bench.ingest_figures import figures
 from bench.ingest_peers import RECEIVERS, REFERENCE
 from bench.ingest_receivers import Place, files_held
-from bench.ingest_report import Absent, Described, Measured, Report, compared, middle
+from bench.ingest_report import Measured, Report, compared, middle
 from bench.ingest_uids import instance_uid
 from bench.machine import machine
 from radstream.quantiles import Latency
@@ -47,7 +48,7 @@ def report(tmp_path: Path, *measured: Measured) -> Report:
         image_bytes={"ct": 525_000, "cr": 8_390_000},
         durable=True,
         profiled=False,
-        receivers=[Described(name, one.what, "storescp v3.6.7 2022-04-22") for name, one in RECEIVERS.items()],
+        receivers=[Contender(name, one.what, "storescp v3.6.7 2022-04-22") for name, one in RECEIVERS.items()],
         absent=[Absent("dicom-rs", "dicom-storescp is not installed", RECEIVERS["dicom-rs"].install)],
         measured=measured,
         not_measured=["ct-16, orthanc: it ended with exit code 1: it said nothing"],
