@@ -16,12 +16,10 @@ from radstream.importing.objects import (
     EXPLICIT_LITTLE,
     JPEG_BASELINE,
     PIXELS_MAX,
-    SECONDARY_CAPTURE,
-    VISIBLE_LIGHT,
-    capture,
     described,
     lossy,
-    visible_light,
+    modality_of,
+    still,
 )
 
 _METHOD: Final = "ISO_10918_1"
@@ -44,7 +42,7 @@ def source(path: Path, digest: str, how: How) -> Source:
         path=path,
         format="JPEG",
         digest=digest,
-        modality=how.modality or "OT" if as_ == "capture" else VISIBLE_LIGHT[as_].modality,
+        modality=modality_of(as_, how.modality),
         captured=said.taken,
         made=lambda: _made(path, as_),
         notes=(*notes, "Exif and comments are not taken along, but for the date"),
@@ -63,7 +61,7 @@ def _why_decoded(head: Jpeg, orientation: int) -> str:
 
 def _made(path: Path, as_: str) -> Iterator[Made]:
     head, said = jpeg_segments.read(path.read_bytes()), picture_notes.read(path)
-    made = capture(SECONDARY_CAPTURE) if as_ == "capture" else visible_light(VISIBLE_LIGHT[as_].still)
+    made = still(as_)
     if said.profile and len(head.sampling) == 3:
         made.ICCProfile = said.profile + b"\0" * (len(said.profile) % 2)
     samples = len(head.sampling)

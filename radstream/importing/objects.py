@@ -35,6 +35,16 @@ VISIBLE_LIGHT: Final[dict[str, VisibleLight]] = {
 }
 
 
+def still(as_: str) -> Dataset:
+    """What is constant in objects of one picture."""
+    return capture(SECONDARY_CAPTURE) if as_ == "capture" else visible_light(VISIBLE_LIGHT[as_].still)
+
+
+def modality_of(as_: str, said: str | None) -> str:
+    """Of a still picture; `said` is a person's word, which visible light leaves no room for (PS3.3 A.32)."""
+    return said or "OT" if as_ == "capture" else VISIBLE_LIGHT[as_].modality
+
+
 def visible_light(sop_class: str) -> Dataset:
     """What is constant in objects of visible light. That pictures were taken by another camera is in Image Type."""
     made = Dataset()

@@ -13,12 +13,10 @@ from radstream.importing.made import How, Made, Native, Refused, Source
 from radstream.importing.objects import (
     EXPLICIT_LITTLE,
     OBJECT_BYTES_MAX,
-    SECONDARY_CAPTURE,
     SIDE_MAX,
-    VISIBLE_LIGHT,
-    capture,
     described,
-    visible_light,
+    modality_of,
+    still,
 )
 from radstream.importing.pixels import Pixels, flattened, raw
 
@@ -44,7 +42,7 @@ def source(path: Path, digest: str, how: How) -> Source:
         path=path,
         format="PNG",
         digest=digest,
-        modality=how.modality or "OT" if as_ == "capture" else VISIBLE_LIGHT[as_].modality,
+        modality=modality_of(as_, how.modality),
         captured=said.taken,
         made=lambda: _made(path, as_),
         notes=_notes(header, said.orientation),
@@ -81,7 +79,7 @@ def _made(path: Path, as_: str) -> Iterator[Made]:
     said = picture_notes.read(path)
     pixels = upright(flattened(_decoded(path)), said.orientation)
     samples = 1 if pixels.ndim == 2 else 3
-    made = capture(SECONDARY_CAPTURE) if as_ == "capture" else visible_light(VISIBLE_LIGHT[as_].still)
+    made = still(as_)
     if said.profile and samples == 3:
         made.ICCProfile = said.profile + b"\0" * (len(said.profile) % 2)
     described(

@@ -19,14 +19,13 @@ from radstream.importing.objects import (
     CAPTURE_GREY_WORD,
     EXPLICIT_LITTLE,
     OBJECT_BYTES_MAX,
-    SECONDARY_CAPTURE,
     SIDE_MAX,
-    VISIBLE_LIGHT,
     capture,
     described,
     lossy,
+    modality_of,
     paged,
-    visible_light,
+    still,
 )
 from radstream.importing.picture_notes import moment
 from radstream.importing.pixels import Pixels, flattened, raw
@@ -48,7 +47,7 @@ def source(path: Path, digest: str, how: How) -> Source:
             path=path,
             format="TIFF",
             digest=digest,
-            modality=how.modality or "OT" if as_ == "capture" else VISIBLE_LIGHT[as_].modality,
+            modality=modality_of(as_, how.modality),
             captured=moment(date.value) if date else None,
             made=lambda: _made(path, as_),
             notes=_notes(pages),
@@ -135,10 +134,8 @@ def _object(part: str, pages: list[Any], as_: str) -> Made:
 
 
 def _kind(frames: int, samples: int, bits: int, as_: str) -> Dataset:
-    if as_ != "capture":
-        return visible_light(VISIBLE_LIGHT[as_].still)
-    if frames == 1:
-        return capture(SECONDARY_CAPTURE)
+    if as_ != "capture" or frames == 1:
+        return still(as_)
     if samples == 3 and bits > 8:
         raise Refused("it has several pages in colour of 16 bits, for which DICOM has no object; save it with 8 bits")
     made = capture(CAPTURE_COLOUR if samples == 3 else CAPTURE_GREY_WORD if bits > 8 else CAPTURE_GREY_BYTE)
