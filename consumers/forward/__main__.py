@@ -39,7 +39,9 @@ def main(context: Context, settings: Settings) -> None:
         clients.of(node)  # Files that cannot be used are a reason not to start.
     peers = {name: Peer(node, clients) for name, node in routes.destinations.items()}
     members = [_acting(context, settings, routes)]
-    members += [_forwarding(context, settings, routes, name, peer) for name, peer in peers.items()]
+    # One for all: what is decided is the same whoever is sent it.
+    outside = Outside(ImportDecisions(context.log, context.site.tenant, context.clock), _blocks(context))
+    members += [_forwarding(context, settings, routes, name, peer, outside) for name, peer in peers.items()]
     if (filler := _ris(context, clients)) is not None:
         members.append(_telling(context, settings, filler))
     run_all(context, members, looking(clients, context.health, context.clock))
@@ -75,17 +77,15 @@ def _acting(context: Context, settings: Settings, routes: Routes) -> Member:
     return Member(context, step, identity, settings.runner)
 
 
-def _forwarding(context: Context, settings: Settings, routes: Routes, name: str, peer: Peer) -> Member:
+def _forwarding(
+    context: Context, settings: Settings, routes: Routes, name: str, peer: Peer, outside: Outside
+) -> Member:
     identity = of_facts(group_of(name), routes.digest)
     node = routes.destinations[name]
-    outside = _outside(context) if node.outside == "reconciled" else None
-    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits, outside)
+    decides = outside if node.outside == "reconciled" else None
+    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits, decides)
     runner = structs.replace(settings.runner, threads=node.associations)
     return Member(context, step, identity, runner, peer.release_idle, in_order=True)
-
-
-def _outside(context: Context) -> Outside:
-    return Outside(ImportDecisions(context.log, context.site.tenant, context.clock), _blocks(context))
 
 
 if __name__ == "__main__":
