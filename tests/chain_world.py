@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,16 +21,13 @@ from streams.chains.config import Settings
 from streams.chains.keys import Signing, Trusted, create
 from streams.chains.running import chaining
 from streams.chains.step import Seen
-from streams.config import Site
 from streams.deciding import Deciding
 from streams.decisions import Entities
 from streams.events import SUBJECTS, ChainHead, Event, InstanceValidated, ObjectRef, StudyChain
-from streams.health import Health
 from streams.identity import original_key
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
-from streams.service import Context
 from streams.step import Done, Input, NewObject
 from streams.stored_file import stored_file
 from streams.wire import Message, Record, SchemaIds, decode, encode
@@ -40,6 +36,7 @@ from tests.deciding_world import PARTITIONS, QUIET_S, TENANT, HandClock, new_wor
 from tests.hooked_log import HookedLog, Hooks
 from tests.instance_events import instance_of, meta_of, received_of
 from tests.received import identity
+from tests.worlds import context_of
 
 STORES = ("hot", "warm", "cold", "backup")
 SIGN_S = 30.0
@@ -93,17 +90,7 @@ class Archive:
 
     def member(self) -> Member:
         log = HookedLog(self.log, "", Hooks())
-        context = Context(
-            name="chains",
-            config=None,  # type: ignore[arg-type]
-            site=Site(tenant=TENANT, site="north"),
-            log=log,
-            store=self.store,
-            ids=SchemaIds(),
-            clock=self.clock,
-            stopping=threading.Event(),
-            health=Health(self.clock),
-        )
+        context = context_of("chains", TENANT, log, self.store, self.clock)
         settings = Settings(http_port=0, key_file=self.keys / "chain-keys", quiet_s=QUIET_S, sign_every_s=SIGN_S)
         return Member(chaining(context, settings, Signing(settings.key_file)), log)
 

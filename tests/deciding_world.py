@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from schemas import Lane, load_topics
 from streams.clock import SystemClock
-from streams.config import Site
 from streams.deciding import Deciding
 from streams.decisions import Entities
 from streams.emitting import when_quiet
@@ -23,11 +21,11 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
 from streams.revisions.step import Revisions, Seen
-from streams.service import Context
 from streams.step import NewObject, Stored
 from streams.wire import SchemaIds, decode, encode
 from tests.hooked_log import Crash, HookedLog, Hooks
 from tests.instance_events import instance_of, meta_of, provenance_of, received_of, ref_of, validated_of
+from tests.worlds import context_of
 
 TENANT = "hospital"
 PARTITIONS = 3
@@ -103,20 +101,9 @@ class World:
 
     def member(self, checkpoint_every: int = 5000) -> Member:
         log = HookedLog(self.log, "", Hooks())
-        health = Health(self.clock)
-        context = Context(
-            name="revisions",
-            config=None,  # type: ignore[arg-type]
-            site=Site(tenant=TENANT, site="north"),
-            log=log,
-            store=self.store,
-            ids=SchemaIds(),
-            clock=self.clock,
-            stopping=threading.Event(),
-            health=health,
-        )
+        context = context_of("revisions", TENANT, log, self.store, self.clock)
         step = Revisions(self.store, self.quiet_s)
-        return Member(when_quiet(context, step, checkpoint_every=checkpoint_every), log, health)
+        return Member(when_quiet(context, step, checkpoint_every=checkpoint_every), log, context.health)
 
     def say(self, study: int, *images: int, lane: Lane = "routine", generation: int = 1) -> None:
         events = [self.validated(study, image, lane, generation) for image in images]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.local import founding, settings_file
 from infra.local import home as homes
+from infra.local.errors import StackError
 from infra.local.stack import Stack
 from streams.config import Config, load
 
@@ -35,6 +36,14 @@ class RunningStack(Stack):
         self._set("ai", f'deployments = "{file}"')
         for section, lines in (settings or {}).items():
             self._set(section, lines)
+
+    def comes_up(self) -> bool:
+        """Whether it could be started again: a part that was hurt may take a moment to end."""
+        try:
+            self.up()
+        except StackError:
+            return False
+        return True
 
     def _set(self, section: str, lines: str) -> None:
         text = self.config_path.read_text(encoding="utf-8")

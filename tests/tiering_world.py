@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,6 @@ from consumers.tiering.policy import Policy, load_policy
 from consumers.tiering.state import Studies
 from schemas import load_topics
 from streams.clock import SystemClock
-from streams.config import Site
 from streams.deciding import Deciding
 from streams.events import (
     SUBJECTS,
@@ -39,11 +37,11 @@ from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.revisions.step import manifest_of, set_digest
 from streams.s3 import S3Store
-from streams.service import Context
 from streams.step import NewObject, Stored
 from streams.wire import Message, SchemaIds, decode, encode
 from tests.hooked_log import HookedLog, Hooks
 from tests.waiting import wait_until
+from tests.worlds import context_of
 
 E = TypeVar("E", bound=Event)
 
@@ -153,20 +151,10 @@ class World:
         self.producer = self.log.producer()
 
     def member(self, checkpoint_every: int = 20_000, **settings: float) -> Member:
-        log, health = HookedLog(self.log, "", Hooks()), Health(self.clock)
-        context = Context(
-            name="tiering",
-            config=None,  # type: ignore[arg-type]
-            site=Site(tenant=TENANT, site="north"),
-            log=log,
-            store=self.store,
-            ids=SchemaIds(),
-            clock=self.clock,
-            stopping=threading.Event(),
-            health=health,
-        )
+        log = HookedLog(self.log, "", Hooks())
+        context = context_of("tiering", TENANT, log, self.store, self.clock)
         chosen = Settings(http_port=0, threads=2, studies_at_once=3, checkpoint_every=checkpoint_every)
-        return Member(tiering(context, chosen, self.policy), log, health)
+        return Member(tiering(context, chosen, self.policy), log, context.health)
 
     # What happens.
 

@@ -74,7 +74,7 @@ def test_nothing_is_acknowledged_and_lost_on_a_full_disk(disk_of_all: PowerDisk,
     assert {sent.status for sent in refused} <= {TRY_AGAIN, None}
 
     filler.unlink()
-    wait_until(lambda: comes_up(filled), "the stack to run again", deadline_s=120)
+    wait_until(filled.comes_up, "the stack to run again", deadline_s=120)
     result = send_items(items, router_of(filled), retries=20)
     assert result.statuses == {"0000": len(items)}
     wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=300)
@@ -96,7 +96,7 @@ def test_a_spool_on_another_disk_takes_what_a_full_one_does_not(
     assert census(spool).waiting
 
     filler.unlink()
-    wait_until(lambda: comes_up(filled), "the stack to run again", deadline_s=120)
+    wait_until(filled.comes_up, "the stack to run again", deadline_s=120)
     wait_until(lambda: not census(spool).waiting, "the spool to be drained", deadline_s=120)
     wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=300)
     assert lost(filled, items) == []
@@ -104,18 +104,10 @@ def test_a_spool_on_another_disk_takes_what_a_full_one_does_not(
 
 def ends_well(stack: RunningStack) -> bool:
     """A broker may find out late that its disk was full, and end then: whoever keeps the stack starts it again."""
-    if not comes_up(stack):
+    if not stack.comes_up():
         return False
     try:
         settled(stack)
     except Failure:
-        return False
-    return True
-
-
-def comes_up(stack: RunningStack) -> bool:
-    try:
-        stack.up()
-    except StackError:
         return False
     return True

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consumers.tiering.policy import load_policy
-from infra.local.errors import StackError
 from radstream.errors import Failure
 from radstream.sending import send_items
 from radstream.tier_command import Following, Ran, command
@@ -114,7 +113,7 @@ def kill_them(archive: Archive, victims: Sequence[str], done: int, wanted: int) 
         moment = done + place * wanted // (len(victims) + 1)
         wait_until(lambda moment=moment: decided(archive) >= moment, f"{moment} phases", 300)
         archive.stack.kill(victim)
-        wait_until(lambda: comes_up(archive.stack), "the stack to run again", 180)
+        wait_until(archive.stack.comes_up, "the stack to run again", 180)
 
 
 def decided(archive: Archive) -> int:
@@ -124,14 +123,6 @@ def decided(archive: Archive) -> int:
         return sum(end for _, end in log.bounds(names).values())
     except LogAway:
         return 0
-
-
-def comes_up(stack: RunningStack) -> bool:
-    try:
-        stack.up()
-    except StackError:
-        return False
-    return True
 
 
 def test_no_object_is_lost_when_parts_are_killed_in_the_middle_of_moves(archive: Archive) -> None:
