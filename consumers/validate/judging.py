@@ -33,7 +33,7 @@ _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance
 @dataclass(frozen=True)
 class Verdict:
     """`held` says why an instance is quarantined. `findings` are all there are, as the rules have them; of a file that
-    can be read they are there beside the reason, for who asks before anything is sent.
+    can be read and that no event announced they are there beside the reason, for who asks before anything is sent.
 
     `sop_class` and `modality` are what the data set says, for those who ask what a site's rules say of such an image.
     """
@@ -51,6 +51,8 @@ def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instan
     if isinstance(file, Quarantine):
         return Verdict(file)
     held = unidentified(file, announced)
+    if held and announced:
+        return Verdict(held)  # An event of what is held has no findings: nothing is decoded for them.
     findings, metadata_sha256 = findings_of(file, limits, received_at), part10.metadata_sha256(file)
     return Verdict(held, findings, metadata_sha256, file.text(SOP_CLASS), file.text(MODALITY))
 
