@@ -40,6 +40,7 @@ from schemas import load_topics
 from streams.config import Config, Store
 from streams.events import SUBJECTS, InferenceResult, ModelRef
 from streams.generation import StepIdentity, build
+from streams.held import HeldImages
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.objects import ObjectStore
@@ -175,7 +176,9 @@ def _consumed(
             log.create_topic(physical, len(studies))
     # Of its own each time: a result that is kept is not made again.
     identity = StepIdentity(f"ai.{analysis.deployment}", build(), randbelow(1 << 31), hashlib.sha256().hexdigest())
-    step = Inference([Deployed(analysis, identity)], context.store, ("hot",), settings.limits)
+    step = Inference(
+        [Deployed(analysis, identity)], context.store, ("hot",), settings.limits, HeldImages(log, context.clock)
+    )
     with _running(Runner(context, step, identity, settings.runner), context.stopping):
         began = moved = time.monotonic()
         for study in studies:

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydicom.datadict import keyword_for_tag
 
 from consumers.validate import iod
+from consumers.validate.iod import tables
 from streams import part10
 from streams.elements import Malformed, TooComplex
 from streams.events import Finding
@@ -42,7 +43,8 @@ class Compared:
     said: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     ours: int = 0
-    missed: list[tuple[str, str, Said]] = field(default_factory=list)
+    # File, Type, what, and the module or macro as dciodvfy calls it.
+    missed: list[tuple[str, str, Said, str]] = field(default_factory=list)
     only_ours: list[tuple[str, Finding]] = field(default_factory=list)
     computed: int = 0
     not_computed: int = 0
@@ -55,36 +57,46 @@ class Compared:
 def compare(corpus: Path) -> Compared:
     made = Compared()
     for path in sorted((corpus / "files").iterdir()):
-        try:
-            file = part10.read(path.read_bytes())
-        except (Malformed, TooComplex):
-            continue
-        start = time.perf_counter()
-        checked = iod.check(file)
-        made.milliseconds.append((time.perf_counter() - start) * 1000)
-        made.computed += checked.computed
-        made.not_computed += checked.not_computed
-        _beside(made, path.name, checked.findings, (corpus / "dciodvfy" / f"{path.name}.txt").read_text("latin-1"))
+        beside(made, path.name, path.read_bytes(), (corpus / "dciodvfy" / f"{path.name}.txt").read_text("latin-1"))
     return made
 
 
-def _beside(made: Compared, name: str, findings: list[Finding], text: str) -> None:
-    theirs = dict(_oracle(text))
-    ours = {_key(finding): finding for finding in findings if finding.type is not None}
+def beside(made: Compared, name: str, data: bytes, text: str) -> None:
+    """Counts what is said of one file, by us and in `text`, where we can read it."""
+    try:
+        file = part10.read(data)
+    except (Malformed, TooComplex):
+        return
+    start = time.perf_counter()
+    checked = iod.check(file)
+    made.milliseconds.append((time.perf_counter() - start) * 1000)
+    made.computed += checked.computed
+    made.not_computed += checked.not_computed
+    theirs = {said: (kind, module) for said, kind, module in _oracle(text)}
+    ours = {_key(finding): finding for finding in checked.findings if finding.type is not None}
     made.ours += len(ours)
-    for said, kind in theirs.items():
-        made.said[kind] += 1
+    top = _top_level(file)
+    for said, (kind, module) in theirs.items():
+        place = kind if said[1] in top else f"{kind} nested"
+        made.said[place] += 1
         if said in ours:
-            made.found[kind] += 1
+            made.found[place] += 1
         else:
-            made.missed.append((name, kind, said))
+            made.missed.append((name, place, said, module))
     if re.match(r"rc=[01]\b", text) and not _MUTE.search(text):
         made.only_ours += [(name, finding) for said, finding in ours.items() if said not in theirs]
 
 
-def _oracle(text: str) -> Iterator[tuple[Said, str]]:
-    for how, kind, keyword, _ in _SAID.findall(text):
-        yield (how.lower(), keyword), kind
+def _top_level(file: part10.Part10) -> frozenset[str]:
+    """Keywords of what the modules of the file's IOD have outside of sequences."""
+    known = tables.iod(file.text(0x00080016) or "")
+    tags = {tag for module in known.modules for tag in tables.level(module.level).tags} if known else set()
+    return frozenset(keyword_for_tag(tag) or _overlay(tag) for tag in tags)
+
+
+def _oracle(text: str) -> Iterator[tuple[Said, str, str]]:
+    for how, kind, keyword, module in _SAID.findall(text):
+        yield (how.lower(), keyword), kind, module
 
 
 def _key(finding: Finding) -> Said:
@@ -103,7 +115,7 @@ def _overlay(tag: int) -> str:
 def report(made: Compared) -> dict[str, object]:
     return {
         "files": len(made.milliseconds),
-        "recall": {kind: [made.found[kind], made.said[kind]] for kind in ("1", "2", "1C", "2C")},
+        "recall": {kind: [made.found[kind], made.said[kind]] for kind in sorted(made.said)},
         "findings": made.ours,
         "only ours": len(made.only_ours),
         "conditions of absent attributes": {"computed": made.computed, "not computed": made.not_computed},
@@ -116,7 +128,7 @@ def main(arguments: list[str]) -> None:
     made = compare(Path(arguments[0]))
     print(json.dumps(report(made), indent=2))  # noqa: T201
     if "--json" not in arguments:
-        for name, kind, (how, keyword) in made.missed:
+        for name, kind, (how, keyword), _ in made.missed:
             print(f"dciodvfy alone: {name} {how} {keyword} (Type {kind})")  # noqa: T201
         for name, finding in made.only_ours:
             print(f"ours alone: {name} {finding.rule} {finding.tag}")  # noqa: T201

@@ -71,8 +71,8 @@ def measure(asked: Asked, progress: Progress) -> Report:
     measured: list[Measured] = []
     not_measured: list[str] = []
     with ExitStack() as stack:
-        promise = _promise(asked, stack, absent, progress)
-        openings, described = openings_of(asked.receivers, asked.programs, promise, absent)
+        promises = _promises(asked, stack, absent, progress)
+        openings, described = openings_of(asked.receivers, asked.programs, promises, absent)
         for case in (CASES[name] for name in asked.cases):
             rounds: dict[str, list[Measured]] = {name: [] for name in openings}
             for number, (name, opening) in product(range(1, asked.rounds + 1), openings.items()):
@@ -91,7 +91,7 @@ def measure(asked: Asked, progress: Progress) -> Report:
         rounds=asked.rounds,
         seconds_max=asked.seconds_max,
         image_bytes={kind: len(encoded(picture)) for kind, picture in pictures.items()},
-        durable=promise.durable if promise else None,
+        durable=all(promise.durable for promise in promises.values()) if promises else None,
         profiled=asked.profiles is not None,
         receivers=described,
         absent=absent,
@@ -100,15 +100,22 @@ def measure(asked: Asked, progress: Progress) -> Report:
     )
 
 
-def _promise(asked: Asked, stack: ExitStack, absent: list[Absent], progress: Progress) -> Promise | None:
+def _promises(asked: Asked, stack: ExitStack, absent: list[Absent], progress: Progress) -> dict[int, Promise]:
+    """A router in a stack, by its number of processes, for each number that is asked for."""
+    promises: dict[int, Promise] = {}
     of_the_stack = [name for name in asked.receivers if name in ingest_stack.WHAT]
-    if not of_the_stack:
-        return None
-    try:
-        return stack.enter_context(promised(lambda line: progress(f"a stack for the router: {line}")))
-    except Failure as error:
-        absent += [Absent(name, str(error), "radstream doctor says what is missing") for name in of_the_stack]
-        return None
+    for processes in sorted({ingest_stack.PROCESSES[name] for name in of_the_stack}):
+        try:
+            promises[processes] = stack.enter_context(
+                promised(processes, lambda line: progress(f"a stack for the router: {line}"))
+            )
+        except Failure as error:
+            absent += [
+                Absent(name, str(error), "radstream doctor says what is missing")
+                for name in of_the_stack
+                if ingest_stack.PROCESSES[name] == processes
+            ]
+    return promises
 
 
 def _measured(asked: Asked, case: Case, name: str, opening: Opening, image: Dataset) -> Measured:

@@ -2,7 +2,7 @@
 
 The listener and the receiver are the router's own, so association, reading, tags, digest and answer cost what they cost
 there. Images become files in the working folder, or are let go; when told to end, it writes the SOP Instance UIDs of
-those that it let go into `let-go.txt` there.
+those that it let go into `let-go.txt` there. With --processes it is so many, which take connections from one queue.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.refusals import Refusals
 from streams import logs
+from streams.allocating import give_back_large_blocks
 from streams.clock import SystemClock
 from streams.health import Health
+from streams.ports import Ports
+from streams.service import spare_the_collector
 
 LET_GO: Final = "let-go.txt"
 
@@ -86,22 +89,51 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--keep", choices=KEEPING, required=True)
+    parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
     logs.configure("bench", "warning")
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    opened = Ports().open("dicom", "127.0.0.1", asked.port)
+    # Before there is any thread.
+    others = forked(asked.processes - 1)
+    ports = Ports()
+    ports.inherit((opened.offered,), [os.dup(opened.descriptor)])
+    opened.close()
+    receive(asked, ports, stopping)
+    for other in others:
+        os.kill(other, signal.SIGTERM)
+        os.waitpid(other, 0)
+
+
+def forked(count: int) -> list[int]:
+    """The ids of so many processes beside this one; none in those."""
+    others: list[int] = []
+    for _ in range(count):
+        other = os.fork()
+        if not other:
+            return []
+        others.append(other)
+    return others
+
+
+def receive(asked: argparse.Namespace, ports: Ports, stopping: threading.Event) -> None:
     clock = SystemClock()
     folder = Folder(KEEPING[asked.keep])
     settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
     health = Health(clock)
     trust, refusals = Trust(settings, health, clock), Refusals(lambda *_: None, clock)
-    listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock)
+    listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock, ports=ports)
+    # As the service does.
+    spare_the_collector()
+    give_back_large_blocks()
     listener.start()
     stopping.wait()
     listener.stop()
     if folder.let_go:
-        Path(LET_GO).write_text("\n".join(folder.let_go), encoding="ascii")
+        with Path(LET_GO).open("a", encoding="ascii") as file:
+            file.write("".join(f"{uid}\n" for uid in folder.let_go))
 
 
 if __name__ == "__main__":

@@ -43,12 +43,15 @@ def _let_go(place: Place) -> set[str]:
     return set(file.read_text(encoding="ascii").split()) if file.exists() else set()
 
 
-def _ours(name: str, what: str, keep: str, held: Callable[[Place, int], set[str]] = files_held) -> Receiver:
+def _ours(
+    name: str, what: str, keep: str, held: Callable[[Place, int], set[str]] = files_held, processes: int = 1
+) -> Receiver:
+    options = ("--keep", keep, "--processes", str(processes))
     return Receiver(
         name=name,
         what=what,
         program=sys.executable,
-        command=lambda place: ["-m", "bench.ingest_own", "--port", str(place.port), "--keep", keep],
+        command=lambda place: ["-m", "bench.ingest_own", "--port", str(place.port), *options],
         version=_version_of("radstream"),
         install="pip install 'radstream[cli]'",
         held=held,
@@ -131,6 +134,8 @@ RECEIVERS: Final = {
         _ours("radstream-sink", f"{_PATH}; images let go", "nothing", held=lambda place, _: _let_go(place)),
         _ours("radstream-files", f"{_PATH}; files, not synced, as peers do", "files"),
         _ours("radstream-fsync", f"{_PATH}; file and folder synced", "fsynced"),
+        _ours("radstream-files-2", f"{_PATH} in two processes; files, not synced", "files", processes=2),
+        _ours("radstream-fsync-2", f"{_PATH} in two processes; file and folder synced", "fsynced", processes=2),
         _dcmtk("dcmtk", "as installed", "storescp", _storescp()),
         _dcmtk(
             REFERENCE,

@@ -7,8 +7,6 @@ sent goes with it. It lies on a disk beside the default one, since a store on tm
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,9 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.ingest_load import CALLING_AE
-from infra.local import home as homes
+from bench.own_stack import own_stack
 from infra.local.errors import StackError
-from infra.local.stack import Stack
 from radstream.errors import Failure
 from radstream.send import router_of
 from radstream.spool import look
@@ -35,12 +32,18 @@ from streams.wire import decode
 
 NAME: Final = "radstream"
 SPOOLED: Final = "radstream-spool"
-# One router is both: a site chooses the promise by calling AE title.
+SEVERAL: Final = "-2"
+_WHOLE: Final = "the router in a stack; object fsynced, event acknowledged"
+_ON_THE_SPOOL: Final = "the same, acknowledged by its fsynced spool, which drains meanwhile"
 WHAT: Final = {
-    NAME: "the router in a stack; object fsynced, event acknowledged",
-    SPOOLED: "the same, acknowledged by its fsynced spool, which drains meanwhile",
+    NAME: _WHOLE,
+    SPOOLED: _ON_THE_SPOOL,
+    f"{NAME}{SEVERAL}": f"two processes of {_WHOLE}",
+    f"{SPOOLED}{SEVERAL}": f"two processes of {_ON_THE_SPOOL}",
 }
-CALLING: Final = {NAME: CALLING_AE, SPOOLED: "RADSPOOL"}
+PROCESSES: Final = {name: 2 if name.endswith(SEVERAL) else 1 for name in WHAT}
+# One router is both: a site chooses the promise by calling AE title.
+CALLING: Final = {name: "RADSPOOL" if SPOOLED in name else CALLING_AE for name in WHAT}
 ROUTER: Final = "router"
 _PARTS: Final = ("kafka", "registry", "store", ROUTER)
 _STORE, _TOPIC = "hot", "imaging.instance.received"
@@ -90,17 +93,13 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def promised(say: Callable[[str], None]) -> Iterator[Promise]:
-    """Starts the stack and removes it afterwards. Raises Failure where it does not start."""
-    beside = homes.default_home().parent
-    beside.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix=".radstream-bench-", dir=beside))
-    home.chmod(0o755)
-    stack = Stack(home, say)
-    try:
+def promised(processes: int, say: Callable[[str], None]) -> Iterator[Promise]:
+    """Starts a stack, its router with so many processes, and removes it afterwards. Raises Failure where it does not
+    start."""
+    with own_stack(say) as stack:
         try:
             stack.up(_PARTS[:-1])
-            _acknowledge_by_spool(stack.config_path, CALLING[SPOOLED])
+            _configure(stack.config_path, CALLING[SPOOLED], processes)
             stack.up(_PARTS)
         except StackError as error:
             raise Failure(f"the stack to be measured did not start: {error}") from None
@@ -113,15 +112,14 @@ def promised(say: Callable[[str], None]) -> Iterator[Promise]:
             _store=S3Store(config.section("store", Store)),
             _config=config,
         )
-    finally:
-        with contextlib.suppress(StackError):
-            stack.down()
-        shutil.rmtree(home, ignore_errors=True)
 
 
-def _acknowledge_by_spool(config: Path, calling_ae: str) -> None:
-    section = "[router.spool]\n"
+def _configure(config: Path, calling_ae: str, processes: int) -> None:
+    """`calling_ae` is answered by the spool."""
     text = config.read_text(encoding="utf-8")
-    config.write_text(
-        text.replace(section, f'{section}acknowledge_of = {{ {calling_ae} = "spool" }}\n'), encoding="utf-8"
-    )
+    for section, setting in (
+        ("[router]\n", f"processes = {processes}\n"),
+        ("[router.spool]\n", f'acknowledge_of = {{ {calling_ae} = "spool" }}\n'),
+    ):
+        text = text.replace(section, f"{section}{setting}")
+    config.write_text(text, encoding="utf-8")

@@ -35,14 +35,14 @@ Opening = Callable[[Path], AbstractContextManager[Target]]
 
 
 def openings_of(
-    names: Sequence[str], programs: Path | None, promise: Promise | None, absent: list[Absent]
+    names: Sequence[str], programs: Path | None, promises: Mapping[int, Promise], absent: list[Absent]
 ) -> tuple[dict[str, Opening], list[Contender]]:
     """How each receiver that is there is started, and what it is; those that are not are added to `absent`."""
     openings: dict[str, Opening] = {}
     described = []
     for name in names:
         if name in ingest_stack.WHAT:
-            if promise:
+            if promise := promises.get(ingest_stack.PROCESSES[name]):
                 openings[name] = partial(_in_the_stack, promise, ingest_stack.CALLING[name])
                 described.append(Contender(name, ingest_stack.WHAT[name], ingest_stack.version()))
             continue

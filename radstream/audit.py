@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import pwd
-import uuid
 from collections.abc import Mapping
-from typing import Literal
 
 from radstream.errors import Failure
+from streams.auditing import STEP, Outcome, audit_event
 from streams.clock import Clock, SystemClock
 from streams.config import Site
-from streams.events import AuditEvent, Meta
-from streams.generation import of_facts
-from streams.identity import event_id
+from streams.events import AuditEvent
 from streams.log import Log, LogAway, LogRefused
 from streams.service import source_of
 from streams.wire import SchemaIds, encode
 
-STEP = "audit"
 _ACKNOWLEDGED_S_MAX = 30.0
 
 
@@ -29,7 +25,7 @@ def audit(
     *,
     action: str,
     subject: str,
-    outcome: Literal["success", "refused", "failure"],
+    outcome: Outcome,
     reason: str = "",
     attributes: Mapping[str, str] | None = None,
     clock: Clock | None = None,
@@ -39,21 +35,15 @@ def audit(
     `subject` is what it was done to: a UID, a digest, a command; `reason` and `attributes` hold no patient data.
     Raises Failure where the log does not take it: what cannot be audited is not done.
     """
-    event = AuditEvent(
-        meta=Meta(
-            event_id=event_id(site.tenant, STEP, str(uuid.uuid4()), 0, 0),
-            tenant=site.tenant,
-            site=site.site,
-            lane="routine",
-            subject=subject,
-            occurred_at=(clock or SystemClock()).now(),
-        ),
-        provenance=of_facts(STEP).provenance(),
+    event = audit_event(
+        site,
+        clock or SystemClock(),
         actor=account(),
         action=action,
+        subject=subject,
         outcome=outcome,
         reason=reason,
-        attributes=dict(attributes or {}),
+        attributes=attributes,
     )
     producer = log.producer()
     try:

@@ -24,6 +24,10 @@ from bench.ingest_profile import profiler
 from bench.pipeline import measure
 from bench.tiering import measure as measure_tiering
 from bench.tiering_figures import figures as figures_of_tiering
+from bench.view import Asked as ViewAsked
+from bench.view import measure as measure_view
+from bench.view_cases import CASES as VIEW_CASES
+from bench.view_figures import figures as figures_of_view
 from infra.local.home import default_home
 from radstream.errors import Failure
 from radstream.options import Names, config_option, json_option, open_config
@@ -181,3 +185,35 @@ def derive(seconds: int, cases: Sequence[str], contenders: Sequence[str], folder
     with Console(stderr=True).status("making images") as line:
         report = deriving.measure(deriving.Asked(cases, contenders, seconds, folder), line.update)
     show(as_json, report, lambda: click.echo(figures_of_deriving(report), file=sys.stdout))
+
+
+@bench.command()
+@click.option(
+    "--studies", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Sent to each server."
+)
+@click.option(
+    "--more-studies",
+    type=click.IntRange(0, 10_000_000),
+    default=1_000_000,
+    show_default=True,
+    help="Rows made in our catalog for the lists of many; 0 for none.",
+)
+@click.option("--slices", type=click.IntRange(10, 5000), default=500, show_default=True, help="Images of the series.")
+@click.option("--cases", type=Names(VIEW_CASES), default=tuple(VIEW_CASES), help=f"Some of: {', '.join(VIEW_CASES)}.")
+@click.option("--quick", is_flag=True, help="50 studies, 5,000 more, 40 slices.")
+@click.option("--alone", is_flag=True, help="Without Orthanc.")
+@json_option
+def view(
+    studies: int, more_studies: int, slices: int, cases: Sequence[str], quick: bool, alone: bool, as_json: bool
+) -> None:
+    """What a viewer asks for, of this gateway and of Orthanc with its DICOMweb plugin, on the same studies.
+
+    Each server is started for it and ended again; nothing that runs is touched, and nothing stays. Measure on a machine
+    that does nothing else: it takes some 15 minutes, most of them to fill the servers.
+    """
+    if quick:
+        studies, more_studies, slices = 50, 5000, 40
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with Console(stderr=True).status("making images") as line:
+        report = measure_view(ViewAsked(studies, more_studies, slices, not alone, cases), line.update)
+    show(as_json, report, lambda: click.echo(figures_of_view(report), file=sys.stdout))

@@ -8,7 +8,7 @@ from radstream.errors import Failure
 from streams.clock import SystemClock
 from streams.config import Config, Kafka, Protected, Site, Store
 from streams.events import Event, Meta
-from streams.identity import event_id
+from streams.generation import meta_of_fact
 from streams.log import Delivery, Log, LogAway, LogRefused
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
@@ -22,14 +22,7 @@ _ACKNOWLEDGED_S_MAX = 30.0
 
 def meta_of(site: Site, step: str, subject: str) -> Meta:
     """The envelope of a command; who writes it twice with one subject has written it once."""
-    return Meta(
-        event_id=event_id(site.tenant, step, subject, 0, 0),
-        tenant=site.tenant,
-        site=site.site,
-        lane="routine",
-        subject=subject,
-        occurred_at=SystemClock().now(),
-    )
+    return meta_of_fact(site, SystemClock(), step, subject)
 
 
 def message_of(config: Config, event: Event, step: str) -> Message:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context, build_role
 
@@ -56,7 +57,20 @@ class Reports:
 
     @property
     def handlers(self) -> list[evt.EventHandlerType]:
-        return [(evt.EVT_N_EVENT_REPORT, self._take)]
+        """Who waits goes on, and ends the association, once the report is answered, or cannot be any more."""
+        return [
+            (evt.EVT_N_EVENT_REPORT, self._take),
+            (evt.EVT_PDU_SENT, self._sent),
+            (evt.EVT_CONN_CLOSE, self._answered),
+        ]
+
+    def _sent(self, event: evt.Event) -> None:
+        if isinstance(event.pdu, P_DATA_TF):
+            self._answered(event)
+
+    def _answered(self, _: evt.Event) -> None:
+        if self._report is not None:
+            self._came.set()
 
     def _take(self, event: evt.Event) -> tuple[int, None]:
         said: Any = event.event_information
@@ -68,7 +82,6 @@ class Reports:
             for one in said.get("FailedSOPSequence") or ()
         }
         self._report = Report(committed, failed, event.assoc.is_acceptor)
-        self._came.set()
         return _SUCCESS, None
 
 

@@ -12,6 +12,7 @@ from radstream.demo_tiers import Stage, walk
 from radstream.errors import Failure
 from radstream.reading import catalog_snapshot
 from radstream.review import say
+from streams import reviewing
 from streams.config import Config, Site
 from streams.events import InferenceResult
 from streams.log import Log
@@ -71,7 +72,7 @@ def _reviewed(log: Log, config: Config, analysed: list[InferenceResult], study_u
         row = catalog_result(cursor, config.section("site", Site).tenant, result.meta.event_id)
     if row is None:
         raise Failure("the catalog does not show a result that the log holds; see: radstream lag catalog")
-    say(config, row, "confirmed", REVIEWER, finding, NOTE)
+    say(config, reviewing.Said(study_uid, row.event_id, "confirmed", REVIEWER, finding, NOTE))
     return said_of(log, config, study_uid)
 
 

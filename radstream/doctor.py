@@ -14,6 +14,7 @@ from radstream.checks import (
     broker,
     configuration,
     database,
+    destinations,
     machine,
     object_store,
     schema_registry,
@@ -61,6 +62,7 @@ def examine(config: Config) -> Iterator[Check]:
 
 def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], Iterator[Check]]]:
     yield lambda: broker.check(config.section("kafka", Kafka), local=stack is not None)
+    yield lambda: destinations.check(config)
     yield lambda: schema_registry.check(config.section("registry", Registry), config.section("kafka", Kafka))
     yield lambda: object_store.check(config.section("store", Store))
     yield lambda: database.check(config.section("catalog", CatalogSettings))

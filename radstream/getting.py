@@ -19,7 +19,7 @@ from consumers.catalog.originals import Original
 from radstream.errors import Failure
 from streams.events import ObjectRef
 from streams.identity import original_key
-from streams.objects import Absent, Damaged, ObjectStore
+from streams.objects import Absent, Archived, Damaged, ObjectStore
 
 READERS = 4
 # The fastest first; a copy in another store that the site names comes after these.
@@ -86,7 +86,7 @@ class Getting:
 
     def _one(self, original: Original, folder: Path, places: dict[str, list[str]]) -> _One:
         path = folder / original.series_uid / f"{original.sop_instance_uid}.dcm"
-        if (found := _sha256(path)) is not None:
+        if (found := sha256_of(path)) is not None:
             if found == original.digest:
                 return _One(original, there=True)
             return _One(original, reason="another file of this name is in the folder; move it away")
@@ -94,7 +94,7 @@ class Getting:
         if isinstance(read, str):
             return _One(original, reason=read)
         name, data = read
-        _write(path, data)
+        write_whole(path, data)
         return _One(original, store=name)
 
     def read(self, original: Original) -> bytes:
@@ -106,16 +106,20 @@ class Getting:
 
     def _read(self, original: Original, places: dict[str, list[str]]) -> tuple[str, bytes] | str:
         """The store that it was read from and its bytes, or the reason why there are none."""
-        damaged = False
+        damaged = archived = False
         for name, ref in self._copies(original, places):
             try:
                 return name, self._store.read(ref)
+            except Archived:
+                archived = True
             except Absent:
                 continue
             except Damaged:
                 damaged = True
         if damaged:
             return "damaged in every store that has it; restore it from its backup"
+        if archived:
+            return f"in an archive; bring its study back: radstream tier restore {self._study} --wait"
         return "in no store; wait for the pipeline, or look for it: radstream status"
 
     def _copies(self, original: Original, places: dict[str, list[str]]) -> Iterator[tuple[str, ObjectRef]]:
@@ -157,7 +161,7 @@ def _place(name: str) -> int:
     return FASTEST_FIRST.index(name) if name in FASTEST_FIRST else len(FASTEST_FIRST)
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
     """SHA-256 (hex) of a file, or None where there is none. Raises Failure."""
     try:
         with path.open("rb") as file:
@@ -168,7 +172,7 @@ def _sha256(path: Path) -> str | None:
         raise Failure(f"{path}: cannot be read ({error.strerror}); choose another folder for --to") from None
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """All of it or nothing: who is interrupted leaves no half of a file under its name."""
     part = path.with_suffix(".part")
     try:

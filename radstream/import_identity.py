@@ -13,10 +13,20 @@ _OF_PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDat
 
 @dataclass(frozen=True)
 class Identity:
-    """`texts` by DICOM keyword, none of them empty: what a block of the decision holds."""
+    """`texts` by DICOM keyword, none of them empty: what a block of the decision holds.
+
+    `patient_by` says who knew the patient, where there is no order.
+    """
 
     texts: dict[str, str | list[str]]
     order_id: str | None = None
+    patient_by: str | None = None
+
+    @property
+    def said_by(self) -> dict[str, str]:
+        """For the audit: nothing in it is the patient's."""
+        named = {"order": self.order_id, "patient_by": self.patient_by}
+        return {what: text for what, text in named.items() if text}
 
 
 def of_order(order: Order) -> Identity:
@@ -33,9 +43,11 @@ def of_order(order: Order) -> Identity:
     return Identity({keyword: str(text) for keyword, text in texts.items() if text}, order.order_id)
 
 
-def of_patient(patient: Patient) -> Identity:
+def of_patient(patient: Patient, patient_by: str) -> Identity:
     values = (patient.patient_id, patient.issuer, patient.name, patient.birth_date, patient.sex)
-    return Identity({keyword: text for keyword, text in zip(_OF_PATIENT, values, strict=True) if text})
+    return Identity(
+        {keyword: text for keyword, text in zip(_OF_PATIENT, values, strict=True) if text}, patient_by=patient_by
+    )
 
 
 def differing(found: Import, identity: Identity) -> list[str]:

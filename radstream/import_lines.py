@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from consumers.catalog.imports import Import
+from radstream.import_candidates import Candidates
 from radstream.output import console, plain
+
+_KNOWN_TO = {"demographics": "the patient demographics supplier", "catalog": "the catalog"}
 
 
 def print_imports(found: Sequence[Import], limit: int) -> None:
@@ -25,6 +28,28 @@ def print_one(one: Import) -> None:
     out.print(f"  study {one.study_uid}", soft_wrap=True)
     for line in identity_lines(one):
         out.print(f"  {line}", soft_wrap=True)
+
+
+def print_candidates(study: Import, found: Candidates) -> None:
+    out = console()
+    out.print(identity_lines(study)[0], soft_wrap=True)
+    for one in found.found:
+        patient, agrees = one.patient, one.agreement
+        said = (patient.patient_id, patient.issuer, patient.name, patient.birth_date, patient.sex)
+        words = f"name {agrees.name}, date of birth {agrees.birth_date}, sex {agrees.sex}"
+        known_to = " and ".join(_KNOWN_TO[origin] for origin in one.known_to)
+        out.print(f"{agrees.score:3}  {_said(said, None, None)}", soft_wrap=True)
+        out.print(f"     {words}; known to {known_to}", soft_wrap=True)
+    out.print("nobody who may be it was found" if not found.found else _how(study.study_uid, found), soft_wrap=True)
+    if found.more:
+        out.print("there are more: give --name, --birth-date or --sex, or a larger --limit", soft_wrap=True)
+    if found.unusable:
+        out.print(f"{found.unusable} more have no patient ID of yours", soft_wrap=True)
+
+
+def _how(study_uid: str, found: Candidates) -> str:
+    origin = "" if "demographics" in found.asked or found.not_asked is None else " --from catalog"
+    return f"radstream imports reconcile {study_uid} --patient ID --patient-issuer ISSUER{origin} --why TEXT"
 
 
 def identity_lines(one: Import) -> list[str]:

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import click
 
-from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, instances, patients
+from consumers.catalog.database import Cursor
+from consumers.catalog.imports import IMPORTS_MAX, Import, has_decision, instances
 from consumers.catalog.imports import imports as read_imports
+from consumers.catalog.orders import WholeOrder, orders, whole
 from consumers.catalog.quarantine import held_in
 from radstream.audit import account
 from radstream.commanding import message_of, meta_of, notes_of, write
 from radstream.errors import Failure
+from radstream.import_candidates import Origin, candidates, known_of, patient_of
 from radstream.import_identity import Identity, differing, of_order, of_patient
-from radstream.import_lines import print_imports, print_one
+from radstream.import_lines import print_candidates, print_imports, print_one
 from radstream.import_performed import performed_steps
 from radstream.import_sending import SentOn, send_on
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
@@ -34,6 +37,8 @@ STEP = "import"
 SHOWN_S_MAX = 30.0
 _POLL_S = 0.1
 _WHY_MAX = 4000
+CANDIDATES_MAX = 200
+ORIGINS: tuple[Origin, ...] = ("demographics", "catalog")
 
 why_option = click.option("--why", required=True, metavar="TEXT", help="Why. Kept encrypted, outside the log.")
 
@@ -73,12 +78,51 @@ def show_(study_uid: str, config_path: Path, as_json: bool) -> None:
     show(as_json, found, lambda: print_one(found))
 
 
+@imports.command("candidates")
+@click.argument("study_uid", metavar="UID")
+@click.option("--name", metavar="PN", help="Ask by this name (Family^Given) and not by the study's.")
+@click.option(
+    "--birth-date",
+    metavar="YYYYMMDD",
+    type=click.DateTime(("%Y%m%d",)),
+    help="Ask by this date of birth and not by the study's.",
+)
+@click.option("--sex", type=click.Choice(("F", "M", "O")), help="Ask by this sex and not by the study's.")
+@click.option("--limit", type=click.IntRange(1, CANDIDATES_MAX), default=10, show_default=True, help="So many at most.")
+@config_option
+@json_option
+def candidates_(
+    study_uid: str,
+    name: str | None,
+    birth_date: datetime | None,
+    sex: str | None,
+    limit: int,
+    config_path: Path,
+    as_json: bool,
+) -> None:
+    """Who of your patients it may be, the likeliest first: by the patient demographics supplier, and by the catalog."""
+    config = open_config(config_path)
+    study = _one(config, study_uid, any_study=True)
+    found = candidates(config, study, known_of(study, name, f"{birth_date:%Y%m%d}" if birth_date else None, sex), limit)
+    told = {"candidates": str(len(found.found)), "asked": ",".join(found.asked)}
+    audited(config, open_log(config), "import_candidates", study_uid, told)
+    if found.not_asked:
+        click.echo(f"only the catalog was asked: {found.not_asked}", err=True)
+    show(as_json, found, lambda: print_candidates(study, found))
+
+
 @imports.command()
 @click.argument("study_uid", metavar="UID")
 @click.option("--order", "accession", metavar="ACCESSION", help="The order for the import: its patient is ours.")
 @click.option("--issuer", metavar="NAME", help="Issuer of the accession number, where several have it.")
 @click.option("--patient", "patient_id", metavar="ID", help="Our patient, where there is no order for the import.")
 @click.option("--patient-issuer", metavar="NAME", help="Issuer of the patient ID, where several have it.")
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(ORIGINS),
+    help="Who is asked who that is; else the supplier, where there is one.",
+)
 @click.option("--although-different", is_flag=True, help="It is this patient, although birth date or sex differ.")
 @why_option
 @config_option
@@ -89,17 +133,21 @@ def reconcile(
     issuer: str | None,
     patient_id: str | None,
     patient_issuer: str | None,
+    origin: Origin | None,
     although_different: bool,
     why: str,
     config_path: Path,
     as_json: bool,
 ) -> None:
-    """Say whose a study is here, and wait until the catalog shows it. The last word holds."""
+    """Say whose a study is here, and wait until the catalog shows it. The last word holds.
+
+    --patient is who your patient demographics supplier says that it is, or, where you have none, the catalog.
+    """
     config = open_config(config_path)
     if accession is None and patient_id is None:
         raise Failure("whose is it? Give --order ACCESSION, or --patient ID where nobody ordered the import")
     found = _one(config, study_uid, any_study=True)
-    identity = _identity(config, accession, issuer, patient_id, patient_issuer)
+    identity = _identity(config, accession, issuer, patient_id, patient_issuer, origin)
     if (differ := differing(found, identity)) and not although_different:
         raise Failure(
             f"nothing was reconciled: {' and '.join(differ)} of the study and of our patient differ; look at both "
@@ -137,7 +185,12 @@ def _one(config: Config, study_uid: str, *, any_study: bool = False) -> Import:
 
 
 def _identity(
-    config: Config, accession: str | None, issuer: str | None, patient_id: str | None, patient_issuer: str | None
+    config: Config,
+    accession: str | None,
+    issuer: str | None,
+    patient_id: str | None,
+    patient_issuer: str | None,
+    origin: Origin | None,
 ) -> Identity:
     """Raises Failure where that is nobody, or more than one."""
     if accession is not None:
@@ -148,13 +201,7 @@ def _identity(
             raise Failure("the order is for another patient; leave --patient out, or give another --order")
         return identity
     assert patient_id is not None  # noqa: S101 - one of the two is given
-    with catalog_snapshot(config) as cursor:
-        found = patients(cursor, _tenant(config), patient_id, patient_issuer)
-    if not found:
-        raise Failure("the catalog has no patient with this ID; an order for the import brings one: --order ACCESSION")
-    if len(found) > 1:
-        raise Failure(f"{len(found)} patients have this ID, of several issuers; say of which: --patient-issuer NAME")
-    return of_patient(found[0])
+    return of_patient(*patient_of(config, patient_id, patient_issuer, origin))
 
 
 def _say_and_show(config: Config, before: Import, why: str, identity: Identity | None, as_json: bool) -> None:
@@ -169,7 +216,7 @@ def _say_and_show(config: Config, before: Import, why: str, identity: Identity |
     with parts_answer():
         event = _decision(config, study_uid, subject, why, identity)
         performed = [] if identity is None else _performed(config, event, identity)
-    audited(config, log, f"import_{event.action}", study_uid, {"order": event.order_id} if event.order_id else {})
+    audited(config, log, f"import_{event.action}", study_uid, {} if identity is None else identity.said_by)
     with log_answers():
         messages = [message_of(config, one, STEP) for one in (event, *performed)]
         write(log, messages, f"study {study_uid} {event.action}")
@@ -206,11 +253,19 @@ def _performed(config: Config, decision: ImportDecision, identity: Identity) -> 
     """What the RIS is told of the import, once for each decision; nothing where there is no RIS, or no image yet."""
     with catalog_snapshot(config) as cursor:
         found = instances(cursor, decision.meta.tenant, decision.study_uid)
+        order = _whole_order(cursor, decision)
     settings = ris.of_site(config)
     if settings is None or not found:
         return []
     at = datetime.now().astimezone()
-    return performed_steps(decision, identity, found, notes_of(config), settings.calling_ae, at)
+    return performed_steps(decision, identity, order, found, notes_of(config), settings.calling_ae, at)
+
+
+def _whole_order(cursor: Cursor, decision: ImportDecision) -> WholeOrder | None:
+    if decision.order_id is None:
+        return None
+    tenant = decision.meta.tenant
+    return next((whole(cursor, tenant, one) for one in orders(cursor, tenant, order_id=decision.order_id)), None)
 
 
 def _shown(config: Config, event: ImportDecision) -> Import:

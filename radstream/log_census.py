@@ -11,8 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from consumers.validate.reasons import covers
-from consumers.validate.releasing import STEP as RELEASE
 from producers.dicom_router.arrival import REFUSED
 from streams.events import (
     EVENTS,
@@ -34,6 +32,7 @@ from streams.events import (
     TierItem,
     TierMoved,
 )
+from streams.held import DECISION, covers
 from streams.identity import derived_key, original_key
 from streams.log import TopicPartition
 
@@ -227,8 +226,10 @@ class LogCensus:
     def _judged(self, event: InstanceValidated | InstanceQuarantined) -> None:
         """The highest generation is current; within one, the first record wins."""
         digest, generation = event.instance.digest, event.provenance.generation
-        if isinstance(event, InstanceValidated) and event.provenance.step == RELEASE:
-            self.let_go.setdefault(digest, Verdict(generation, None, _rules_of(event)))
+        if event.provenance.step == DECISION:
+            # That an instance was rejected, its command says.
+            if isinstance(event, InstanceValidated):
+                self.let_go.setdefault(digest, Verdict(generation, None, _rules_of(event)))
             return
         by_step = self.verdicts.setdefault(digest, {})
         known = by_step.get(event.provenance.step)

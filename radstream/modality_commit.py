@@ -46,7 +46,8 @@ def takes_reports(node: Node, calling_ae: str, clients: Clients) -> Check:
             taken = all(one.as_scp for one in association.accepted_contexts)
     except NoAssociation as error:
         found = f"It would take no report of storage commitment: {error}."
-        return note(NODE, NAME, found, "Mend that, if it asks for commitment; it may listen at another port for it.")
+        mend = "Mend that, if it asks for commitment. Where it listens at another port for it, add that as a node, too."
+        return note(NODE, NAME, found, mend)
     if not taken:
         return note(NODE, NAME, "It does not accept that we report to it (role selection, PS3.7 D.3.3.4).")
     return well(NODE, NAME, "It takes reports of storage commitment.")

@@ -95,8 +95,8 @@ def open_config(path: Path) -> Config:
     return configuration.load(path)
 
 
-def open_log(config: Config) -> Log:
-    return KafkaLog(config.section("kafka", Kafka))
+def open_log(config: Config, readers_kept: int = 0) -> Log:
+    return KafkaLog(config.section("kafka", Kafka), readers_kept)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Literal
 
 import msgspec
 
-from consumers.validate.reasons import CONTRADICTS, covers
 from radstream.errors import Failure
 from schemas import load_topics
 from streams.events import (
@@ -18,6 +17,7 @@ from streams.events import (
     InstanceQuarantined,
     QuarantineCommand,
 )
+from streams.held import CONTRADICTS, DECISION, covers
 from streams.log import Log, TopicPartition
 from streams.origin import first_offset
 from streams.wire import Record, Undecodable, UnknownSchema, decode
@@ -64,7 +64,7 @@ class Quarantine:
         return next(reversed(self.decisions.get(digest, [])), None)
 
     def state(self, digest: str) -> State:
-        """A release is of the reason that it was given for (`consumers.validate.reasons.covers`)."""
+        """A release is of the reason that it was given for (`streams.held.covers`)."""
         last = self.last(digest)
         if last is None or last.action == "other":
             return "open"
@@ -115,7 +115,10 @@ def read(log: Log) -> Quarantine:
         found.unreadable += 1
 
     for _, event in _events(log, InstanceQuarantined, unreadable):
-        if isinstance(event, InstanceQuarantined) and event.meta.event_id not in seen:
+        # What a person rejected was held before; their decision says the rest.
+        if not isinstance(event, InstanceQuarantined) or event.provenance.step == DECISION:
+            continue
+        if event.meta.event_id not in seen:
             seen.add(event.meta.event_id)
             _keep(found, event)
     commands = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -10,6 +11,7 @@ from consumers.validate.advice import todo
 from consumers.validate.levels import Facts, Levels
 from consumers.validate.reasons import REASONS
 from consumers.validate.rules import RULES
+from consumers.validate.study.rules import RULES as OF_STUDIES
 
 _HEAD = """# Findings, and reasons to hold an image
 
@@ -37,6 +39,9 @@ file, with its line, and `radstream rules test --calling-ae OLDCT2 --modality CT
 file is read when validate starts (`radstream restart validate`). It changes what comes out, so a changed file is a new
 generation, and images that came before keep their findings until `radstream replay run validate`.
 
+Rules on a study as a whole take words on site, SOP class and modality, and none on a calling AE, since its images may
+have several. Where it has images of several kinds, the gravest of their levels holds.
+
 ## Reasons to hold an image
 
 No file can switch these off, and no rule becomes one by being raised.
@@ -50,6 +55,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """A rule. `level` is the site's where `where` says which part of its file says so, else the rule's own severity."""
 
     name: str
+    about: Literal["image", "study"]
     severity: str
     level: str
     where: str | None
@@ -65,6 +71,7 @@ def listed(levels: Levels, facts: Facts) -> list[Listed]:
     return [
         Listed(
             name=name,
+            about="study" if name in OF_STUDIES else "image",
             severity=rule.severity,
             level=said[name].level if name in said else rule.severity,
             where=said[name].where if name in said else None,
@@ -73,7 +80,7 @@ def listed(levels: Levels, facts: Facts) -> list[Listed]:
             text=rule.text,
             todo=todo(name, rule),
         )
-        for name, rule in sorted(RULES.items())
+        for name, rule in sorted((RULES | OF_STUDIES).items())
     ]
 
 
@@ -85,7 +92,10 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     for code, reason in sorted(REASONS.items()):
         yield f"| `{code}` | {reason.text} | {reason.todo} | {f'no: {reason.keeps}' if reason.keeps else 'yes'} |"
-    yield "\n## Rules\n"
-    yield "| rule | severity | section | what is wrong | what to do |\n|---|---|---|---|---|"
-    for one in listed(Levels(), Facts()):
-        yield f"| `{one.name}` | {one.severity} | {one.section or 'ours'} | {one.text} | {one.todo} |"
+    every = listed(Levels(), Facts())
+    for about, title in (("image", "Rules"), ("study", "Rules on a study as a whole")):
+        yield f"\n## {title}\n"
+        yield "| rule | severity | section | what is wrong | what to do |\n|---|---|---|---|---|"
+        for one in every:
+            if one.about == about:
+                yield f"| `{one.name}` | {one.severity} | {one.section or 'ours'} | {one.text} | {one.todo} |"

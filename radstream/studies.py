@@ -48,7 +48,8 @@ def _print_page(found: Page) -> None:
     """Two lines a study: a UID in a column of a table is folded, and then nobody can copy it."""
     out = console()
     for line in found.studies:
-        held = f", {line.quarantined} held" if line.quarantined else ""
+        sent = f" ({line.held_sent} sent to others before)" if line.held_sent else ""
+        held = f", {line.quarantined} held{sent}" if line.quarantined else ""
         what = f"{line.series} series, {line.instances} images{held}, revision {line.revision or '-'}"
         out.print(f"{line.study_date or 'no date':10}  {' '.join(line.modalities) or '-'}  {what}  {_patient(line)}")
         out.print(f"            {line.study_uid}{_from(line)}", soft_wrap=True)
@@ -122,6 +123,13 @@ def _print_study(found: Study) -> None:
     out.print(_saved(found), soft_wrap=True)
     _print_rows("Revisions", found.revisions)
     _print_rows("Forwarded, tagged", [msgspec.structs.asdict(one) for one in found.forwarded])
+    if found.held_sent:
+        out.print("Held, and sent before: these nodes have images that do not flow here. Tell who looks after them.")
+    _print_rows("Held, and sent before", [msgspec.structs.asdict(one) for one in found.held_sent])
+    _print_rows(
+        "Results made with images that are held by now; they do not stand",
+        [msgspec.structs.asdict(one) for one in found.withdrawn],
+    )
     print_results(found.results)
 
 

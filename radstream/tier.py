@@ -21,6 +21,8 @@ from radstream.output import console, print_table, show
 from radstream.reading import audited, catalog_snapshot, parts_answer
 from radstream.tier_command import Following, Progress, Ran, command
 from radstream.tier_planning import explained
+from radstream.tier_restore import Asked
+from radstream.tier_restore import restore as bring_back
 from streams.clock import SystemClock
 from streams.config import Config, Site
 
@@ -81,6 +83,23 @@ def run(at: datetime | None, study_uid: str | None, dry_run: bool, yes: bool, co
     with _progress(shown=not as_json and sys.stderr.isatty()) as told, parts_answer():
         found = Following(log).run(config, event, told)
     show(as_json, found, lambda: _print_ran(found))
+
+
+@tier.command()
+@click.argument("study_uid", metavar="UID")
+@click.option("--wait", is_flag=True, help="Until it is there, or cannot be restored.")
+@config_option
+@json_option
+def restore(study_uid: str, wait: bool, config_path: Path, as_json: bool) -> None:
+    """Bring a study back out of an archive, as a reader's request does.
+
+    Only what lies in stores that [store] archived names, and in no other, has to be brought back. It stays in the hot
+    store for the days that the policy says, and goes back by itself.
+    """
+    config = open_config(config_path)
+    with parts_answer():
+        found = bring_back(config, open_log(config), study_uid, wait=wait)
+    show(as_json, found, lambda: _print_asked(found))
 
 
 @tier.command("list")
@@ -179,6 +198,17 @@ def _print_ran(found: Ran) -> None:
         f"{found.bytes / 1e6:.1f} MB, {found.verified} copies verified in {found.seconds:.1f} s{abandoned}",
         soft_wrap=True,
     )
+
+
+def _print_asked(found: Asked) -> None:
+    said = {
+        "online": "nothing of it has to be restored: every image can be read",
+        "asked": f"{found.instances} images are being restored, expected at {found.expected_at:%Y-%m-%d %H:%M} UTC"
+        if found.expected_at
+        else "",
+        "restored": f"{found.instances} images were restored",
+    }
+    console().print(said[found.state], soft_wrap=True)
 
 
 def _print_page(found: TierPage, serving: str | None) -> None:

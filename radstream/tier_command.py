@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 from confluent_kafka import murmur2
 
+from consumers.tiering.study import is_over
 from radstream.audit import account
 from radstream.commanding import message_of, meta_of, write
 from radstream.errors import Failure
@@ -81,7 +82,7 @@ class Progress:
 
     def add(self, event: TierMoved) -> None:
         """Takes a phase that counts."""
-        if event.phase not in ("released", "abandoned") and not (event.source is None and event.phase == "verified"):
+        if not is_over(event.why, event.source, event.phase):
             self.moving.add(event.study_uid)
             return
         self.moving.discard(event.study_uid)
@@ -115,8 +116,7 @@ def messages(config: Config, event: TierCommand, partitions: int) -> dict[int, M
     """The command for each partition whose studies it concerns, by partition: one event, a record for each."""
     message = message_of(config, event, STEP)
     if event.study_uid is not None:
-        key = partition_key(event.meta.tenant, event.study_uid)
-        return {murmur2(key, partitions): replace(message, key=key)}
+        return {murmur2(partition_key(event.meta.tenant, event.study_uid), partitions): message}
     found: dict[int, Message] = {}
     number = 0
     while len(found) < partitions:

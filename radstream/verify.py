@@ -28,6 +28,8 @@ from streams.s3 import S3Store
 WRONG, NOT_VERIFIED = 1, 2
 ALL = "all"
 _SHOWN_MAX = 200
+# One within the chains, one for where copies of a study are to be.
+_READERS = 2
 
 
 @click.command(short_help="Check every stored copy against the chains of studies, and their signatures.")
@@ -60,8 +62,9 @@ def verify(
     """Check every stored copy of STUDY (Study Instance UIDs), or of all, against the chains in the log.
 
     Each link follows the one before it and is under a signed head; each copy in each store is read, whole, in bounded
-    memory. What has changed, is lost, was exchanged or is in no chain is said, with the part of the file and with the
-    stores that hold a good copy. Nothing is changed.
+    memory. What is in no chain yet, and what is held, is checked against its event. What has changed, is lost, was
+    exchanged or should be in a chain is said, with the part of the file and with the stores that hold a good copy.
+    Nothing is changed.
 
     Exit code: 0 where all is sound, 1 where something is wrong, 2 where it could not be verified.
     """
@@ -99,8 +102,10 @@ def _verified(config: Config, scope: Scope, jobs: int, keys: Path | None, *, sho
         raise Failure("no public keys: name their file in [chains] public_file, or give --keys FILE")
     with parts_answer(), _progress(shown=shown) as told:
         store = S3Store(config.section("store", Store))
-        report = Verifying(open_log(config), store, Trusted(path), scope, jobs, told).report(datetime.now(UTC))
-    if scope.studies and report.studies < len(set(scope.studies)) and report.sound and not report.waiting:
+        log = open_log(config, _READERS)
+        report = Verifying(log, store, Trusted(path), scope, jobs, told).report(datetime.now(UTC))
+    found = report.studies + report.unlinked + report.held
+    if scope.studies and found < len(set(scope.studies)) and report.sound:
         raise Failure(
             "of a study that was named there is neither a chain nor an image; see its UID (radstream studies), and "
             "whether the service chains runs (radstream status)"
@@ -119,7 +124,12 @@ def _progress(*, shown: bool) -> Iterator[Told]:
         yield lambda what, done, total: bar.update(tasks[what], completed=done, total=total or None, visible=True)
 
 
-_TOLD = {"log": "reading the log, by partition", "copies": "images", "derived": "things that were made"}
+_TOLD = {
+    "log": "reading the log, by partition",
+    "copies": "images",
+    "loose": "images in no chain",
+    "derived": "things that were made",
+}
 
 
 def print_report(report: Report) -> None:
@@ -137,6 +147,12 @@ def print_report(report: Report) -> None:
         f"{report.derived} things that were made, {report.bytes / (1 << 20):.1f} MiB read, {report.heads} signed heads"
     )
     out.print(looked, soft_wrap=True)
+    if report.unlinked or report.held:
+        out.print(
+            f"{report.unlinked} images that are in no chain yet and {report.held} that are held: their bytes were "
+            "checked against their events",
+            soft_wrap=True,
+        )
     if report.waiting:
         out.print(f"{report.waiting} are too young to be in a chain or under a signature: verify again in 15 minutes")
     if report.without_metadata:

@@ -20,9 +20,8 @@ import structlog
 from streams import metrics
 from streams.clock import Clock
 from streams.config import Site
-from streams.events import SUBJECTS, AccessRead, Meta
-from streams.generation import of_facts
-from streams.identity import event_id
+from streams.events import SUBJECTS, AccessRead
+from streams.generation import meta_of_fact, of_facts
 from streams.log import Delivery, Log
 from streams.service import source_of
 from streams.wire import SchemaIds, encode
@@ -105,16 +104,8 @@ class Accesses:
     def _send(self, study_uid: str, reader: str, read: _Sum) -> None:
         if read.first_at is None or read.last_at is None:
             return
-        subject = str(uuid.uuid4())
         event = AccessRead(
-            meta=Meta(
-                event_id=event_id(self._site.tenant, STEP, subject, 0, 0),
-                tenant=self._site.tenant,
-                site=self._site.site,
-                lane="routine",
-                subject=subject,
-                occurred_at=self._clock.now(),
-            ),
+            meta=meta_of_fact(self._site, self._clock, STEP, str(uuid.uuid4())),
             provenance=of_facts(STEP).provenance(),
             study_uid=study_uid,
             reads=read.reads,

@@ -10,13 +10,16 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from streams.routes.lines import line_of
 
 ENVIRONMENT = "RADSTREAM_CONFIG"
+# No archive takes longer: S3's deepest class brings objects back in bulk within 48 hours.
+RESTORE_S_MAX: Final = 48 * 3600.0
 
 
 class ConfigError(Exception):
@@ -48,6 +51,10 @@ class Store(Section, frozen=True, kw_only=True):
     """An S3-compatible endpoint. `buckets` maps a store's name (hot, warm, cold, backup) to a bucket of its own.
 
     Without keys, those of the role that the machine or the task has (AWS), which are new every few hours.
+
+    `archived` are stores that do not answer at once (tapes, S3's Glacier classes): readers are not sent there, and what
+    lies there alone is brought back by tiering first. `restore_s` is how long that is thought to take until some
+    restores have been measured.
     """
 
     endpoint: str
@@ -55,8 +62,14 @@ class Store(Section, frozen=True, kw_only=True):
     access_key: str = ""
     secret_key: str = ""
     region: str = "us-east-1"
+    archived: tuple[str, ...] = ()
+    restore_s: Annotated[float, Meta(ge=1, le=RESTORE_S_MAX)] = 4 * 3600.0
 
     def __post_init__(self) -> None:
+        if unknown := set(self.archived) - set(self.buckets):
+            raise ValueError(f"archived names {', '.join(sorted(unknown))}, which buckets does not")
+        if {"hot", "warm"} & set(self.archived):
+            raise ValueError("hot and warm answer at once; archived may name cold and backup")
         # One object under two names would count as two copies, and the deletion of one would take both.
         if len(set(self.buckets.values())) < len(self.buckets):
             raise ValueError("two stores have one bucket; each copy needs a bucket of its own")

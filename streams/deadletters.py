@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,14 +71,16 @@ def dead_letters(log: Log, group: str, newest: int | None = None) -> Iterator[De
 
 
 class DeadLetterLimit:
-    """At most `count_max` in any window of `window_s` seconds: beyond it something is wrong with more than records."""
+    """Of at most `count_max` records in any window of `window_s` seconds: beyond it something is wrong with more than
+    records. One record counts once, however often its dead letter has to be written."""
 
     def __init__(self, context: Context, group: str, count_max: int, window_s: float) -> None:
         self._context = context
         self._group = group
         self._count_max = count_max
         self._window_s = window_s
-        self._times_s: deque[float] = deque(maxlen=count_max + 1)
+        # By where the record was read, the oldest first.
+        self._times_s: OrderedDict[tuple[str, int, int], float] = OrderedDict()
 
     def recall(self) -> None:
         """Counts what is in the topic already: a restart does not clear the count. Waits for the log."""
@@ -90,18 +92,26 @@ class DeadLetterLimit:
                 self._context.stopping.wait(_AGAIN_S)
             else:
                 now_s = self._context.clock.now().timestamp()
-                ages_s = sorted((max(now_s - one.at_ms / 1000, 0.0) for one in found), reverse=True)
-                self._times_s.extend(self._context.clock.monotonic() - age_s for age_s in ages_s)
+                for one in sorted(found, key=lambda one: one.at_ms):
+                    age_s = max(now_s - one.at_ms / 1000, 0.0)
+                    self._count(one.record, self._context.clock.monotonic() - age_s)
                 return
 
-    def admits_one_more(self) -> bool:
+    def admits(self, record: Record) -> bool:
+        """`record` is as it was first read."""
         now_s = self._context.clock.monotonic()
-        while self._times_s and self._times_s[0] < now_s - self._window_s:
-            self._times_s.popleft()
-        if len(self._times_s) >= self._count_max:
+        while self._times_s and next(iter(self._times_s.values())) < now_s - self._window_s:
+            self._times_s.popitem(last=False)
+        if _place(record) not in self._times_s and len(self._times_s) >= self._count_max:
             return False
-        self._times_s.append(now_s)
+        self._count(record, now_s)
         return True
+
+    def _count(self, record: Record, at_s: float) -> None:
+        self._times_s[_place(record)] = at_s
+        self._times_s.move_to_end(_place(record))
+        if len(self._times_s) > self._count_max:
+            self._times_s.popitem(last=False)
 
     def exceeded(self, place: str, reason: str) -> str:
         """Why the consumer stops, for a person."""
@@ -110,3 +120,7 @@ class DeadLetterLimit:
             f"The record is kept where it is. Look at them (radstream deadletters list {self._group}), mend the cause, "
             f"then start the service again. The last reason: {reason}"
         )
+
+
+def _place(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset

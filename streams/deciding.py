@@ -171,7 +171,7 @@ class Deciding(Generic[S]):
         metrics.RECORDS.labels(self._name, record.topic, "done").inc()
 
     def _dead(self, record: Record, reason: str) -> None:
-        if not self._limit.admits_one_more():
+        if not self._limit.admits(record):
             place = f"{record.topic}/{record.partition} offset {record.offset}"
             raise Stop(self._limit.exceeded(place, reason))
         message = dead_letter(record, self._name, reason, self._context.clock.now())

@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
 ITEM_DELIMITER = 0xFFFEE00D
@@ -18,6 +20,9 @@ PIXEL_DATA_TAGS = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 VRS = SHORT_VRS | LONG_VRS
+# Of a tag: one zero may be the beginning of a big-endian one.
+_GROUP_BYTES = 2
+_BLOCK_BYTES = 64 << 10
 
 
 class Malformed(Exception):
@@ -30,6 +35,10 @@ class Malformed(Exception):
 
 class TooComplex(Exception):
     """A limit was met before the end. The text says which."""
+
+
+class InflatesTooFar(TooComplex):
+    """A deflated data set has more than `Limits.inflated_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,8 @@ class Encoding:
     byte_order: Literal["little", "big"] = "little"
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One element of the top level.
+class Element(msgspec.Struct, frozen=True, gc=False):
+    """One element of the top level: there are some dozens in every file, so it is of the kind that is made soonest.
 
     `at` is the first byte of its tag, `value_at` that of its value, `end` the byte after the value and, where the
     length is undefined, after the delimiter. `vr` is empty where the data set does not say one. `truncated` marks pixel
@@ -72,6 +80,17 @@ class Element:
         return self.end - self.value_at
 
 
+def content_end(data: bytes | memoryview, filling: bytes) -> int:
+    """The byte after the last one of `data` that is not of `filling`. From behind and in blocks: little is copied."""
+    end = len(data)
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        if left := bytes(data[start:end]).rstrip(filling):
+            return start + len(left)
+        end = start
+    return 0
+
+
 class Walk:
     """One walk through one data set. `elements` and `oddities` are what was found."""
 
@@ -81,6 +100,9 @@ class Walk:
         self._data = data
         self._limits = limits
         self._count = 0
+        # Which element was the last of an unknown value representation, and where zeros to the end begin, once asked.
+        self._unknown_vr_at = -1
+        self._content_end: int | None = None
         sign = "<" if encoding.byte_order == "little" else ">"
         self._tag = struct.Struct(f"{sign}HH").unpack_from
         self._long = struct.Struct(f"{sign}I").unpack_from
@@ -91,6 +113,9 @@ class Walk:
         """Indexes the top level from `start` to the end of the data. Raises Malformed, TooComplex."""
         position, end, previous = start, len(self._data), -1
         while position < end:
+            if self.elements and self._is_filling(position, end):
+                self.oddities.add("trailing_zeros")
+                break
             tag, vr, value_at, length = self._head(position, end, explicit)
             if tag >> 16 == 0xFFFE:
                 raise Malformed("structure", "An item or delimiter stands outside any sequence.")
@@ -106,6 +131,14 @@ class Walk:
                 tag, Element(tag, vr.decode("latin-1"), position, value_at, after, undefined, truncated)
             )
             position = after
+
+    def _is_filling(self, position: int, end: int) -> bool:
+        """Whether nothing but zeros is left, as of files that were filled up to a block: no element is of group 0."""
+        if end - position < _GROUP_BYTES or any(self._data[position : position + _GROUP_BYTES]):
+            return False
+        if self._content_end is None:
+            self._content_end = content_end(self._data, b"\0")
+        return position >= self._content_end
 
     def group(self, start: int, group: int) -> int:
         """Indexes the elements of one group from `start` on, in explicit VR; where the next group begins."""
@@ -127,7 +160,7 @@ class Walk:
         """Tag, VR (empty where none is said), first byte and length of the value of the element at `position`."""
         self._count += 1
         if self._count > self._limits.elements:
-            raise TooComplex(f"There are more than {self._limits.elements} data elements.")
+            raise self._too_many()
         if position + 8 > end:
             raise self._short(end, "The data ends within the head of an element.")
         if not explicit:
@@ -141,10 +174,10 @@ class Walk:
             return tag, b"", position + 8, self._long(self._data, position + 4)[0]
         if not (vr.isalpha() and vr.isupper()):
             # Some writers fall back to the implicit form for an element that they do not know.
-            self.oddities.add("vr")
+            self._says_unknown_vr()
             return tag, b"", position + 8, self._long(self._data, position + 4)[0]
         if vr not in LONG_VRS:
-            self.oddities.add("vr")
+            self._says_unknown_vr()
         if position + 12 > end:
             raise self._short(end, "The data ends within the head of an element.")
         return tag, vr, position + 12, self._long(self._data, position + 8)[0]
@@ -204,17 +237,37 @@ class Walk:
 
     def _fragments(self, position: int, end: int, *, cut_allowed: bool) -> tuple[int, bool]:
         """Walks through encapsulated pixel data (PS3.5 annex A.4); the byte after it, and whether it is cut short."""
+        data, head, most = self._data, self._implicit_head, self._limits.elements
         while position + 8 <= end:
-            tag, _, value_at, length = self._head(position, end, False)
+            # As `_head` has it, without a call for each: there may be half a million that hold nothing.
+            self._count += 1
+            if self._count > most:
+                raise self._too_many()
+            group, element, length = head(data, position)
+            position += 8
+            tag = group << 16 | element
             if tag == SEQUENCE_DELIMITER:
-                return value_at, False
+                return position, False
             if tag != ITEM or length == UNDEFINED_LENGTH:
                 raise Malformed("structure", "Something other than a fragment stands in encapsulated pixel data.")
-            position = value_at + length
+            position += length
         if not cut_allowed:
             raise self._short(end, "Encapsulated pixel data does not end.")
         return end, True
 
+    def _too_many(self) -> TooComplex:
+        return TooComplex(f"There are more than {self._limits.elements} data elements.")
+
+    def _says_unknown_vr(self) -> None:
+        self.oddities.add("vr")
+        self._unknown_vr_at = self._count
+
     def _short(self, end: int, text: str) -> Malformed:
-        """Too few bytes: the file was cut, or, inside something that ends before the file does, a length is wrong."""
+        """Too few bytes: the file was cut, or, inside something that ends before the file does, a length is wrong.
+
+        Right behind an unknown value representation nobody can tell, as it decides how long a length is. Where elements
+        went on behind it, it was read as it was written.
+        """
+        if self._unknown_vr_at >= self._count - 1:
+            return Malformed("structure", "An element's value representation does not exist, so what follows is lost.")
         return Malformed("truncated" if end == len(self._data) else "structure", text)

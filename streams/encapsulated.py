@@ -11,7 +11,9 @@ from typing import overload
 
 from streams.elements import ITEM, Element, Malformed
 
-_ITEM = struct.Struct("<HHI")
+# Tag and length of an item, and its tag as one number.
+_HEAD = struct.Struct("<II")
+_ITEM = (ITEM & 0xFFFF) << 16 | ITEM >> 16
 # How a JPEG or JPEG-LS, and a JPEG 2000 or HTJ2K codestream begins.
 _STARTS = (b"\xff\xd8", b"\xff\x4f")
 
@@ -64,16 +66,21 @@ class Encapsulated:
 
 
 def items(data: bytes, element: Element) -> Encapsulated:
-    """The items of encapsulated pixel data that `streams.part10.read` found. Raises Malformed where there are none."""
+    """The items of encapsulated pixel data that `streams.part10.read` found. Raises Malformed where there are none.
+
+    Of half a million that hold nothing, too, so nothing is done twice for each.
+    """
     starts, lengths = array("Q"), array("Q")
-    position = element.value_at
-    while position + _ITEM.size <= element.end:
-        group, number, length = _ITEM.unpack_from(data, position)
-        if group << 16 | number != ITEM:
+    starts_here, is_long, head = starts.append, lengths.append, _HEAD.unpack_from
+    position, last = element.value_at, element.end - _HEAD.size
+    while position <= last:
+        tag, length = head(data, position)
+        if tag != _ITEM:
             break
-        starts.append(position + _ITEM.size)
-        lengths.append(length)
-        position += _ITEM.size + length
+        position += _HEAD.size
+        starts_here(position)
+        is_long(length)
+        position += length
     if not starts:
         raise Malformed("structure", "Encapsulated pixel data has no item.")
     at, length = starts[0], lengths[0]

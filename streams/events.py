@@ -146,11 +146,14 @@ class OfInstance(Derived, frozen=True, kw_only=True):
 
 
 class InstanceReceived(OfInstance, frozen=True, kw_only=True):
+    """`preamble` is what stood in front of a file that is stored without it (`streams.preamble`); since version 3."""
+
     object: ObjectRef
     technical: Technical
     source: Source
     protected: tuple[ProtectedRef, ...] = ()
     outside: Outside | None = None
+    preamble: str | None = None
 
 
 class InstanceValidated(OfInstance, frozen=True, kw_only=True):
@@ -202,6 +205,7 @@ class StudyRevision(Derived, frozen=True, kw_only=True):
     covers: dict[str, int]
     first_received_at: datetime
     last_received_at: datetime
+    removals: dict[str, int] = {}
 
 
 class NamedInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -450,6 +454,7 @@ class TierCommand(Derived, frozen=True, kw_only=True):
     simulated: bool
     actor: str
     study_uid: str | None = None
+    ask: Literal["look", "restore"] = "look"
 
 
 class HoldCommand(OfStudy, frozen=True, kw_only=True):
@@ -617,8 +622,8 @@ def key_of(event: Event) -> bytes:
     """The record key: tenant and study for instance topics, else what makes compaction and order right."""
     if isinstance(event, OfInstance):
         return partition_key(event.meta.tenant, event.instance.study_uid or event.instance.digest)
-    if isinstance(event, StudyRevision | OfStudy):
-        return partition_key(event.meta.tenant, event.study_uid)
+    if isinstance(event, StudyRevision | OfStudy) or (isinstance(event, TierCommand) and event.study_uid is not None):
+        return partition_key(event.meta.tenant, str(event.study_uid))
     if isinstance(event, OfTransaction):
         return partition_key(event.meta.tenant, event.transaction_uid)
     if isinstance(event, StepGeneration):

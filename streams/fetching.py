@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import structs
 
 from streams.events import ObjectRef
@@ -12,8 +14,8 @@ from streams.step import Quarantine, RetryLater
 ORDER = ("hot", "warm", "cold", "backup")
 
 
-def read_copy(store: ObjectStore, ref: ObjectRef) -> bytes:
-    """The bytes of a reference, from where it says or from any other store that has them.
+def read_copy(store: ObjectStore, ref: ObjectRef, without: Collection[str] = ()) -> bytes:
+    """The bytes of a reference, from where it says or from any other store that has them; `without` are not asked.
 
     Events name instances; where a copy is, is looked up when it is read. Raises Absent where no store has one, Damaged
     where every copy that there is has other bytes, StoreAway.
@@ -21,6 +23,8 @@ def read_copy(store: ObjectStore, ref: ObjectRef) -> bytes:
     damaged: Damaged | None = None
     places = (structs.replace(ref, store=name, version_id=None) for name in ORDER if name in store.names)
     for place in (ref, *places):
+        if place.store in without:
+            continue
         try:
             return store.read(place)
         except Absent:

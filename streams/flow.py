@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -30,10 +30,16 @@ class Item:
     running: bool = False
     result: Result | None = None
     sent: Sequence[Future[Delivery]] = ()
+    sent_s: float = 0.0
 
     def acknowledged(self) -> bool:
-        """Raises LogAway or LogRefused where a record made of this one was not acknowledged."""
-        return all(future.done() for future in self.sent) and all(future.result() for future in self.sent)
+        """Raises LogAway or LogRefused where a record made of this one was not acknowledged, whatever others wait."""
+        ended = [future.result() for future in self.sent if future.done()]
+        return len(ended) == len(self.sent)
+
+
+def _any(_: Item) -> bool:
+    return True
 
 
 @dataclass(eq=False)
@@ -58,6 +64,7 @@ class Flow:
     failed: bool = False
     next_offset: int | None = None
     committed: int | None = None
+    oldest_since_s: float = 0.0
     unsent: deque[Item] = field(default_factory=deque)
     unacknowledged: deque[Item] = field(default_factory=deque)
 
@@ -77,15 +84,16 @@ class Flow:
     def __len__(self) -> int:
         return len(self.unsent) + len(self.unacknowledged)
 
-    def urgency(self, now_s: float) -> int:
+    def urgency(self, now_s: float, wanted: Callable[[Item], bool] = _any) -> int:
         """The rank of what would be begun now."""
-        return next((item.rank for item in self.startable(now_s)), self.rank) if self.mixed else self.rank
+        return next((item.rank for item in self.startable(now_s, wanted)), self.rank) if self.mixed else self.rank
 
-    def startable(self, now_s: float) -> Iterator[Item]:
-        """In the order of the records; of a mixed flow the most urgent ones alone."""
+    def startable(self, now_s: float, wanted: Callable[[Item], bool] = _any) -> Iterator[Item]:
+        """In the order of the records, of those that are `wanted`; of a mixed flow the most urgent of these alone."""
         if now_s < self.hold_s:
             return iter(())
-        found = (item for item in self.unsent if not item.running and item.result is None and item.due_s <= now_s)
+        waiting = (item for item in self.unsent if not item.running and item.result is None and item.due_s <= now_s)
+        found = filter(wanted, waiting)
         return _most_urgent(list(found)) if self.mixed else found
 
     def running(self) -> bool:
@@ -108,13 +116,24 @@ class Flow:
         self.unsent.remove(item)
         self.unacknowledged.append(item)
 
-    def settle(self) -> None:
+    def settle(self, now_s: float) -> None:
         """Lets go of what is acknowledged. Raises LogAway, LogRefused."""
+        oldest = self.unacknowledged[0] if self.unacknowledged else None
+        self._let_go()
+        if self.unacknowledged and self.unacknowledged[0] is not oldest:
+            self.oldest_since_s = now_s
+
+    def _let_go(self) -> None:
         if self.ordered and not self.mixed:
             while self.unacknowledged and self.unacknowledged[0].acknowledged():
                 self.unacknowledged.popleft()
         else:
             self.unacknowledged = deque(item for item in self.unacknowledged if not item.acknowledged())
+
+    def waits_since(self) -> float:
+        """Since when the oldest of what is not acknowledged has been that, monotonic seconds; never, where there is
+        nothing. A log that takes one record after the other is slow, not away: given up, it would have more to do."""
+        return max(self.unacknowledged[0].sent_s, self.oldest_since_s) if self.unacknowledged else float("inf")
 
     def finished(self) -> int | None:
         """The next offset to commit: everything before it is done and acknowledged. None before the first record.

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from schemas import load_topics
+from schemas import Lane, load_topics
 from streams.clock import Clock
 from streams.config import Site
 from streams.events import SUBJECTS, Event, InputRef, Meta, Provenance, Replay, StepGeneration
@@ -68,6 +68,18 @@ def build() -> str:
 def of_facts(name: str, config_digest: str = "") -> StepIdentity:
     """The identity of what states facts (the router, decisions, audit): generation 0, without a claim."""
     return StepIdentity(name, build(), 0, config_digest)
+
+
+def meta_of_fact(site: Site, clock: Clock, step: str, subject: str, lane: Lane = "routine") -> Meta:
+    """The envelope of a fact or a command; who writes it twice with one subject has written it once."""
+    return Meta(
+        event_id=event_id(site.tenant, step, subject, 0, 0),
+        tenant=site.tenant,
+        site=site.site,
+        lane=lane,
+        subject=subject,
+        occurred_at=clock.now(),
+    )
 
 
 def digest_of(

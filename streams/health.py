@@ -16,7 +16,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler
 
 import structlog
-from prometheus_client import make_wsgi_app
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from streams import metrics
@@ -32,9 +32,10 @@ Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class Health:
-    """Told by the service, asked over HTTP. Used from any thread."""
+    """Told by the service, asked over HTTP. Used from any thread. `registry` is what /metrics shows."""
 
     def __init__(self, clock: Clock, silence_s_max: float = SILENCE_S_MAX) -> None:
+        self.registry: CollectorRegistry = REGISTRY
         self._clock = clock
         self._silence_s_max = silence_s_max
         self._lock = threading.Lock()
@@ -116,6 +117,11 @@ class HealthPort:
         self._port: Port | None = None
         self._server: HealthServer | None = None
 
+    @property
+    def number(self) -> int:
+        """The port's; what was asked for until it is open."""
+        return self._number if self._port is None else self._port.number
+
     def open(self) -> None:
         """Raises ConfigError where the port cannot be had."""
         self._port = self._ports.open("http", self._host, self._number, setting="http_port")
@@ -154,11 +160,11 @@ def serve(health: Health, host: str, port: int) -> HealthServer:
 
 def application(health: Health) -> Application:
     """The WSGI application (PEP 3333)."""
-    exposition: Application = make_wsgi_app()
 
     def answer(environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
             case "/metrics":
+                exposition: Application = make_wsgi_app(health.registry)
                 return exposition(environ, start)
             case "/healthz":
                 return _json(start, health.alive, {"alive": health.alive, "silence_s": health.silence_s()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
 
-from streams.log import Fenced, LogAway, LogRefused, OffsetOutOfRange
+from streams.log import ClientOver, Fenced, LogAway, LogClosed, LogRefused, OffsetOutOfRange, TopicClosed
 
 _OUT_OF_RANGE = {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}
 _FENCED = {
@@ -17,19 +17,30 @@ _FENCED = {
     KafkaError._ASSIGNMENT_LOST,
     KafkaError._FENCED,
 }
-_REFUSED = {
+# Whatever is written or read: the fault is in what we may do, or in what is there.
+_CLOSED = {
     KafkaError._AUTHENTICATION,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.SECURITY_DISABLED,
+    KafkaError.UNSUPPORTED_SASL_MECHANISM,
+}
+# The same of one topic: we may write the next one.
+_TOPIC_CLOSED = {
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+_REFUSED = {
     KafkaError._BAD_COMPRESSION,
     KafkaError._BAD_MSG,
-    KafkaError._FATAL,
     KafkaError._GAPLESS_GUARANTEE,
     KafkaError._INVALID_ARG,
     KafkaError._NOT_IMPLEMENTED,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNSUPPORTED_FEATURE,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.INCONSISTENT_GROUP_PROTOCOL,
     KafkaError.INVALID_CONFIG,
     KafkaError.INVALID_RECORD,
@@ -37,14 +48,8 @@ _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.POLICY_VIOLATION,
     KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.SASL_AUTHENTICATION_FAILED,
-    KafkaError.SECURITY_DISABLED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.TOPIC_EXCEPTION,
-    KafkaError.UNKNOWN_TOPIC_ID,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.UNSUPPORTED_ASSIGNOR,
-    KafkaError.UNSUPPORTED_SASL_MECHANISM,
     KafkaError.UNSUPPORTED_VERSION,
 }
 
@@ -72,7 +77,13 @@ def translated(error: KafkaError, what: str) -> LogError:
         return OffsetOutOfRange(text)
     if error.code() in _FENCED:
         return Fenced(text)
-    if error.fatal() or error.code() in _REFUSED:
+    if error.code() in _CLOSED:
+        return LogClosed(text)
+    if error.code() in _TOPIC_CLOSED:
+        return TopicClosed(text)
+    if error.fatal() or error.code() == KafkaError._FATAL:
+        return ClientOver(text)
+    if error.code() in _REFUSED:
         return LogRefused(text)
     return StaleLeader(text) if error.code() in _STALE else LogAway(text)
 

@@ -16,6 +16,7 @@ from streams.kafka_errors import StaleLeader, of_exception, translated
 from streams.kafka_group_offsets import GroupOffsets
 from streams.kafka_heads import heads
 from streams.kafka_producer import KafkaProducer
+from streams.kafka_readers import Readers
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.sizes import CLIENT_BYTES_MAX
 from streams.wire import Record
@@ -45,20 +46,30 @@ class _ClientLog:
 class KafkaLog:
     """Clients are made when they are asked for; the one for administration is kept. Safe for several threads."""
 
-    def __init__(self, config: Kafka) -> None:
+    def __init__(self, config: Kafka, readers_kept: int = 0) -> None:
+        """`readers_kept`: for who reads many parts of partitions one after the other (`streams.kafka_readers`)."""
         self._settings: dict[str, Any] = {
             "bootstrap.servers": config.bootstrap,
             **config.properties,
             "logger": _ClientLog(),
         }
+        # The group's name is never used: partitions are assigned by hand and nothing is committed.
+        self._readers = Readers({**self._settings, **_READ_SETTINGS, "group.id": "none"}, readers_kept)
         try:
             self._admin = admin.AdminClient(self._settings)
             self._group_offsets = GroupOffsets(self._settings)
         except KafkaException as error:
             raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None
 
-    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> KafkaProducer:
-        return KafkaProducer({"linger.ms": linger_ms, "message.max.bytes": record_bytes_max, **self._settings})
+    def producer(
+        self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX, patient: bool = False
+    ) -> KafkaProducer:
+        settings = {"linger.ms": linger_ms, "message.max.bytes": record_bytes_max, **self._settings}
+        if patient:
+            # 0: for ever. A site's own time is for those who give up, by whichever of its two names.
+            settings.pop("message.timeout.ms", None)
+            settings["delivery.timeout.ms"] = 0
+        return KafkaProducer(settings)
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool
@@ -70,9 +81,7 @@ class KafkaLog:
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
         """Also raises LogAway where the partition ends before `end`: whoever asked knows of records there."""
         topic_id = self.topic_id(partition.topic)
-        # The group's name is never used: partitions are assigned by hand and nothing is committed.
-        consumer = confluent_kafka.Consumer({**self._settings, **_READ_SETTINGS, "group.id": "none"})
-        try:
+        with self._readers.one() as consumer:
             consumer.assign([confluent_kafka.TopicPartition(partition.topic, partition.partition, start)])
             while start < end:
                 for message in _fetched(consumer, partition, start):
@@ -83,8 +92,6 @@ class KafkaLog:
                     yield to_record(message, topic_id)
                     if start == end:
                         return
-        finally:
-            consumer.close()
 
     def heads(self, positions: Mapping[TopicPartition, int], records_max: int) -> Mapping[TopicPartition, list[Record]]:
         topic_ids = self.topic_ids({name.topic for name in positions}) if positions else {}

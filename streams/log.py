@@ -37,6 +37,19 @@ class LogRefused(Exception):
     """The broker refused for good: authorisation, a record too large, a topic that does not exist."""
 
 
+class LogClosed(LogRefused):
+    """It lets us do nothing at all: authentication, authorisation, a topic that does not exist. No record is at fault,
+    and who can keep what it has may wait until a person has mended it."""
+
+
+class TopicClosed(LogClosed):
+    """One topic lets us do nothing: its authorisation, or there is none. Of the others it says nothing."""
+
+
+class ClientOver(LogClosed):
+    """The client gave itself up: it found that the broker has lost what it had acknowledged. Another one may do."""
+
+
 class OffsetOutOfRange(Exception):
     """The log no longer holds, or never held, the offset to read from. The consumer stops instead of guessing."""
 
@@ -51,11 +64,15 @@ class Producer(Protocol):
     def send(self, message: Message) -> Future[Delivery]:
         """Queues a record; order is kept for each partition. The future fails with LogAway or LogRefused.
 
-        Waits while the queue is full, so a producer is its own back pressure.
+        Waits while the queue is full, so a producer is its own back pressure. Where it stays full for half a minute,
+        the future that is returned has failed: who needs the order looks at that before the next record.
         """
 
     def close(self, timeout_s: float) -> int:
-        """Waits for what is queued; returns how many records were not acknowledged in that time."""
+        """Waits for what is queued; returns how many records were not acknowledged in that time.
+
+        Those are given up: their futures fail with LogAway, and nothing of them is sent after this returns.
+        """
 
 
 class Consumer(Protocol):
@@ -85,9 +102,16 @@ OnRevoke = Callable[[Sequence[TopicPartition], bool], None]
 
 
 class Log(Protocol):
-    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> Producer:
+    def producer(
+        self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX, patient: bool = False
+    ) -> Producer:
         """`linger_ms`: how long a record may wait for others to go with it. `record_bytes_max`: what the client takes;
-        a topic may take less."""
+        a topic may take less.
+
+        A record that the log does not acknowledge for half a minute is given up, and what was queued behind it may
+        still be written, so it is before it once that is sent again. A `patient` producer gives nothing up by itself:
+        who needs the order looks at the time, and closes it (docs/decisions/0070).
+        """
 
     def consumer(
         self, group: str, topics: Sequence[str], on_assign: OnAssign, on_revoke: OnRevoke, *, co_partitioned: bool

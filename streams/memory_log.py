@@ -150,7 +150,9 @@ class MemoryLog:
 
     # The protocol of `streams.log.Log`.
 
-    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> MemoryProducer:
+    def producer(
+        self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX, patient: bool = False
+    ) -> MemoryProducer:
         return MemoryProducer(self, record_bytes_max)
 
     def consumer(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, Head, Listed
+from streams.objects import Absent, Archived, Damaged, Head, Listed
 from streams.step import NewObject, Stored
 
 _PIECE = 1 << 20
@@ -23,9 +23,15 @@ class _Held:
 
 
 class MemoryStore:
-    """Implements `streams.objects.ObjectStore`. `locked` holds (store, key) under an object lock."""
+    """Implements `streams.objects.ObjectStore`. `locked` holds (store, key) under an object lock.
+
+    What is in `asleep` cannot be read; `restore` puts it into `asked`, and a test wakes it.
+    """
 
     def __init__(self) -> None:
+        self.archived: Collection[str] = ()
+        self.asleep: set[tuple[str, str]] = set()
+        self.asked: list[tuple[str, str]] = []
         self._held: dict[tuple[str, str], _Held] = {}
         self._created = 0
         self.locked: set[tuple[str, str]] = set()
@@ -41,31 +47,44 @@ class MemoryStore:
             held = self._held[new.store, new.key]
         return Stored(_ref(new.tenant, new.store, new.key, held), held.data, created)
 
+    def restore(self, ref: ObjectRef) -> bool:
+        if self._find(ref) is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        name = (ref.store, ref.key)
+        if name not in self.asleep:
+            return True
+        if name not in self.asked:
+            self.asked.append(name)
+        return False
+
     def find(self, tenant: str, store: str, key: str) -> Stored | None:
         with self._lock:
             held = self._held.get((store, key))
         return Stored(_ref(tenant, store, key, held), held.data, created=False) if held else None
 
     def read(self, ref: ObjectRef) -> bytes:
-        held = self._find(ref)
-        if held is None:
-            raise Absent(f"{ref.store}/{ref.key}")
+        held = self._readable(ref)
         part = held.data[ref.offset : ref.offset + ref.length]
         if len(held.data) != ref.size or hashlib.sha256(part).hexdigest() != ref.sha256:
             raise Damaged(f"{ref.store}/{ref.key}")
         return part
 
     def head(self, ref: ObjectRef, length: int) -> Head:
-        held = self._find(ref)
-        if held is None:
-            raise Absent(f"{ref.store}/{ref.key}")
+        held = self._readable(ref)
         return Head(held.data[:length], held.at)
 
     def stream(self, ref: ObjectRef) -> Iterator[bytes]:
-        held = self._find(ref)
-        if held is None:
-            raise Absent(f"{ref.store}/{ref.key}")
+        held = self._readable(ref)
         yield from (held.data[start : start + _PIECE] for start in range(0, len(held.data), _PIECE))
+
+    def read_range(self, ref: ObjectRef, start: int, length: int) -> bytes:
+        return self._whole(ref)[start : start + length]
+
+    async def pieces(self, ref: ObjectRef) -> AsyncIterator[bytes]:
+        data = self._whole(ref)
+        end = ref.offset + ref.length
+        for start in range(ref.offset, end, _PIECE):
+            yield data[start : min(start + _PIECE, end)]
 
     def exists(self, ref: ObjectRef) -> bool:
         return self._find(ref) is not None
@@ -94,6 +113,20 @@ class MemoryStore:
     @property
     def names(self) -> Collection[str]:
         return ("hot", "warm", "cold", "backup")
+
+    def _whole(self, ref: ObjectRef) -> bytes:
+        held = self._readable(ref)
+        if len(held.data) != ref.size:
+            raise Damaged(f"{ref.store}/{ref.key}")
+        return held.data
+
+    def _readable(self, ref: ObjectRef) -> _Held:
+        held = self._find(ref)
+        if held is None:
+            raise Absent(f"{ref.store}/{ref.key}")
+        if (ref.store, ref.key) in self.asleep:
+            raise Archived(f"{ref.store}/{ref.key}")
+        return held
 
     def _find(self, ref: ObjectRef) -> _Held | None:
         with self._lock:

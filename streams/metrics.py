@@ -103,6 +103,15 @@ HL7_ANSWERS = Counter("radstream_hl7_answers", "Acknowledgements of HL7 messages
 # Last responses to worklist queries, and responses about performed procedure steps; `status` as above.
 WORKLIST_RESPONSES = Counter("radstream_worklist_responses", "Worklist queries answered", ["status"])
 MPPS_RESPONSES = Counter("radstream_mpps_responses", "N-CREATE and N-SET responses sent", ["status"])
+# Last responses to C-FIND, C-MOVE and C-GET of query and retrieve; `status` as above.
+RETRIEVE_RESPONSES = Counter("radstream_retrieve_responses", "Queries and retrieves answered", ["service", "status"])
+# Instances of C-MOVE and C-GET; `outcome` is done, warned or failed.
+RETRIEVED = Counter("radstream_retrieved", "Instances sent, or not", ["service", "outcome"])
+# HTTP requests of the gateway by room (`gateway.counting`), and the time to the head of each answer.
+GATEWAY_ANSWERS = Counter("radstream_gateway_answers", "HTTP requests answered", ["room", "status"])
+GATEWAY_SECONDS = Histogram(
+    "radstream_gateway_seconds", "From a request to the head of its answer", ["room"], buckets=_STEP_BUCKETS
+)
 # What was sent to a DICOM node of the rules, or could not be; `outcome` is done, warned or failed.
 FORWARDS = Counter("radstream_forwards", "Instances forwarded, or not", ["destination", "outcome"])
 # What the RIS was told of performed steps; `outcome` is done, warned or failed.
@@ -125,6 +134,12 @@ HELD = Counter("radstream_held", "Instances quarantined", ["reason", "modality"]
 QUARANTINE_OPEN = Gauge("radstream_quarantine_open", "Instances held that wait for a person", ["reason"])
 # Helper processes that died over a frame, which costs that frame alone; `reason` is decoder_crashed or _too_slow.
 SANDBOX_DEATHS = Counter("radstream_sandbox_deaths", "Decoders' helper processes that died", ["reason"])
+# Rendered frames that were asked for, by where they were found: disk, redis, or rendered, which is a miss.
+FRAMES = Counter("radstream_frames", "Rendered frames, by where they came from", ["source"])
+# Each put of a frame into a tier of the cache: one that is nearer than where it was found, or all after a miss.
+FRAME_REFILLS = Counter("radstream_frame_refills", "Frames put into a tier of the cache", ["tier"])
+# An entry that is not whole is dropped and never shown: many of them are a disk or a Redis to look at.
+FRAMES_DAMAGED = Counter("radstream_frames_damaged", "Entries of the frame cache that were not whole", ["tier"])
 
 # One transaction of the catalog: rows and ledger.
 CATALOG_BATCH_SECONDS = Histogram("radstream_catalog_batch_seconds", "Time of one catalog transaction")

@@ -6,7 +6,7 @@ SHA-256 that the store checks; nothing is ever overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +17,14 @@ from streams.step import NewObject, Stored
 
 class Absent(Exception):
     """No such object, or no such version. Absent means wait or restore, never quarantine."""
+
+
+class Archived(Absent):
+    """It is there, and cannot be read before it was restored: wait or restore."""
+
+
+class NotRestorable(Exception):
+    """The store refuses to restore an object: nothing that waiting mends."""
 
 
 class Damaged(Exception):
@@ -53,11 +61,21 @@ class ObjectStore(Protocol):
     def names(self) -> Collection[str]:
         """The stores that there are, as the configuration names them."""
 
+    @property
+    def archived(self) -> Collection[str]:
+        """Those that do not answer at once: `restore` comes before `read`."""
+
+    def restore(self, ref: ObjectRef) -> bool:
+        """Whether it can be read now. Where it cannot, it is asked for, once however often this is called.
+
+        Raises Absent, NotRestorable, StoreAway.
+        """
+
     def create(self, new: NewObject) -> Stored:
         """Creates the object, or reads back what has its key already. Durable when it returns. Raises StoreAway."""
 
     def read(self, ref: ObjectRef) -> bytes:
-        """The `length` bytes of the reference, checked. Raises Absent, Damaged, StoreAway."""
+        """The `length` bytes of the reference, checked. Raises Absent (Archived), Damaged, StoreAway."""
 
     def head(self, ref: ObjectRef, length: int) -> Head:
         """At most the first `length` bytes of the referred object, unchecked: for who looks at a header alone.
@@ -71,8 +89,22 @@ class ObjectStore(Protocol):
         For who looks for damage. Raises Absent, StoreAway.
         """
 
+    def read_range(self, ref: ObjectRef, start: int, length: int) -> bytes:
+        """`length` bytes from `start` on, unchecked; fewer where the object ends before.
+
+        `start` is in the whole object, whatever part of it the reference is of. Raises Absent, Damaged where the
+        object has another size than the reference says, StoreAway.
+        """
+
+    def pieces(self, ref: ObjectRef) -> AsyncIterator[bytes]:
+        """The `length` bytes of the reference in pieces of about 1 MB, unchecked: for who checks them as they come.
+
+        Raises as `read_range` does.
+        """
+        # Not `async def`: an asynchronous generator is what a call of it returns at once (PEP 525).
+
     def find(self, tenant: str, store: str, key: str) -> Stored | None:
-        """What has a key, or None: for who knows a key and not yet what it holds. Raises StoreAway."""
+        """What has a key, or None: for who knows a key and not yet what it holds. Raises Archived, StoreAway."""
 
     def exists(self, ref: ObjectRef) -> bool:
         """Whether the referred object (and version) is there. Raises StoreAway."""

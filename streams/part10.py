@@ -13,7 +13,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from streams.elements import PIXEL_DATA_TAGS, VRS, Element, Encoding, Limits, Malformed, TooComplex, Walk
+from streams.elements import (
+    PIXEL_DATA_TAGS,
+    VRS,
+    Element,
+    Encoding,
+    InflatesTooFar,
+    Limits,
+    Malformed,
+    TooComplex,
+    Walk,
+)
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -173,7 +183,7 @@ def _inflated_bytes(deflated: memoryview, bytes_max: int) -> int:
         part = inflater.decompress(rest, _INFLATED_BYTES)
         length += len(part)
         if length > bytes_max:
-            raise TooComplex(f"The data set inflates to more than {bytes_max} bytes.")
+            raise InflatesTooFar(f"The data set inflates to more than {bytes_max} bytes.")
         rest = inflater.unconsumed_tail
         if not rest and not inflater.eof:
             rest = bytes(deflated[at : at + _INFLATED_BYTES])

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -107,12 +107,22 @@ class Port:
                 connected.close()
 
 
+class Shared(Protocol):
+    """Processes that take connections of our ports beside us."""
+
+    def pause(self) -> None:
+        """None of them takes any more when this returns. Raises Broken where one does not say so."""
+
+    def resume(self) -> None: ...
+
+
 class Ports:
     """All of a process. Those that were inherited are taken where what is asked for fits, else they are let go."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: list[Port] = []
+        self._shared: Shared | None = None
         self._inherited: list[tuple[Offered, socket.socket]] = []
 
     def open(self, name: str, host: str, number: int, *, section: str = "", setting: str = "port") -> Port:
@@ -148,13 +158,22 @@ class Ports:
         with self._lock:
             return [port for port in self._open if port.descriptor >= 0]
 
+    def share(self, shared: Shared) -> None:
+        """Other processes of this service take connections of these ports."""
+        self._shared = shared
+
     def pause(self) -> None:
+        """Raises what `share` was given raises; ports of ours may be paused then."""
         for port in self.open_now():
             port.pause()
+        if self._shared is not None:
+            self._shared.pause()
 
     def resume(self) -> None:
         for port in self.open_now():
             port.resume()
+        if self._shared is not None:
+            self._shared.resume()
 
     def _fitting(self, name: str, host: str, number: int) -> socket.socket | None:
         for index, (offered, listening) in enumerate(self._inherited):

@@ -151,7 +151,7 @@ class ProjectionRunner:
             return None
 
     def _bury(self, record: Record, reason: str) -> None:
-        if not self._limit.admits_one_more():
+        if not self._limit.admits(record):
             raise Stop(self._limit.exceeded(_place(record), reason))
         structlog.get_logger().error("record_dead_lettered", place=_place(record), reason=reason)
         metrics.DEAD_LETTERS.labels(self._group).inc()

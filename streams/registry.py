@@ -7,6 +7,7 @@ written into a file of ids (`streams.schema_ids`). Nothing here relies on rule s
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,24 +126,33 @@ def _body(schema: Schema) -> dict[str, str]:
 def register(url: str) -> dict[tuple[str, int], int]:
     """Registers every packaged schema under FULL_TRANSITIVE; the ids by (subject, version). Can be repeated.
 
+    What is there is looked for and not written again: each `radstream up` asks, and a registry takes its time.
     Raises RegistryAway, and RegistryRefused where a schema is not compatible or a setting is not kept.
     """
     with Registry(url) as registry:
-        registry.require(COMPATIBILITY)
-        for subject in dict.fromkeys(registry_subject(schema) for schema in packaged()):
-            registry.require(COMPATIBILITY, subject)
-        ids = {(schema.subject, schema.version): registry.register(schema) for schema in packaged()}
-        for schema in packaged():
-            _check(registry, schema, ids[schema.subject, schema.version])
-        return ids
+        if registry.compatibility() != COMPATIBILITY:
+            registry.require(COMPATIBILITY)
+        subjects = dict.fromkeys(registry_subject(schema) for schema in packaged())
+        known = {subject for subject in subjects if registry.compatibility(subject) == COMPATIBILITY}
+        for subject in subjects:
+            if subject not in known:
+                registry.require(COMPATIBILITY, subject)
+        return {(schema.subject, schema.version): _registered(registry, schema, known) for schema in packaged()}
 
 
-def _check(registry: Registry, schema: Schema, number: int) -> None:
-    """What was registered must be there under the same version number, and still under its compatibility rule."""
+def _registered(registry: Registry, schema: Schema, known: Collection[str]) -> int:
+    """The id of a schema, which must be there under the same version number, and under its compatibility rule still."""
     subject = registry_subject(schema)
-    if registry.find(schema) != Registered(number, schema.version):
+    found = registry.find(schema) if subject in known else None
+    if found is None:
+        number = registry.register(schema)
+        found = registry.find(schema)
+        if found is not None and found.id != number:
+            found = None
+        if (kept := registry.compatibility(subject)) != COMPATIBILITY:
+            raise RegistryRefused(f"compatibility {COMPATIBILITY} of {subject} reads back as {kept} after registration")
+    if found is None or found.version != schema.version:
         raise RegistryRefused(
             f"{subject} version {schema.version} reads back as another version; start with an empty one"
         )
-    if (kept := registry.compatibility(subject)) != COMPATIBILITY:
-        raise RegistryRefused(f"compatibility {COMPATIBILITY} of {subject} reads back as {kept} after registration")
+    return found.id

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 from schemas import load_topics
+from streams.acknowledged import acknowledged, begun
 from streams.log import Delivery, Log, TopicPartition
 from streams.replaying import GENERATION_HEADER, STEP_HEADER
 from streams.replays import TOPIC, KnownReplay
@@ -17,7 +18,7 @@ from streams.wire import Message, Record
 
 _AT_ONCE = 1000
 _LINGER_MS = 25
-_CLOSE_S = 30.0
+_ACKNOWLEDGED_S_MAX = 30.0
 _OURS = {STEP_HEADER, GENERATION_HEADER}
 
 Told = Callable[[int, int, int], None]
@@ -29,22 +30,21 @@ def publish(log: Log, replay: KnownReplay, told: Told = lambda *_: None) -> int:
     names = [TopicPartition(TOPIC, number) for number in range(log.partitions(TOPIC))]
     bounds = log.bounds(names)
     total = sum(end - first for first, end in bounds.values())
-    producer = log.producer(linger_ms=_LINGER_MS)
+    producer = log.producer(linger_ms=_LINGER_MS, patient=True)
     sent: list[Future[Delivery]] = []
     seen = published = 0
     try:
         for record in _records(log, {name: place for name, place in bounds.items() if place[0] < place[1]}):
             seen += 1
             if _is_of(record, replay):
-                sent.append(producer.send(_published(record)))
+                sent.append(begun(producer.send(_published(record))))
                 published += 1
             if len(sent) >= _AT_ONCE or seen == total:
-                for future in sent:
-                    future.result()
+                acknowledged(sent, _ACKNOWLEDGED_S_MAX)
                 sent.clear()
             told(seen, total, published)
     finally:
-        producer.close(_CLOSE_S)
+        producer.close(0.0)
     return published
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from streams.acknowledged import acknowledged, begun
 from streams.backoff import Backoff
 from streams.generation import StepIdentity
 from streams.log import Consumer, Fenced, LogAway, Producer, TopicPartition
@@ -39,7 +40,6 @@ _POLL_S = 0.2
 _KEEP_S = 30.0
 _BATCHES = 4
 _LINGER_MS = 25
-_CLOSE_S = 10.0
 _AGAIN = Backoff(0.25, 10.0)
 _SUBJECT_TRIES = 2
 
@@ -82,31 +82,32 @@ class Replaying:
         self._key = wanted_key(replay.replay, context.site.tenant)
         self._marks = ((STEP_HEADER, replay.step.encode()), (GENERATION_HEADER, str(replay.generation).encode()))
         self._done: dict[TopicPartition, int] = dict(self._starts)
-        self.left_behind = 0
+        self._behind: set[tuple[str, int, int]] = set()
+
+    @property
+    def left_behind(self) -> int:
+        return len(self._behind)
 
     def run(self) -> bool:
         """Whether all is done; False where it was told to stop before. Waits for a log or a store that is away.
 
         Raises Stop, OffsetOutOfRange, TopicChanged, LogRefused.
         """
-        producer = self._context.log.producer(linger_ms=_LINGER_MS)
         tries = 0
-        try:
-            with ThreadPoolExecutor(self._settings.threads) as pool:
-                while not self._context.stopping.is_set():
-                    try:
-                        if self._as_member(pool, producer):
-                            return True
-                    except (LogAway, Fenced) as error:
-                        tries += 1
-                        wait_s = _AGAIN.delay_s(tries)
-                        structlog.get_logger().warning("waiting", part="log", reason=str(error), again_s=wait_s)
-                        self._context.stopping.wait(wait_s)
-        finally:
-            producer.close(_CLOSE_S)
+        with ThreadPoolExecutor(self._settings.threads) as pool:
+            while not self._context.stopping.is_set():
+                try:
+                    if self._as_member(pool):
+                        return True
+                except (LogAway, Fenced) as error:
+                    tries += 1
+                    wait_s = _AGAIN.delay_s(tries)
+                    structlog.get_logger().warning("waiting", part="log", reason=str(error), again_s=wait_s)
+                    self._context.stopping.wait(wait_s)
         return False
 
-    def _as_member(self, pool: ThreadPoolExecutor, producer: Producer) -> bool:
+    def _as_member(self, pool: ThreadPoolExecutor) -> bool:
+        """A producer of its own: what one leaves unsaid is never said after what the next has said."""
         self._ask_progress()
         if self._is_done():
             return True
@@ -114,6 +115,7 @@ class Replaying:
         consumer = self._context.log.consumer(
             self._replay.group, topics, self._on_assign, lambda *_: None, co_partitioned=False
         )
+        producer = self._context.log.producer(linger_ms=_LINGER_MS, patient=True)
         try:
             while not self._context.stopping.is_set():
                 records = consumer.poll(self._settings.batch_max * self._settings.threads * _BATCHES, _POLL_S)
@@ -124,6 +126,7 @@ class Replaying:
                 if self._is_done():
                     return True
         finally:
+            producer.close(0.0)
             consumer.close()
         return False
 
@@ -175,12 +178,11 @@ class Replaying:
         if (results := self._settled(consumer, inside, pool)) is None:
             return
         sent = [
-            producer.send(self._marked(message))
+            begun(producer.send(self._marked(message)))
             for record, result in zip(inside, results, strict=True)
             for message in self._written(record, result)
         ]
-        for future in sent:
-            future.result()
+        acknowledged(sent, self._settings.acknowledged_s)
         if reached:
             consumer.commit(reached)
             self._done.update(reached)
@@ -223,6 +225,9 @@ class Replaying:
                 raise Stop(f"{_said(record)}: {reason}")
 
     def _leave_behind(self, record: Record, reason: str) -> None:
+        place = (record.topic, record.partition, record.offset)
+        if place in self._behind:
+            return  # It was told, and the batch is made again.
         if self.left_behind >= self._settings.dead_letters_max:
             raise Stop(
                 f"{_said(record)}: more than {self._settings.dead_letters_max} records cannot be worked through. "
@@ -230,7 +235,7 @@ class Replaying:
                 f"{self._replay.generation}. The last reason: {reason}"
             )
         self._bury(record, reason)
-        self.left_behind += 1
+        self._behind.add(place)
 
     def _stay(self, consumer: Consumer, wait_s: float) -> None:
         """Waits as a member of the group: what comes meanwhile is put back."""

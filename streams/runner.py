@@ -21,7 +21,7 @@ from streams import metrics
 from streams.deadletters import DeadLetterLimit
 from streams.flow import Flow, Item
 from streams.generation import StepIdentity
-from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, TopicPartition
+from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, Producer, TopicPartition
 from streams.pool import Pool
 from streams.result import Result
 from streams.runner_intake import Intake
@@ -85,8 +85,7 @@ class Runner:
             self._context, self._group, self._settings.dead_letters_max, self._settings.dead_letters_window_s
         )
         limit.recall()
-        self._producer = self._context.log.producer(linger_ms=LINGER_MS)
-        self._outcomes = Outcomes(self._context, self._group, self._settings, self._producer, limit)
+        self._outcomes = Outcomes(self._context, self._group, self._settings, self._new_producer(), limit)
         # By whether what they work on is apart.
         self._threads = {False: self._settings.threads, **({True: 1} if self._apart else {})}
         self._pools: dict[bool, Pool[Chunk, list[Result]]] = {
@@ -98,13 +97,20 @@ class Runner:
             while not self._context.stopping.is_set():
                 self._turn()
             self._drain(list(self._flows.values()))
-        except (Stop, OffsetOutOfRange, TopicChanged, LogRefused):
-            self._leave()
+        except LogRefused:
+            # What is queued behind a record that was refused would be in the log before it.
+            self._leave(0.0)
+            raise
+        except (Stop, OffsetOutOfRange, TopicChanged):
+            self._leave(_FLUSH_S)
             raise
         finally:
             for pool in self._pools.values():
                 pool.close()
-        self._leave()
+        self._leave(_FLUSH_S)
+
+    def _new_producer(self) -> Producer:
+        return self._context.log.producer(linger_ms=LINGER_MS, patient=True)
 
     def _join(self) -> Consumer:
         return self._context.log.consumer(
@@ -159,14 +165,18 @@ class Runner:
         if self._idle(apart) <= 0:
             return
         now_s = self._context.clock.monotonic()
-        for flow in sorted(self._flows.values(), key=lambda flow: (flow.urgency(now_s), len(flow.unacknowledged))):
+
+        def mine(item: Item) -> bool:
+            return self._is_apart(item) == apart
+
+        flows = self._flows.values()
+        for flow in sorted(flows, key=lambda flow: (flow.urgency(now_s, mine), len(flow.unacknowledged))):
             if (idle := self._idle(apart)) <= 0:
                 return
             if self._in_order and flow.running():
                 continue
             share = 1 if self._in_order else idle
-            mine = (item for item in flow.startable(now_s) if self._is_apart(item) == apart)
-            items = list(islice(mine, share * (1 if apart else self._settings.batch_max)))
+            items = list(islice(flow.startable(now_s, mine), share * (1 if apart else self._settings.batch_max)))
             size = max(1, -(-len(items) // share))
             for start in range(0, len(items), size):
                 self._start(flow, items[start : start + size], apart)
@@ -209,26 +219,43 @@ class Runner:
                 self._write_flow(flow)
 
     def _write_flow(self, flow: Flow) -> None:
+        """What failed is seen before anything more is written."""
         try:
+            flow.settle(self._context.clock.monotonic())
             for item in flow.sendable():
                 self._outcomes.write(flow, item)
                 for future in item.sent:
                     future.add_done_callback(lambda _: self._woken.put(None))
-            flow.settle()
+            flow.settle(self._context.clock.monotonic())
         except LogAway:
             flow.failed = True
 
     def _mend(self) -> None:
-        """Reads again what was not acknowledged: a record may be in the log twice then, with one event id."""
-        for flow in [flow for flow in self._flows.values() if flow.failed]:
-            start = flow.finished()
-            flow.alive = False
-            fresh = Flow(flow.name, flow.rank, flow.ordered, flow.mixed, waits=flow.waits, paused=flow.paused)
-            fresh.committed, fresh.next_offset = flow.committed, start
-            self._flows[flow.name] = fresh
-            self._outcomes.hold(fresh, "the log did not acknowledge in time")
-            if start is not None:
-                self._consumer.seek(flow.name, start)
+        """Reads again what was not acknowledged: a record may be in the log twice then, with one event id.
+
+        First of all the producer is closed. Until then it may still write what was sent after the record that was not
+        acknowledged, which would be in the log before it: a study out of its order.
+        """
+        patience_ends_s = self._context.clock.monotonic() - self._settings.acknowledged_s
+        if not any(flow.failed or flow.waits_since() < patience_ends_s for flow in self._flows.values()):
+            return
+        self._outcomes.producer.close(0.0)
+        self._outcomes.producer = self._new_producer()
+        for flow in list(self._flows.values()):
+            with suppress(LogAway):
+                flow.settle(self._context.clock.monotonic())
+            if flow.unacknowledged:
+                self._begin_again(flow)
+
+    def _begin_again(self, flow: Flow) -> None:
+        start = flow.finished()
+        flow.alive = False
+        fresh = Flow(flow.name, flow.rank, flow.ordered, flow.mixed, waits=flow.waits, paused=flow.paused)
+        fresh.committed, fresh.next_offset = flow.committed, start
+        self._flows[flow.name] = fresh
+        self._outcomes.hold(fresh, "the log did not acknowledge in time")
+        if start is not None:
+            self._consumer.seek(flow.name, start)
 
     def _throttle(self) -> None:
         full = [flow for flow in self._flows.values() if not flow.paused and len(flow) >= self._settings.in_flight_max]
@@ -305,23 +332,27 @@ class Runner:
         while self._context.clock.monotonic() < deadline_s:
             for flow in flows:
                 flow.drop_unstarted()
-            if not any(len(flow) for flow in flows if not flow.failed):
+            if not any(self._ends_soon(flow) for flow in flows if not flow.failed):
                 return
             self._wait(_BUSY_S)
             self._write()
+
+    def _ends_soon(self, flow: Flow) -> bool:
+        """Whether something is in hand that is not apart; what was parked is in one flow with the rest."""
+        return bool(flow.unacknowledged) or not all(self._is_apart(item) for item in flow.unsent)
 
     def _abandon(self, partitions: Sequence[TopicPartition]) -> None:
         for name in partitions:
             if (flow := self._flows.pop(name, None)) is not None:
                 flow.alive = False
 
-    def _leave(self) -> None:
-        """Commits what is finished, without beginning or writing anything more."""
-        self._producer.close(_FLUSH_S)
+    def _leave(self, flush_s: float) -> None:
+        """Commits what is finished, without beginning or sending anything more; what is queued has `flush_s`."""
+        self._outcomes.producer.close(flush_s)
         flows = list(self._flows.values())
         for flow in flows:
             with suppress(LogAway, LogRefused):
-                flow.settle()
+                flow.settle(self._context.clock.monotonic())
         with suppress(Fenced, LogAway, LogRefused):
             self._commit(flows)
         self._abandon(list(self._flows))

@@ -23,7 +23,7 @@ _QUICK = Backoff(0.1, 0.5)
 
 
 class Outcomes:
-    """Used from the runner's own thread only."""
+    """Used from the runner's own thread only. `producer` is the runner's, which changes it."""
 
     def __init__(
         self, context: Context, group: str, settings: RunnerSettings, producer: Producer, limit: DeadLetterLimit
@@ -31,8 +31,8 @@ class Outcomes:
         self._context = context
         self._group = group
         self._settings = settings
-        self._producer = producer
         self._limit = limit
+        self.producer = producer
 
     def arrived(self, flow: Flow, items: list[Item], results: list[Result]) -> None:
         """Takes the results of items. Those that must wait stay without one."""
@@ -79,7 +79,10 @@ class Outcomes:
         return Emit((*wait.meanwhile, message), "parked")
 
     def write(self, flow: Flow, item: Item) -> None:
-        """Writes what became of an item. Raises Stop; the item is then neither written nor committed."""
+        """Writes what became of an item. Raises Stop; the item is then neither written nor committed.
+
+        Raises LogAway or LogRefused where the log said so at once: what is next must not be written then.
+        """
         match item.result:
             case Halt(reason):
                 raise Stop(f"{self._said(item)}: {reason}")
@@ -87,14 +90,17 @@ class Outcomes:
                 messages, outcome = (*beside, self._dead_letter(item, reason)), "deadletter"
             case Emit(messages, outcome):
                 pass
-        item.sent = tuple(self._producer.send(message) for message in messages)
         flow.sent(item)
+        for message in messages:
+            item.sent = (*item.sent, self.producer.send(message))
+            item.acknowledged()
+        item.sent_s = self._context.clock.monotonic()
         metrics.RECORDS.labels(self._group, item.record.topic, outcome).inc()
         if outcome == "parked":
             metrics.PARKED.labels(self._group).inc()
 
     def _dead_letter(self, item: Item, reason: str) -> Message:
-        if not self._limit.admits_one_more():
+        if not self._limit.admits(item.record):
             raise Stop(self._limit.exceeded(self._said(item), reason))
         metrics.DEAD_LETTERS.labels(self._group).inc()
         structlog.get_logger().error(

@@ -7,12 +7,17 @@ from streams.config import Section
 
 
 class RunnerSettings(Section, frozen=True, kw_only=True):
-    """Times in seconds. `in_flight_max` is of one partition; `deadline_s` bounds a revoke and a SIGTERM."""
+    """Times in seconds. `in_flight_max` is of one partition; `deadline_s` bounds a revoke and a SIGTERM.
+
+    `acknowledged_s`: where the log takes nothing for so long that is next, what it has not acknowledged is given up and
+    done again: longer than a broker's restart.
+    """
 
     threads: int = 4
     batch_max: int = 8
     in_flight_max: int = 256
     deadline_s: float = 20.0
+    acknowledged_s: float = 30.0
     dead_letters_max: int = 100
     dead_letters_window_s: float = 600.0
     attempts_max: int = 12

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,10 +18,10 @@ import obstore
 import obstore.store
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from streams import s3_control, s3_keys
+from streams import s3_control, s3_keys, s3_restoring
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, Head, Listed, StoreAway
+from streams.objects import Absent, Archived, Damaged, Head, Listed, StoreAway
 from streams.step import NewObject, Stored
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class S3Store:
     def find(self, tenant: str, store: str, key: str) -> Stored | None:
         try:
             result = self._get(ObjectRef(tenant=tenant, store=store, key=key, length=0, size=0, sha256=""), {})
+        except Archived:
+            raise
         except Absent:
             return None
         data = self._body(result)
@@ -84,9 +87,7 @@ class S3Store:
         options: GetOptions = {}
         if ref.length != ref.size:
             options["range"] = (ref.offset, ref.offset + ref.length)
-        result = self._get(ref, options)
-        if result.meta["size"] != ref.size:
-            raise Damaged(f"{ref.store}/{ref.key} has {result.meta['size']} bytes, not {ref.size}")
+        result = _of_size(ref, self._get(ref, options))
         data = self._body(result)
         if hashlib.sha256(data).hexdigest() != ref.sha256:
             raise Damaged(f"{ref.store}/{ref.key} has another SHA-256 than its reference")
@@ -110,14 +111,37 @@ class S3Store:
         except (BaseError, OSError) as error:
             raise self._away(error) from error
 
+    def read_range(self, ref: ObjectRef, start: int, length: int) -> bytes:
+        end = min(start + length, ref.size)
+        result = _of_size(ref, self._get(ref, {"range": (start, end)} if start < end else self._first_byte(ref)))
+        return self._body(result) if start < end else b""
+
+    async def pieces(self, ref: ObjectRef) -> AsyncIterator[bytes]:
+        if not ref.length:
+            await self._get_async(ref, self._first_byte(ref))
+            return
+        options: GetOptions = {}
+        if ref.length != ref.size:
+            options["range"] = (ref.offset, ref.offset + ref.length)
+        result = await self._get_async(ref, options)
+        try:
+            async for piece in result.stream(min_chunk_size=_PIECE_BYTES):
+                yield bytes(piece)
+        except (BaseError, OSError) as error:
+            raise self._away(error) from error
+
     def exists(self, ref: ObjectRef) -> bool:
         try:
             self._peek(ref)
+        except (Archived, Damaged):
+            return True
         except Absent:
             return False
-        except Damaged:
-            return True
         return True
+
+    def restore(self, ref: ObjectRef) -> bool:
+        self._store(ref.store)
+        return s3_restoring.restore(self._control, self._config, ref)
 
     def keys(self, store: str, prefix: str = "") -> Iterator[tuple[str, int]]:
         self._store(store)
@@ -135,6 +159,10 @@ class S3Store:
         return s3_control.delete_version(self._control, self._config, bucket, ref.key, ref.version_id)
 
     @property
+    def archived(self) -> Collection[str]:
+        return self._config.archived
+
+    @property
     def names(self) -> Collection[str]:
         return tuple(self._config.buckets)
 
@@ -149,19 +177,34 @@ class S3Store:
 
     def _peek(self, ref: ObjectRef) -> None:
         """Asks for one byte: a HEAD that fails has no body, and so does not say what is absent, object or bucket."""
-        self._get(ref, {"range": (0, 1)} if ref.size else {})
+        self._get(ref, self._first_byte(ref))
+
+    def _first_byte(self, ref: ObjectRef) -> GetOptions:
+        return {"range": (0, 1)} if ref.size else {}
 
     def _get(self, ref: ObjectRef, options: GetOptions) -> GetResult:
+        with self._translated(ref, options):
+            return obstore.get(self._store(ref.store), ref.key, options=options)
+
+    async def _get_async(self, ref: ObjectRef, options: GetOptions) -> GetResult:
+        with self._translated(ref, options):
+            result = await obstore.get_async(self._store(ref.store), ref.key, options=options)
+        return _of_size(ref, result)
+
+    @contextmanager
+    def _translated(self, ref: ObjectRef, options: GetOptions) -> Iterator[None]:
+        """Asks for the version that the reference names. Raises Absent, Damaged, StoreAway for obstore's errors."""
         if ref.version_id is not None:
             options["version"] = ref.version_id
-        store = self._store(ref.store)
         try:
-            return obstore.get(store, ref.key, options=options)
+            yield
         except FileNotFoundError as error:
             if _code(error) in _ABSENT:
                 raise Absent(f"{ref.store}/{ref.key}") from error
             raise self._away(error) from error
         except (BaseError, OSError) as error:
+            if _code(error) == s3_restoring.ARCHIVED:
+                raise Archived(f"{ref.store}/{ref.key}") from error
             if _code(error) == "InvalidRange":
                 raise Damaged(f"{ref.store}/{ref.key} is shorter than its reference says") from error
             raise self._away(error) from error
@@ -174,10 +217,48 @@ class S3Store:
 
     def _read_back(self, new: NewObject) -> Stored:
         """What has the key already. It may be gone again, or a folder of a gateway that maps keys to files."""
-        found = self.find(new.tenant, new.store, new.key)
+        try:
+            found = self._as_promised(new) or self.find(new.tenant, new.store, new.key)
+        except Archived:
+            found = self._same(new)
         if found is None:
             raise StoreAway(f"{new.store}/{new.key} can be neither created nor read; try again")
         return found
+
+    def _as_promised(self, new: NewObject) -> Stored | None:
+        """What has the key, where it is what `new` promises: of gigabytes that come again none is in memory twice.
+
+        None where it is something else, or nothing was promised. Raises Archived, StoreAway.
+        """
+        if new.sha256 is None:
+            return None
+        ref = ObjectRef(tenant=new.tenant, store=new.store, key=new.key, length=0, size=0, sha256="")
+        try:
+            result = self._get(ref, {})
+            if result.meta["size"] != len(new.data):
+                return None
+            found = hashlib.sha256()
+            for piece in result.stream(min_chunk_size=_PIECE_BYTES):
+                found.update(piece)
+        except Archived:
+            raise
+        except Absent:
+            return None
+        except (BaseError, OSError) as error:
+            raise self._away(error) from error
+        if found.hexdigest() != new.sha256:
+            return None
+        whole = _whole(new.tenant, new.store, new.key, new.data, result.meta["version"], new.sha256)
+        return Stored(whole, new.data, created=False)
+
+    def _same(self, new: NewObject) -> Stored | None:
+        """What has the key and cannot be read now, where the digest that the store keeps of it is that of `new`."""
+        kept = s3_restoring.kept(self._control, self._config, new.store, new.key)
+        digest = hashlib.sha256(new.data).hexdigest()
+        if kept is None or kept.sha256 != digest:
+            return None
+        ref = _whole(new.tenant, new.store, new.key, new.data, kept.version_id, digest)
+        return Stored(ref, new.data, created=False)
 
     def _away(self, error: Exception) -> StoreAway:
         return s3_control.away(self._config, _code(error))
@@ -222,6 +303,13 @@ def _whole(
         size=len(data),
         sha256=sha256 or hashlib.sha256(data).hexdigest(),
     )
+
+
+def _of_size(ref: ObjectRef, result: GetResult) -> GetResult:
+    """Raises Damaged where the whole object has another size than its reference says."""
+    if result.meta["size"] != ref.size:
+        raise Damaged(f"{ref.store}/{ref.key} has {result.meta['size']} bytes, not {ref.size}")
+    return result
 
 
 def _code(error: Exception) -> str | None:

@@ -32,6 +32,7 @@ from streams.clock import Clock, SystemClock
 from streams.config import Config, ConfigError, Kafka, Service, Site, Store
 from streams.generation import TOPIC, StepIdentity, build, claim
 from streams.handover.handover import Front, Handover, place_of
+from streams.handover.member import Membership
 from streams.health import Health, HealthPort
 from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
@@ -45,6 +46,8 @@ from streams.wire import SchemaIds, UnknownSchema
 STOPPED, UNPLANNED = 3, 4
 _WAIT_S, _WAIT_S_MAX = 0.25, 5.0
 _GARBAGE_MIN = 20_000
+# Any port: the parent hands it down.
+_BEHIND_A_PARENT = ("127.0.0.1", 0)
 
 S = TypeVar("S", bound=Service)
 T = TypeVar("T")
@@ -95,10 +98,12 @@ def run(
     """
     parser = argparse.ArgumentParser(prog=f"radstream {name}")
     parser.add_argument("--config", type=Path, help=f"configuration file; else ${configuration.ENVIRONMENT}")
-    path = parser.parse_args().config
+    # A process that a parent of the same service starts (`streams.handover.crew`): the connection to it.
+    parser.add_argument("--join", type=int, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
     # At once: what goes wrong before the configuration is read is not to be printed with its text either.
     logs.configure(name)
-    sys.exit(_guarded(name, lambda: _run(name, kind, main, check, path, waits, front)))
+    sys.exit(_guarded(name, lambda: _run(name, kind, main, check, asked, waits, front)))
 
 
 def _guarded(name: str, body: Callable[[], None]) -> int:
@@ -132,11 +137,11 @@ def _run(
     kind: type[S],
     main: Callable[[Context, S], None],
     check: Callable[[Config, S], None] | None,
-    path: Path | None,
+    asked: argparse.Namespace,
     waits: bool,
     front: Callable[[Config, S], Front] | None,
 ) -> None:
-    config = configuration.load(path)
+    config = configuration.load(asked.config)
     settings = config.section(name, kind)
     try:
         logs.configure(name, settings.log_level)
@@ -145,15 +150,17 @@ def _run(
     if check is not None:
         check(config, settings)
     metrics.BUILD.labels(name, build()).set(1)
-    context = _context(name, config, None if front is None else front(config, settings))
+    stopping = threading.Event()
+    handover = _handover(name, config, None if front is None else front(config, settings), asked.join, stopping)
+    context = _context(name, config, handover, stopping)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: context.stopping.set())
-    handover = context.handover
-    http = HealthPort(context.health, settings.http_host, settings.http_port, handover.ports)
+    address = (settings.http_host, settings.http_port) if asked.join is None else _BEHIND_A_PARENT
+    http = HealthPort(context.health, *address, handover.ports)
     with closing(http), closing(handover):
         handover.begin(http)
-        structlog.get_logger().info("service_starting", build=build(), http_port=settings.http_port)
-        _spare_the_collector()
+        structlog.get_logger().info("service_starting", build=build(), http_port=http.number)
+        spare_the_collector()
         if not waits:
             main(context, settings)
         elif wait_for_parts(context):
@@ -161,15 +168,21 @@ def _run(
             main(context, settings)
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is loaded stays: it is not looked through again and again. Garbage in cycles is rare here."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_MIN, 20, 50)
 
 
-def _context(name: str, config: Config, front: Front | None) -> Context:
-    kafka, stopping = config.section("kafka", Kafka), threading.Event()
+def _handover(name: str, config: Config, front: Front | None, join: int | None, stopping: threading.Event) -> Handover:
+    if join is not None:
+        return Membership(stopping, join)
+    return Handover(stopping, place_of(config, name, front), {} if front is None else front.facts)
+
+
+def _context(name: str, config: Config, handover: Handover, stopping: threading.Event) -> Context:
+    kafka = config.section("kafka", Kafka)
     return Context(
         name=name,
         config=config,
@@ -178,7 +191,7 @@ def _context(name: str, config: Config, front: Front | None) -> Context:
         store=S3Store(config.section("store", Store)),
         ids=read_ids(kafka.schema_ids) if kafka.schema_ids else SchemaIds(),
         stopping=stopping,
-        handover=Handover(stopping, place_of(config, name, front), {} if front is None else front.facts),
+        handover=handover,
     )
 
 

@@ -11,6 +11,7 @@ from pynetdicom.presentation import AllStoragePresentationContexts, NonPatientOb
 MEDIA_DIRECTORY: Final = "1.2.840.10008.1.3.10"
 VERIFICATION: Final = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+MODALITY_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
 # Accepted as presentation contexts, refused as objects to store.
 NOT_STORABLE: Final = frozenset((MEDIA_DIRECTORY, VERIFICATION, STORAGE_COMMITMENT))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from streams.clock import Clock
 from streams.events import Event, InputRef, ObjectRef
@@ -124,6 +124,14 @@ class Step(Protocol[C]):
     name: str
 
     def __call__(self, batch: Sequence[Input[C]], clock: Clock) -> Sequence[Outcome]: ...
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A step that is several in one process: their times are measured apart."""
+
+    def part(self, event: Event) -> str:
+        """The name of the step that such an event is for."""
 
 
 class Projection(Protocol):

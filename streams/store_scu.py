@@ -49,6 +49,14 @@ class Target:
         return StoreScu(self, calling_ae, contexts)
 
 
+@dataclass(frozen=True)
+class Originator:
+    """Who asked by C-MOVE, and the message ID of that request: a sub-operation says both."""
+
+    ae_title: str
+    message_id: int
+
+
 class NoAssociation(Exception):
     """The peer cannot be reached or does not want the association. The text says which, `mend` perhaps what to do."""
 
@@ -129,12 +137,19 @@ class Scu:
 class StoreScu(Scu):
     """An association for C-STORE."""
 
-    def store(self, sop_class: str, sop_instance: str, transfer_syntax: str, data_set: bytes | memoryview) -> int:
+    def store(
+        self,
+        sop_class: str,
+        sop_instance: str,
+        transfer_syntax: str,
+        data_set: bytes | memoryview,
+        originator: Originator | None = None,
+    ) -> int:
         """Sends one object and waits for the status. Raises NotTaken, Lost."""
         context = self._contexts.get((sop_class, transfer_syntax))
         if context is None:
             raise NotTaken("the peer accepts no such SOP class or transfer syntax")
-        request = command_set(sop_class, sop_instance, self._next_message_id())
+        request = command_set(sop_class, sop_instance, self._next_message_id(), originator)
         bytes_max = min(self._association.acceptor.maximum_length or _PDU_BYTES_MAX, _PDU_BYTES_MAX)
         try:
             for piece in pdus(context, request, data_set, bytes_max):
@@ -147,8 +162,13 @@ class StoreScu(Scu):
         return response.Status
 
 
-def command_set(sop_class: str, sop_instance: str, message_id: int) -> bytes:
+def command_set(sop_class: str, sop_instance: str, message_id: int, originator: Originator | None = None) -> bytes:
     """A C-STORE-RQ in Implicit VR Little Endian (PS3.7 table 9.3-1)."""
+    moved = b""
+    if originator is not None:
+        title = originator.ae_title.encode("ascii", "replace")
+        title += b" " * (len(title) % 2)
+        moved = _element(0x1030, title) + _element(0x1031, struct.pack("<H", originator.message_id))
     elements = b"".join(
         (
             _element(0x0002, _uid(sop_class)),
@@ -157,6 +177,7 @@ def command_set(sop_class: str, sop_instance: str, message_id: int) -> bytes:
             _element(0x0700, struct.pack("<H", _MEDIUM)),
             _element(0x0800, struct.pack("<H", _DATA_SET_PRESENT)),
             _element(0x1000, _uid(sop_instance)),
+            moved,
         )
     )
     return _element(0x0000, struct.pack("<I", len(elements))) + elements

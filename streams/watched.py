@@ -12,8 +12,8 @@ from streams import metrics
 from streams.config import ConfigError
 
 T = TypeVar("T")
-# By file: time of change, size and number of the file; None where there is none.
-_Stamps = tuple[tuple[int, int, int] | None, ...]
+# By file: when its content changed, when anything of it did, size and number of the file; None where there is none.
+_Stamps = tuple[tuple[int, int, int, int] | None, ...]
 
 
 class Watched(Generic[T]):
@@ -45,21 +45,33 @@ class Watched(Generic[T]):
         try:
             self.value = self._read()
         except ConfigError as error:
-            self.problem = str(error)
-            metrics.FILES_READ.labels(self._name, "refused").inc()
-            log.error("files_cannot_be_used", what=self._name, problem=self.problem, kept="what was read before")
+            self._refused(str(error))
+            return
+        except Exception as error:
+            # Nobody planned this one. The service goes on with what it has: who wrote the file did not mean to end it.
+            log.error("files_not_read", what=self._name, exc_info=True)
+            where = "files_not_read in the log says where"
+            self._refused(f"{self._files[0]}: it cannot be read ({type(error).__name__}; {where})")
             return
         self.problem = None
         metrics.FILES_READ.labels(self._name, "used").inc()
         log.info("files_read_anew", what=self._name)
 
+    def _refused(self, problem: str) -> None:
+        self.problem = problem
+        metrics.FILES_READ.labels(self._name, "refused").inc()
+        structlog.get_logger().error(
+            "files_cannot_be_used", what=self._name, problem=problem, kept="what was read before"
+        )
+
     def _stamps(self) -> _Stamps:
         return tuple(_stamp(path) for path in self._files)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """A change of owner or mode shows, too: it may be what a file lacked."""
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino

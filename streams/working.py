@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from streams import metrics
@@ -14,7 +15,7 @@ from streams.result import Dead, Emit, Halt, Result, Wait
 from streams.sandbox.away import HelperAway
 from streams.service import Context
 from streams.sizes import EVENT_BYTES_MAX, size_of
-from streams.step import DeadLetter, Done, Input, NewObject, Outcome, Quarantine, RetryLater, Step, Stored
+from streams.step import DeadLetter, Done, Input, NewObject, Outcome, Quarantine, RetryLater, Several, Step, Stored
 from streams.tracing import child_of
 from streams.wire import Message, Record, Undecodable, UnknownSchema, decode, encode
 
@@ -33,14 +34,17 @@ class Worker:
         self._context = context
         self._step = step
         self._identity = identity
-        self._seconds = metrics.STEP_SECONDS.labels(step.name)
 
     def __call__(self, records: Sequence[Record]) -> list[Result]:
         """One result for each record, in their order."""
         decoded = [self._decoded(record) for record in records]
         inputs = [item for item in decoded if isinstance(item, Input)]
-        settled = iter(self._settled(inputs))
+        # Of several steps in one process, each is called, and timed, alone.
+        settled = iter([result for _, some in groupby(inputs, self._part) for result in self._settled(list(some))])
         return [next(settled) if isinstance(item, Input) else item for item in decoded]
+
+    def _part(self, item: Input[Any]) -> str:
+        return self._step.part(item.event) if isinstance(self._step, Several) else self._step.name
 
     def _decoded(self, record: Record) -> Input[Any] | Result:
         try:
@@ -48,13 +52,11 @@ class Worker:
         except Undecodable as error:
             return Dead(str(error))
         except UnknownSchema as error:
-            return Halt(f"{error} is not known to this version of radstream; install a newer one")
+            return _unknown(error)
 
     def _settled(self, inputs: list[Input[Any]]) -> list[Result]:
-        if not inputs:
-            return []
         try:
-            with self._seconds.time():
+            with metrics.STEP_SECONDS.labels(self._part(inputs[0])).time():
                 outcomes = self._step(inputs, self._context.clock)
         except Exception as error:  # noqa: BLE001 - whatever the step raises ends as an outcome of a record
             if len(inputs) == 1 or isinstance(error, StoreAway | HelperAway):
@@ -134,6 +136,13 @@ def _of_exception(error: Exception) -> Result:
         return Wait("the object store does not answer", "world")
     if isinstance(error, HelperAway):
         return Wait(str(error), "world")
+    if isinstance(error, UnknownSchema):
+        # Of what the step looks up in the log: no fault of the record that it looks it up for.
+        return _unknown(error)
     if isinstance(error, Absent):
         return Wait("an object that the record refers to is not there", "subject")
     return Dead(reason_of(error))
+
+
+def _unknown(error: UnknownSchema) -> Halt:
+    return Halt(f"{error} is not known to this version of radstream; install a newer one")

@@ -40,11 +40,14 @@ from streams.events import (
     Technical,
 )
 from streams.generation import StepIdentity, of_facts
+from streams.held import HeldImages
 from streams.identity import derived_key, original_key
+from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.revisions.step import manifest_of, set_digest, subject
 from streams.step import Done, Input, NewObject, Outcome
 from streams.wire import Record
+from tests import held_images
 
 TENANT = "t"
 STORES = ("hot", "cold")
@@ -104,8 +107,10 @@ class World:
 
     models: Sequence[Bright] = field(default_factory=lambda: [Bright()])
     store: MemoryStore = field(default_factory=MemoryStore)
+    log: MemoryLog = field(default_factory=held_images.log_of_holds)
     study_uid: str = ""
     manifests: list[set[str]] = field(default_factory=lambda: [set()])
+    removals: dict[str, int] = field(default_factory=dict)
 
     def add(self, datasets: Sequence[Dataset], store: str = "hot") -> list[str]:
         """Stores images of the study; their digests."""
@@ -143,7 +148,16 @@ class World:
 
     def revision(self, digests: Sequence[str], lane: Lane = "routine") -> Input[StudyRevision]:
         """The next one: all that the last one holds, and these."""
-        self.manifests.append(self.manifests[-1] | set(digests))
+        return self._revision(self.manifests[-1] | set(digests), {}, lane)
+
+    def without(self, digests: Sequence[str], *series: str) -> Input[StudyRevision]:
+        """The next one: what the last one holds without these, which are of these series."""
+        number = len(self.manifests)
+        return self._revision(self.manifests[-1] - set(digests), dict.fromkeys(series, number), "routine")
+
+    def _revision(self, inside: set[str], removed: Mapping[str, int], lane: Lane) -> Input[StudyRevision]:
+        self.manifests.append(inside)
+        self.removals.update(removed)
         held, number = self.manifests[-1], len(self.manifests) - 1
         about = subject(self.study_uid, number)
         event_id = of_facts("revisions").event_id(TENANT, about, 0)
@@ -159,12 +173,13 @@ class World:
             covers={},
             first_received_at=WHEN,
             last_received_at=WHEN,
+            removals=dict(self.removals),
         )
         return Input(event, Record("imaging.study.revision", "topic-id", 0, next(_OFFSETS), 0, None, None))
 
     def step(self, limits: Limits = Limits()) -> Inference:  # noqa: B008 - it is frozen
         deployed = [Deployed(model, identity_of(model)) for model in self.models]
-        return Inference(deployed, self.store, STORES, limits)
+        return Inference(deployed, self.store, STORES, limits, HeldImages(self.log, SystemClock()))
 
     def outcome(self, item: Input[Event], limits: Limits = Limits()) -> Outcome:  # noqa: B008 - it is frozen
         (made,) = self.step(limits)([item], SystemClock())

@@ -17,6 +17,17 @@ from tests.event_streams import Hospital, inputs, partitions_of
 
 Batch = list[Input[Event]]
 
+# What is the same in two catalogs of one log, beside what the checksum covers.
+ALIKE = (
+    "SELECT * FROM studies ORDER BY 1, 2",
+    "SELECT * FROM series ORDER BY 1, 2, 3",
+    "SELECT * FROM patients ORDER BY 1, 2",
+    "SELECT * FROM study_identities ORDER BY 1, 2, 3",
+    "SELECT sop_instance_uid, digest, lane, received_at, standing, study_identity FROM instances ORDER BY 1, 2",
+    "SELECT sop_instance_uid, digest FROM served_instances ORDER BY 1",
+    "SELECT topic, partition, next_offset, last_event_id FROM ledger ORDER BY 1, 2",
+)
+
 
 def unexpected(item: Input[Event], reason: str) -> None:
     raise AssertionError(f"{item.record.topic} offset {item.record.offset}: {reason}")

@@ -8,21 +8,34 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.logged import captured
-from tests.running_stack import RunningStack, started
+from tests.running_stack import SOON, RunningStack, started
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
+# The fixtures that give the stack of all tests, and that of all fault tests.
+SHARED = {"stack", "shared"}
+
+# How long an example takes says something of the machine, and nothing of what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every command that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks whoever asks for the stack of all: `make test` runs all others beside them."""
+    if not SHARED.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.stack)
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """One stack for all tests, with ports of its own. Where it cannot start, the tests fail."""
-    with started() as running:
+    with started(settings=SOON) as running:
         yield running
 
 

@@ -14,8 +14,9 @@ from streams.clock import SystemClock
 from streams.deciding import Deciding
 from streams.decisions import Entities
 from streams.emitting import when_quiet
-from streams.events import InstanceValidated, StudyRevision
+from streams.events import Event, InstanceValidated, StudyRevision
 from streams.health import Health
+from streams.held import CONTRADICTS, DECISION, HeldImages
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
@@ -23,6 +24,7 @@ from streams.objects import ObjectStore
 from streams.revisions.step import Revisions, Seen
 from streams.step import NewObject, Stored
 from streams.wire import SchemaIds, decode, encode
+from tests import held_images
 from tests.hooked_log import Crash, HookedLog, Hooks
 from tests.instance_events import instance_of, meta_of, provenance_of, received_of, ref_of, validated_of
 from tests.worlds import context_of
@@ -95,6 +97,8 @@ class World:
     clock: HandClock | SystemClock = field(default_factory=HandClock)
     quiet_s: float = QUIET_S
     said: dict[int, set[str]] = field(default_factory=dict)
+    away: set[str] = field(default_factory=set)
+    decided: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.producer = self.log.producer()
@@ -102,22 +106,50 @@ class World:
     def member(self, checkpoint_every: int = 5000) -> Member:
         log = HookedLog(self.log, "", Hooks())
         context = context_of("revisions", TENANT, log, self.store, self.clock)
-        step = Revisions(self.store, self.quiet_s)
+        step = Revisions(self.store, HeldImages(log, self.clock), self.quiet_s)
         return Member(when_quiet(context, step, checkpoint_every=checkpoint_every), log, context.health)
 
     def say(self, study: int, *images: int, lane: Lane = "routine", generation: int = 1) -> None:
         events = [self.validated(study, image, lane, generation) for image in images]
         self.said.setdefault(study, set()).update(event.instance.digest for event in events)
-        for sent in [self.producer.send(encode(event, SchemaIds(), source="test")) for event in events]:
-            sent.result()
+        self._write(*events)
 
-    def validated(self, study: int, image: int, lane: Lane, generation: int) -> InstanceValidated:
+    def validated(self, study: int, image: int, lane: Lane = "routine", generation: int = 1) -> InstanceValidated:
         digest = digest_of(study, image)
         uids = (study_uid(study), "2.25.1", f"2.25.{image + 1}")
         at = START + timedelta(seconds=image)
         meta = meta_of(digest, "validate", tenant=TENANT, lane=lane, generation=generation, at=at)
         received = received_of(meta, instance_of(uids, digest), ref_of(digest, 1, digest, tenant=TENANT))
         return validated_of(received, meta, provenance_of("validate", generation))
+
+    def hold(self, study: int, *images: int) -> None:
+        """The assessment of the study says so."""
+        for image in images:
+            self._write(held_images.held(self.validated(study, image)))
+        self.away.update(digest_of(study, image) for image in images if digest_of(study, image) not in self.decided)
+
+    def reject(self, study: int, *images: int) -> None:
+        """A person does, of what was held, and validate says so."""
+        for valid in (self.validated(study, image) for image in images):
+            rejected = held_images.held(valid, "rejected", DECISION, 0)
+            self._write(held_images.decision(valid, "rejected"), rejected)
+        self._decided(study, images, away=True)
+
+    def release(self, study: int, *images: int, code: str = CONTRADICTS) -> None:
+        """A person does, for this reason, and validate lets it flow."""
+        for valid in (self.validated(study, image) for image in images):
+            self._write(held_images.decision(valid, "released", code), held_images.let_go(valid))
+        self._decided(study, images, away=code != CONTRADICTS)
+        self.said.setdefault(study, set()).update(digest_of(study, image) for image in images)
+
+    def _decided(self, study: int, images: Iterable[int], *, away: bool) -> None:
+        digests = {digest_of(study, image) for image in images}
+        self.decided.update(digests)
+        self.away = self.away | digests if away else self.away - digests
+
+    def _write(self, *events: Event) -> None:
+        for sent in [self.producer.send(encode(event, SchemaIds(), source="test")) for event in events]:
+            sent.result()
 
     def quiet(self, *members: Member) -> None:
         """Everything that was said is read, then nobody says anything for as long as a study must be quiet."""
@@ -157,14 +189,16 @@ class World:
         return sum(end - (committed[name] or 0) for name, (_, end) in self.log.bounds(names).items())
 
     def check(self, studies: Iterable[int] | None = None) -> None:
-        """Revisions have no gap, and the last one holds every instance that was said."""
+        """Revisions have no gap, and the last one holds every instance that was said and is not held."""
         for study in self.said if studies is None else studies:
             revisions = self.revisions(study)
             assert [event.revision for event in revisions] == list(range(1, len(revisions) + 1))
-            assert revisions
-            assert self.manifest(revisions[-1]) == self.said[study]
+            expected = self.said[study] - self.away
+            assert (self.manifest(revisions[-1]) if revisions else set()) == expected
             for before, after in itertools.pairwise(revisions):
-                assert self.manifest(before) < self.manifest(after)
+                assert self.manifest(before) != self.manifest(after)
+                if after.revision not in after.removals.values():
+                    assert self.manifest(before) < self.manifest(after)
 
 
 def new_world() -> World:

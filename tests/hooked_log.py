@@ -46,8 +46,11 @@ class HookedLog:
         for producer in self.producers:
             producer.inner.close(0.0)
 
-    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> HookedProducer:
-        self.producers.append(HookedProducer(self, self.inner.producer(record_bytes_max=record_bytes_max)))
+    def producer(
+        self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX, patient: bool = False
+    ) -> HookedProducer:
+        inner = self.inner.producer(linger_ms=linger_ms, record_bytes_max=record_bytes_max, patient=patient)
+        self.producers.append(HookedProducer(self, inner))
         return self.producers[-1]
 
     def consumer(

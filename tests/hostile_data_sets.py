@@ -29,3 +29,11 @@ def nesting_of_defined_length(bytes_min: int = 400_000) -> bytes:
         heads.append(b"\x08\x00\x40\x11" + struct.pack("<I", inside + 8) + ITEM + struct.pack("<I", inside))
         inside += 16
     return b"".join(reversed(heads))
+
+
+def filled(size: int, items: int = 66_000) -> bytes:
+    """An explicit VR data set of many items, and `size` zeros in one private value."""
+    item = ITEM + struct.pack("<IHH2sH4s", 12, 0x0008, 0x1150, b"UI", 4, b"1.2\0")
+    sequence = struct.pack("<HH2s2xI", 0x0008, 0x1140, b"SQ", items * len(item)) + item * items
+    owner = struct.pack("<HH2sH2s", 0x7FE1, 0x0010, b"LO", 2, b"X ")
+    return sequence + owner + struct.pack("<HH2s2xI", 0x7FE1, 0x1010, b"OB", size) + bytes(size)

@@ -12,6 +12,11 @@ from tests.event_streams import Hospital
 from tests.instance_events import provenance_of
 from tests.order_events import an_order, commanded
 
+# The instances that a search finds which names no study: of studies from outside those that are reconciled
+# (docs/decisions/0073).
+LISTED = """served_instances v WHERE NOT EXISTS (
+    SELECT FROM study_imports m WHERE m.study_uid = v.study_uid AND m.outside IS NOT NULL AND NOT m.reconciled
+)"""
 DISC = Outside(rule="compact-discs", issuer="ST-MARY")
 OURS = {
     "PatientID": "P1",

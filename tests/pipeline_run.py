@@ -26,7 +26,7 @@ from streams.s3 import S3Store
 from streams.store_scu import Target
 from streams.stored_file import stored_file
 from streams.wire import decode
-from tests.running_stack import NO_MODELS, RunningStack, started
+from tests.running_stack import RunningStack
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.
 RETRIES = 60
@@ -145,9 +145,3 @@ def run(stack: RunningStack, items: Sequence[Item], disturb: Callable[[Load], No
     settled(stack)
     assert lost(stack, load.acknowledged) == []
     return catalog_checksum(stack)
-
-
-def undisturbed_checksum(items: Sequence[Item]) -> Checksum:
-    """What the catalog sums up to when nobody disturbs, on a stack of its own."""
-    with started(deployments=NO_MODELS) as stack:
-        return run(stack, items, disturb=lambda _: None)

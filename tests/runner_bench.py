@@ -44,6 +44,8 @@ PARTITIONS = 3
 QUICK = RunnerSettings(
     threads=4, batch_max=4, deadline_s=10.0, world_wait_s=0.05, world_wait_s_max=0.5, park_wait_s=0.05
 )
+# Gives up soon on an acknowledgement.
+IMPATIENT = structs.replace(QUICK, acknowledged_s=2.0)
 
 Decide = Callable[[Input[InstanceReceived]], Outcome | None]
 
@@ -165,15 +167,15 @@ class Bench(ABC):
 
     @abstractmethod
     def away(self) -> AbstractContextManager[None]:
-        """The log does not answer, for long enough that records are not acknowledged in time."""
+        """The log does not answer."""
+
+    @abstractmethod
+    def until_noticed(self) -> None:
+        """The log has been away for so long that a record was not acknowledged in time."""
 
     @abstractmethod
     def registry_down(self) -> AbstractContextManager[None]:
         """Nobody answers for the schema registry. On a log that has none: nobody answers at all, by any socket."""
-
-    def impatient(self) -> None:
-        """Members started from now on give up soon on an acknowledgement."""
-        return
 
     def make_topics(self) -> None:
         topics = load_topics()

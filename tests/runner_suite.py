@@ -13,19 +13,20 @@ import pytest
 from msgspec import structs
 
 from schemas import load_subjects
-from streams.events import InstanceValidated
+from streams.events import InstanceReceived, InstanceValidated
 from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
 from streams.memory_store import MemoryStore
 from streams.objects import Absent, StoreAway
 from streams.origin import original
 from streams.runner_settings import RunnerSettings
-from streams.step import DeadLetter, Done, NewObject, Quarantine, RetryLater, Stored, TopicChanged
+from streams.step import DeadLetter, Done, Input, NewObject, Quarantine, RetryLater, Stored, TopicChanged
 from streams.stop import Stop
-from streams.wire import PREFIX, SchemaIds, decode, encode
+from streams.wire import PREFIX, Message, SchemaIds, UnknownSchema, decode, encode
 from tests.hooked_log import Crash, Hooks, everything
 from tests.runner_bench import (
     DEAD_LETTERS,
     GROUP,
+    IMPATIENT,
     QUARANTINED,
     QUICK,
     RECEIVED,
@@ -322,6 +323,22 @@ class RunnerSuite:
         bench.check(events[:2])
         assert everything(bench.log, DEAD_LETTERS) == []
 
+    def test_an_unknown_schema_in_what_a_step_looks_up_stops_before_the_record(self, bench: Bench) -> None:
+        """It is no fault of the record: none of them is a dead letter because of a newer producer elsewhere."""
+
+        events = arrivals(1, 4)
+
+        def newer_elsewhere(item: Input[InstanceReceived]) -> None:
+            if item.event.meta.subject == events[2].meta.subject:
+                raise UnknownSchema("imaging.instance.quarantined version 99")
+
+        bench.send(events)
+        stop = bench.member(newer_elsewhere).ended()
+        assert isinstance(stop, Stop)
+        assert "version 99" in stop.reason
+        bench.check(events[:2])
+        assert everything(bench.log, DEAD_LETTERS) == []
+
     # The world is at fault.
 
     def test_one_subject_that_must_wait_is_parked_and_the_rest_go_on(self, bench: Bench) -> None:
@@ -417,12 +434,32 @@ class RunnerSuite:
     def test_while_the_log_is_away_nothing_is_lost(self, bench: Bench) -> None:
         events = arrivals()
         reached = threading.Event()
-        bench.impatient()
         bench.send(events)
-        member = bench.member(slowly(0.02), hooks=Hooks(after_send=lambda _: reached.set()))
+        member = bench.member(slowly(0.02), IMPATIENT, Hooks(after_send=lambda _: reached.set()))
         assert reached.wait(30)
         with bench.away():
-            pass
+            bench.until_noticed()
+        bench.until_done(90)
+        member.stop()
+        bench.check(events)
+
+    def test_nothing_overtakes_a_record_that_was_given_up(self, bench: Bench) -> None:
+        """While the log is away from the first record of a study on, the others come one by one, so each would be
+        given up at a time of its own."""
+        events = arrivals(1, 10)
+        reached, gone = threading.Event(), threading.Event()
+
+        def before_send(_: Message) -> None:
+            reached.set()
+            assert gone.wait(30)
+
+        bench.send(events)
+        one_by_one = structs.replace(IMPATIENT, threads=1, batch_max=1)
+        member = bench.member(slowly(0.3), one_by_one, Hooks(before_send=before_send))
+        assert reached.wait(30)
+        with bench.away():
+            gone.set()
+            bench.until_noticed()
         bench.until_done(90)
         member.stop()
         bench.check(events)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from producers.dicom_router.spool import places
 from producers.dicom_router.spool.order import Entry
+from producers.dicom_router.spool.reading import read
 from producers.dicom_router.spool.record import Kept
 from producers.dicom_router.spool.room import Limits
 from producers.dicom_router.spool.segment import Sync
@@ -60,6 +61,16 @@ def taken(spool: Spool) -> list[Entry]:
         entries.append(entry)
         spool.waiting.done(entry)
     return entries
+
+
+def drained(spool: Spool) -> list[bytes]:
+    """The data sets that wait, each taken and committed, in their order."""
+    found = []
+    while (entry := spool.waiting.take(0.0)) is not None:
+        found.append(read(entry.shelf.path, entry.found)[1].removeprefix(FILE_HEAD))
+        spool.once_more(entry)
+        spool.settled(entry)
+    return found
 
 
 def segments(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ back, as a failing disk does, and `lock`, which puts an object lock on a version
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 from collections.abc import Callable
@@ -185,6 +186,35 @@ class StoreSuite:
         with pytest.raises(Absent):
             store.head(msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None), 4)
 
+    def test_a_range_is_read_for_an_event_loop(self, store: ObjectStore) -> None:
+        ref = store.create(new("ranges", b"0123456789")).ref
+        part = msgspec.structs.replace(ref, offset=5, length=2, sha256=sha256(b"56"))
+        for one in (ref, part):
+            assert store.read_range(one, 2, 3) == b"234"
+            assert store.read_range(one, 8, 100) == b"89"
+            assert store.read_range(one, 10, 1) == b""
+            assert store.read_range(one, 3, 0) == b""
+        empty = store.create(new("ranges-empty", b"")).ref
+        assert store.read_range(empty, 0, 5) == b""
+        with pytest.raises(Absent):
+            store.read_range(msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None), 0, 1)
+        with pytest.raises(Damaged):
+            store.read_range(msgspec.structs.replace(ref, size=11), 0, 1)
+
+    def test_a_part_comes_in_pieces_for_an_event_loop(self, store: ObjectStore, overwrite: Overwrite) -> None:
+        data = bytes(range(256)) * 10_000
+        ref = store.create(new("pieces/whole", data)).ref
+        pieces = asyncio.run(_gathered(store, ref))
+        assert (b"".join(pieces), len(pieces) > 1) == (data, True)
+        part = msgspec.structs.replace(ref, offset=1000, length=3000)
+        assert b"".join(asyncio.run(_gathered(store, part))) == data[1000:4000]
+        assert asyncio.run(_gathered(store, msgspec.structs.replace(ref, offset=1000, length=0))) == []
+        with pytest.raises(Absent):
+            asyncio.run(_gathered(store, msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None)))
+        overwrite(ref, b"shorter")
+        with pytest.raises(Damaged):
+            asyncio.run(_gathered(store, msgspec.structs.replace(ref, version_id=None)))
+
     def test_more_keys_than_one_page_holds(self, store: ObjectStore) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda number: store.create(new(f"many/{number:05}", b".")), range(1100)))
@@ -224,3 +254,7 @@ class StoreSuite:
         lock(ref)
         assert not store.delete(ref)
         assert store.read(ref) == b"x"
+
+
+async def _gathered(store: ObjectStore, ref: ObjectRef) -> list[bytes]:
+    return [piece async for piece in store.pieces(ref)]

@@ -43,7 +43,7 @@ def plugins(*wanted: str) -> list[Path]:
 
 def copied(folder: Path) -> Path:
     """The tree with what it reads of the house, where Terraform may leave its files."""
-    for part in ("infra/terraform", "infra/prometheus"):
+    for part in ("infra/terraform", "infra/prometheus", "infra/site"):
         shutil.copytree(ROOT / part, folder / part)
     (folder / "schemas" / "avro").mkdir(parents=True)
     shutil.copy(ROOT / "schemas" / "avro" / "topics.yaml", folder / "schemas" / "avro")

@@ -38,7 +38,7 @@ from streams.memory_store import MemoryStore
 from streams.revisions.step import manifest_of, set_digest
 from streams.s3 import S3Store
 from streams.step import NewObject, Stored
-from streams.wire import Message, SchemaIds, decode, encode
+from streams.wire import Message, Record, SchemaIds, decode, encode
 from tests.hooked_log import HookedLog, Hooks
 from tests.waiting import wait_until
 from tests.worlds import context_of
@@ -220,6 +220,19 @@ class World:
         for number in range(PARTITIONS):
             self.producer.send(Message(message.topic, key_for(number), message.value, message.headers)).result()
 
+    def restore(self, study: int) -> None:
+        """As a reader of the gateway asks."""
+        event = TierCommand(
+            meta=self.meta(f"restore-{study}"),
+            provenance=PROVENANCE,
+            now=self.clock.now(),
+            simulated=False,
+            actor="reader",
+            study_uid=study_uid(study),
+            ask="restore",
+        )
+        self.write(event)
+
     def meta(self, subject: str) -> Meta:
         self.said += 1
         return Meta(
@@ -325,6 +338,13 @@ class World:
                 verified = {copy.store for copy in items[digest_of(study, image)].copies if copy.verified}
                 assert verified <= self.where(study, image)
                 assert len(verified) >= self.policy.copies
+
+
+def moved(message: Message) -> TierMoved:
+    """The decision in a record that is being written."""
+    event = decode(Record(MOVED, "", 0, 0, 0, message.key, message.value, message.headers))
+    assert isinstance(event, TierMoved)
+    return event
 
 
 def key_for(number: int) -> bytes:

@@ -16,20 +16,21 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from consumers.catalog.reading import Reads
+from producers.worklist.__main__ import SECTION, SERVICES
 from producers.worklist.config import Settings
 from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
-from producers.worklist.listening import MODALITY_WORKLIST, Listener
 from producers.worklist.performing import Performing
-from producers.worklist.trust import Trust
 from streams.clock import SystemClock
 from streams.config import Site
+from streams.dimse.listening import Listener
+from streams.dimse.trust import Trust
 from streams.events import MppsEvent
 from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.scu import Entity
-from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from streams.sop_classes import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP
 from streams.wire import SchemaIds, decode
 from tests.event_streams import SITE, TENANT, Hospital
 
@@ -44,6 +45,7 @@ class Worklist:
     log: MemoryLog
     hospital: Hospital
     trust: Trust
+    performing: Performing
     tls_port: int | None = None
 
     def ask(self, calling_ae: str, tls: ssl.SSLContext | None = None) -> Association:
@@ -101,10 +103,12 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
     )
     with closing(Reads(chosen.dsn)) as reads:
         finder = Finder(reads, TENANT, chosen, lambda: TODAY)
-        trust = Trust(chosen, Health(clock), clock)
+        trust = Trust("worklist", chosen, Health(clock), clock)
         listener = Listener(
+            SECTION,
             chosen,
             trust,
+            SERVICES,
             [
                 (evt.EVT_C_FIND, finder.on_c_find),
                 (evt.EVT_N_CREATE, performing.on_n_create),
@@ -112,7 +116,7 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
             ],
         )
         try:
-            yield Worklist(chosen.host, listener.port, log, hospital, trust, listener.tls_port)
+            yield Worklist(chosen.host, listener.port, log, hospital, trust, performing, listener.tls_port)
         finally:
             listener.stop()
 

@@ -15,6 +15,7 @@ from consumers.ai.result import Deployed
 from consumers.ai.step import CODE_VERSION, Inference
 from streams.config import Store
 from streams.generation import StepIdentity, of_facts
+from streams.held import HeldImages
 from streams.runner import Runner
 from streams.service import Context, claimed, run
 
@@ -27,7 +28,7 @@ def main(context: Context, settings: Settings) -> None:
         deployed.append(Deployed(analysis, identity))
     structlog.get_logger().info("models_deployed", names=[one.identity.name for one in deployed])
     stores = _nearest_first(tuple(context.config.section("store", Store).buckets))
-    step = Inference(deployed, context.store, stores, settings.limits)
+    step = Inference(deployed, context.store, stores, settings.limits, HeldImages(context.log, context.clock))
     Runner(context, step, of_facts(Inference.name), settings.runner).run()
 
 

@@ -25,6 +25,9 @@ from streams.step import Done
 _NOTHING_IN_SCOPE = Reason(
     "out_of_scope", "no_series_in_scope", "No series of the study is one that the model was made for."
 )
+_HELD = Reason(
+    "failed", "images_held", "Images of the series are held, and the study did not get a revision without them."
+)
 _TOO_LARGE = Reason(
     "not_analysed", "too_large", "The images of the series are more than this service takes into memory."
 )
@@ -72,9 +75,11 @@ class Answering:
         """Raises StoreAway. One model that fails keeps none of the others from answering."""
         request = asked.request
         try:
+            if asked.waits:
+                return Failure(request, _HELD, self._limits.away_attempts_max)
             if (known := kept.find(self._store, request.tenant, request.event_id(RESULT))) is not None:
                 return Done.emit(*known.events)
-            made = self._answered(request, asked.series)
+            made = self._answered(request, asked)
             metrics.MODEL_RESULTS.labels(_deployment(request), made.result.outcome).inc()
             return _keeping(made)
         except StoreAway:
@@ -89,9 +94,9 @@ class Answering:
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a failure of its own request
             return self._failed(request, error, "unplanned", self._limits.attempts_max)
 
-    def _answered(self, request: Request, series: Series | None) -> Kept:
-        if series is None:
-            return Kept(unanalysed(request, _NOTHING_IN_SCOPE, Spent(), self._clock.now()))
+    def _answered(self, request: Request, asked: Asked) -> Kept:
+        if (series := asked.series) is None:
+            return Kept(unanalysed(request, asked.reason or _NOTHING_IN_SCOPE, Spent(), self._clock.now()))
         if series.size > self._limits.series_bytes_max:
             return Kept(unanalysed(request, _TOO_LARGE, Spent(), self._clock.now()))
         loaded = self._loaded(series)

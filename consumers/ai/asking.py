@@ -7,36 +7,56 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from consumers.ai.images import Series, images_of, is_statement, series_of
-from consumers.ai.result import Deployed, Request
+from consumers.ai.result import Deployed, Reason, Request
 from streams.clock import Clock
 from streams.events import Event, InstanceValidated, StudyRevision
 from streams.generation import of_facts
+from streams.held import HeldImages
 from streams.identity import derived_key
 from streams.objects import ObjectStore
 from streams.revisions.step import Revisions, set_digest, subject
 from streams.step import Input
 
+_HELD = Reason(
+    "not_analysed",
+    "images_held",
+    "Images of this series were held or rejected, and what is left is too little for the model. What was said of the "
+    "series before does not stand.",
+)
+
 
 @dataclass(frozen=True)
 class Asked:
-    """`series` is None where no series of the revision is in the model's scope."""
+    """`series` is None where no series of the revision is in the model's scope. `reason` says why one is no more.
+
+    `waits`: images of it are held, and no revision is without them yet. Released before there is one, they are asked
+    about as they are.
+    """
 
     request: Request
     series: Series | None
+    reason: Reason | None = None
+    waits: bool = False
 
 
 class Asking:
-    """`stores` are the names of the stores to look in, the nearest first. Safe for many threads."""
+    """`stores` are the names of the stores to look in, the nearest first. Of what is held nobody is asked anything.
 
-    def __init__(self, deployed: Sequence[Deployed], store: ObjectStore, stores: Sequence[str]) -> None:
+    Safe for many threads.
+    """
+
+    def __init__(
+        self, deployed: Sequence[Deployed], store: ObjectStore, stores: Sequence[str], held: HeldImages
+    ) -> None:
         self._of_series = [one for one in deployed if one.analysis.selection.unit == "series"]
         self._of_instance = [one for one in deployed if one.analysis.selection.unit == "instance"]
         self._store = store
         self._stores = stores
+        self._held = held
         self._revisions = of_facts(Revisions.name)
 
     def asked(self, item: Input[Event], clock: Clock) -> list[Asked]:
-        """In the order of the series. Raises Absent, Damaged, StoreAway."""
+        """In the order of the series. Raises Absent, Damaged, StoreAway, LogAway, LogRefused."""
         match item.event:
             case StudyRevision() as event if self._of_series:
                 return self._about_revision(item, event, clock)
@@ -56,15 +76,25 @@ class Asking:
 
     def _about_revision(self, item: Input[Event], event: StudyRevision, clock: Clock) -> list[Asked]:
         digests = json.loads(self._store.read(event.manifest))
-        every = series_of(self._store, self._stores, event.meta.tenant, event.study_uid, digests)
-        seen = [one for one in every if not is_statement(one.sop_class_uid)]
+        seen = self._images(event, digests)
+        held = self._held.among(event.meta.tenant, digests, since_s=clock.monotonic())
+        taken = [(deployed, one) for one in seen for deployed in self._of_series if _takes(deployed, one)]
+        flows = {one.uid for _, one in taken if held.isdisjoint(image.digest for image in one.images)}
+        # Held since this revision: the next one is without it, and is asked instead.
+        is_last = len(flows) < len({one.uid for _, one in taken}) and self._manifest(event, event.revision + 1) is None
         asked = [
-            Asked(_of_revision(deployed, item, event, clock, *_about(event, one), series_uid=one.uid), one)
-            for one in seen
-            for deployed in self._of_series
-            if _takes(deployed, one)
+            Asked(
+                _of_revision(deployed, item, event, clock, *_about(event, one), series_uid=one.uid),
+                one,
+                waits=one.uid not in flows,
+            )
+            for deployed, one in taken
+            if one.uid in flows or is_last
         ]
-        answered = {one.request.deployed.identity.name for one in asked}
+        asked += self._withdrawn(item, event, clock, {(deployed.identity.name, one.uid) for deployed, one in taken})
+        answered = {deployed.identity.name for deployed, _ in taken} | {
+            one.request.deployed.identity.name for one in asked
+        }
         if left := [one for one in self._of_series if one.identity.name not in answered]:
             images = {image.digest for one in seen for image in one.images}
             number = self._first_with(event, digests, set(digests) - images)
@@ -72,10 +102,28 @@ class Asking:
             asked += [Asked(_of_revision(one, item, event, clock, *of_all), None) for one in left]
         return asked
 
+    def _images(self, event: StudyRevision, digests: Collection[str]) -> list[Series]:
+        every = series_of(self._store, self._stores, event.meta.tenant, event.study_uid, digests)
+        return [one for one in every if not is_statement(one.sop_class_uid)]
+
+    def _withdrawn(
+        self, item: Input[Event], event: StudyRevision, clock: Clock, taken: Collection[tuple[str, str]]
+    ) -> list[Asked]:
+        """Series that models took until images were taken out of them, and take no more."""
+        found = []
+        for uid, number in sorted(event.removals.items()):
+            of_series = [one for one in self._images(event, self._manifest(event, number - 1) or ()) if one.uid == uid]
+            for deployed in self._of_series:
+                if any(_takes(deployed, one) for one in of_series) and (deployed.identity.name, uid) not in taken:
+                    about = f"{event.study_uid}/{uid}/held/{number}", set_digest(()), 0
+                    request = _of_revision(deployed, item, event, clock, *about, series_uid=uid)
+                    found.append(Asked(request, None, _HELD))
+        return found
+
     def _first_with(self, event: StudyRevision, digests: Collection[str], statements: set[str]) -> int:
         """The first revision with the same images: what inference itself, or a person, said since then is no news."""
         number, held = event.revision, set(digests)
-        while number > 1:
+        while number > max(event.removals.values(), default=1):
             before = self._manifest(event, number - 1)
             if before is None or not held - before <= statements:
                 break
@@ -89,10 +137,9 @@ class Asking:
         return set(json.loads(bytes(found.data))) if found is not None else None
 
     def _about_instance(self, item: Input[Event], event: InstanceValidated, clock: Clock) -> list[Asked]:
-        takers = self._takers(event)
-        if not takers:
+        takers, instance = self._takers(event), event.instance
+        if not takers or self._held.among(event.meta.tenant, {instance.digest}, since_s=clock.monotonic()):
             return []
-        instance = event.instance
         images = images_of(self._store, self._stores, event.meta.tenant, instance.study_uid, {instance.digest})
         series = Series(instance.series_uid, tuple(images.values()), instance.sop_class_uid, event.technical)
         return [Asked(_of_instance(deployed, item, event, clock), series) for deployed in takers]
@@ -110,8 +157,13 @@ def _takes(deployed: Deployed, series: Series) -> bool:
 
 
 def _about(event: StudyRevision, series: Series) -> tuple[str, str, int]:
-    """Subject, input digest and count: a late image in another series changes none of them."""
-    return f"{event.study_uid}/{series.uid}/{series.digest}", series.digest, len(series.images)
+    """Subject, input digest and count: a late image in another series changes none of them.
+
+    What was taken out of the series is part of its history: the images that are left may be those that a result before
+    was about, and that result is not the last word on them.
+    """
+    since = f"/since/{event.removals[series.uid]}" if series.uid in event.removals else ""
+    return f"{event.study_uid}/{series.uid}/{series.digest}{since}", series.digest, len(series.images)
 
 
 def _of_revision(

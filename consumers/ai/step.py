@@ -14,6 +14,8 @@ from consumers.ai.config import Limits
 from consumers.ai.result import Deployed, Spent, unanalysed
 from streams.clock import Clock
 from streams.events import Event
+from streams.held import HeldImages
+from streams.log import LogAway, LogRefused
 from streams.objects import Absent, Damaged, ObjectStore
 from streams.step import Done, Input, Outcome, RetryLater, Stored
 
@@ -26,8 +28,15 @@ class Inference:
 
     name = "ai"
 
-    def __init__(self, deployed: Sequence[Deployed], store: ObjectStore, stores: Sequence[str], limits: Limits) -> None:
-        self._asking = Asking(deployed, store, stores)
+    def __init__(
+        self,
+        deployed: Sequence[Deployed],
+        store: ObjectStore,
+        stores: Sequence[str],
+        limits: Limits,
+        held: HeldImages,
+    ) -> None:
+        self._asking = Asking(deployed, store, stores, held)
         self._store = store
         self._limits = limits
 
@@ -41,6 +50,8 @@ class Inference:
         except (Absent, Damaged) as error:
             failures = [images_failed(one, error, self._limits) for one in self._asking.whole(item, clock)]
             return _again(failures, [], clock)
+        except (LogAway, LogRefused) as error:
+            return RetryLater(f"the log does not say which images are held ({error})", "world")
         answering = Answering(self._store, self._limits, clock)
         answers = [answering.answer(one) for one in asked]
         said = [one for one in answers if isinstance(one, Done)]

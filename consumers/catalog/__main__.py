@@ -12,6 +12,7 @@ from consumers.catalog.database import Writer
 from consumers.catalog.holding import watching
 from consumers.catalog.migrate import MigrationChanged, pending
 from consumers.catalog.step import Catalog
+from consumers.catalog.summarizing import summarizing
 from streams.backoff import Backoff
 from streams.config import ConfigError, Protected
 from streams.projecting import ProjectionRunner
@@ -32,6 +33,7 @@ def main(context: Context, settings: Settings) -> None:
         closing(Writer(settings.dsn)) as writer,
         closing(Burial(context, settings.projecting)) as burial,
         watching(settings.dsn),
+        summarizing(settings.dsn),
     ):
         catalog = Catalog(writer, blocks, context.log.topic_id, burial.bury)
         ProjectionRunner(context, catalog, settings.projecting).run()

@@ -30,7 +30,7 @@ class Burial:
         """Returns when the dead letter is acknowledged. Raises Away where the log is, Stop past the limit."""
         record = item.record
         place = f"{record.topic}/{record.partition} offset {record.offset}"
-        if not self._limit.admits_one_more():
+        if not self._limit.admits(record):
             raise Stop(self._limit.exceeded(place, reason))
         structlog.get_logger().error("record_dead_lettered", place=place, reason=reason)
         try:

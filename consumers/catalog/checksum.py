@@ -18,6 +18,7 @@ rebuild, a disturbed run and another site with the same images have the same che
 - clocks again, where inference has them in bytes: its objects have the time of their result in them, and a pause makes
   a result of its own. So two runs with models differ in these tables, and a rebuild of one does not;
 - nodes and statuses of reports of storage commitment: how often a node was tried, and what it said, is its mood;
+- what a header is checked by: a catalog from before it has none of earlier images, and one that is built anew has;
 - audit: it records commands, and those differ from run to run.
 """
 

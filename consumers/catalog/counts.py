@@ -39,8 +39,8 @@ _OPEN = {
         "(SELECT FROM effective_derivations d WHERE d.tenant = i.tenant AND d.digest = i.digest)"
     ),
     "studies without a current revision": (
-        "SELECT count(*) FROM (SELECT tenant, study_uid, count(DISTINCT digest) AS images FROM effective_verdicts "
-        "WHERE verdict = 'validated' AND study_uid <> '' GROUP BY 1, 2) AS s "
+        "SELECT count(*) FROM (SELECT tenant, study_uid, count(DISTINCT digest) AS images FROM valid_instances "
+        "WHERE study_uid <> '' GROUP BY 1, 2) AS s "
         "WHERE NOT EXISTS (SELECT FROM current_revisions r "
         "WHERE r.tenant = s.tenant AND r.study_uid = s.study_uid AND r.instance_count = s.images)"
     ),
@@ -50,7 +50,8 @@ _OPEN = {
     ),
     "moves under way": (
         "SELECT count(*) FROM study_tiers "
-        "WHERE phase NOT IN ('released', 'abandoned') AND NOT (source IS NULL AND phase = 'verified')"
+        "WHERE phase NOT IN ('released', 'abandoned') "
+        "AND NOT (source IS NULL AND phase = CASE why WHEN 'recall' THEN 'switched' ELSE 'verified' END)"
     ),
     # Where a site backs up, it backs up every instance.
     "studies that tiering has not seen whole": (

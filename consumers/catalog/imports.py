@@ -28,19 +28,27 @@ WHERE tenant = %(tenant)s
 ORDER BY last_received_at DESC, study_uid
 LIMIT %(limit)s
 """
-_PATIENTS = """
-SELECT patient_id, issuer, name, birth_date, sex FROM patients p
-WHERE tenant = %(tenant)s AND patient_id = %(patient_id)s AND (
-    issuer = %(issuer)s::text
-    OR %(issuer)s::text IS NULL AND (
-        EXISTS (
-            SELECT FROM studies s
-            WHERE s.tenant = p.tenant AND s.patient_key = p.patient_key AND s.outside IS NULL
-        )
-        OR EXISTS (SELECT FROM current_imports c WHERE c.tenant = p.tenant AND c.patient_key = p.patient_key)
+# They have a study that was made here, or one that a person gave them.
+_OURS = """(
+    EXISTS (
+        SELECT FROM studies s WHERE s.tenant = p.tenant AND s.patient_key = p.patient_key AND s.outside IS NULL
     )
-)
+    OR EXISTS (SELECT FROM current_imports c WHERE c.tenant = p.tenant AND c.patient_key = p.patient_key)
+)"""
+_PATIENTS = f"""
+SELECT patient_id, issuer, name, birth_date, sex FROM patients p
+WHERE tenant = %(tenant)s AND patient_id = %(patient_id)s
+    AND (issuer = %(issuer)s::text OR %(issuer)s::text IS NULL AND {_OURS})
 ORDER BY issuer, patient_key
+"""
+_ALIKE = f"""
+SELECT patient_id, issuer, name, birth_date, sex FROM patients p
+WHERE tenant = %(tenant)s AND patient_id <> '' AND (
+    %(birth_date)s <> '' AND birth_date = %(birth_date)s
+    OR %(family)s <> '' AND lower(split_part(split_part(name, '=', 1), '^', 1)) = lower(%(family)s)
+) AND {_OURS}
+ORDER BY birth_date = %(birth_date)s DESC, name, issuer, patient_key
+LIMIT %(limit)s
 """
 _INSTANCES = """
 SELECT series_uid, sop_class_uid, sop_instance_uid, modality FROM served_instances
@@ -125,13 +133,17 @@ def imports(
 
 
 def patients(cursor: Cursor, tenant: str, patient_id: str, issuer: str | None = None) -> list[Patient]:
-    """Ours with this ID, more than one where several issuers gave it; with `issuer` whoever has it of them.
-
-    Ours have a study that was made here, or one that a person gave them.
-    """
+    """Ours with this ID, more than one where several issuers gave it; with `issuer` whoever has it of them."""
     asked = {"tenant": tenant, "patient_id": patient_id, "issuer": issuer}
     with cursor.connection.cursor(row_factory=class_row(Patient)) as rows:
         return rows.execute(_PATIENTS.encode(), asked).fetchall()
+
+
+def alike(cursor: Cursor, tenant: str, family: str, birth_date: str, limit: int) -> list[Patient]:
+    """Ours with this family name, or this date of birth (YYYYMMDD), which come first. Empty ones match nobody."""
+    asked = {"tenant": tenant, "family": family, "birth_date": birth_date, "limit": limit}
+    with cursor.connection.cursor(row_factory=class_row(Patient)) as rows:
+        return rows.execute(_ALIKE.encode(), asked).fetchall()
 
 
 def instances(cursor: Cursor, tenant: str, study_uid: str) -> list[Imported]:

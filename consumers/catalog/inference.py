@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
@@ -18,16 +19,23 @@ FROM standing_inferences WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
 ORDER BY series_uid NULLS LAST, sop_instance_uid, step
 """
 
+_WITHDRAWN = """
+SELECT event_id::text AS event_id, model_name, model_version, outcome, series_uid, sop_instance_uid, revision,
+    withdrawn_by
+FROM withdrawn_inferences WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
+ORDER BY series_uid NULLS LAST, sop_instance_uid, step
+"""
+
 _ONE = """
 SELECT event_id::text AS event_id, study_uid, step, generation, outcome, code, detail, model_name, model_version,
     backend, series_uid, sop_instance_uid, revision, said_at
-FROM inferences WHERE tenant = %(tenant)s AND event_id::text = %(event_id)s
+FROM inferences WHERE tenant = %(tenant)s AND event_id = %(event_id)s::uuid
 """
 
 _FINDINGS = """
 SELECT event_id::text AS event_id, finding_id, category, code->>'meaning' AS meaning, location->>'meaning' AS location,
     measurements, confidence, severity, verdict, reviewer, reviewed_at, note_state::text AS note_state, note
-FROM reviewed_findings WHERE tenant = %(tenant)s AND event_id::text = ANY(%(results)s)
+FROM reviewed_findings WHERE tenant = %(tenant)s AND event_id = ANY(%(results)s::uuid[])
 ORDER BY event_id, place
 """
 
@@ -35,11 +43,14 @@ ORDER BY event_id, place
 _REVIEWS = """
 SELECT DISTINCT ON (result_event_id) result_event_id::text AS event_id, verdict, reviewer, reviewed_at,
     note_state::text AS note_state, note
-FROM reviews WHERE tenant = %(tenant)s AND finding_id IS NULL AND result_event_id::text = ANY(%(results)s)
+FROM reviews WHERE tenant = %(tenant)s AND finding_id IS NULL AND result_event_id = ANY(%(results)s::uuid[])
 ORDER BY result_event_id, reviewed_at DESC, reviews.event_id DESC
 """
 
-_HAS_REVIEW = "SELECT EXISTS (SELECT FROM reviews WHERE tenant = %(tenant)s AND event_id::text = %(event_id)s)"
+_HAS_REVIEW = "SELECT EXISTS (SELECT FROM reviews WHERE tenant = %(tenant)s AND event_id = %(event_id)s::uuid)"
+
+
+_EVENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Review(msgspec.Struct, frozen=True):
@@ -63,6 +74,20 @@ class FoundThing(msgspec.Struct, frozen=True):
     confidence: float | None
     severity: str
     review: Review | None
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """A result that an image had a part in that is held or rejected by now. `withdrawn_by` is the revision without it;
+    None of a result about that image alone."""
+
+    event_id: str
+    model_name: str
+    model_version: str
+    outcome: str
+    series_uid: str | None
+    sop_instance_uid: str | None
+    revision: int | None
+    withdrawn_by: int | None
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -91,8 +116,15 @@ def standing(cursor: Cursor, tenant: str, study_uid: str) -> list[Result]:
     return _whole(cursor, tenant, _rows(cursor, _STANDING, {"tenant": tenant, "study_uid": study_uid}))
 
 
+def withdrawn(cursor: Cursor, tenant: str, study_uid: str) -> list[Withdrawn]:
+    """What was said with images that are held or rejected by now, and does not stand."""
+    return [Withdrawn(**row) for row in _rows(cursor, _WITHDRAWN, {"tenant": tenant, "study_uid": study_uid})]
+
+
 def result(cursor: Cursor, tenant: str, event_id: str) -> Result | None:
     """One result, whether it stands or not; None where the catalog has none of that id."""
+    if not _EVENT_ID.fullmatch(event_id):
+        return None
     found = _whole(cursor, tenant, _rows(cursor, _ONE, {"tenant": tenant, "event_id": event_id}))
     return found[0] if found else None
 

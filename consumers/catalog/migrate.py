@@ -7,18 +7,23 @@ beside the catalog's own, so every build of the catalog carries its own.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
 from psycopg import sql
+from psycopg.errors import DeadlockDetected
 
 from consumers.catalog.database import SCHEMA, Connection, connect
+from streams.step import Away
 
 Phase = Literal["before", "after"]
 
 # The number is the catalog's for life: whoever migrates, of any schema, waits for the one who does.
 _LOCK = 7_240_731
+# Readers go on meanwhile, and may have the tables in another order. The longest work comes after the last lock.
+_TRIES = 10
 
 _RECORD = """
 CREATE TABLE IF NOT EXISTS migrations (
@@ -55,11 +60,20 @@ def packaged(phase: Phase) -> list[Migration]:
 
 def migrate(dsn: str, phase: Phase = "before", schema: str = SCHEMA) -> list[str]:
     """Applies what is pending, all or nothing; the names of what was applied. Raises MigrationChanged, Away."""
+    for _ in range(_TRIES):
+        with suppress(DeadlockDetected):
+            return _migrate(dsn, phase, schema)
+    raise Away(f"readers of the catalog kept its tables from being migrated, {_TRIES} times; try again")
+
+
+def _migrate(dsn: str, phase: Phase, schema: str) -> list[str]:
     with connect(dsn, schema) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         connection.execute(_RECORD)
         todo = _pending(connection, phase)
+        if todo:
+            _keep_writers_waiting(connection)
         for migration in todo:
             connection.execute(migration.text)
             connection.execute(
@@ -67,6 +81,17 @@ def migrate(dsn: str, phase: Phase = "before", schema: str = SCHEMA) -> list[str
                 (migration.phase, migration.name, migration.sha256),
             )
     return [migration.name for migration in todo]
+
+
+def _keep_writers_waiting(connection: Connection) -> None:
+    """A batch moves the ledger before it writes: whoever writes is let finish, and nobody begins.
+
+    Else one would hold a table that is to be changed and wait for one that is, and what a migration works out of facts
+    would be without those that are not committed yet.
+    """
+    there = connection.execute("SELECT to_regclass('ledger')").fetchone()
+    if there and there[0]:
+        connection.execute("LOCK TABLE ledger IN EXCLUSIVE MODE")
 
 
 def pending(dsn: str, phase: Phase = "before", schema: str = SCHEMA) -> list[str]:

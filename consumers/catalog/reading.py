@@ -2,7 +2,7 @@
 
 The consumer writes over one connection, in one thread and one transaction at a time; a command that asks once opens a
 connection for that (`database.snapshot`). What follows the catalog, or serves people, asks here: a question costs no
-new connection, and a server that was started anew meanwhile is noticed before the question and not by it.
+new connection, and a server that hangs or was started anew meanwhile is noticed before the question and not by it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 from psycopg_pool import ConnectionPool
 
-from consumers.catalog.database import SCHEMA, Connection, Cursor, only_look, parameters, translated
+from consumers.catalog.answering import BEYOND_S, Answering, answers
+from consumers.catalog.database import SCHEMA, Cursor, only_look, parameters, translated
 
 _CONNECTIONS_MAX = 4
 # A question that takes longer is a fault. What has to read whole tables (a checksum, a comparison) is no question.
@@ -26,16 +27,19 @@ class Reads:
     """A pool that holds nothing while nobody asks. Safe for several threads."""
 
     def __init__(self, dsn: str, schema: str = SCHEMA, connections_max: int = _CONNECTIONS_MAX) -> None:
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
+        self._pool: ConnectionPool[Answering] = ConnectionPool(
             dsn,
-            kwargs=parameters(schema, statement_timeout=str(_STATEMENT_MS_MAX)),
+            connection_class=Answering,
+            # Each question is planned for the study that it names: a plan for all of them takes seconds where one has
+            # many images, and PostgreSQL makes such a one of a statement that is prepared.
+            kwargs={**parameters(schema, statement_timeout=str(_STATEMENT_MS_MAX)), "prepare_threshold": None},
             min_size=0,
             max_size=connections_max,
             timeout=_WAIT_S_MAX,
             max_idle=_IDLE_S_MAX,
             reconnect_timeout=_WAIT_S_MAX,
-            configure=only_look,
-            check=ConnectionPool[Connection].check_connection,
+            configure=_only_look,
+            check=answers,
             name="catalog-reads",
             open=False,
         )
@@ -49,3 +53,8 @@ class Reads:
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _only_look(connection: Answering) -> None:
+    only_look(connection)
+    connection.answer_s = _STATEMENT_MS_MAX / 1000 + BEYOND_S

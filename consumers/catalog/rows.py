@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import structs
@@ -70,10 +71,12 @@ def rows_of(item: Input[Event], reader: Reader, rows: Rows) -> None:
         case InstanceReceived() as event:
             _received(event, item, reader, rows)
         case InstanceValidated() as event:
-            _judged(event, item, rows, verdict="validated", code=None, detail=None)
+            said: dict[str, str | None] = {"code": None, "detail": None, "metadata_sha256": event.metadata_sha256}
+            _judged(event, item, rows, verdict="validated", **said)
             _findings(event, rows)
         case InstanceQuarantined() as event:
-            _judged(event, item, rows, verdict="quarantined", code=event.code, detail=event.detail)
+            why = {"code": event.code, "detail": event.detail, "metadata_sha256": None}
+            _judged(event, item, rows, verdict="quarantined", **why)
         case InstanceDerived() as event:
             _derived(event, item, rows)
         case StudyRevision() | StudyAssessed() | AuditEvent() | StepGeneration() as event:
@@ -129,17 +132,19 @@ def _received(event: InstanceReceived, item: Input[Event], reader: Reader, rows:
         },
     )
     rows.add(COPIES, {"tenant": meta.tenant, "digest": instance.digest, **_place(event.object)})
-    rows.prefer(INSTANCES, _instance(event), _arrival, min)
     described = {ref.level: reader.read(ref) for ref in event.protected}
+    said: dict[str, str | None] = {"study_identity": None, "series_block_id": None}
     if instance.study_uid:
-        add_study(event, described.get("study"), rows)
+        said["study_identity"] = add_study(event, described.get("study"), rows)
     if instance.study_uid and instance.series_uid:
-        add_series(event, described.get("series"), rows)
+        said["series_block_id"] = add_series(event, described.get("series"), rows)
+    rows.prefer(INSTANCES, _instance(event, said), _arrival, min)
 
 
-def _instance(event: InstanceReceived) -> Row:
+def _instance(event: InstanceReceived, said: Mapping[str, str | None]) -> Row:
     meta, instance = event.meta, event.instance
     return {
+        **said,
         "tenant": meta.tenant,
         "sop_instance_uid": instance.sop_instance_uid,
         "digest": instance.digest,
@@ -157,8 +162,8 @@ def _instance(event: InstanceReceived) -> Row:
     }
 
 
-def _arrival(row: Row) -> tuple[Any, int]:
-    return row["received_at"], _LANES.index(row["lane"])
+def _arrival(row: Row) -> tuple[Any, int, str]:
+    return row["received_at"], _LANES.index(row["lane"]), row["study_identity"] or ""
 
 
 def _judged(event: OfInstance, item: Input[Event], rows: Rows, **verdict: str | None) -> None:
@@ -262,6 +267,7 @@ def _revision(event: StudyRevision) -> Row:
         "covers": event.covers,
         "first_received_at": event.first_received_at,
         "last_received_at": event.last_received_at,
+        "removals": event.removals,
         "decided_at": event.meta.occurred_at,
         "provenance": event.provenance,
     }

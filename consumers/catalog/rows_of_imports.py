@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from consumers.catalog.attributes import Described, Reader, patient_key
-from consumers.catalog.table import Row
-from consumers.catalog.tables import PATIENTS, Rows
+from consumers.catalog.attributes import Reader, patient_key
+from consumers.catalog.tables import Rows
 from consumers.catalog.tables_of_imports import IMPORT_DECISIONS
 from streams.events import ImportDecision
 
@@ -44,17 +43,4 @@ def add_import(event: ImportDecision, offset: int, reader: Reader, rows: Rows) -
         **{name: None if known is None else known.text(keyword) for name, keyword in _SAID.items()},
         "decided_at": event.meta.occurred_at,
     }
-    if rows.add(IMPORT_DECISIONS, row) and known is not None and key is not None:
-        rows.prefer(PATIENTS, _patient(event, key, known), lambda one: one["spoken_by"], max)
-
-
-def _patient(event: ImportDecision, key: str, known: Described) -> Row:
-    """Our patient may have no other study yet. Any study of it names it better: before a date or UID comes a slash."""
-    said = {
-        "issuer": known.text("IssuerOfPatientID"),
-        "patient_id": known.text("PatientID"),
-        "name": known.text("PatientName"),
-        "birth_date": known.text("PatientBirthDate"),
-        "sex": known.text("PatientSex"),
-    }
-    return {"tenant": event.meta.tenant, "patient_key": key, **said, "spoken_by": "/".join(("", "", *said.values()))}
+    rows.add(IMPORT_DECISIONS, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from consumers.catalog import ledger, sequence
+from consumers.catalog import identities, ledger, sequence, summarizing
 from consumers.catalog.attributes import Blocks, Reader
 from consumers.catalog.database import BadRows, Cursor, Writer, refusal
 from consumers.catalog.ledger import Move
@@ -131,8 +131,12 @@ def _partition(item: Input[Event]) -> TopicPartition:
 
 
 def _write(cursor: Cursor, batch: Batch, rows: Rows) -> None:
+    changes = identities.touched(item.event for item in batch)
+    identities.lock(cursor, changes)
     sequence.check(cursor, (item.event for item in batch))
     rows.write(cursor)
+    identities.settle(cursor, changes)
+    summarizing.note(cursor, (item.event for item in batch))
 
 
 def _observe_way(batch: Batch) -> None:

@@ -21,7 +21,7 @@ SELECT s.study_uid, s.study_date, s.description,
     CASE WHEN c.event_id IS NULL THEN b.attributes->>'PatientID' ELSE c.patient_id END,
     CASE WHEN c.event_id IS NULL THEN b.attributes->>'PatientName' ELSE c.patient_name END,
     s.outside, c.event_id IS NOT NULL,
-    i.modalities, i.series, i.instances, q.quarantined, r.revision, s.first_received_at, s.last_received_at
+    i.modalities, i.series, i.instances, q.quarantined, f.held_sent, r.revision, s.first_received_at, s.last_received_at
 FROM studies s
 LEFT JOIN blocks b
     ON b.tenant = s.tenant AND b.study_uid = s.study_uid AND b.series_uid = '' AND b.block_id = s.block_id
@@ -35,6 +35,10 @@ CROSS JOIN LATERAL (
     SELECT count(DISTINCT digest) AS quarantined FROM quarantined_instances
     WHERE tenant = s.tenant AND study_uid = s.study_uid
 ) AS q
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT digest) AS held_sent FROM held_forwards
+    WHERE q.quarantined > 0 AND tenant = s.tenant AND study_uid = s.study_uid
+) AS f
 LEFT JOIN LATERAL (
     SELECT max(revision) AS revision FROM study_revisions WHERE tenant = s.tenant AND study_uid = s.study_uid
 ) AS r ON true
@@ -60,7 +64,7 @@ class StudyLine(msgspec.Struct, frozen=True):
     """One line of a list. `block_state` says why there is no patient: 'erased', 'unreadable', or no block at all.
 
     Of a `reconciled` study, patient and accession number are those that a person gave it here; `outside` is the rule
-    that said that it was made elsewhere.
+    that said that it was made elsewhere. `held_sent` counts held images that other nodes have.
     """
 
     study_uid: str
@@ -76,6 +80,7 @@ class StudyLine(msgspec.Struct, frozen=True):
     series: int
     instances: int
     quarantined: int
+    held_sent: int
     revision: int | None
     first_received_at: datetime
     last_received_at: datetime

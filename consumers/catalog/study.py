@@ -9,10 +9,10 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
-from consumers.catalog.forwarding import Forwarded, forwarded
+from consumers.catalog.forwarding import Forwarded, HeldSent, forwarded, held_sent
 from consumers.catalog.holds import Hold, holds
 from consumers.catalog.imports import Import, imports
-from consumers.catalog.inference import Result, standing
+from consumers.catalog.inference import Result, Withdrawn, standing, withdrawn
 from consumers.catalog.orders import Order, Performed, orders, performed_for
 from consumers.catalog.quarantine import Verdicts, verdicts
 from consumers.catalog.tiers import Kept, Reads, StudyTier, kept, reads, tier
@@ -29,11 +29,17 @@ WHERE s.tenant = %(tenant)s AND s.study_uid = %(study_uid)s
 """
 
 _SERIES = """
-SELECT s.series_uid, s.modality, s.series_number, s.description, count(i.digest) AS instances
+SELECT s.series_uid, s.modality, s.series_number, coalesce(s.description, made.description) AS description,
+    coalesce(s.body_part, made.body_part) AS body_part, made.event_id::text AS result, count(i.digest) AS instances
 FROM series s
 LEFT JOIN instances i ON i.tenant = s.tenant AND i.study_uid = s.study_uid AND i.series_uid = s.series_uid
+LEFT JOIN LATERAL (
+    SELECT * FROM result_series r
+    WHERE r.tenant = s.tenant AND r.study_uid = s.study_uid AND r.series_uid = s.series_uid
+    ORDER BY r.event_id LIMIT 1
+) AS made ON s.block_id IS NULL
 WHERE s.tenant = %(tenant)s AND s.study_uid = %(study_uid)s
-GROUP BY s.tenant, s.study_uid, s.series_uid
+GROUP BY s.tenant, s.study_uid, s.series_uid, made.description, made.body_part, made.event_id
 ORDER BY s.series_number NULLS LAST, s.series_uid
 """
 
@@ -57,7 +63,10 @@ ORDER BY decided_at, digest LIMIT %(quarantined_max)s
 
 _FINDINGS = """
 SELECT rule, severity, count(DISTINCT digest) AS instances, min(tag) AS first_tag, min(section) AS section,
-    min(text) AS text FROM current_findings
+    min(text) AS text, count(DISTINCT digest) FILTER (WHERE digest IN (
+        SELECT digest FROM quarantined_instances WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
+    )) AS held
+FROM current_findings
 WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
 GROUP BY rule, severity
 ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, instances DESC, rule
@@ -71,7 +80,10 @@ WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s ORDER BY ordinal
 
 _COPIES = """
 SELECT c.kind, c.media_type, c.transfer_syntax_uid, count(*) AS copies, sum(c.length)::bigint AS bytes,
-    sum(c.source_size)::bigint AS bytes_of_their_originals
+    sum(c.source_size)::bigint AS bytes_of_their_originals,
+    count(*) FILTER (WHERE c.digest IN (
+        SELECT digest FROM quarantined_instances WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s
+    )) AS held
 FROM current_derivatives c
 JOIN instances i ON i.tenant = c.tenant AND i.digest = c.digest
 WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s
@@ -100,7 +112,9 @@ SELECT (SELECT coalesce(sum(bytes), 0)::bigint FROM stored) AS original_copies,
 """
 
 _REVISIONS = """
-SELECT revision, instance_count AS instances, set_digest, decided_at FROM study_revisions
+SELECT revision, instance_count AS instances, set_digest, decided_at,
+    EXISTS (SELECT FROM jsonb_each_text(removals) r WHERE r.value::integer = revision) AS without_held
+FROM study_revisions
 WHERE tenant = %(tenant)s AND study_uid = %(study_uid)s ORDER BY revision
 """
 
@@ -137,10 +151,12 @@ class Study(msgspec.Struct, frozen=True):
     """`patient` holds the protected attributes by DICOM keyword, empty where `block_state` is not 'open'.
 
     Of a study from outside, `imported` says whose it is here.
-    `findings` are of instances, counted by rule; `study_findings` of what does not fit together, each with the `first`
-    of its instances.
-    `copies` are made from the originals; `kept` is where the originals are. `performed` is what modalities said of it,
-    and says nothing of whether all images are here.
+    A series that a model made names the `result` that it is of.
+    `findings` are of instances, counted by rule, `held` of them of images that are held; `study_findings` of what does
+    not fit together, each with the `first` of its instances.
+    `copies` are made from the originals, `held` of them from images that are held; `withdrawn` results were made with
+    such images, and `held_sent` are those that other nodes have. `kept` is where the originals are. `performed` is what
+    modalities said of it, and says nothing of whether all images are here.
     """
 
     study_uid: str
@@ -156,6 +172,7 @@ class Study(msgspec.Struct, frozen=True):
     savings: StudySavings
     revisions: list[dict[str, Any]]
     results: list[Result]
+    withdrawn: list[Withdrawn]
     tier: StudyTier | None
     kept: list[Kept]
     holds: list[Hold]
@@ -164,6 +181,7 @@ class Study(msgspec.Struct, frozen=True):
     imported: Import | None
     reads: Reads
     forwarded: list[Forwarded]
+    held_sent: list[HeldSent]
     first_received_at: datetime
     last_received_at: datetime
     p50_s: float | None
@@ -198,6 +216,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         savings=savings,
         revisions=_rows(cursor, _REVISIONS, asked),
         results=standing(cursor, tenant, study_uid),
+        withdrawn=withdrawn(cursor, tenant, study_uid),
         tier=tier(cursor, tenant, study_uid),
         kept=kept(cursor, tenant, study_uid),
         holds=holds(cursor, tenant, study_uid=study_uid),
@@ -206,6 +225,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         imported=next(iter(imports(cursor, tenant, study_uid=study_uid)), None),
         reads=reads(cursor, tenant, study_uid),
         forwarded=forwarded(cursor, tenant, study_uid),
+        held_sent=held_sent(cursor, tenant, study_uid),
         first_received_at=first,
         last_received_at=last,
         p50_s=p50_s,

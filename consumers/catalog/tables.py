@@ -6,7 +6,6 @@ round trip for one row and for two thousand. Every rule is commutative and idemp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,34 +20,21 @@ from consumers.catalog.tables_of_orders import MPPS_EVENTS, MPPS_SCHEDULED, ORDE
 from consumers.catalog.tables_of_quarantine import QUARANTINE_COMMANDS
 from consumers.catalog.text import document
 
-
-def _speaking(columns: Sequence[str]) -> str:
-    """What the first speaker says stands; the times it is known for widen."""
-    first = "excluded.spoken_by < held.spoken_by"
-    said = ", ".join(f"{name} = CASE WHEN {first} THEN excluded.{name} ELSE held.{name} END" for name in columns)
-    return (
-        f"DO UPDATE SET {said}, "
-        "first_received_at = least(held.first_received_at, excluded.first_received_at), "
-        "last_received_at = greatest(held.last_received_at, excluded.last_received_at) "
-        f"WHERE {first} OR excluded.first_received_at < held.first_received_at "
-        "OR excluded.last_received_at > held.last_received_at"
-    )
-
-
+# The times that something is known for widen. What is said of it, `identities` fills in.
+_WIDER = (
+    "DO UPDATE SET first_received_at = least(held.first_received_at, excluded.first_received_at), "
+    "last_received_at = greatest(held.last_received_at, excluded.last_received_at) "
+    "WHERE excluded.first_received_at < held.first_received_at OR excluded.last_received_at > held.last_received_at"
+)
 _TECHNICAL = columns(
     "modality body_part series_number instance_number rows columns frames samples_per_pixel bits_allocated bits_stored "
     "pixel_representation photometric"
 )
 _INSTANCE = columns(
-    "event_id study_uid series_uid sop_class_uid transfer_syntax_uid site size lane received_at provenance"
+    "event_id study_uid series_uid sop_class_uid transfer_syntax_uid site size lane received_at provenance "
+    "study_identity series_block_id"
 )
 _PLACE = columns("store object_key version_id first_byte length size sha256 encryption")
-_PATIENT = columns("issuer patient_id name birth_date sex spoken_by")
-_STUDY = columns(
-    "patient_key block_id block_state study_date study_time study_id accession_number description referring_physician "
-    "outside outside_issuer spoken_by"
-)
-_SERIES = columns("block_id block_state modality body_part series_number description spoken_by")
 _TIER = columns("seq move phase why source target serving objects size decided_for")
 _ITEM = columns("seq series_uid sop_instance_uid size copies")
 _TIMES = ("first_received_at", "last_received_at")
@@ -66,24 +52,24 @@ BLOCKS = Table(
     ("tenant", "study_uid", "series_uid", "block_id"),
     columns("tenant study_uid series_uid block_id store object_key state attributes"),
 )
-PATIENTS = Table(
-    "patients",
-    ("tenant", "patient_key"),
-    ("tenant", "patient_key", *_PATIENT),
-    f"DO UPDATE SET {all_of(_PATIENT)} WHERE excluded.spoken_by > held.spoken_by",
+STUDY_IDENTITIES = Table(
+    "study_identities",
+    ("tenant", "study_uid", "identity"),
+    columns(
+        "tenant study_uid identity patient_key block_id block_state study_date study_time study_id accession_number "
+        "description referring_physician outside outside_issuer issuer patient_id name birth_date sex spoken_by"
+    ),
 )
-STUDIES = Table("studies", ("tenant", "study_uid"), ("tenant", "study_uid", *_STUDY, *_TIMES), _speaking(_STUDY))
-SERIES = Table(
-    "series",
-    ("tenant", "study_uid", "series_uid"),
-    ("tenant", "study_uid", "series_uid", *_SERIES, *_TIMES),
-    _speaking(_SERIES),
-)
+STUDIES = Table("studies", ("tenant", "study_uid"), ("tenant", "study_uid", *_TIMES), _WIDER)
+SERIES = Table("series", ("tenant", "study_uid", "series_uid"), ("tenant", "study_uid", "series_uid", *_TIMES), _WIDER)
 COPIES = Table("copies", ("tenant", "digest", "store", "object_key"), ("tenant", "digest", *_PLACE))
 VERDICTS = Table(
     "verdicts",
     ("event_id",),
-    columns("event_id tenant digest study_uid verdict step generation code detail decided_at provenance candidate"),
+    columns(
+        "event_id tenant digest study_uid verdict step generation code detail decided_at provenance candidate "
+        "metadata_sha256"
+    ),
     PUBLISHED,
 )
 FINDINGS = Table(
@@ -105,7 +91,7 @@ REVISIONS = Table(
     ("tenant", "study_uid", "revision"),
     columns(
         "tenant study_uid revision event_id instance_count set_digest manifest covers first_received_at "
-        "last_received_at decided_at provenance"
+        "last_received_at decided_at provenance removals"
     ),
 )
 AUDIT = Table(
@@ -153,7 +139,8 @@ INSTANCES = Table(
     ("tenant", "sop_instance_uid", "digest"),
     ("tenant", "sop_instance_uid", "digest", *_INSTANCE, *_TECHNICAL),
     f"DO UPDATE SET {all_of((*_INSTANCE, *_TECHNICAL))} "
-    "WHERE (excluded.received_at, excluded.lane) < (held.received_at, held.lane)",
+    "WHERE (excluded.received_at, excluded.lane, excluded.study_identity) "
+    "< (held.received_at, held.lane, held.study_identity)",
 )
 
 # In the order of writing: a study's findings before its assessment and items before its tier, which say what is new of
@@ -161,7 +148,7 @@ INSTANCES = Table(
 TABLES = (
     ARRIVALS,
     BLOCKS,
-    PATIENTS,
+    STUDY_IDENTITIES,
     STUDIES,
     SERIES,
     COPIES,
@@ -213,12 +200,12 @@ class Rows:
         held = rows.get(key)
         rows[key] = row if held is None else best(held, row, key=rank)
 
-    def speak(self, table: Table, row: Row) -> None:
-        """Keeps what the first speaker says and the widest times."""
+    def widen(self, table: Table, row: Row) -> None:
+        """Keeps the widest times."""
         rows, key = self._of(table), self._key(table, row)
         held = rows.get(key, row)
         rows[key] = {
-            **(row if row["spoken_by"] < held["spoken_by"] else held),
+            **held,
             "first_received_at": min(held["first_received_at"], row["first_received_at"]),
             "last_received_at": max(held["last_received_at"], row["last_received_at"]),
         }

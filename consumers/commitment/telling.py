@@ -6,7 +6,7 @@ to the address that the request came from, which anybody could have.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,6 +31,8 @@ INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 _SET_UP_S_MAX: Final = 10.0
 # A node that could not be associated with is left alone for so long, whatever else there is to tell it.
 REST_S: Final = 30.0
+
+_NOT_REACHED: Final = ("resting", "no_association")
 
 Outcome = Literal["delivered", "no_node", "resting", "no_association", "refused", "lost"]
 
@@ -58,26 +60,38 @@ class Teller:
         _config.LOG_HANDLER_LEVEL = "none"
 
     def tell(self, result: CommitmentResult) -> Told:
-        """Tries once. Every try but one that is spared is in the metrics."""
-        told = self._told(result)
+        """Tries once each node that has the requester's AE title, until one answers: a modality may listen for reports
+        elsewhere than for images. Every try but one that is spared is in the metrics.
+        """
+        told = self._known(result.source.calling_ae)
+        if isinstance(told, Told):
+            return self._counted(told)
+        tried = (self._counted(self._told(name, node, result)) for name, node in told.items())
+        last = next(tried)
+        while last.outcome in _NOT_REACHED and (another := next(tried, None)) is not None:
+            last = another
+        return last
+
+    def _counted(self, told: Told) -> Told:
         if told.outcome != "resting":
             metrics.COMMITMENT_REPORTS.labels(told.node or "-", told.outcome).inc()
         if told.node is not None and told.outcome == "no_association":
             self._rests_until[told.node] = self._monotonic() + REST_S
         return told
 
-    def _told(self, result: CommitmentResult) -> Told:
-        requester = result.source.calling_ae
+    def _known(self, requester: str) -> Mapping[str, Node] | Told:
+        """The nodes with an AE title, one at least; else what came of it."""
         try:
             known = nodes.read(self._nodes_file)
         except ConfigError:
             return Told("no_node", why=f"{self._nodes_file.name} cannot be used; see: radstream doctor")
-        name = next((name for name, node in known.items() if node.ae_title.strip() == requester), None)
-        if name is None:
-            return Told("no_node", why=f"no node has the AE title {requester}; enter it: radstream modality add")
+        found = {name: node for name, node in known.items() if node.ae_title.strip() == requester}
+        return found or Told("no_node", why=f"no node has the AE title {requester}; enter it: radstream modality add")
+
+    def _told(self, name: str, node: Node, result: CommitmentResult) -> Told:
         if self._monotonic() < self._rests_until.get(name, float("-inf")):
             return Told("resting", name, why=f"{name} could not be associated with a moment ago")
-        return self._ask(name, known[name], result)
+        return self._ask(name, node, result)
 
     def _ask(self, name: str, node: Node, result: CommitmentResult) -> Told:
         association = self._associated(node, result.source.called_ae)

@@ -14,7 +14,7 @@ from streams.codestream import Picture, picture
 from streams.elements import Malformed, TooComplex
 from streams.events import FrameRange
 from streams.part10 import Part10
-from streams.pixels.codecs import JPEG, LOSSLESS, Pixels, Undecodable, decode
+from streams.pixels.codecs import LOSSLESS, Pixels, Undecodable, decode
 from streams.pixels.frames import Frames
 from streams.pixels.image import NATIVE, PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image
 from streams.recoding import implicit
@@ -71,9 +71,7 @@ def _refused(file: Part10, image: Image, pixel_bytes_max: int, coding: Coding, c
         return "irregular_elements"
     fits = image.photometric in _PHOTOMETRICS[image.samples] and image.bits_allocated in (8, 16)
     fits = fits and coding.takes(image) and image.high_bit == image.bits_stored - 1
-    # JPEG's decoder turns colour that is not RGB into RGB, which rounds.
-    is_rounded = source in JPEG and image.samples == 3 and image.photometric != "RGB"
-    return None if fits and not is_rounded else "unsupported_pixels"
+    return None if fits else "unsupported_pixels"
 
 
 def _codestream(frame: Pixels, image: Image, coding: Coding) -> bytes:

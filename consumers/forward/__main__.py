@@ -17,6 +17,7 @@ from consumers.forward.telling import Telling
 from streams import nodes, ris
 from streams.config import Protected
 from streams.generation import of_facts
+from streams.held import HeldImages
 from streams.import_decisions import ImportDecisions
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
@@ -41,7 +42,8 @@ def main(context: Context, settings: Settings) -> None:
     members = [_acting(context, settings, routes)]
     # One for all: what is decided is the same whoever is sent it.
     outside = Outside(ImportDecisions(context.log, context.site.tenant, context.clock), _blocks(context))
-    members += [_forwarding(context, settings, routes, name, peer, outside) for name, peer in peers.items()]
+    held = HeldImages(context.log, context.clock)
+    members += [_forwarding(context, settings, routes, name, peer, held, outside) for name, peer in peers.items()]
     if (filler := _ris(context, clients)) is not None:
         members.append(_telling(context, settings, filler))
     run_all(context, members, looking(clients, context.health, context.clock))
@@ -78,12 +80,18 @@ def _acting(context: Context, settings: Settings, routes: Routes) -> Member:
 
 
 def _forwarding(
-    context: Context, settings: Settings, routes: Routes, name: str, peer: Peer, outside: Outside
+    context: Context,
+    settings: Settings,
+    routes: Routes,
+    name: str,
+    peer: Peer,
+    held: HeldImages,
+    outside: Outside,
 ) -> Member:
     identity = of_facts(group_of(name), routes.digest)
     node = routes.destinations[name]
     decides = outside if node.outside == "reconciled" else None
-    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits, decides)
+    step = Forward(name, routes.about(name), peer, identity, context.store, settings.limits, held, decides)
     runner = structs.replace(settings.runner, threads=node.associations)
     return Member(context, step, identity, runner, peer.release_idle, in_order=True)
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from consumers.forward.stored import Stored, read
 from streams.clock import Clock
+from streams.dimse.stored import Stored, read
 from streams.events import Event, ForwardResult, HoldCommand, InstanceValidated
 from streams.generation import StepIdentity
 from streams.identity import event_id

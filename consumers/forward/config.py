@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from streams.config import Section, Service
+from streams.config import Service
+from streams.dimse.stored import Limits
 from streams.runner_settings import RunnerSettings
-
-
-class Limits(Section, frozen=True, kw_only=True):
-    """What is not written anew for a node that does not take it as it is: a dead letter of that node says so."""
-
-    frame_bytes_max: int = 128 << 20
-    pixel_bytes_max: int = 1 << 30
-    object_bytes_max: int = 4 << 30
 
 
 class Settings(Service, frozen=True, kw_only=True):
     """`runner` is that of each destination alone; its `threads` are the destination's associations.
 
     Memory of a destination is about that number times the largest object and, where it is written anew, its pixels.
-    A node may refuse whole studies, each instance a dead letter: the limit is a night of those.
+    What is over `limits` is not written anew for a node that does not take it as it is: a dead letter of that node says
+    so. A node may refuse whole studies, each instance a dead letter: the limit is a night of those.
     """
 
     runner: RunnerSettings = RunnerSettings(dead_letters_max=5000)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from consumers.forward.stored import Stored, of_file
 from streams.coercion import Uncoercible, coerced
+from streams.dimse.stored import Stored, of_file
 from streams.events import ImportDecision, InstanceValidated
 from streams.import_decisions import ImportDecisions
 from streams.log import LogAway, LogRefused

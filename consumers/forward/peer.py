@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consumers.forward.contexts import Stored, Wanted, syntaxes
 from streams.config import ConfigError
+from streams.dimse.contexts import Stored, Wanted, syntaxes
+from streams.dimse.stored import Data
 from streams.recoding.native import Unrecodable
 from streams.routes.rules import Destination
 from streams.store_scu import Lost, NoAssociation, StoreScu, TakesNone, Target
 from streams.tls.clients import Clients
-
-Data = bytes | memoryview
 
 
 class NotAccepted(Exception):

@@ -14,21 +14,23 @@ from typing import Literal
 from msgspec import structs
 
 from consumers.forward.answers import judged
-from consumers.forward.config import Limits
-from consumers.forward.contexts import syntaxes
 from consumers.forward.outside import Here, NotSent, Outside
-from consumers.forward.peer import Data, NotAccepted, Peer, Sent
-from consumers.forward.stored import Stored, read
+from consumers.forward.peer import NotAccepted, Peer, Sent
 from streams import metrics
 from streams.clock import Clock
+from streams.dimse.contexts import syntaxes
+from streams.dimse.stored import Data, Limits, Stored, read
 from streams.events import ForwardResult, ImportDecision, InstanceValidated
 from streams.generation import StepIdentity
+from streams.held import HeldImages
+from streams.log import LogAway, LogRefused
 from streams.objects import ObjectStore
 from streams.recoding.native import Unrecodable
 from streams.routes.matching import Compiled, facts_of, forwarding
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
 from streams.store_scu import Lost, NoAssociation
 
+_HELD_DETAIL = "It is held or was rejected; it is sent when a person releases it: radstream quarantine show, release."
 # Of the events about one instance. 1 is a quarantine's (`streams.working`).
 _SENT, _FAILED = 0, 2
 _COERCED = "coerced"
@@ -53,9 +55,10 @@ class Forward:
         identity: StepIdentity,
         store: ObjectStore,
         limits: Limits,
+        held: HeldImages,
         outside: Outside | None = None,
     ) -> None:
-        """`outside` decides about studies from outside; without it they go as they came."""
+        """`outside` decides about studies from outside; without it they go as they came. What is `held` does not go."""
         self.name = identity.name
         self._destination = destination
         self._rules = rules
@@ -63,6 +66,7 @@ class Forward:
         self._identity = identity
         self._store = store
         self._limits = limits
+        self._held = held
         self._outside = outside
         self._tries: OrderedDict[str, int] = OrderedDict()
 
@@ -100,7 +104,26 @@ class Forward:
             case Stored(file=None) if decided is None:
                 return self._dead(said("failed", "unreadable", "A rule looks at a tag, and its tags cannot be read."))
             case Stored():
-                return self._under_its_identity(item.event, stored, said)
+                return self._if_it_flows(item.event, stored, said)
+
+    def _if_it_flows(self, event: InstanceValidated, stored: Stored, said: Callable[..., ForwardResult]) -> Outcome:
+        """What was held since it was found valid goes nowhere; released, it comes by again."""
+        meta, digest = event.meta, event.instance.digest
+        try:
+            # Who is let go comes by at once, and once: what was read of the log a second ago may not know of it.
+            held = self._held.among(meta.tenant, {digest}) and self._held.among(
+                meta.tenant, {digest}, since_s=float("inf")
+            )
+        except LogAway:
+            return RetryLater("the log does not answer", "world")
+        except LogRefused as error:
+            return RetryLater(f"the log does not say which images are held ({error})", "world")
+        if not held:
+            return self._under_its_identity(event, stored, said)
+        metrics.FORWARDS.labels(self._destination, "held").inc()
+        found = said("failed", "held", _HELD_DETAIL)
+        name = self._identity.event_id(meta.tenant, f"{digest}/held", _FAILED)
+        return Done.emit(structs.replace(found, meta=structs.replace(found.meta, event_id=name)))
 
     def _under_its_identity(
         self, event: InstanceValidated, stored: Stored, said: Callable[..., ForwardResult]

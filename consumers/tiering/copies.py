@@ -5,17 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
+import structlog
 from msgspec import structs
 
 from streams import metrics
 from streams.events import ObjectRef, TierCopy, TierItem
+from streams.fetching import ORDER
 from streams.identity import original_key
-from streams.objects import Absent, Damaged, Listed, ObjectStore
+from streams.objects import Absent, Archived, Damaged, Listed, NotRestorable, ObjectStore
 from streams.step import NewObject
 
 # Between two looks whether the work is still wanted: so many objects, and so many bytes in memory.
 CHUNK_OBJECTS, CHUNK_BYTES = 64, 256 << 20
+
+
+R = TypeVar("R")
 
 
 class Unwanted(Exception):
@@ -33,11 +39,13 @@ class Copies:
 
     def found(self, digests: Set[str], known: Iterable[TierItem], into: str) -> tuple[TierItem, ...]:
         """An item for each digest, with the copies that are known and those that lie in the store `into`, where new
-        instances come. One that is in neither is looked for in every store; one that is nowhere has no copies.
+        instances come. One that is in neither is looked for in every store; one that is nowhere has no copies. What is
+        known goes on being moved, also where a later revision is without it: it is held, and its bytes are kept.
 
         Raises StoreAway.
         """
         items = {item.digest: item for item in known}
+        digests = digests | items.keys()
         self._add_listed(items, digests, into)
         for name in self._store.names:
             if name != into and not digests <= items.keys():
@@ -65,12 +73,17 @@ class Copies:
         return self._each(items, lambda item: self._copied(item, source, target))
 
     def _copied(self, item: TierItem, source: str | None, target: str) -> TierItem:
-        for copy in sorted(item.copies, key=lambda copy: copy.store != source):
+        kept = copy_in(item, target)
+        if kept is not None and kept.verified and self._store.exists(self._ref(item, kept)):
+            return item  # It was restored from there; what it is worth is looked at before the source is released.
+        for copy in sorted(item.copies, key=lambda copy: (copy.store != source, _place(copy.store))):
             if copy.store == target:
                 continue
             ref = self._ref(item, copy)
             try:
                 data = self._store.read(ref)
+            except Archived:
+                continue
             except Absent:
                 item = without(item, copy.store)
                 continue
@@ -87,6 +100,25 @@ class Copies:
             return with_copy(item, TierCopy(store=target, version_id=stored.ref.version_id, verified=False))
         return item
 
+    def asked(self, items: Sequence[TierItem]) -> tuple[tuple[TierItem, ...], int]:
+        """The items without the copies that are gone, and how many of them have to be waited for.
+
+        Each is asked for in the fastest store that has it whole; what cannot be restored anywhere is not waited for.
+        Raises StoreAway, Unwanted.
+        """
+        asked = self._each(items, self._asked)
+        return tuple(item for item, _ in asked), sum(is_awaited for _, is_awaited in asked)
+
+    def _asked(self, item: TierItem) -> tuple[TierItem, bool]:
+        for copy in sorted(item.copies, key=lambda copy: (not copy.verified, _place(copy.store))):
+            try:
+                return item, not self._store.restore(self._ref(item, copy))
+            except Absent:
+                item = without(item, copy.store)
+            except NotRestorable as error:
+                structlog.get_logger().error("not_restorable", store=copy.store, reason=str(error))
+        return item, False
+
     def verified(self, items: Sequence[TierItem], target: str) -> tuple[TierItem, ...]:
         """The items, with their copies in the target read back. Raises StoreAway, Unwanted."""
         return self._each(items, lambda item: self._verified(item, target))
@@ -97,6 +129,8 @@ class Copies:
             return item
         try:
             self._store.read(self._ref(item, copy))
+        except Archived:
+            return item  # As verified as it was when it went there: what can be seen is that this version is there.
         except Absent:
             return without(item, target)
         except Damaged:
@@ -148,8 +182,8 @@ class Copies:
             sha256=item.digest,
         )
 
-    def _each(self, items: Sequence[TierItem], work: Callable[[TierItem], TierItem]) -> tuple[TierItem, ...]:
-        done: list[TierItem] = []
+    def _each(self, items: Sequence[TierItem], work: Callable[[TierItem], R]) -> tuple[R, ...]:
+        done: list[R] = []
         for chunk in chunks(items):
             if self._unwanted.is_set():
                 raise Unwanted
@@ -189,6 +223,11 @@ def merged(items: Iterable[TierItem], changed: Iterable[TierItem]) -> tuple[Tier
     """The items, with those that have changed in their places."""
     new: Mapping[str, TierItem] = {item.digest: item for item in changed}
     return tuple(new.get(item.digest, item) for item in items)
+
+
+def _place(store: str) -> int:
+    """The fastest store first."""
+    return ORDER.index(store) if store in ORDER else len(ORDER)
 
 
 def _seen(item: TierItem, store: str, version_id: str | None) -> TierItem:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from consumers.tiering.phases import Ended, Task
 from consumers.tiering.policy import INTO, Move
-from consumers.tiering.state import FACTS, REVISIONS
+from consumers.tiering.state import COMMANDS, FACTS, REVISIONS
 from streams.events import InputRef, Meta, TierMoved
 from streams.generation import StepIdentity
 
@@ -29,7 +29,7 @@ def decision(task: Task, ended: Ended, identity: StepIdentity, now: datetime) ->
             subject=subject,
             occurred_at=now,
         ),
-        provenance=identity.provenance_of(inputs(ended)),
+        provenance=identity.provenance_of(inputs(task, ended)),
         study_uid=task.study_uid,
         seq=seq,
         move=study.move + 1 if task.plan else study.move,
@@ -55,9 +55,14 @@ def move_of(task: Task, last: TierMoved | None) -> Move:
     return Move(last.why, last.source, last.target)
 
 
-def inputs(ended: Ended) -> tuple[InputRef, ...]:
-    """The records that it was made of: the revision whose instances it lists, then the last decision."""
-    return tuple(one.ref for one in (ended.revision, ended.last) if one is not None)
+def inputs(task: Task, ended: Ended) -> tuple[InputRef, ...]:
+    """The records that it was made of: the revision whose instances it lists, the last decision, and of a restore the
+    command that asked for it."""
+    made_of = tuple(one.ref for one in (ended.revision, ended.last) if one is not None)
+    if task.plan is not None:
+        return made_of if task.command is None else (*made_of, task.command)
+    asked = [ref for ref in ended.last.event.provenance.inputs if ref.topic == COMMANDS] if ended.last else []
+    return (*made_of, *asked)
 
 
 def covers(task: Task, ended: Ended) -> dict[str, int]:

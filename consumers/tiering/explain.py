@@ -101,6 +101,8 @@ def _why(move: Move, policy: Policy) -> str:
 def _why_stays(stay: Stay, study: Study, policy: Policy) -> tuple[str, str]:
     if stay.why == "in_place":
         return "it is where its age and its last use want it", ""
+    if stay.why == "restored":
+        return "it was restored, and goes back unless somebody reads it until then", ""
     if stay.why == "no_revision":
         return "it has no revision yet", "a study has its first revision when it was quiet for a while"
     if stay.why == "too_large":

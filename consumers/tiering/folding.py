@@ -22,8 +22,9 @@ from streams.wire import Record, Undecodable, decode
 
 NAME = "tiering"
 # Kafka forgets what a group has committed a week after its last member left: whoever comes then reads every command
-# again, and those that were done long ago are not to be done once more for a date that somebody simulated then.
-SIMULATED_FOR = timedelta(days=7)
+# again, and those that were done long ago are not to be done once more for a date that somebody simulated then, or for
+# a reader who has what he asked for.
+COMMANDED_FOR = timedelta(days=7)
 KINDS: dict[str, type[Any]] = {
     REVISIONS: StudyRevision,
     READS: AccessRead,
@@ -101,9 +102,15 @@ class Folding:
         if not isinstance(event, KINDS[record.topic]):
             raise Undecodable(f"a {type(event).__name__} in {record.topic}")
         if isinstance(event, TierCommand):
-            if event.simulated and self._context.clock.now() - event.meta.occurred_at >= SIMULATED_FOR:
+            is_old = self._context.clock.now() - event.meta.occurred_at >= COMMANDED_FOR
+            if is_old and (event.simulated or event.ask == "restore"):
                 state.skip(TopicPartition(record.topic, record.partition), record.offset)
                 structlog.get_logger().warning("old_command_left", command=event.meta.event_id, offset=record.offset)
+                return
+            if event.ask == "restore":
+                if event.study_uid is None:
+                    raise Undecodable("a restore of no study")
+                state.ask_restore(f"{event.meta.tenant}|{event.study_uid}", Input(event, record))
                 return
             only = f"{event.meta.tenant}|{event.study_uid}" if event.study_uid else None
             state.ask(Asked(record.offset, event.now, event.meta.tenant, only))
@@ -130,6 +137,9 @@ class Folding:
             return False
         decide(study, event, record.offset, state.topic_ids[REVISIONS])
         state.in_flight.discard(entity)
+        state.waiting.pop(entity, None)
+        if event.why == "recall":
+            state.settle_restores(entity)
         if study.moving:
             state.under_way[entity] = Input(event, record)
         else:
@@ -156,6 +166,12 @@ class Folding:
         """The newest revision of a study, read again from the log. From any thread. Raises LogAway."""
         name = TopicPartition(REVISIONS, number)
         (record,) = self._context.log.read(name, study.revision_offset, study.revision_offset + 1)
+        event: Any = decode(record)
+        return Input(event, record)
+
+    def command(self, number: int, offset: int) -> Input[TierCommand]:
+        """A command, read again from the log. From any thread. Raises LogAway."""
+        (record,) = self._context.log.read(TopicPartition(COMMANDS, number), offset, offset + 1)
         event: Any = decode(record)
         return Input(event, record)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 
 import structlog
@@ -19,10 +20,15 @@ from consumers.tiering.copies import Unwanted
 from consumers.tiering.deciding import decision
 from consumers.tiering.folding import NAME, Folding
 from consumers.tiering.looking import next_work
-from consumers.tiering.phases import Ended, Left, Phases, Task
+from consumers.tiering.phases import Awaited, Ended, Left, Phases, Task
 from consumers.tiering.policy import AGAIN, Policy
 from consumers.tiering.state import FACTS, HOLDS, MOVED, REVISIONS, Studies
+from consumers.tiering.study import asked_by
 from streams import metrics
+from streams.acknowledged import acknowledged
+from streams.config import RESTORE_S_MAX
+from streams.deadletters import dead_letter
+from streams.events import TierCommand
 from streams.generation import of_facts
 from streams.log import LogAway, Producer, TopicPartition
 from streams.objects import StoreAway
@@ -30,11 +36,18 @@ from streams.outbox import Outbox
 from streams.pool import Pool
 from streams.service import Context
 from streams.sizes import DECISION_BYTES_MAX, size_of
+from streams.step import Input
+from streams.wire import Record
 
 # Looked at between two polls: a sweep over many studies does not keep the member from its group.
 LOOKS_MAX = 2000
+# How often the archive is asked whether what it restores is there.
+LOOK_AGAIN = timedelta(minutes=1)
+# What has not come by then is not awaited any longer.
+AWAITED_FOR = timedelta(seconds=RESTORE_S_MAX)
+_SEND_S_MAX = 30.0
 
-Report = tuple[Task, Ended | Left | BaseException]
+Report = tuple[Task, Ended | Left | Awaited | BaseException]
 
 
 class Moving:
@@ -43,13 +56,14 @@ class Moving:
     def __init__(
         self, context: Context, settings: Settings, policy: Policy, folding: Folding, producer: Producer
     ) -> None:
-        self._context, self._settings, self._policy = context, settings, policy
+        self._context, self._settings, self._policy, self._producer = context, settings, policy, producer
         self._log = structlog.get_logger().bind(step=NAME)
         self._identity = of_facts(NAME, policy.digest)
         self._outbox = Outbox(context, producer, NAME, MOVED, REVISIONS)
         self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._folding = folding
         self._phases = Phases(context.store, folding, policy, settings.threads)
-        self._pool: Pool[Task, Ended | Left] = Pool(
+        self._pool: Pool[Task, Ended | Left | Awaited] = Pool(
             "tiering-study", settings.studies_at_once, self._phases, lambda *report: self._reports.put(report)
         )
         self._tasks: dict[tuple[int, str], Task] = {}
@@ -115,15 +129,23 @@ class Moving:
             task.state.working.discard(task.entity)
             if self._states.get(task.state.number) is task.state:
                 task.state.touch(task.entity)
-                self._take(task, result)
+                try:
+                    self._take(task, result)
+                except LogAway as error:
+                    self.hold("log", error)  # It is worked on again.
+                    return
 
-    def _take(self, task: Task, result: Ended | Left | BaseException) -> None:
+    def _take(self, task: Task, result: Ended | Left | Awaited | BaseException) -> None:
+        """Raises LogAway."""
         match result:
             case Ended() if task.state.study(task.entity).seq == task.study.seq:
-                self._decide(task, result)
-                self._outbox.goes_on()
+                self._end(task, result)
+            case Left(why) if task.plan is not None and task.plan.move.why == "recall":
+                self._leave_restore(task, why)
             case Left(why):
                 self._leave(task, why)
+            case Awaited():
+                self._await(task, result)
             case StoreAway():
                 self.hold("store", result)
             case LogAway():
@@ -131,13 +153,32 @@ class Moving:
             case BaseException() if not isinstance(result, Unwanted):
                 raise result
 
+    def _end(self, task: Task, ended: Ended) -> None:
+        """Raises LogAway."""
+        self._decide(task, ended)
+        self._outbox.goes_on()
+
+    def _await(self, task: Task, awaited: Awaited) -> None:
+        """Raises LogAway."""
+        now, began_at = self._context.clock.now(), task.study.decided_at
+        if began_at is not None and now - began_at >= AWAITED_FOR:
+            self._end(task, awaited.ended)
+            return
+        task.state.wait(task.entity, now + LOOK_AGAIN)
+        self._log.info("restore_awaited", instances=awaited.instances)
+
     def _decide(self, task: Task, ended: Ended) -> None:
+        """Raises LogAway."""
         now = self._context.clock.now()
         event = decision(task, ended, self._identity, now)
         message = self._outbox.encoded(event, ended.last.record.headers if ended.last else ())
         if size_of(message) > DECISION_BYTES_MAX:
-            self._leave(task, "too_large")
+            leave = self._leave_restore if event.why == "recall" else self._leave
+            leave(task, "too_large")
             return
+        if event.why == "recall" and event.phase == "abandoned" and (asked := asked_by(event)) >= 0:
+            command = self._folding.command(task.state.number, asked)
+            self._failed(command.record, "not every copy could be made and read back")
         self._outbox.send(task.state.number, task.entity, task.state, message)
         metrics.TIER_MOVES.labels(event.phase, event.target).inc()
         self._log.info(
@@ -149,6 +190,28 @@ class Moving:
             target=event.target,
             instances=len(event.items),
         )
+
+    def _leave_restore(self, task: Task, why: str) -> None:
+        """Nothing is restored: all of it can be read, or nothing can be decided of the study as it is.
+
+        Raises LogAway.
+        """
+        if why != "nothing_to_move":
+            for command in task.state.restores.get(task.entity, ()):
+                self._failed(command.record, why)
+        task.state.settle_restores(task.entity)
+        if task.study.restoring >= 0:
+            self._leave(task, why)
+
+    def _failed(self, command: Record, why: str) -> None:
+        """Whoever reads dead letters hears of it, and can ask again by a redrive. Raises LogAway.
+
+        It is in the log when this returns: no decision is to tell of the command before, and no commit to pass it.
+        """
+        self._log.error("restore_failed", why=why, offset=command.offset)
+        letter = dead_letter(command, NAME, f"the restore failed: {why}", self._context.clock.now())
+        acknowledged([self._producer.send(letter)], _SEND_S_MAX)
+        metrics.DEAD_LETTERS.labels(NAME).inc()
 
     def _leave(self, task: Task, why: str) -> None:
         task.state.leave(task.entity, self._context.clock.now() + AGAIN)
@@ -198,19 +261,33 @@ class Moving:
         if work == "release" and not self._has_read_holds(state):
             state.touch(entity)
             return
+        study = state.study(entity)
+        command = None
+        if plan is not None and plan.move.why == "recall":
+            command = self._command(state, entity)
+            if not (study.revision or study.seq):
+                self._log.warning("restore_of_nothing", offset=command.record.offset)
+                state.settle_restores(entity)
+                return
         task = Task(
             state=state,
             entity=entity,
-            study=structs.replace(state.study(entity)),
+            study=structs.replace(study),
             work=work,
             plan=plan,
             last=state.under_way.get(entity),
             revision=state.revisions.get(entity),
             unwanted=threading.Event(),
+            command=command.ref if command is not None else None,
         )
         state.working.add(entity)
         self._tasks[id(state), entity] = task
         self._pool.submit(task)
+
+    def _command(self, state: Studies, entity: str) -> Input[TierCommand]:
+        """What a restore is done for: the first command, or the one of a restore that goes on. Raises LogAway."""
+        commands = state.restores.get(entity)
+        return commands[0] if commands else self._folding.command(state.number, state.study(entity).restoring)
 
     def _has_read_holds(self, state: Studies) -> bool:
         """Whether every hold that was placed before this look is in the state. Raises LogAway."""

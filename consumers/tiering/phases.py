@@ -1,14 +1,15 @@
 """The phases of a move (planned, copied, verified, switched, released): what each does with the bytes, how it ends.
 
 A backup leaves no store: it ends when it is verified, with every copy that could be made. A move to another tier is
-done for the whole study or not at all: where one copy is missing it is abandoned, and the source keeps everything.
+done for the whole study or not at all: where one copy is missing it is abandoned, and the source keeps everything. A
+restore leaves no store either: it ends when readers are sent to the copies, and keeps those it could make if it fails.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from consumers.tiering.folding import Folding
 from consumers.tiering.policy import INTO, Move, Policy, releasable
 from consumers.tiering.state import Studies
 from consumers.tiering.study import Study
-from streams.events import Phase, StudyRevision, TierItem, TierMoved
+from streams.events import InputRef, Phase, StudyRevision, TierItem, TierMoved
 from streams.objects import Absent, Damaged, ObjectStore
 from streams.step import Input
 
@@ -39,7 +40,7 @@ class Plan:
 @dataclass(frozen=True)
 class Task:
     """One phase of one study. `study` is as it was when the task began; `plan` begins a move, and is None where one
-    goes on. `last` and `revision` are read from the log where they are not at hand.
+    goes on. `last` and `revision` are read from the log where they are not at hand. `command` asked for a restore.
     """
 
     state: Studies
@@ -50,6 +51,7 @@ class Task:
     last: Input[TierMoved] | None
     revision: Input[StudyRevision] | None
     unwanted: threading.Event
+    command: InputRef | None = None
 
     @property
     def tenant(self) -> str:
@@ -77,6 +79,14 @@ class Left:
     why: Literal["too_large", "no_manifest", "nothing_to_move"]
 
 
+@dataclass(frozen=True)
+class Awaited:
+    """Copies were asked for and cannot be read yet: the phase is tried again later, or given up as `ended` says."""
+
+    instances: int
+    ended: Ended
+
+
 class Phases:
     """Called in many threads, each with a task of its own."""
 
@@ -84,7 +94,7 @@ class Phases:
         self._store, self._folding, self._policy = store, folding, policy
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="tiering-object")
 
-    def __call__(self, task: Task) -> Ended | Left:
+    def __call__(self, task: Task) -> Ended | Left | Awaited:
         """Raises StoreAway, LogAway, Unwanted."""
         last = task.last
         if last is None and task.study.seq > 0:
@@ -94,6 +104,8 @@ class Phases:
             return self._plan(task, task.plan.move, last, copies)
         if last is None:
             raise ValueError("a move that goes on has begun")
+        if last.event.why == "recall":
+            return self._restore(task, last, copies)
         phase, items = self._go_on(task, last.event, copies)
         return Ended(phase, items, last)
 
@@ -102,17 +114,46 @@ class Phases:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _plan(self, task: Task, move: Move, last: Input[TierMoved] | None, copies: Copies) -> Ended | Left:
-        if last is not None and task.study.is_listed:
-            return Ended("planned", last.event.items, last)
-        revision = task.revision or self._folding.revision(task.state.number, task.study)
-        try:
-            digests = frozenset(json.loads(self._store.read(revision.event.manifest)))
-        except (Absent, Damaged):
-            return Left("no_manifest")
-        items = copies.found(digests, last.event.items if last else (), INTO)
-        if not concerned(items, move.source, move.target):
+        revision, items = None, last.event.items if last else ()
+        if last is None or not task.study.is_listed:
+            revision = task.revision or self._folding.revision(task.state.number, task.study)
+            try:
+                digests = frozenset(json.loads(self._store.read(revision.event.manifest)))
+            except (Absent, Damaged):
+                return Left("no_manifest")
+            items = copies.found(digests, items, INTO)
+        if move.why == "recall":
+            if archived(items, self._store.archived):
+                return Ended("planned", items, last, revision)
+            # One that a backup came between is said to be over.
+            return Ended("switched", items, last, revision) if task.study.restoring >= 0 else Left("nothing_to_move")
+        if revision is not None and not concerned(items, move.source, move.target):
+            # A revision that only took images out: all that there is has its backup, and that is to be known.
+            if move.source is None and any(is_verified(item, move.target) for item in items):
+                return Ended("verified", items, last, revision)
             return Left("nothing_to_move")
         return Ended("planned", items, last, revision)
+
+    def _restore(self, task: Task, last: Input[TierMoved], copies: Copies) -> Ended | Awaited:
+        """A phase of a restore: the archived copies stay, and what could be copied of it stays too."""
+        target, items = last.event.target, last.event.items
+        match task.work:
+            case "copy":
+                some, awaited = copies.asked(archived(items, self._store.archived))
+                if awaited:
+                    return Awaited(awaited, Ended("abandoned", items, last))
+                items = merged(items, copies.copied(some, None, target))
+                is_any = any(copy_in(item, target) for item in items)
+                return Ended("copied" if is_any else "abandoned", items, last)
+            case "verify":
+                done = copies.verified([item for item in items if is_unproven(item, None, target)], target)
+                items = merged(items, done)
+                is_whole = all(is_verified(item, target) for item in done)
+                is_there = is_whole and not archived(items, self._store.archived)
+                return Ended("verified" if is_there else "abandoned", items, last)
+            case "switch":
+                return Ended("switched", items, last)
+        raise ValueError("a restore releases nothing")
 
     def _go_on(self, task: Task, last: TierMoved, copies: Copies) -> tuple[Phase, tuple[TierItem, ...]]:
         source, target, items = last.source, last.target, last.items
@@ -140,6 +181,11 @@ def concerned(items: Iterable[TierItem], source: str | None, target: str) -> lis
     if source is not None:
         return [item for item in items if copy_in(item, source)]
     return [item for item in items if item.copies and not is_verified(item, target)]
+
+
+def archived(items: Iterable[TierItem], stores: Collection[str]) -> list[TierItem]:
+    """The items that have copies, and none where it can be read at once. `stores` are those that are archived."""
+    return [item for item in items if item.copies and all(copy.store in stores for copy in item.copies)]
 
 
 def is_unproven(item: TierItem, source: str | None, target: str) -> bool:

@@ -31,11 +31,15 @@ class Tier(Section, frozen=True, kw_only=True):
 
 
 class Policy(Section, frozen=True, kw_only=True):
-    """`copies` of each instance must be verified before another one is deleted. `digest` is of what is set here."""
+    """`copies` of each instance must be verified before another one is deleted. `digest` is of what is set here.
+
+    What was restored stays for `restored_days`, and longer where it is read: then it is as any other study.
+    """
 
     copies: Annotated[int, msgspec.Meta(ge=1)]
     stores: Annotated[tuple[Tier, ...], msgspec.Meta(min_length=1)]
     backup: str | None = None
+    restored_days: Annotated[int, msgspec.Meta(ge=1)] = 7
 
     def __post_init__(self) -> None:
         days = [tier.days for tier in self.stores]
@@ -78,7 +82,7 @@ class Move:
 class Stay:
     """Nothing is to be done, why, and until when, where time alone changes it."""
 
-    why: Literal["no_revision", "too_large", "in_place", "held", "failed"]
+    why: Literal["no_revision", "too_large", "in_place", "restored", "held", "failed"]
     until: datetime | None = None
 
 
@@ -118,14 +122,26 @@ def target(policy: Policy, study: Study, now: datetime, *, retry: bool) -> Move 
 
 
 def by_age(policy: Policy, study: Study, now: datetime) -> Move | Stay:
-    """What age and use want. Bytes only go down: a study that is read stays where it is, and is not brought back."""
+    """What age and use want. Bytes only go down by it; what is archived comes back when a command asks for it."""
     wanted, until = tier_at(policy, study, now)
+    stays_until = study.restored_at and study.restored_at + timedelta(days=policy.restored_days)
+    if stays_until and now < stays_until and study.is_in(INTO):
+        return Stay("restored", stays_until) if wanted != INTO else Stay("in_place", until)
+    wanted = kept_below(policy, study, wanted)
     above = [tier.name for tier in policy.stores[: policy.place(wanted)] if holds_bytes(study, tier.name)]
     if not above:
         return Stay("in_place", until)
     if study.holds:
         return Stay("held")
     return Move("age", above[0], wanted)
+
+
+def kept_below(policy: Policy, study: Study, wanted: str) -> str:
+    """The tier from `wanted` on that has all of the study already: what was restored goes back to where it is kept."""
+    if wanted == INTO or not study.is_listed:
+        return wanted
+    below = policy.stores[policy.place(wanted) :]
+    return next((tier.name for tier in below if study.verified_in(tier.name) == study.listed), wanted)
 
 
 def lacks_backup(policy: Policy, study: Study) -> bool:

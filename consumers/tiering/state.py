@@ -46,6 +46,8 @@ class Studies:
     nothing could be decided, with the revision that was looked at and until when; `looks` those to look at next.
     `unsettled` are those whose new revision has not led to all that it was to lead to, with its offset: the group's
     commit stays before it, so that lag says how far tiering is. What is read after a restart does not depend on it.
+    `restores` are commands to restore a study that no decision tells of yet: once one does, the decision is what is
+    remembered. `waiting` are studies whose archived copies were asked for, with when to look whether they came.
     """
 
     number: int
@@ -62,6 +64,8 @@ class Studies:
     revisions: OrderedDict[str, Input[StudyRevision]] = field(default_factory=OrderedDict)
     unsettled: dict[str, int] = field(default_factory=dict)
     left: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    restores: dict[str, list[Input[TierCommand]]] = field(default_factory=dict)
+    waiting: dict[str, datetime] = field(default_factory=dict)
     _commands: Settling = field(default_factory=Settling)
 
     @property
@@ -76,8 +80,11 @@ class Studies:
         return self.studies.setdefault(entity, Study())
 
     def touch(self, entity: str) -> None:
-        """It is to be looked at: something about it has changed, or may have."""
+        """It is to be looked at: something about it has changed, or may have. What somebody waits for comes first."""
         self.looks[entity] = None
+        study = self.studies.get(entity)
+        if entity in self.restores or (study is not None and study.moving and study.why == "recall"):
+            self.looks.move_to_end(entity, last=False)
 
     def expect(self, entity: str) -> None:
         """A new revision is to lead to something, or a move is under way."""
@@ -93,6 +100,13 @@ class Studies:
     def is_left(self, entity: str, now: datetime) -> bool:
         revision_offset, until = self.left.get(entity, (-1, now))
         return now < until and self.study(entity).revision_offset == revision_offset
+
+    def wait(self, entity: str, until: datetime) -> None:
+        """Its archived copies are not there yet."""
+        self.waiting[entity] = until
+
+    def is_waiting(self, entity: str, now: datetime) -> bool:
+        return entity in self.waiting and now < self.waiting[entity]
 
     def remember(self, entity: str, revision: Input[StudyRevision]) -> None:
         self.revisions[entity] = revision
@@ -111,6 +125,20 @@ class Studies:
     def ask(self, asked: Asked) -> None:
         self._commands.read(asked.offset)
         self.asked.append(asked)
+
+    def ask_restore(self, entity: str, command: Input[TierCommand]) -> None:
+        """Of many who ask, one restore comes."""
+        self._commands.read(command.record.offset)
+        self.restores.setdefault(entity, []).append(command)
+        study = self.study(entity)
+        if study.moving and study.why == "recall":
+            self.settle_restores(entity)
+        self.touch(entity)
+
+    def settle_restores(self, entity: str) -> None:
+        """A decision tells of the restore, or there is nothing to restore."""
+        for command in self.restores.pop(entity, ()):
+            self._commands.settle(command.record.offset)
 
     def open_command(self) -> None:
         """Everything that was written before the first command is in the state: it is looked after now."""

@@ -8,10 +8,21 @@ from datetime import datetime
 
 import msgspec
 
-from streams.events import AccessRead, Event, HoldCommand, Phase, StudyRevision, TierItem, TierMoved
+from streams.events import (
+    SUBJECTS,
+    AccessRead,
+    Event,
+    HoldCommand,
+    Phase,
+    StudyRevision,
+    TierCommand,
+    TierItem,
+    TierMoved,
+)
 
 # Instances that one decision can list: more do not fit into a record (streams/sizes.py).
 INSTANCES_MAX = 8000
+COMMANDS = SUBJECTS[TierCommand]
 ENDS: frozenset[Phase] = frozenset({"released", "abandoned"})
 
 
@@ -27,8 +38,10 @@ class Study(msgspec.Struct, array_like=True):
     """`revision_offset` and `offset` are places in imaging.study.revision and imaging.tier.moved, -1 for none.
 
     `covered` is the `revision_offset` that the last decision knew: a newer one has instances that it does not list.
-    `failed` says that the last move ended without doing what it was to do, though nobody held it. `let_go` are holds
-    that were released: a name is never used again, so placing one once more, as who delivers twice does, is nothing.
+    `failed` says that the last move ended without doing what it was to do, though nobody held it; of a restore the
+    next command is the next try. `restored_at` is when the last one was there, `restoring` the offset of the command
+    that one is done for, -1 for none: it goes on after a backup that came between. `let_go` are holds that were
+    released: a name is never used again, so placing one once more, as who delivers twice does, is nothing.
     """
 
     revision: int = 0
@@ -50,13 +63,14 @@ class Study(msgspec.Struct, array_like=True):
     failed: bool = False
     decided_at: datetime | None = None
     let_go: tuple[str, ...] = ()
+    why: str = ""
+    restored_at: datetime | None = None
+    restoring: int = -1
 
     @property
     def moving(self) -> bool:
-        """Whether a move is under way. A backup leaves no store, so it ends when it is verified."""
-        if self.phase is None or self.phase in ENDS:
-            return False
-        return not (self.source is None and self.phase == "verified")
+        """Whether a move is under way."""
+        return self.phase is not None and not is_over(self.why, self.source, self.phase)
 
     @property
     def is_listed(self) -> bool:
@@ -91,16 +105,32 @@ def know(study: Study, event: Event, offset: int) -> None:
             study.let_go = tuple(sorted({*study.let_go, hold_id}))
 
 
+def is_over(why: str, source: str | None, phase: Phase) -> bool:
+    """Whether a move ends with this phase. What leaves no store ends before a release: a backup when it is verified, a
+    restore when readers are sent to it."""
+    return phase in ENDS or (source is None and phase == ("switched" if why == "recall" else "verified"))
+
+
+def asked_by(event: TierMoved) -> int:
+    """The offset of the command that a restore is done for, -1 where it names none."""
+    return next((ref.offset for ref in event.provenance.inputs if ref.topic == COMMANDS), -1)
+
+
 def decide(study: Study, event: TierMoved, offset: int, revision_topic_id: str) -> None:
     """Takes one decision that counts: its number follows the last one."""
     study.seq, study.offset, study.move, study.phase = event.seq, offset, event.move, event.phase
-    study.source, study.target, study.serving = event.source, event.target, event.serving
+    study.why, study.source, study.target, study.serving = event.why, event.source, event.target, event.serving
     study.listed, study.held = len(event.items), held_by(event.items)
     study.covered = event.covers.get(revision_topic_id, -1)
     incomplete = not study.moving and study.verified_in(event.target) < len(event.items)
     # Under a hold, a move to another tier ends without a fault; the policy asks for none while it lasts.
     called_off = event.source is not None and bool(event.holds)
-    study.failed = (event.phase == "abandoned" and not called_off) or (event.source is None and incomplete)
+    study.failed = event.why != "recall" and (
+        (event.phase == "abandoned" and not called_off) or (event.source is None and incomplete)
+    )
+    if event.why == "recall":
+        study.restoring = -1 if not study.moving else asked_by(event)
+        study.restored_at = event.meta.occurred_at if event.phase == "switched" else study.restored_at
     study.decided_at = event.meta.occurred_at
 
 

@@ -18,13 +18,15 @@ def main(context: Context, settings: Settings) -> None:
     levels = levels_reading.of_site(context.config, settings.rules)
     config_digest = digest(settings.limits, levels.file)
     identity = claimed(context, step=Validate.name, code_version=CODE_VERSION, config_digest=config_digest)
+    # A site without a word on any rule keeps the generation that it has.
+    of_studies_digest = digest(settings.studies, *([levels.file] if levels.count else []))
     of_studies = claimed(
-        context, step=study.Assess.name, code_version=study.CODE_VERSION, config_digest=digest(settings.studies)
+        context, step=study.Assess.name, code_version=study.CODE_VERSION, config_digest=of_studies_digest
     )
     if identity is None or of_studies is None:
         return
     validate = Validate(identity, context.store, settings.limits, levels)
-    assess = study.Assess(of_studies, context.store, settings.studies.instances_max)
+    assess = study.Assess(of_studies, context.store, settings.studies.instances_max, levels)
     # A study is read for seconds: what a reader waits for is not to wait for that.
     apart = load_topics().physical(SUBJECTS[StudyRevision])
     Runner(context, Both(validate, assess), identity, settings.runner, apart=apart).run()

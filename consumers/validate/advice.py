@@ -18,9 +18,22 @@ _TODO = {
     "transfer_syntax_unknown": "Nothing at once. Viewers may not show it; let the device send a usual syntax.",
     "pixel_data_missing": "Look at it. If there should be a picture, send it again.",
     "pixel_length": "Look at it: a part of the picture is missing. Send it again; then show it to the vendor.",
+    "trailing_zeros": "Nothing. What is behind the last element is ignored.",
+    "codestream_colour": "Compare its colours with the original's. Tell the vendor of what wrapped the picture.",
+    "codestream_cut": "Look at it: a part of the picture is missing. Send it again; then show it to the vendor.",
     "pixel_length_excess": "Nothing. The bytes behind the picture are ignored.",
     "offset_table": "Nothing. Frames are found without the table.",
     "frames": "Look at it: frames are missing. Send it again; then show it to the vendor.",
+    # Of a study
+    "patient_contradicts": "Find out whose images these are, then release or reject each (radstream quarantine).",
+    "patient_id_varies": "Find out whose images these are, and correct the ID at the device.",
+    "patient_name_varies": "Find out whose images these are. A correction in between is no fault.",
+    "birth_date_varies": "Find out whose images these are. A correction in between is no fault.",
+    "sex_varies": "Find out whose images these are. A correction in between is no fault.",
+    "instance_conflict": "Decide which of them holds: the device gave one UID to several images. Tell its vendor.",
+    "series_gap": "Send the series again if images are missing at the archive.",
+    "instance_numbers_gap": "Nothing, unless images are missed: then send the series again.",
+    "positions_repeat": "Look whether the series was sent, or joined, twice.",
     "codestream": "Look at it: header and picture differ. Send it again; then show it to the vendor.",
 }
 _BY_SEVERITY = {

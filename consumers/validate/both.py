@@ -21,6 +21,9 @@ class Both:
         self._validate = validate
         self._assess = assess
 
+    def part(self, event: Event) -> str:
+        return Assess.name if isinstance(event, StudyRevision) else self.name
+
     def __call__(self, batch: Sequence[Input[Event]], clock: Clock) -> Sequence[Outcome]:
         return [self._one(item, clock) for item in batch]
 

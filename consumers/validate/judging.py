@@ -14,11 +14,11 @@ from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from consumers.validate import iod, pixels, quality, rules, values
-from consumers.validate.config import Limits
+from consumers.validate.config import INFLATED_BELIEVED_BYTES, Limits
 from consumers.validate.once import said_once
 from consumers.validate.rule import Broken
 from streams import elements, part10
-from streams.elements import Malformed, TooComplex
+from streams.elements import InflatesTooFar, Malformed, TooComplex
 from streams.events import Finding, Instance
 from streams.identity import uid_has_leading_zero, uid_is_usable
 from streams.part10 import Part10
@@ -27,6 +27,16 @@ from streams.step import Quarantine
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 MODALITY, PATIENT_ID = 0x00080060, 0x00100020
 MEDIA_STORAGE_CLASS, MEDIA_STORAGE_INSTANCE = 0x00020002, 0x00020003
+# Media Storage Directory Storage (PS3.3 annex F, PS3.10 section 8.6): a DICOMDIR has a SOP class in its header alone.
+_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+# Objects of no patient and no study: hanging protocols, palettes, implants, defined protocols and inventories
+# (PS3.4 annex GG).
+_WITHOUT_STUDY = frozenset(
+    f"1.2.840.10008.5.1.4.{number}"
+    for number in ("1.1.200.1", "1.1.200.3", "1.1.200.7", "1.1.201.1", "38.1", "39.1", "43.1", "44.1", "45.1")
+)
+_OF_NO_STUDY = "It is of no patient and no study: a palette, a hanging protocol or a template. Studies are kept here."
+_DIRECTORY = "It is a DICOMDIR: the list of what is on a disc or stick, and no image. Send the images that it lists."
 _ILLEGAL = "UIDs of digits and dots, at most 64 characters, are what an instance is known by; one of these is not."
 
 
@@ -66,11 +76,17 @@ def too_large(size: int, limits: Limits) -> Quarantine | None:
 
 def opened(data: bytes, limits: Limits) -> Part10 | Quarantine:
     """The file, walked through; or why that cannot be."""
+    believed = max(INFLATED_BELIEVED_BYTES, limits.inflated_ratio_max * len(data))
     ceilings = elements.Limits(
-        elements=limits.elements_max, depth=limits.depth_max, inflated_bytes=limits.inflated_bytes_max
+        elements=limits.elements_max,
+        depth=limits.depth_max,
+        inflated_bytes=min(limits.inflated_bytes_max, believed),
     )
     try:
         return part10.read(data, ceilings)
+    except InflatesTooFar as error:
+        limit = "inflated_ratio_max" if believed < limits.inflated_bytes_max else "inflated_bytes_max"
+        return Quarantine("too_complex", f"{error} The limit that it met is {limit}.")
     except TooComplex as error:
         return Quarantine("too_complex", str(error))
     except Malformed as error:
@@ -79,6 +95,10 @@ def opened(data: bytes, limits: Limits) -> Part10 | Quarantine:
 
 def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:
     """Why an instance cannot be told from others, or None. Its UIDs must be there, legal, and those of the event."""
+    if file.meta.get(MEDIA_STORAGE_CLASS) == _DIRECTORY_CLASS and file.text(SOP_CLASS) in (None, "", _DIRECTORY_CLASS):
+        return Quarantine("media_directory", _DIRECTORY)
+    if file.text(SOP_CLASS) in _WITHOUT_STUDY and not file.text(STUDY):
+        return Quarantine("without_study", _OF_NO_STUDY)
     uids = [file.text(tag) or "" for tag in (STUDY, SERIES, SOP_INSTANCE)]
     for uid, level in zip(uids, ("Study", "Series", "SOP"), strict=True):
         if not uid:

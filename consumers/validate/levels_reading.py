@@ -13,6 +13,8 @@ from consumers.validate.levels import LEVELS, SPECIFIC, File, Level, Levels, Rea
 from consumers.validate.reasons import REASONS
 from consumers.validate.releasing import RULE as RELEASED
 from consumers.validate.rules import RULES
+from consumers.validate.study.rules import CONTRADICTION
+from consumers.validate.study.rules import RULES as OF_STUDIES
 from streams.config import Config
 from streams.routes.conditions import Condition, conditions, globs
 from streams.routes.reading import Text, opened, parsed
@@ -20,6 +22,11 @@ from streams.routes.rules import Match, Patterns
 
 At = tuple[str | int, ...]
 _WHOLE = "[rules]"
+_ALL = {**RULES, **OF_STUDIES}
+_UNCHANGEABLE = {
+    RELEASED: "who looks at the image is to know it",
+    CONTRADICTION: "it says why images of the study are held",
+}
 _HOLDING = {"quarantine", "quarantined", "hold", "held", "reject", "refuse"}
 
 
@@ -33,7 +40,7 @@ def load(path: Path) -> Levels:
     text = opened(path, "write it, or take `rules` out of section [validate]")
     values = parsed(text)
     file = _file(text, values)
-    whole = Ready(_WHOLE, (), _levels(text, ("rules",), file.rules), (0,) * len(SPECIFIC))
+    whole = Ready(_WHOLE, (), _levels(text, ("rules",), file.rules, of_senders=False), (0,) * len(SPECIFIC))
     parts = tuple(_ready(text, number, when) for number, when in enumerate(file.when))
     text.settle()
     return Levels(file, (whole, *parts))
@@ -89,19 +96,22 @@ def _texts(text: Text, at: At, rules: dict[str, Any]) -> dict[str, str]:
     return {name: level for name, level in rules.items() if isinstance(level, str)}
 
 
-def _levels(text: Text, at: At, rules: Mapping[str, str]) -> dict[str, Level]:
-    return dict(_checked(text, at, rules))
+def _levels(text: Text, at: At, rules: Mapping[str, str], *, of_senders: bool) -> dict[str, Level]:
+    return dict(_checked(text, at, rules, of_senders=of_senders))
 
 
-def _checked(text: Text, at: At, rules: Mapping[str, str]) -> Iterator[tuple[str, Level]]:
+def _checked(text: Text, at: At, rules: Mapping[str, str], *, of_senders: bool) -> Iterator[tuple[str, Level]]:
     for name, said in rules.items():
         level = next((one for one in LEVELS if one == said), None)
         if name in REASONS:
             text.wrong((*at, name), f"`{name}` is a reason to hold an image, no rule; it cannot be changed")
-        elif name not in RULES:
+        elif name not in _ALL:
             text.wrong((*at, name), f"no rule is called `{name}`{_nearest(name)}; all of them: radstream rules list")
-        elif name == RELEASED:
-            text.wrong((*at, name), f"`{name}` cannot be changed: who looks at the image is to know it")
+        elif name in _UNCHANGEABLE:
+            text.wrong((*at, name), f"`{name}` cannot be changed: {_UNCHANGEABLE[name]}")
+        elif name in OF_STUDIES and of_senders:
+            what = f"`{name}` is about a study, whose images may have several senders: take calling_ae out, or the rule"
+            text.wrong((*at, name), what)
         elif said in _HOLDING:
             what = f'no rule holds an image up, because a reader waits for it; the most is `{name} = "error"`'
             text.wrong((*at, name), what)
@@ -112,7 +122,7 @@ def _checked(text: Text, at: At, rules: Mapping[str, str]) -> Iterator[tuple[str
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, RULES, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, _ALL, n=1, cutoff=0.5)
     return f"; perhaps `{near[0]}`" if near else ""
 
 
@@ -126,7 +136,7 @@ def _ready(text: Text, number: int, when: When) -> Ready:
     tried = (*conditions(match, wrong), *([Condition("site", globs(when.site))] if when.site else []))
     rank = tuple(_specific(getattr(when, name)) for name in SPECIFIC)
     where = f"[[when]] on line {text.line((*at,))}"
-    return Ready(where, tried, _levels(text, (*at, "rules"), when.rules), rank)
+    return Ready(where, tried, _levels(text, (*at, "rules"), when.rules, of_senders=bool(when.calling_ae)), rank)
 
 
 def _specific(patterns: Patterns) -> int:

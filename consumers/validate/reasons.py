@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streams.events import Instance
+from streams.held import CONTRADICTS
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,6 @@ class Reason:
     keeps: str | None = None
 
 
-CONTRADICTS = "contradicts_patient"
 _NAMELESS = "nobody could ask for it: what has no legal UIDs cannot be served, forwarded or found"
 REASONS = {
     "unreadable": Reason(
@@ -48,6 +48,16 @@ REASONS = {
         "Send it again from a system that gives it UIDs.",
         _NAMELESS,
     ),
+    "media_directory": Reason(
+        "This is a DICOMDIR: the directory of a disc or another medium, which lists images and is none.",
+        "Send the images of the medium, without it. Nothing is missing here: reject this one.",
+        _NAMELESS,
+    ),
+    "without_study": Reason(
+        "This is an object of no patient and no study, such as a palette, a hanging protocol or an implant's template.",
+        "Keep it where it is used: this archive keeps studies. Nothing is wrong with it: reject this one.",
+        _NAMELESS,
+    ),
     "illegal_uid": Reason(
         "A UID has other characters than digits and dots, or more than 64 of them.",
         "The device or export program makes illegal UIDs: tell the vendor, and send the study from elsewhere.",
@@ -69,14 +79,6 @@ _OTHER = Reason("It is held for a reason that this version has no words for.", "
 
 def reason_of(code: str) -> Reason:
     return REASONS.get(code, _OTHER)
-
-
-def covers(released: str, held: str) -> bool:
-    """Whether who released what was held for one reason has also decided on the other.
-
-    Who has let a file go that was cut off has not said that it is of this patient.
-    """
-    return held != CONTRADICTS or released == CONTRADICTS
 
 
 def refusal(instance: Instance, code: str) -> str | None:

@@ -1,7 +1,7 @@
-"""What a person's decision on a held instance leads to: released, it flows; rejected, nothing more comes of it.
+"""What a person's decision on a held instance leads to: released, it flows; rejected, its study goes on without it.
 
 The decision is a command in the log, and everything that is needed to let the instance flow stands in it. So this is as
-pure as the rest of the step, and asking twice is harmless: the event that lets an instance go has one id for ever.
+pure as the rest of the step, and asking twice is harmless: what comes of a decision has one id for ever.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from msgspec import structs
 
 from consumers.validate.reasons import refusal
 from streams.clock import Clock
-from streams.events import Finding, InstanceValidated, QuarantineCommand
+from streams.events import Finding, InstanceQuarantined, InstanceValidated, QuarantineCommand
 from streams.generation import of_facts
+from streams.held import DECISION
 from streams.part10 import Part10, metadata_sha256
 from streams.step import DeadLetter, Done, Input, Outcome, Quarantine, RetryLater
+from streams.working import QUARANTINE_ORDINAL
 
-# Of what lets an instance go: a fact, of no generation, since no code decided it.
-STEP = "quarantine"
+# Of what a decision leads to: facts, of no generation, since no code decided them.
+STEP = DECISION
 RULE = "released_by_hand"
+REJECTED = "rejected"
+_REJECTED = (
+    "A person decided that nothing is to come of it; its bytes are kept. Who, and why: radstream quarantine show."
+)
 
 
 def released(
@@ -30,6 +36,8 @@ def released(
 ) -> Outcome:
     """`read` gives the stored file; `judged` its findings, those of the release first, also where it cannot be read."""
     command = item.event
+    if command.action == "rejected":
+        return Done.emit(_rejected(item, clock))
     if command.action != "released":
         return Done()
     if why := refusal(command.instance, command.code):
@@ -58,4 +66,21 @@ def released(
             outside=command.outside,
             metadata_sha256=metadata_sha256(file) if isinstance(file, Part10) else None,
         )
+    )
+
+
+def _rejected(item: Input[QuarantineCommand], clock: Clock) -> InstanceQuarantined:
+    """For who follows studies: it may have been in a revision. That it is rejected is said by the command alone."""
+    command, identity = item.event, of_facts(STEP)
+    return InstanceQuarantined(
+        meta=structs.replace(
+            command.meta,
+            event_id=identity.event_id(command.meta.tenant, command.instance.digest, QUARANTINE_ORDINAL),
+            occurred_at=clock.now(),
+        ),
+        provenance=identity.provenance(item),
+        instance=command.instance,
+        object=command.object,
+        code=REJECTED,
+        detail=_REJECTED,
     )

@@ -48,6 +48,11 @@ RULES: dict[str, Rule] = {
     "vr": Rule("error", "PS3.5 6.2", "An element has a value representation that does not exist."),
     "order": Rule("error", "PS3.5 7.1", "Elements do not stand in ascending order of their tags."),
     "repeated": Rule("error", "PS3.5 7.1", "An element occurs twice."),
+    "trailing_zeros": Rule(
+        "warning",
+        "PS3.5 7.1",
+        "The file is filled up with zeros behind its last element; some readers stumble over them.",
+    ),
     "odd_length": Rule("warning", "PS3.5 7.1.1", "A value has an odd number of bytes."),
     # Pixel data
     "pixel_header": Rule("error", "PS3.3 C.7.6.3", "Without a legal value of this, pixel data cannot be understood."),

@@ -25,7 +25,7 @@ from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 2
+CODE_VERSION = 4
 
 Judged = InstanceReceived | QuarantineCommand
 
@@ -94,7 +94,7 @@ class Validate:
             instance=event.instance,
             object=event.object,
             technical=event.technical,
-            findings=self._findings(verdict.findings, event),
+            findings=self._findings((*verdict.findings, *_of_the_preamble(event)), event),
             source=event.source,
             outside=event.outside,
             metadata_sha256=verdict.metadata_sha256,
@@ -111,3 +111,8 @@ class Validate:
         data = self._fetched(event)
         file = opened(data, self._limits) if isinstance(data, bytes) else data
         return (unidentified(file, event.instance) or file) if isinstance(file, Part10) else file
+
+
+def _of_the_preamble(event: InstanceReceived) -> Iterable[Finding]:
+    """The file as it was sent is still somewhere, and somebody may open it."""
+    return rules.named([("preamble_program", None)]) if event.preamble == "program" else ()

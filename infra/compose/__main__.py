@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,7 @@ OBJECTS = Path("/objects")
 REGISTRY = Path("/registry")
 DASHBOARDS = Path("/dashboards")
 SPOOL = Path("/spool")
+SITE, SECTIONS = Path("/site"), "sections.toml"
 ACCOUNT = 10001  # the user of the image, see Dockerfile
 WAIT_S_MAX = 180
 SECRETS = ("RADSTREAM_STORE_SECRET", "RADSTREAM_DATABASE_PASSWORD")
@@ -50,10 +52,7 @@ def folders() -> None:
     durable.make_synchronous(REGISTRY)
     REGISTRY.chmod(0o777)  # the registry's image runs as a user of its own
     dashboards.write(DASHBOARDS)
-    text = Path(__file__).with_name("radstream.toml").read_text(encoding="utf-8")
-    for name in SECRETS:
-        text = text.replace(f"@{name}@", os.environ[name])
-    (ETC / "radstream.toml").write_text(text, encoding="utf-8")
+    (ETC / "radstream.toml").write_text(configuration(SITE, os.environ), encoding="utf-8")
     if not (ETC / "site-keys").exists():
         create_key_file(ETC / "site-keys")
     if not (ETC / "chain-keys").exists():
@@ -64,6 +63,22 @@ def folders() -> None:
     for path in (ETC, *(ETC / name for name in files), SPOOL):
         os.chown(path, ACCOUNT, ACCOUNT)
         path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def configuration(site: Path, secrets: Mapping[str, str]) -> str:
+    """The text of radstream.toml: ours, and behind it the sections of the site. Raises ConfigError, naming the file."""
+    text, own = Path(__file__).with_name("radstream.toml").read_text(encoding="utf-8"), site / SECTIONS
+    for name in SECRETS:
+        text = text.replace(f"@{name}@", secrets[name])
+    config.load(own)
+    whole = f"{text}\n{own.read_text(encoding='utf-8')}"
+    try:
+        tomllib.loads(whole)
+    except tomllib.TOMLDecodeError as error:
+        raise config.ConfigError(
+            f"{own} does not fit behind infra/compose/radstream.toml ({error}): change there what stands there"
+        ) from None
+    return whole
 
 
 def peers(today: date) -> str:

@@ -1,4 +1,4 @@
-"""The files of a service, out of the environment: configuration, schema ids, keys, and whom the router trusts."""
+"""The files of a service, out of the environment: configuration, schema ids, keys, whom it trusts, a site's own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ FILES = {
     "RADSTREAM_SITE_KEYS": "site-keys",
     "RADSTREAM_CHAIN_KEYS": "chain-keys",
     "RADSTREAM_PEERS": "peers.toml",
+    "RADSTREAM_ROUTES": "routes.toml",
+    "RADSTREAM_NODES": "nodes.toml",
+    "RADSTREAM_FINDINGS": "findings.toml",
     "RADSTREAM_TLS_CERTIFICATE": "router.pem",
     "RADSTREAM_TLS_KEY": "router.key",
     "RADSTREAM_TLS_CA": "ca.pem",

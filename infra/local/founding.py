@@ -28,6 +28,8 @@ SERVERS = {
     "stow": 18080,
     "worklist": 11113,
     "orders": 12575,
+    "gateway": 18042,
+    "retrieve": 11114,
 }
 TRITON = {"triton-http": 18000, "triton-grpc": 18001, "triton-metrics": 18002}
 HTTP = {
@@ -45,6 +47,8 @@ HTTP = {
     "worklist-http": 9116,
     "commitment-http": 9111,
     "chains-http": 9112,
+    "gateway-http": 9117,
+    "retrieve-http": 9118,
 }
 BROKERS = (1, 3)
 

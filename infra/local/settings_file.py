@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from infra.local.parts.services import MODULES
 from infra.local.parts.store import BUCKETS
 from infra.local.state import write_private
 from infra.local.tools import triton as triton_tool
+from infra.local.tools import viewer
 from streams import config
 
 SCHEMA_IDS = "schema_ids.json"
@@ -24,21 +26,7 @@ _FRAMES_BYTES_MAX = 256 << 20
 
 Value = str | int | Mapping[str, str | int]
 
-# In full in docs/hospitals.md.
-NO_RULES = """\
-# What is to be done with what arrives: where to forward it, in which lane, which tag and hold it gets. Yours to change;
-# `radstream routes check` says what is wrong with it, `radstream routes test FILE` what it would do with an image.
-# After a change: radstream restart forward router lag
-#
-# [destinations.pacs]
-# ae_title = "PACS"
-# host = "pacs.example.org"
-# port = 104
-#
-# [[rules]]
-# name = "all-to-pacs"
-# forward = ["pacs"]
-"""
+NO_RULES = Path(__file__).resolve().parents[1] / "site" / "routes.toml"
 HEAD = """\
 # Where the parts of this stack are, and what may be set of its services. Yours to change: `radstream up` only adds
 # sections that are missing. It holds secrets: keep it readable by its owner alone.
@@ -49,11 +37,15 @@ def ensure(site: Site) -> None:
     """Raises ConfigError for a file that is there and cannot be read, with its line."""
     wanted = _sections(site)
     if not rules_file(site.home).exists():
-        write_private(rules_file(site.home), NO_RULES.encode())
+        write_private(rules_file(site.home), NO_RULES.read_bytes())
     if not site.config.exists():
         write_private(site.config, (HEAD + "".join(_text(name, wanted[name]) for name in wanted)).encode())
         return
     there = config.load(site.config)
+    router = tomllib.loads(site.config.read_text(encoding="utf-8")).get("router", wanted["router"])
+    if "stow" not in router:
+        # Of a stack from before there was STOW-RS the router does not listen for it: nothing can be posted.
+        wanted["gateway"] = {key: value for key, value in wanted["gateway"].items() if key != "stow_url"}
     missing = [name for name in wanted if name not in there.names]
     if missing:
         text = site.config.read_text(encoding="utf-8").rstrip("\n") + "\n"
@@ -79,14 +71,17 @@ def rules_file(home: Path) -> Path:
 def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     state = site.state
     services: dict[str, dict[str, Value]] = {name: {"http_port": state.ports[f"{name}-http"]} for name in MODULES}
-    for name in ("router", "worklist", "orders"):
+    for name in ("router", "worklist", "orders", "gateway", "retrieve"):
         services[name]["port"] = state.ports[name]
-    for name in ("catalog", "commitment", "worklist"):
+    for name in ("catalog", "commitment", "worklist", "gateway", "retrieve"):
         services[name]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
+    services["gateway"]["stow_url"] = f"http://{ports.HOST}:{state.ports['stow']}"
     services["router"]["stow"] = {"port": state.ports["stow"]}
     services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
     private, public = chain_keys_files(site.home)
     services["chains"] |= {"key_file": str(private), "public_file": str(public)}
+    if viewer.is_there():
+        services["gateway"]["viewer"] = str(viewer.folder())
     if "windows" in services:
         services["windows"]["folder"] = str(site.data("windows"))
     if "ai" in services and triton_tool.is_usable():

@@ -6,5 +6,6 @@ log, the protected blocks, temporary files for large objects. Decodes no pixels 
 
 `listening` gives each connection a thread, `trust` says who may send, `upper_layer` reads the association (PS3.8), and
 `operations` has what is offered there: a further service is a further entry. An object comes in as a `data_set`;
-whole, it is an `arrival`, and what `archive` does with it decides the status that `receiver` answers.
+whole, it is an `arrival`, and what `archive` does with it decides the status that `receiver` answers. `several` is the
+parent of a router with several processes, each of which does all of that.
 """

@@ -16,6 +16,7 @@ from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.outside_rules import OutsideRules
 from producers.dicom_router.receiver import Receiver
+from producers.dicom_router.several import lead
 from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.store_check import Checking, check_store
 from producers.dicom_router.trust.current import Trust, check_files
@@ -26,6 +27,9 @@ from streams.commitment_turns import Turns
 from streams.config import Config, Protected, Site
 from streams.generation import of_facts
 from streams.handover.handover import Front
+from streams.handover.member import Membership
+from streams.handover.shares import Shares
+from streams.lasting import LastingProducer
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run, wait_for_parts
@@ -38,6 +42,12 @@ def main(context: Context, settings: Settings) -> None:
 
     Raises ConfigError for a port or a folder that cannot be had, and for a store that would not keep what is promised.
     """
+    shares: Shares | None = None
+    if isinstance(context.handover, Membership):
+        settings, shares = settings.share_of(context.handover.count), context.handover.shares
+    elif settings.processes > 1:
+        lead(context, settings)
+        return
     give_back_large_blocks()
     at_once = settings.spool.takes_over
     if not at_once:
@@ -46,7 +56,7 @@ def main(context: Context, settings: Settings) -> None:
         check_store(context, STORE)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     # A sender waits for each record; those of many senders still go together, while one is on its way.
-    producer = context.log.producer(linger_ms=0)
+    producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
     settings = settings.beside(context.config.path.parent)
     trust = Trust(settings, context.health, context.clock)
     archive = Archive(
@@ -77,8 +87,8 @@ def main(context: Context, settings: Settings) -> None:
         return
     telling = Telling(context.log, Turns(context.store, context.clock), context.clock)
     commit = {N_ACTION_RQ: Commit(requests, settings.ae_title, telling)}
-    listener = Listener(settings, receiver, trust, refusals, context.clock, commit, handover.ports)
-    doors = Doors(settings, receiver.answer, context.clock, listener.room, handover.ports)
+    listener = Listener(settings, receiver, trust, refusals, context.clock, commit, handover.ports, shares)
+    doors = Doors(settings, receiver.answer, context.clock, listener.room, handover.ports, shares)
     try:
         handover.take()
         listener.start()

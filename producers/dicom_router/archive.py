@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,18 +16,19 @@ from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.outside_rules import NOTHING_OUTSIDE, OutsideRules
 from schemas import Lane
 from streams import tracing
+from streams.auditing import audit_event
 from streams.clock import Clock
 from streams.config import Site
-from streams.events import AuditEvent, Event, Instance, InstanceReceived, Meta, ObjectRef, ProtectedRef, Source
-from streams.generation import StepIdentity, of_facts
-from streams.identity import event_id, original_key, uid_is_usable
+from streams.events import Event, Instance, InstanceReceived, Meta, ObjectRef, ProtectedRef, Source
+from streams.generation import StepIdentity
+from streams.identity import original_key, uid_is_usable
 from streams.log import Producer
 from streams.objects import Damaged, ObjectStore
 from streams.protected import Level, ProtectedBlocks
 from streams.step import NewObject
 from streams.wire import Headers, SchemaIds, encode
 
-STEP, AUDIT = "dicom_router", "audit"
+STEP = "dicom_router"
 STORE = "hot"
 _BLOCKS: Final[tuple[tuple[Level, Mapping[int, str]], ...]] = (("study", STUDY_BLOCK), ("series", SERIES_BLOCK))
 
@@ -55,6 +55,8 @@ class Request(Protocol):
     def called_ae(self) -> str: ...
     @property
     def association(self) -> str: ...
+    @property
+    def preamble(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -96,18 +98,12 @@ class Archive:
             "sop_instance": arrival.sop_instance_uid,
         }
         self._publish(
-            AuditEvent(
-                meta=Meta(
-                    event_id=event_id(self.site.tenant, AUDIT, str(uuid.uuid4()), 0, 0),
-                    tenant=self.site.tenant,
-                    site=self.site.site,
-                    lane=self._lane(arrival),
-                    subject=arrival.association,
-                    occurred_at=self.clock.now(),
-                ),
-                provenance=of_facts(AUDIT).provenance(),
+            audit_event(
+                self.site,
+                self.clock,
                 actor=arrival.calling_ae,
                 action=REFUSED[arrival.protocol],
+                subject=arrival.association,
                 outcome="refused",
                 reason=refusal.reason,
                 attributes={
@@ -115,6 +111,7 @@ class Archive:
                     "association": arrival.association,
                     **{name: uid for name, uid in named.items() if uid_is_usable(uid)},
                 },
+                lane=self._lane(arrival),
             ),
             tracing.new_root(),
         )
@@ -168,6 +165,7 @@ class Archive:
                 association=request.association,
             ),
             outside=self.outside_rules.of(request.calling_ae, request.called_ae),
+            preamble=request.preamble or None,
         )
 
     def _digest(self) -> str:

@@ -6,7 +6,6 @@ reason. Refused is what would be a wrong record of somebody, or is no instance a
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -33,15 +32,14 @@ REFUSED: Final[dict[SourceProtocol, str]] = {
     "folder": "folder.refused",
 }
 
-_NOT_OF_AE: Final = re.compile(r"[^ -\[\]-~]")
-
 
 @dataclass(frozen=True)
 class Arrival:
     """One request to store. UIDs are as the sender gave them, legal or not; `content` is as received.
 
     The bytes are there until the request is answered: whoever needs them longer copies them. `fault` is what the door
-    that it came by has against it, and `protocol` says which door that is.
+    that it came by has against it, and `protocol` says which door that is. `preamble` is what stood in front of a file,
+    empty where that was nothing (`streams.preamble`).
     """
 
     sop_class_uid: str
@@ -54,6 +52,7 @@ class Arrival:
     association: str
     protocol: SourceProtocol = "DIMSE"
     fault: Refusal | None = None
+    preamble: str = ""
 
     @property
     def data_set(self) -> memoryview:
@@ -85,8 +84,3 @@ def refusal(arrival: Arrival, header: Header) -> Refusal | None:
     if (own := header.uid(SOP_INSTANCE)) and own != arrival.sop_instance_uid:
         return Refusal(NOT_OF_SOP_INSTANCE, "the data set has another SOP Instance UID than the command")
     return None
-
-
-def ae_title(raw: str) -> str:
-    """An AE title for events: no padding, 16 characters at most, '?' for what PS3.5 section 6.2 does not allow."""
-    return _NOT_OF_AE.sub("?", raw.strip())[:16]

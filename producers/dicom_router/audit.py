@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from producers.dicom_router.archive import AUDIT
 from producers.dicom_router.trust.refusals import Kind
 from streams import tracing
+from streams.auditing import audit_event
 from streams.clock import Clock
 from streams.config import Site
-from streams.events import AuditEvent, Meta
-from streams.generation import of_facts
-from streams.identity import event_id
 from streams.log import Producer
 from streams.wire import SchemaIds, encode
 
@@ -33,18 +29,12 @@ class RefusalAudit:
 
     def write(self, kind: Kind, sentence: str, count: int) -> None:
         """One event, for so many refusals. Raises LogAway, LogRefused, and TimeoutError without an acknowledgement."""
-        event = AuditEvent(
-            meta=Meta(
-                event_id=event_id(self.site.tenant, AUDIT, str(uuid.uuid4()), 0, 0),
-                tenant=self.site.tenant,
-                site=self.site.site,
-                lane="routine",
-                subject=kind.address,
-                occurred_at=self.clock.now(),
-            ),
-            provenance=of_facts(AUDIT).provenance(),
+        event = audit_event(
+            self.site,
+            self.clock,
             actor=kind.actor,
             action=kind.action,
+            subject=kind.address,
             outcome="refused",
             reason=sentence,
             attributes={"address": kind.address, "why": kind.why, "count": str(count)},

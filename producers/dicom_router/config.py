@@ -27,6 +27,9 @@ class Settings(Service, frozen=True, kw_only=True):
     """
 
     port: Annotated[int, Meta(ge=0, le=65535)]
+    # How many processes take associations, on the same ports (docs/operations.md). More than one is worth it where
+    # the spool acknowledges, or the store takes more than one process brings.
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
     host: str = "127.0.0.1"
     ae_title: AeTitle = "RADSTREAM"
     peers: Path | None = None
@@ -72,6 +75,15 @@ class Settings(Service, frozen=True, kw_only=True):
                 "tls is there and peers is not: a certificate proves nothing where no AE title is bound to it; write a "
                 "peers file (docs/hospitals.md) and name it in peers"
             )
+
+    def share_of(self, processes: int) -> Settings:
+        """The same, for one of so many processes, with its share of the memory and the disk for objects.
+
+        Associations are counted by all together (`admission`), and so is what is on the spool.
+        """
+        disk = max(self.objects_disk_bytes_max // processes, min(self.object_bytes_max, self.objects_disk_bytes_max))
+        memory = self.objects_memory_bytes_max // processes
+        return msgspec.structs.replace(self, objects_memory_bytes_max=memory, objects_disk_bytes_max=disk)
 
     def beside(self, folder: Path) -> Settings:
         """The same, with the files of trust by absolute paths: relative ones are beside the configuration file."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from producers.dicom_router.admission import Shared
 from producers.dicom_router.arrival import Arrival
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
@@ -26,13 +27,14 @@ class Doors:
         clock: Clock,
         room: Room,
         ports: Ports | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._stop_timeout_s = settings.stop_timeout_s
         self.stow: StowListener | None = None
         self.watch: Watch | None = None
         if settings.stow is not None:
             door = Door("STOW-RS", settings.stow.calling_ae, settings.ae_title, room)
-            self.stow = StowListener(settings.stow, door, store, ports)
+            self.stow = StowListener(settings.stow, door, store, ports, shared)
         if settings.watch is not None:
             door = Door("folder", settings.watch.calling_ae, settings.ae_title, room)
             self.watch = Watch(settings.watch, door, store, clock)

@@ -53,7 +53,12 @@ SERIES_BLOCK: Final[Mapping[int, str]] = {
     0x0008103E: "SeriesDescription",
     0x00081050: "PerformingPhysicianName",
     0x00181030: "ProtocolName",
+    0x00400244: "PerformedProcedureStepStartDate",
+    0x00400245: "PerformedProcedureStepStartTime",
+    0x00400275: "RequestAttributesSequence",
 }
+# What is kept of each item of a sequence, in this order, with backslashes between: that character is in no SH.
+_ITEMS: Final[Mapping[int, tuple[int, ...]]] = {0x00400275: (0x00400009, 0x00401001)}
 # By the field of `streams.events.Technical`: CS, IS with the least value that makes sense, and US (PS3.5 section 6.2).
 _CODES: Final = {
     "modality": (0x00080060, MODALITIES),
@@ -121,11 +126,20 @@ class Header:
         """Keyword to text of the attributes of a block that are there and not empty."""
         character_sets = self.values.get(_CHARACTER_SET, b"")
         texts = {
-            keyword: decoded(self.values[tag], character_sets)[:_TEXT_MAX]
+            keyword: self._items(tag, character_sets) if tag in _ITEMS else decoded(self.values[tag], character_sets)
             for tag, keyword in block.items()
             if tag in self.values
         }
-        return {keyword: text for keyword, text in texts.items() if text}
+        return {keyword: text[:_TEXT_MAX] for keyword, text in texts.items() if text}
+
+    def _items(self, tag: int, character_sets: bytes) -> str:
+        """Of each item that has one of them; empty where none has."""
+        wanted = _ITEMS[tag]
+        found = [
+            [decoded(item.get(one, b""), character_sets).partition("\\")[0] for one in wanted]
+            for item in tags.items(self.values[tag], self.encoding, wanted)
+        ]
+        return "\\".join("\\".join(texts) for texts in found if any(texts))
 
     def _code(self, tag: int, terms: Set[str]) -> str | None:
         value = self.values.get(tag, b"").strip(b"\x00 ").decode("latin-1")

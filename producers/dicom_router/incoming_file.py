@@ -1,6 +1,7 @@
 """A DICOM file (PS3.10) that comes in by pieces, by STOW-RS or out of a folder, becomes an arrival.
 
-Preamble and group 0002 are taken off, as a C-STORE would not bring them; the data set stays as it is.
+Preamble and group 0002 are taken off, as a C-STORE would not bring them, and of a preamble that says something it is
+noted what; the data set stays as it is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from producers.dicom_router.header import SOP_CLASS, SOP_INSTANCE, STUDY, Header
 from streams.file_head import HEAD_BYTES, MEDIA_SOP_CLASS, MEDIA_SOP_INSTANCE, split
 from streams.identity import uid_text
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAX_UID
+from streams.preamble import PREAMBLE_BYTES, kind_of
 
 _NO_INSTANCE: Final = Refusal(
     CANNOT_UNDERSTAND, "not a DICOM file: neither a file header nor a data set names a SOP instance"
@@ -88,6 +90,7 @@ class IncomingFile:
             association=self._association,
             protocol=self._door.protocol,
             fault=fault,
+            preamble=begun.preamble,
         )
 
     def done(self, *, reusable: bool) -> None:
@@ -104,7 +107,10 @@ class IncomingFile:
         syntax = named or shown_transfer_syntax(header)
         sop_class = header.uid(SOP_CLASS) or meta.get(MEDIA_SOP_CLASS, "")
         sop_instance = header.uid(SOP_INSTANCE) or meta.get(MEDIA_SOP_INSTANCE, "")
-        self._begun = _Begun(meta, header, syntax, DataSet(self._door.room, sop_class, sop_instance, syntax))
+        content = DataSet(self._door.room, sop_class, sop_instance, syntax)
+        # Without a file header the first bytes are the data set's.
+        preamble = kind_of(head[:PREAMBLE_BYTES]) if start else None
+        self._begun = _Begun(meta, header, syntax, content, preamble or "")
         self._append(memoryview(head)[start:])
         self._head.clear()
         return self._begun
@@ -121,12 +127,14 @@ class IncomingFile:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A file whose head was read: group 0002, the header as far as the head goes, and where the data set goes."""
+    """A file whose head was read: its preamble's kind, group 0002, the header as far as the head goes, and where the
+    data set goes."""
 
     meta: Mapping[int, str]
     header: Header
     transfer_syntax_uid: str
     content: DataSet
+    preamble: str
 
 
 def _named(header: Header, tag: int, in_file_meta: str) -> str:

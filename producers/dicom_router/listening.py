@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.admission import Admission
+from producers.dicom_router.admission import Admission, Shared
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
@@ -55,9 +55,11 @@ class Listener:
         clock: Clock,
         beside_storage: Mapping[int, Operation] = MappingProxyType({}),
         ports: Ports | None = None,
+        shared: Shared | None = None,
     ) -> None:
         """`beside_storage` are further operations, by the command field of their requests. `ports` may hold ours
-        already, from a process that serves. Raises ConfigError for a port that cannot be had.
+        already, from a process that serves. `shared` is there where other processes of this router take connections,
+        too. Raises ConfigError for a port that cannot be had.
         """
         self._settings = settings
         self.room = Room(
@@ -73,7 +75,7 @@ class Listener:
             association_s=settings.association_timeout_s,
             pdu_bytes_max=settings.pdu_bytes_max,
         )
-        self._admission = Admission(settings.associations_max, settings.associations_per_peer_max)
+        self._admission = Admission(settings.associations_max, settings.associations_per_peer_max, shared)
         self._trust = trust
         self._door = Door(settings.ae_title, trust, self._admission, refusals, clock)
         self._open: set[Connection] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, ae_title
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival
 from producers.dicom_router.data_set import DataSet, Room
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.upper_layer import command_set
@@ -13,6 +13,7 @@ from producers.dicom_router.upper_layer.messages import Operation, Request
 from producers.dicom_router.upper_layer.pdu import BY_USER, Violation
 from streams import metrics
 from streams.identity import uid_text
+from streams.titles import ae_title
 
 
 def operations(receiver: Receiver, ae_title: str, room: Room) -> Mapping[int, Operation]:

@@ -12,7 +12,7 @@ from producers.dicom_router.header import Header, read_header
 from producers.dicom_router.spool.writing import NotSpooled
 from streams.clock import Clock
 from streams.health import Health
-from streams.log import LogAway, LogRefused
+from streams.log import LogAway, LogClosed, LogRefused
 from streams.objects import Damaged, StoreAway
 
 
@@ -80,6 +80,9 @@ class Receiver:
 
     def _failed(self, arrival: Arrival, error: Exception) -> int:
         why = next(text for kind, text in _WHY.items() if isinstance(error, kind))
+        if isinstance(error, LogClosed):
+            # Which topic or password it is: the log's own words are ours.
+            why = f"{why} ({error})"
         self._failed_at = self._clock.monotonic()
         self._health.ready("commit", False, why)
         name = "object_damaged" if isinstance(error, Damaged) else "instance_not_kept"

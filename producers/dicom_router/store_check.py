@@ -22,7 +22,7 @@ class Checking:
         self._context = context
         self._bucket = bucket
         self._well = well
-        self._refused: ConfigError | None = None
+        self._refused: Exception | None = None
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="store-check", daemon=True).start()
 
@@ -32,14 +32,15 @@ class Checking:
         self.ask()
 
     def ask(self) -> None:
-        """Raises ConfigError once the store was found unfit."""
+        """Raises ConfigError once the store was found unfit, and what nobody planned: without an end of the check
+        everything would go to the spool for ever."""
         if self._refused is not None:
             raise self._refused
 
     def _run(self) -> None:
         try:
             check_store(self._context, self._bucket)
-        except ConfigError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by `ask`
             self._refused = error
         else:
             self._well()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Final
 
 from streams.elements import ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER, SHORT_VRS, UNDEFINED_LENGTH, Encoding
@@ -37,7 +38,8 @@ def scan(data: bytes | memoryview, encoding: Encoding, wanted: Collection[int]) 
     """The values of the `wanted` top-level tags, as far as the bytes can be read. Never raises.
 
     Elements ascend (PS3.5 section 7.1), so nothing is looked for behind the highest wanted tag. Of a tag that stands
-    there twice, the first counts. A value of more than VALUE_BYTES_MAX is left out.
+    there twice, the first counts. A value of more than VALUE_BYTES_MAX is left out. That of a sequence is its items, as
+    `items` reads them.
     """
     reader = Reader(data, encoding)
     values: dict[int, bytes] = {}
@@ -47,15 +49,34 @@ def scan(data: bytes | memoryview, encoding: Encoding, wanted: Collection[int]) 
             tag, length, implicit_inside = reader.head(encoding.explicit)
             if tag > last:
                 break
+            start = reader.position
             if length == UNDEFINED_LENGTH:
                 reader.skip_undefined(implicit_inside)
-                continue
-            value = reader.take(length)
-            if tag in wanted and length <= VALUE_BYTES_MAX:
-                values.setdefault(tag, bytes(value))
+            else:
+                reader.take(length)
+            if tag in wanted and reader.position - start <= VALUE_BYTES_MAX:
+                values.setdefault(tag, bytes(data[start : reader.position]))
     except Broken:
         pass  # What was read up to here is all there is.
     return values
+
+
+def items(value: bytes, encoding: Encoding, wanted: Collection[int]) -> list[Mapping[int, bytes]]:
+    """The values of the `wanted` tags in each item of a sequence, as far as the bytes can be read. Never raises."""
+    reader = Reader(value, encoding)
+    found: list[Mapping[int, bytes]] = []
+    with suppress(Broken):
+        while reader.position < len(value):
+            tag, length, _ = reader.head(explicit=False)
+            if tag != ITEM:
+                break
+            start = reader.position
+            if length == UNDEFINED_LENGTH:
+                reader.skip_undefined(not encoding.explicit)
+            else:
+                reader.take(length)
+            found.append(scan(value[start : reader.position], encoding, wanted))
+    return found
 
 
 class Reader:

@@ -12,6 +12,7 @@ from streams.allocating import give_back_large_blocks
 from streams.clock import Clock
 from streams.config import Config, Protected
 from streams.health import Health
+from streams.lasting import LastingProducer
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run
@@ -25,7 +26,7 @@ def main(context: Context, settings: Settings) -> None:
     """Listens until `context.stopping` is set. Raises ConfigError for a port that cannot be had."""
     give_back_large_blocks()
     keys = FileKeys(context.config.section("protected", Protected).key_file)
-    producer = context.log.producer(linger_ms=0)
+    producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
     receiver = Receiver(
         announcer=Announcer(context.site, ProtectedBlocks(context.store, keys, context.site.tenant), context.clock),
         producer=producer,

@@ -85,7 +85,14 @@ class Listener:
         thread = threading.Thread(target=self._serve, args=(peer, address[0], by_tls), name="hl7", daemon=True)
         with self._lock:
             self._serving.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            structlog.get_logger().error("no_thread_for_a_connection")
+            with self._lock:
+                self._open.pop(peer, None)
+                self._serving.discard(thread)
+            peer.close()
 
     def _admitted(self, peer: socket.socket, address: str) -> bool:
         settings = self._settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from datetime import datetime
+from typing import Final
 
 import structlog
 from pynetdicom import evt
@@ -13,15 +14,19 @@ from consumers.catalog.reading import Reads
 from producers.worklist.config import Settings
 from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
-from producers.worklist.listening import Listener
 from producers.worklist.performing import Performing
-from producers.worklist.trust import Trust, check_files
 from streams.allocating import give_back_large_blocks
 from streams.config import Config, Protected
+from streams.dimse.listening import Listener
+from streams.dimse.trust import Trust, check_files
+from streams.lasting import LastingProducer
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run
+from streams.sop_classes import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP, VERIFICATION
 
+SECTION: Final = "worklist"
+SERVICES: Final = (VERIFICATION, MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP)
 _BEAT_S = 1.0
 
 
@@ -32,9 +37,9 @@ def main(context: Context, settings: Settings) -> None:
     """
     give_back_large_blocks()
     settings = settings.beside(context.config.path.absolute().parent)
-    trust = Trust(settings, context.health, context.clock)
+    trust = Trust(SECTION, settings, context.health, context.clock)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
-    producer = context.log.producer(linger_ms=0)
+    producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
     performing = Performing(
         site=context.site,
         producer=producer,
@@ -54,7 +59,7 @@ def main(context: Context, settings: Settings) -> None:
             (evt.EVT_N_CREATE, performing.on_n_create),
             (evt.EVT_N_SET, performing.on_n_set),
         ]
-        listener = Listener(settings, trust, handlers)
+        listener = Listener(SECTION, settings, trust, SERVICES, handlers)
         structlog.get_logger().info(
             "listening",
             host=settings.host,
@@ -71,8 +76,8 @@ def main(context: Context, settings: Settings) -> None:
 
 def check(config: Config, settings: Settings) -> None:
     """Raises ConfigError where the files of trust cannot be used."""
-    check_files(settings.beside(config.path.absolute().parent))
+    check_files(SECTION, settings.beside(config.path.absolute().parent))
 
 
 if __name__ == "__main__":
-    run("worklist", Settings, main, check)
+    run(SECTION, Settings, main, check)

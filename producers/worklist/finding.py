@@ -13,21 +13,24 @@ from pynetdicom.events import Event
 
 from consumers.catalog.reading import Reads
 from consumers.catalog.worklist import PAGE, Asked, Scheduled, page
-from producers.dicom_router.arrival import ae_title
-from producers.worklist import ceiling
-from producers.worklist.answer import answer, unsupported
 from producers.worklist.config import Settings
 from producers.worklist.item import item_of
-from producers.worklist.listening import Discarded
-from producers.worklist.matching import BadKey, matches
 from producers.worklist.query import asked
-from producers.worklist.status import Response, code_of, failure
 from streams import metrics
+from streams.dimse import ceiling
+from streams.dimse.answer import answer, unsupported
+from streams.dimse.listening import Discarded
+from streams.dimse.matching import Agreed, BadKey, matches
+from streams.dimse.status import Response, code_of, failure
 from streams.step import Away
+from streams.titles import ae_title
 
 # PS3.4 table K.4-1.
 SUCCESS, PENDING, PENDING_UNSUPPORTED, CANCELLED = 0x0000, 0xFF00, 0xFF01, 0xFE00
 OUT_OF_RESOURCES, UNABLE_TO_PROCESS = 0xA700, 0xC000
+
+# PS3.4 section K.6.1.2.2.
+AGREED = Agreed(periods=(("ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime"),))
 
 
 class Finder:
@@ -61,7 +64,7 @@ class Finder:
             encoded = cast(Any, event.request).Identifier
             if isinstance(encoded, Discarded):
                 raise BadKey("the identifier is larger than [worklist] data_set_bytes_max")
-            ceiling.check(event, encoded)
+            ceiling.check(str(event.context.transfer_syntax), encoded)
             yield from self.find(event.identifier, lambda: bool(event.is_cancelled))
         except (BadKey, ceiling.TooMuch) as error:
             yield failure(UNABLE_TO_PROCESS, str(error)), None
@@ -79,7 +82,7 @@ class Finder:
                 yield CANCELLED, None
                 return
             item = item_of(scheduled)
-            if not matches(keys, item):
+            if not matches(keys, item, AGREED):
                 continue
             if found == self._settings.matches_max:
                 yield failure(OUT_OF_RESOURCES, f"more than {found} matches; narrow the query down"), None

@@ -36,7 +36,7 @@ def item_of(scheduled: Scheduled) -> Dataset:
     item = _texts(said, _WHOLE)
     item.StudyInstanceUID = scheduled.study_uid
     item.RequestedProcedurePriority = scheduled.priority.upper() if scheduled.priority != "other" else ""
-    item.RequestedProcedureCodeSequence = _codes(said.get("RequestedProcedureCodeSequence"))
+    item.RequestedProcedureCodeSequence = coded(said.get("RequestedProcedureCodeSequence"))
     item.ReferencedStudySequence = Sequence()
     item.ReferencedPatientSequence = Sequence()
     item.IssuerOfAccessionNumberSequence = _issuer(said.get("IssuerOfAccessionNumber"))
@@ -50,7 +50,7 @@ def _step(scheduled: Scheduled) -> Dataset:
     step.ScheduledStationAETitle = scheduled.station_aes
     step.ScheduledProcedureStepStartDate = f"{scheduled.start_date:%Y%m%d}"
     step.ScheduledProcedureStepStartTime = scheduled.start_time or ""
-    step.ScheduledProtocolCodeSequence = _codes(scheduled.step.get("ScheduledProtocolCodeSequence"))
+    step.ScheduledProtocolCodeSequence = coded(scheduled.step.get("ScheduledProtocolCodeSequence"))
     step.ScheduledProcedureStepStatus = _STATUS.get(scheduled.performed, "SCHEDULED")
     return step
 
@@ -63,7 +63,7 @@ def _texts(said: Mapping[str, Any], keywords: tuple[str, ...]) -> Dataset:
     return made
 
 
-def _codes(value: str | list[str] | None) -> Sequence:
+def coded(value: str | list[str] | None) -> Sequence:
     """Code Sequence Macro (PS3.3 table 8.8-1); a value that is too long for one has an attribute of its own."""
     items = []
     for code, scheme, meaning in codes(value or []):

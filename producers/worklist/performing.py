@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Final, Literal, cast
@@ -16,23 +17,23 @@ import structlog
 from pydicom.dataset import Dataset
 from pynetdicom.events import Event
 
-from producers.dicom_router.arrival import ae_title
 from producers.dicom_router.terms import MODALITIES
-from producers.worklist import ceiling
 from producers.worklist.attribute_list import STATUSES, Refusal, refuse_create, refuse_set, series, settable, study_uids
 from producers.worklist.known_steps import KnownSteps, Status
-from producers.worklist.listening import Discarded
 from producers.worklist.received import Received
-from producers.worklist.status import Response, code_of, failure
 from streams import metrics
 from streams.clock import Clock
 from streams.config import Site
-from streams.events import Meta, MppsEvent
-from streams.generation import of_facts
-from streams.identity import event_id, uid_is_usable, uid_of_event
+from streams.dimse import ceiling
+from streams.dimse.listening import Discarded
+from streams.dimse.status import Response, code_of, failure
+from streams.events import MppsEvent
+from streams.generation import meta_of_fact, of_facts
+from streams.identity import uid_is_usable, uid_of_event
 from streams.log import LogAway, LogRefused, Producer
 from streams.objects import Damaged, StoreAway
 from streams.protected import ProtectedBlocks
+from streams.titles import ae_title
 from streams.wire import SchemaIds, encode
 
 STEP: Final = "worklist"
@@ -87,13 +88,12 @@ class Performing:
                 return failure(PROCESSING_FAILURE, "larger than [worklist] data_set_bytes_max")
             if not uid_is_usable(mpps_uid):
                 return failure(INVALID_INSTANCE, "the SOP Instance UID is not a UID")
-            ceiling.check(event, encoded)
+            ceiling.check(str(event.context.transfer_syntax), encoded)
             said = event.attribute_list if decide == self.create else event.modification_list
             ceiling.check_depth(said)
             data = encoded.getvalue() if isinstance(encoded, BytesIO) else b""
             received = Received(said, data, str(event.context.transfer_syntax))
-            with self.deciding:
-                answered: int | Dataset = decide(mpps_uid, received, calling)
+            answered: int | Dataset = self._in_its_turn(lambda: decide(mpps_uid, received, calling))
         except ceiling.TooMuch as error:
             return failure(PROCESSING_FAILURE, str(error))
         except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as error:
@@ -103,6 +103,16 @@ class Performing:
             structlog.get_logger().error("step_failed", calling_ae=calling, exc_info=True)
             return failure(PROCESSING_FAILURE, "the attribute list cannot be understood")
         return answered
+
+    def _in_its_turn(self, decide: Callable[[], int | Dataset]) -> int | Dataset:
+        """While the log is away each waits for it in its turn, and no scanner waits for all of those before it. Raises
+        TimeoutError."""
+        if not self.deciding.acquire(timeout=self.commit_timeout_s):
+            raise TimeoutError
+        try:
+            return decide()
+        finally:
+            self.deciding.release()
 
     def create(self, mpps_uid: str, received: Received, calling_ae: str) -> int | Dataset:
         """The status of an N-CREATE. Raises LogAway, LogRefused, TimeoutError, StoreAway, Damaged."""
@@ -144,14 +154,7 @@ class Performing:
         subject = f"{mpps_uid}/{action if action == 'created' else uuid.uuid4()}"
         modality = str(said.get("Modality") or "")
         event = MppsEvent(
-            meta=Meta(
-                event_id=event_id(self.site.tenant, STEP, subject, 0, 0),
-                tenant=self.site.tenant,
-                site=self.site.site,
-                lane="routine",
-                subject=subject,
-                occurred_at=self.clock.now(),
-            ),
+            meta=meta_of_fact(self.site, self.clock, STEP, subject),
             provenance=of_facts(STEP).provenance(),
             mpps_uid=mpps_uid,
             action=action,

@@ -8,7 +8,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from consumers.catalog.worklist import Asked
-from producers.worklist.matching import BadKey, day_range, texts
+from streams.dimse.matching import BadKey, day_range, texts
 
 _STEPS: Final = "ScheduledProcedureStepSequence"
 _WILD: Final = frozenset("*?")

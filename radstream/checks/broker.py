@@ -16,19 +16,23 @@ from streams.config import Kafka
 PART = "broker"
 CALL_S = 5.0
 COPIES_MIN = 3
+_REMEMBERED = "offsets.retention.minutes"
+_DAY_MIN = 24 * 60
+_REMEMBERED_MIN = 366 * _DAY_MIN
 START = "Start it: radstream up; or mend [kafka] bootstrap and properties."
 
 # librdkafka's own lines say the same thing many times over.
-_SILENT = logging.Logger(__name__)
-_SILENT.addHandler(logging.NullHandler())
+SILENT = logging.Logger(__name__)
+SILENT.addHandler(logging.NullHandler())
 
 
 def check(kafka: Kafka, *, local: bool) -> Iterator[Check]:
     """`local` chooses the number of partitions: topics.yaml has one for the local stack and one for production."""
-    client = AdminClient({"bootstrap.servers": kafka.bootstrap, **kafka.properties}, logger=_SILENT)
+    client = AdminClient({"bootstrap.servers": kafka.bootstrap, **kafka.properties}, logger=SILENT)
     try:
         cluster = client.describe_cluster(request_timeout=CALL_S).result(CALL_S * 2)
         yield _cluster(cluster, kafka)
+        yield from memory(client, cluster.nodes[0].id)
         copies = min(len(cluster.nodes), COPIES_MIN)
         yield from _topics(client, "local" if local else "production", copies)
     except (KafkaException, TimeoutError) as error:
@@ -44,6 +48,25 @@ def _cluster(cluster: Any, kafka: Kafka) -> Check:
     if count < COPIES_MIN:
         return note(PART, "cluster", f"{found} One copy of the log only: topics of truth flush every message.")
     return well(PART, "cluster", found)
+
+
+def memory(client: AdminClient, broker: int) -> Iterator[Check]:
+    """How long the brokers remember where a group was that nobody reads in. Nothing where that is long, or not told."""
+    (asked,) = client.describe_configs(
+        [ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=CALL_S
+    ).values()
+    try:
+        minutes = int(asked.result(CALL_S * 2)[_REMEMBERED].value)
+    except (KafkaException, TimeoutError, KeyError):
+        return
+    if minutes < _REMEMBERED_MIN:
+        days = minutes // _DAY_MIN
+        found = f"{_REMEMBERED} is {minutes} ({days} days): after that a group without members is forgotten."
+        mend = (
+            "Set it to 2147483647 on the brokers: a destination that is off for longer begins anew at the end of the "
+            "log, and what came meanwhile is not sent to it."
+        )
+        yield note(PART, "groups", found, mend)
 
 
 def _topics(client: AdminClient, place: str, copies: int) -> Iterator[Check]:

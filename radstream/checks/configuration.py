@@ -13,10 +13,13 @@ from consumers.tiering.config import Settings as TieringSettings
 from consumers.tiering.policy import load_policy
 from consumers.validate import levels_reading
 from consumers.validate.config import Settings as ValidateSettings
+from gateway.config import Settings as GatewaySettings
+from gateway.dimse.config import Settings as RetrieveSettings
 from producers.dicom_router.config import Settings as RouterSettings
 from producers.orders.config import Settings as OrdersSettings
 from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, well
+from radstream.demographics import config as demographics
 from streams import nodes, ris
 from streams.chains.config import Settings as ChainsSettings
 from streams.chains.keys import Signing
@@ -51,12 +54,17 @@ SERVICES: dict[str, type[Service]] = {
     "worklist": WorklistSettings,
 }
 # Those that a site may do without: they are looked at where the file has them.
-OPTIONAL: dict[str, type[Service]] = {"windows": WindowsSettings}
+OPTIONAL: dict[str, type[Service]] = {
+    "windows": WindowsSettings,
+    "retrieve": RetrieveSettings,
+    "gateway": GatewaySettings,
+}
 # Shared ones, likewise.
 SHARED: dict[str, type[Section]] = {
     "dicom": DicomSettings,
     ROUTES: RoutesSettings,
     ris.SECTION: ris.Settings,
+    demographics.SECTION: demographics.Settings,
     HANDOVER: HandoverSettings,
     "frame_cache": FrameCacheSettings,
 }

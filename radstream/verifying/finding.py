@@ -71,10 +71,16 @@ def next_of_copy(kind: Kind, good: tuple[str, ...]) -> str:
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What was looked at, and what is wrong. `waiting` are too young to be in a chain or signed."""
+    """What was looked at, and what is wrong. `waiting` are too young to be in a chain or signed.
+
+    Of `unlinked` images, which are in no chain, and of `held` ones, which never are, the bytes were checked against
+    their events.
+    """
 
     studies: int = 0
     links: int = 0
+    unlinked: int = 0
+    held: int = 0
     heads: int = 0
     copies: int = 0
     bytes: int = 0

@@ -12,7 +12,7 @@ from radstream.verifying.finding import Finding, Kind, Part, next_of_copy
 from radstream.verifying.parts import changed_part, uids
 from streams.events import ChainLink, ObjectRef
 from streams.identity import original_key
-from streams.objects import Absent, ObjectStore, StoreAway
+from streams.objects import Absent, Archived, ObjectStore, StoreAway
 
 # Of a damaged file, what is kept in memory to see which part it is.
 KEPT_BYTES_MAX = 256 << 20
@@ -29,22 +29,19 @@ _WORDS: dict[Part, str] = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """An instance as its chain has it. `versions` are the versions to read, by store; none is an object that is absent.
+    """An instance as its chain has it, or its event where it is in none.
 
-    `siblings` are the digests (hex) of what was linked with it, with their SOP Instance UIDs.
+    `versions` are the versions to read, by store; none is an object that is absent. `siblings` are the digests (hex) of
+    what was linked with it, with their SOP Instance UIDs.
     """
 
     tenant: str
     study_uid: str
     series_uid: str
+    key: str
     link: ChainLink
     versions: Mapping[str, Collection[str | None]]
     siblings: Mapping[str, str]
-
-    @property
-    def key(self) -> str:
-        digest = self.link.digest.hex()
-        return original_key(self.tenant, self.study_uid, self.series_uid, self.link.sop_instance_uid, digest)
 
     def ref(self, store: str, version_id: str | None) -> ObjectRef:
         return ObjectRef(
@@ -100,6 +97,9 @@ def _read(store: ObjectStore, wanted: Wanted, name: str, version_id: str | None)
             if digest == wanted.link.digest.hex():
                 return size
             return _described(store, wanted, ref, digest, size)
+        except Archived:
+            text = f"{name} is an archive, and its bytes were not read; radstream tier restore brings the study back"
+            return _Wrong(name, version_id, "unreadable", text)
         except Absent:
             return _Wrong(name, version_id, "lost", f"no object is at its key in {name}, though one is listed or known")
         except StoreAway as error:

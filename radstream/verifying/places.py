@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from radstream.verifying.looking import Wanted
-from streams.events import SUBJECTS, StudyChain, TierMoved
-from streams.identity import partition_key
+from radstream.verifying.unlinked import Loose
+from streams.events import SUBJECTS, ChainLink, InstanceValidated, StudyChain, TierMoved
+from streams.identity import original_key, partition_key
 from streams.log import Log, TopicPartition
 from streams.objects import ObjectStore
 from streams.wire import Undecodable, decode
@@ -46,17 +47,32 @@ class Places:
         }
         siblings = {link.digest.hex(): link.sop_instance_uid for link in event.links}
         for link in event.links:
-            wanted = Wanted(tenant, study_uid, event.series[link.series], link, {}, siblings)
-            copies = known.get(link.digest.hex(), {INTO: None})
+            series_uid, digest = event.series[link.series], link.digest.hex()
+            key = original_key(tenant, study_uid, series_uid, link.sop_instance_uid, digest)
+            copies = known.get(digest, {INTO: None})
             versions: dict[str, tuple[str | None, ...]] = {}
             for name, keys in listed.items():
-                if wanted.key in keys or name in copies:
-                    ids = [keys[wanted.key]] if wanted.key in keys else []
+                if key in keys or name in copies:
+                    ids = [keys[key]] if key in keys else []
                     # One that was put over it is the newest; what tiering verified is what it named.
                     if (version_id := copies.get(name)) is not None and version_id not in ids:
                         ids.append(version_id)
                     versions[name] = tuple(ids)
-            yield Wanted(tenant, study_uid, wanted.series_uid, link, versions, siblings)
+            yield Wanted(tenant, study_uid, series_uid, key, link, versions, siblings)
+
+    def of_event(self, event: Loose) -> Wanted:
+        """An instance that is in no chain, with the newest version in each store that has it. Raises LogAway."""
+        tenant, instance = event.meta.tenant, event.instance
+        metadata = event.metadata_sha256 if isinstance(event, InstanceValidated) else None
+        link = ChainLink(
+            series=0,
+            sop_instance_uid=instance.sop_instance_uid,
+            digest=bytes.fromhex(instance.digest),
+            metadata=bytes.fromhex(metadata) if metadata else None,
+        )
+        copies = self._known(tenant, instance.study_uid).get(instance.digest, {event.object.store: None})
+        versions = {name: (None,) for name in copies if name in self._stores}
+        return Wanted(tenant, instance.study_uid, instance.series_uid, event.object.key, link, versions, {})
 
     def stores_of(self, wanted: Wanted) -> Collection[str]:
         """Where tiering has a copy of an instance by its last decision."""

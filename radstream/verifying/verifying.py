@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from confluent_kafka import murmur2
 
 from radstream.verifying.chains import Chains, again, check_signed, read_chains
+from radstream.verifying.derived import check_derived
 from radstream.verifying.finding import Finding, Report
 from radstream.verifying.heads import Signed, SpanCheck, read_heads
 from radstream.verifying.looking import Looked, Wanted, look
 from radstream.verifying.places import Places
-from radstream.verifying.unchained import check_chained, check_derived
+from radstream.verifying.unlinked import unchained, unlinked
 from streams.chains.keys import Trusted
 from streams.chains.signing import CHAIN
 from streams.identity import partition_key
@@ -43,7 +44,7 @@ class Scope:
 
 
 class Verifying:
-    """`told` is called with what is done (log, copies, derived), how much of it, and of how much (0: unknown)."""
+    """`told` is called with what is done (log, copies, loose, derived), how much, and of how much (0: unknown)."""
 
     def __init__(self, log: Log, store: ObjectStore, trusted: Trusted, scope: Scope, jobs: int, told: Told) -> None:
         self._log, self._store, self._trusted, self._scope = log, store, trusted, scope
@@ -63,7 +64,9 @@ class Verifying:
             )
         with ThreadPoolExecutor(self._jobs, thread_name_prefix="verify") as pool:
             for one in chains:
-                self._copies(one, pool)
+                places = Places(self._log, self._store, one.number, self._scope.stores)
+                self._copies(one, places, pool)
+                self._loose(one, places, pool, oldest_ms)
         if self._scope.derived:
             self._derived(chains)
         return self._report
@@ -88,7 +91,6 @@ class Verifying:
         for chains in found:
             of = signed.get(chains.number, Signed())
             check_signed(log, chains, of, oldest_ms, report, spans=bool(only))
-            check_chained(log, chains, self._scope.tenant, only, oldest_ms, report)
         return found
 
     def _numbers(self) -> Sequence[int]:
@@ -104,15 +106,40 @@ class Verifying:
 
     # Bytes.
 
-    def _copies(self, chains: Chains, pool: ThreadPoolExecutor) -> None:
-        places = Places(self._log, self._store, chains.number, self._scope.stores)
+    def _copies(self, chains: Chains, places: Places, pool: ThreadPoolExecutor) -> None:
+        for looked in self._looked(self._instances(chains, places), pool):
+            self._take(looked, places)
+            self._report.links += 1
+            self._report.without_metadata += looked.wanted.link.metadata is None
+            self._told("copies", self._report.links, self._total)
+
+    def _loose(self, chains: Chains, places: Places, pool: ThreadPoolExecutor, oldest_ms: int) -> None:
+        """Against their events: what is in no chain yet, which is no fault while it is young, and what is held."""
+        report = self._report
+
+        def wanted() -> Iterator[Wanted]:
+            for one in unlinked(self._log, chains, self._scope.tenant, self._scope.studies):
+                report.held += one.is_held
+                report.unlinked += not one.is_held
+                if not one.is_held and one.at_ms >= oldest_ms:
+                    report.waiting += 1
+                elif not one.is_held:
+                    report.findings.append(unchained(one.event))
+                yield places.of_event(one.event)
+
+        for looked in self._looked(wanted(), pool):
+            self._take(looked, places)
+            self._told("loose", report.unlinked + report.held, 0)
+
+    def _looked(self, instances: Iterator[Wanted], pool: ThreadPoolExecutor) -> Iterator[Looked]:
+        """In order, with a bounded number of them under way."""
         under_way: deque[Future[Looked]] = deque()
-        for wanted in self._instances(chains, places):
+        for wanted in instances:
             under_way.append(pool.submit(look, self._store, wanted))
             if len(under_way) >= self._jobs * _WAITING_JOBS:
-                self._take(under_way.popleft().result(), places)
+                yield under_way.popleft().result()
         while under_way:
-            self._take(under_way.popleft().result(), places)
+            yield under_way.popleft().result()
 
     def _instances(self, chains: Chains, places: Places) -> Iterator[Wanted]:
         for one in again(self._log, chains, self._wanted(chains)):
@@ -120,12 +147,9 @@ class Verifying:
 
     def _take(self, looked: Looked, places: Places) -> None:
         report = self._report
-        report.links += 1
         report.copies += looked.copies
         report.bytes += looked.bytes
-        report.without_metadata += looked.wanted.link.metadata is None
         report.findings.extend(_left(looked.findings, self._moved(looked, places)))
-        self._told("copies", report.links, self._total)
 
     def _moved(self, looked: Looked, places: Places) -> Collection[str]:
         """Stores that tiering has taken the instance out of since they were listed."""

@@ -7,15 +7,20 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
+from streams import metrics
 from streams.framecache.config import FrameCacheSettings
 from streams.framecache.disk import DiskTier
 from streams.framecache.entry import packed, unpacked
 from streams.framecache.shared import RedisTier
 from streams.rendering.frame import Rendered
 
+_RENDERED = "rendered"
+
 
 class Tier(Protocol):
-    """Where entries are kept. A tier never raises: what it cannot do, it does not do."""
+    """Where entries are kept. A tier never raises: what it cannot do, it does not do. `name` is a metric's label."""
+
+    name: str
 
     def get(self, key: str) -> bytes | None: ...
 
@@ -59,18 +64,24 @@ class FrameCache:
             if data is None:
                 continue
             if (picture := unpacked(key, data)) is not None:
-                for nearer in self._tiers[:position]:
-                    nearer.put(key, data)
+                metrics.FRAMES.labels(tier.name).inc()
+                self._put(self._tiers[:position], key, data)
                 return picture
+            metrics.FRAMES_DAMAGED.labels(tier.name).inc()
             tier.drop(key)
         return None
 
     def _made(self, key: str, render: Callable[[], Rendered]) -> Rendered:
         picture = render()
-        data = packed(key, picture) if self._tiers else b""
-        for tier in self._tiers:
-            tier.put(key, data)
+        metrics.FRAMES.labels(_RENDERED).inc()
+        if self._tiers:
+            self._put(self._tiers, key, packed(key, picture))
         return picture
+
+    def _put(self, tiers: Sequence[Tier], key: str, data: bytes) -> None:
+        for tier in tiers:
+            metrics.FRAME_REFILLS.labels(tier.name).inc()
+            tier.put(key, data)
 
 
 def opened(settings: FrameCacheSettings) -> FrameCache:

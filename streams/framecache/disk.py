@@ -20,6 +20,8 @@ class DiskTier:
     Nothing here raises: a folder that cannot be read or written holds nothing.
     """
 
+    name = "disk"
+
     def __init__(self, folder: Path, bytes_max: int) -> None:
         self._folder, self._bytes_max = folder, bytes_max
         self._lock = threading.Lock()

@@ -21,6 +21,8 @@ _ENTRY_BYTES_MAX = 16 << 20
 class RedisTier:
     """Nothing here raises but the constructor, ConfigError for a URL that is none or a missing client."""
 
+    name = "redis"
+
     def __init__(self, url: str, ttl_s: int) -> None:
         self._ttl_s = ttl_s
         self._client = _client(url)

@@ -4,6 +4,14 @@
     newer: Ready ──▶ older takes no connection any more: Yours
     newer takes connections: Serving ──▶ older: Done, and ends once its own connections have ended
 
+A service may have several processes on the same sockets: a parent, which takes no connections of the service, and its
+members, which it starts. Each goes through the same steps with its parent, at the other end of a pair of sockets:
+
+    parent: Join ──▶ member: Ask ──▶ Offer, Ready, Yours, Serving, Done, as above
+
+and then, while the parent hands over: Pause, Paused, and Resume where nothing comes of it, else Leave. A parent that is
+gone has closed the connection.
+
 Who does not get the message that is due knows nothing of the other's state and finds out anew. Each message is a JSON
 object in one packet. Fields that the other does not know are skipped, those that it does not send have a default; what
 is not to be understood in the old way gets a new number in `speaks`, and both sides go on speaking the older ones.
@@ -82,9 +90,35 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
     pass
 
 
+class Join(Message, frozen=True, kw_only=True, tag="join"):
+    """Which member of how many, from 1. The first descriptor is the socket for metrics and health, named in `http`,
+    the second a file that all of them map (`shares`)."""
+
+    number: int
+    count: int
+    http: Offered
+
+
+class Pause(Message, frozen=True, kw_only=True, tag="pause"):
+    pass
+
+
+class Paused(Message, frozen=True, kw_only=True, tag="paused"):
+    pass
+
+
+class Resume(Message, frozen=True, kw_only=True, tag="resume"):
+    pass
+
+
+class Leave(Message, frozen=True, kw_only=True, tag="leave"):
+    """Another process serves now: what this one has begun comes to its end, and it ends."""
+
+
 M = TypeVar("M", bound=Message)
 N = TypeVar("N", bound=Message)
-_ANY = Ask | Offer | Refusal | Ready | Yours | Serving | Done
+T = TypeVar("T", bound=Message)
+_ANY = Ask | Offer | Refusal | Ready | Yours | Serving | Done | Join | Pause | Paused | Resume | Leave
 
 
 class Channel:
@@ -107,13 +141,16 @@ class Channel:
             raise Broken(f"{type(message).__name__} was not taken ({error.strerror})") from None
 
     @overload
-    def hear(self, kind: type[M], /, *, seconds: float) -> M: ...
+    def hear(self, kind: type[M], /, *, seconds: float | None) -> M: ...
 
     @overload
-    def hear(self, kind: type[M], other: type[N], /, *, seconds: float) -> M | N: ...
+    def hear(self, kind: type[M], other: type[N], /, *, seconds: float | None) -> M | N: ...
 
-    def hear(self, *kinds: type[Message], seconds: float) -> Message:
-        """The next message, which is to be one of `kinds`. Raises Broken."""
+    @overload
+    def hear(self, kind: type[M], other: type[N], third: type[T], /, *, seconds: float | None) -> M | N | T: ...
+
+    def hear(self, *kinds: type[Message], seconds: float | None) -> Message:
+        """The next message, which is to be one of `kinds`; None waits for it however long. Raises Broken."""
         wanted = " or ".join(kind.__name__ for kind in kinds)
         try:
             self._socket.settimeout(seconds)

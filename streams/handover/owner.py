@@ -112,8 +112,8 @@ class Owner:
 
     def _let_go(self, channel: Channel) -> None:
         """Raises Broken, and takes connections again, where the other does not."""
-        self._ports.pause()
         try:
+            self._ports.pause()
             channel.say(Yours())
             channel.hear(Serving, seconds=_SERVING_S_MAX)
             channel.say(Done())

@@ -84,6 +84,9 @@ def read_peers(path: Path) -> Peers:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise PeersWrong(path, (Problem(int(line[1]) if line else 1, f"not TOML: {error}"),)) from None
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, brackets in brackets: tomllib has no words for them.
+        raise PeersWrong(path, (Problem(1, f"not a file of peers ({type(error).__name__})"),)) from None
     found = list(_read(values, Lines(text, _TABLE)))
     if problems := tuple(one for one in found if isinstance(one, Problem)):
         raise PeersWrong(path, problems)

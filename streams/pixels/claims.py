@@ -13,7 +13,10 @@ from streams.pixels.image import RLE_LOSSLESS, Image
 
 Pixels = NDArray[np.integer]
 
-JPEG = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in ("50", "51", "57", "70"))
+# Of the lossy ones the decoder turns colour into RGB; of the others samples come out as they were coded.
+JPEG_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"})
+JPEG_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"})
+JPEG = JPEG_LOSSY | JPEG_LOSSLESS
 JPEG_LS = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 JPEG_2000 = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91"})
 HTJ2K = frozenset({"1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.203"})

@@ -10,12 +10,21 @@ from collections.abc import Callable
 import imagecodecs
 import numpy as np
 
-from streams.codestream import picture
+from streams.codestream import colour_of, picture
 from streams.pixels import claims
-from streams.pixels.claims import HTJ2K, JPEG, JPEG_2000, JPEG_LS, Pixels, Undecodable
+from streams.pixels.claims import (
+    HTJ2K,
+    JPEG,
+    JPEG_2000,
+    JPEG_LOSSLESS,
+    JPEG_LOSSY,
+    JPEG_LS,
+    Pixels,
+    Undecodable,
+)
 from streams.pixels.image import RLE_LOSSLESS, Image
 
-__all__ = ["JPEG", "LOSSLESS", "Pixels", "Undecodable", "decode"]
+__all__ = ["JPEG_LOSSY", "LOSSLESS", "Pixels", "Undecodable", "decode"]
 
 # The pixels are what they were before they were compressed (PS3.5 annex A.4, PS3.6 annex A).
 LOSSLESS = frozenset(
@@ -26,7 +35,7 @@ LOSSLESS = frozenset(
 def decode(codestream: bytes, image: Image) -> Pixels:
     """One frame in `image.shape`, colour as RGB unless it is a palette's. Raises Undecodable.
 
-    Colour of a JPEG comes out as RGB whatever it was in the codestream.
+    Colour of a lossy JPEG comes out as RGB whatever it was in the codestream, of a lossless one as it was coded.
     """
     claims.check(codestream, image)
     if image.transfer_syntax_uid == RLE_LOSSLESS:
@@ -68,8 +77,12 @@ def _jpeg(codestream: bytes, image: Image) -> Pixels:
     if image.samples == 1:
         gray: Pixels = imagecodecs.jpeg8_decode(codestream)
         return gray
-    # The header, not a guess from markers, says what the three components are (PS3.5 section 8.2.1).
-    space = "RGB" if image.photometric == "RGB" else "YCBCR"
+    if image.transfer_syntax_uid in JPEG_LOSSLESS:
+        # To say the same of both ends is to have nothing turned: it would round, and the library refuses it.
+        return imagecodecs.jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB")
+    # PS3.5 section 8.2.1: the header says what the three components are. Where the codestream says another thing it is
+    # the header that is wrong: photographs are wrapped as RGB, and are none.
+    space = colour_of(codestream) or ("RGB" if image.photometric == "RGB" else "YCBCR")
     return imagecodecs.jpeg8_decode(codestream, colorspace=space, outcolorspace="RGB")
 
 

@@ -10,19 +10,20 @@ from streams import encapsulated
 from streams.elements import PIXEL_DATA, Element, Malformed
 from streams.part10 import Part10
 from streams.pixels.claims import Pixels, Undecodable
-from streams.pixels.image import Image
+from streams.pixels.image import SUBSAMPLED, Image
 from streams.sandbox.sandbox import shared
 
 # Of frames that were decoded; the last one is kept whatever its size.
 _KEPT_BYTES = 32 << 20
-_SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
 class Frames:
     """The frames of a file's pixel data. Codestreams are decoded in a process of their own."""
 
-    def __init__(self, file: Part10, image: Image) -> None:
+    def __init__(self, file: Part10, image: Image, items: encapsulated.Encapsulated | None = None) -> None:
+        """`items` of encapsulated pixel data, where they are known already."""
         self._image = image
+        self._items = items
         self._big = file.encoding.byte_order == "big"
         element = file.elements[PIXEL_DATA]
         self._element: Element = element
@@ -52,14 +53,14 @@ class Frames:
     def codestreams(self) -> encapsulated.Codestreams:
         """Of encapsulated pixel data. Raises Undecodable where frames cannot be told apart."""
         try:
-            items = encapsulated.items(self._data, self._element)
+            items = self._items or encapsulated.items(self._data, self._element)
             return encapsulated.frames(self._data, items, self._image.frames)
         except Malformed as error:
             raise Undecodable(str(error)) from None
 
     def _native(self, index: int) -> Pixels:
         image = self._image
-        if image.samples == 3 and image.photometric in _SUBSAMPLED:
+        if image.samples == 3 and image.photometric in SUBSAMPLED:
             return self._subsampled(index)
         if image.bits_allocated == 1:
             return self._bits(index)

@@ -16,7 +16,11 @@ from streams.part10 import (
 )
 
 NATIVE = DEFLATED | {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
+# Chroma of every second column alone is in native pixel data (PS3.3 section C.7.6.3.1.2).
+SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
+# MPEG-2, MPEG-4 and HEVC: a fragment is no frame there (PS3.5 annexes A.4.5 to A.4.9), nor in SMPTE ST 2110 flows.
+VIDEO = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
 
 SAMPLES, PHOTOMETRIC, PLANAR, FRAMES, ROWS, COLUMNS = (
     0x00280002,

@@ -48,7 +48,7 @@ class _Converter:
         """Appends the element at `position`; the byte after it."""
         group, number, length, value_at = self._head(position, end)
         tag = group << 16 | number
-        vr = _vr(tag, signed)
+        vr = vr_of(tag, signed)
         if length == UNDEFINED_LENGTH:
             inner = bytearray()
             after = self._items(inner, value_at, end, signed, depth + 1, delimited=True)
@@ -110,7 +110,7 @@ class _Converter:
 
 
 @lru_cache(maxsize=8192)
-def _vr(tag: int, signed: bool) -> bytes:
+def vr_of(tag: int, signed: bool) -> bytes:
     """The VR that the dictionary has (PS3.6), the choice between several made as PS3.5 annex A.1 and A.2 say."""
     group, number = tag >> 16, tag & 0xFFFF
     if number == 0:

@@ -16,7 +16,7 @@ from streams.part10 import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Part10,
 )
-from streams.pixels.codecs import JPEG, LOSSLESS, Undecodable
+from streams.pixels.codecs import JPEG_LOSSY, LOSSLESS, Undecodable
 from streams.pixels.frames import Frames
 from streams.pixels.image import PHOTOMETRIC, PIXEL_REPRESENTATION, PLANAR, RLE_LOSSLESS, Image, describe
 from streams.recoding import implicit
@@ -94,8 +94,8 @@ def _elements(file: Part10) -> bytes:
 def _check(image: Image, pixel_bytes_max: int) -> None:
     if image.frame_bytes * image.frames > min(pixel_bytes_max, _PIXEL_BYTES_LIMIT):
         raise Unrecodable("too_large")
-    # JPEG's decoder turns colour that is not RGB into RGB, which rounds.
-    is_rounded = image.transfer_syntax_uid in JPEG and image.photometric != "RGB"
+    # Lossy JPEG's decoder turns colour that is not RGB into RGB, which rounds.
+    is_rounded = image.transfer_syntax_uid in JPEG_LOSSY and image.photometric != "RGB"
     if image.samples == 3 and (is_rounded or image.photometric not in _AS_CODED):
         raise Unrecodable("unsupported_pixels")
     if image.bits_allocated not in (8, 16, 32):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.pixels.codecs import JPEG, Pixels
+from streams.pixels.codecs import JPEG_LOSSY, Pixels
 from streams.pixels.image import NATIVE, RLE_LOSSLESS, Image
 
 Rgb = NDArray[np.uint8]
@@ -46,10 +46,10 @@ def _eight(frame: Pixels, image: Image, shift: int) -> Pixels:
 def _is_ybr(image: Image) -> bool:
     """Whether the samples still are luminance and chroma.
 
-    JPEG's decoder gives RGB. JPEG 2000's undoes what the codestream says, which is YBR_ICT and YBR_RCT; YBR_FULL went
-    into it. The integers of YBR_RCT have a bit more than the samples, so outside JPEG 2000 there is none.
+    Lossy JPEG's decoder gives RGB. JPEG 2000's undoes what the codestream says, which is YBR_ICT and YBR_RCT; YBR_FULL
+    went into it. The integers of YBR_RCT have a bit more than the samples, so outside JPEG 2000 there is none.
     """
-    if image.transfer_syntax_uid in JPEG:
+    if image.transfer_syntax_uid in JPEG_LOSSY:
         return False
     if image.photometric.startswith(("YBR_FULL", "YBR_PARTIAL")):
         return True

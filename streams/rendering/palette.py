@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,25 +17,37 @@ _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _TABLES = (0x00281201, 0x00281202, 0x00281203)
 _SEGMENTED = (0x00281221, 0x00281222, 0x00281223)
 
+# The first index that is mapped, the table's values, and how many bits its descriptor gives them.
+_Channel: TypeAlias = tuple[int, NDArray[np.uint16], int]
+
 
 def coloured(file: Part10, image: Image, indices: Samples) -> NDArray[np.uint8] | None:
     """RGB, shaped (rows, columns, 3); None where a table is absent or not what its descriptor says."""
     if indices.dtype.kind == "f" or indices.dtype.itemsize > 2:
         return None
-    channels = []
+    channels = [_channel(file, number, signed=image.signed) for number in range(3)]
+    found = [channel for channel in channels if channel is not None]
+    if len(found) < len(channels):
+        return None
+    # Many writers put 8 significant bits into words that should use all 16. All three do or none: a dark blue of 16
+    # bits would be a bright one of 8.
+    is_wide = any(int(values.max()) > 255 for _, values, _ in found)
     stored = cells(image)
-    for number in range(3):
-        channel = _channel(file, number, signed=image.signed)
-        if channel is None:
-            return None
-        first, values = channel
-        channels.append(values[np.clip(stored - first, 0, len(values) - 1)])
-    table = np.stack(channels, axis=-1)
+    table = np.stack([_eight(*channel, is_wide=is_wide)[_at(stored, channel)] for channel in found], axis=-1)
     return looked_up(table, as_cells(indices, image)).astype(np.uint8, copy=False)
 
 
-def _channel(file: Part10, number: int, *, signed: bool) -> tuple[int, NDArray[np.uint8]] | None:
-    """The first index that is mapped, and the table's values in 8 bits."""
+def _at(stored: NDArray[np.int32], channel: _Channel) -> NDArray[np.int32]:
+    """Where each stored value's entry is: the first one for what is below the table, the last for what is above."""
+    first, values, _ = channel
+    return np.clip(stored - first, 0, len(values) - 1)
+
+
+def _eight(_: int, values: NDArray[np.uint16], bits: int, *, is_wide: bool) -> NDArray[np.uint8]:
+    return (values >> (bits - 8) if is_wide and bits > 8 else np.minimum(values, 255)).astype(np.uint8)
+
+
+def _channel(file: Part10, number: int, *, signed: bool) -> _Channel | None:
     head = described(file, _DESCRIPTORS[number], signed=signed)
     if head is None:
         return None
@@ -45,8 +59,4 @@ def _channel(file: Part10, number: int, *, signed: bool) -> tuple[int, NDArray[n
         values = expanded(file, file.value(element), count, bits)
     else:
         return None
-    if values is None:
-        return None
-    # Many writers put 8 significant bits into words that should use all 16.
-    wide = bits > 8 and int(values.max()) > 255
-    return first, (values >> (bits - 8) if wide else np.minimum(values, 255)).astype(np.uint8)
+    return None if values is None else (first, values, bits)

@@ -20,7 +20,7 @@ from streams.rendering.values import words
 from streams.rendering.voi import Between, Voi, Window, of_file
 
 # Raised by hand when a change here changes a picture: caches ask with it.
-VERSION = 1
+VERSION = 2
 
 PRESENTATION_INTENT, PADDING, PADDING_LIMIT, PRESENTATION_SHAPE = 0x00080068, 0x00280120, 0x00280121, 0x20500020
 # Of a frame without window or table: what lies between these percentiles is shown.

@@ -53,6 +53,7 @@ _TEXTS = {
     "decoder_too_slow": "Its pixel data takes too long to decode.",
     "decoder_too_large": "Its pixel data claims more than so few bytes can hold, or than a decoder may have.",
     "no_such_frame": "It has no frame of this number.",
+    "no_such_region": "The region is not in the image.",
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from streams.emitting import when_quiet
+from streams.held import HeldImages
 from streams.revisions.config import Settings
 from streams.revisions.step import Revisions
 from streams.service import Context, run
 
 
 def main(context: Context, settings: Settings) -> None:
-    step = Revisions(context.store, settings.quiet_s)
+    step = Revisions(context.store, HeldImages(context.log, context.clock), settings.quiet_s)
     when_quiet(context, step, checkpoint_every=settings.checkpoint_every).run()
 
 

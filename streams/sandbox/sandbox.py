@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,9 +125,18 @@ def _say_unheld(unheld: tuple[str, ...]) -> None:
     structlog.get_logger().warning("sandbox_not_whole", not_held=list(unheld))
 
 
-@lru_cache
+# Without it two threads that are first would have two, each with as many helpers as there may be.
+_FIRST = threading.Lock()
+
+
 def shared() -> Sandbox:
     """The one of this process, ended with it."""
+    with _FIRST:
+        return _shared()
+
+
+@lru_cache
+def _shared() -> Sandbox:
     sandbox = Sandbox(Settings(helpers=min(4, os.cpu_count() or 1)))
     atexit.register(sandbox.close)
     return sandbox

@@ -95,6 +95,12 @@ def _load(context: ssl.SSLContext, tls: Files, reading: _Reading) -> None:
             f"{tls.certificate} or {tls.key} cannot be used ({error.reason}): both are PEM, the key is without a "
             "password and the certificate's RSA key has 2048 bits or more"
         ) from None
+    except OSError as error:
+        # To see a key's mode needs less: whoever renewed it may be another user than ours.
+        raise ConfigError(
+            f"{tls.certificate} or {tls.key} cannot be read ({error.strerror}): both have to be readable by the user "
+            f"that the service runs as; see [{reading.section}]"
+        ) from None
     except _HasPassword:
         raise ConfigError(
             f"{tls.key} has a password and nobody is there to type it; write the key without one"

@@ -38,6 +38,7 @@ def test_a_group_is_placed_read_from_there_and_never_moved_under_its_members(con
     producer = log.producer()
     for number in range(5):
         producer.send(Message(name, b"k", str(number).encode())).result(30)
+    assert producer.close(5.0) == 0
     assert log.committed(name, [place]) == {place: None}
     log.place(name, {place: 3})
     assert log.committed(name, [place]) == {place: 3}

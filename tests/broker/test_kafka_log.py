@@ -9,6 +9,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from radstream.checks import broker as checks
+from radstream.checks import destinations
 from streams.config import ConfigError, Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
@@ -51,6 +53,26 @@ def test_keys_go_where_java_puts_them_and_order_is_kept(config: Kafka, topic: st
         ]
         assert all(record.headers == (("h", b"1"), ("h", b"2")) for record in records)
         assert all(record.topic_id == log.topic_id(topic) for record in records)
+
+
+def test_how_long_a_group_is_remembered_is_read_from_the_broker(config: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor says nothing where that is for ever, and would where it were not."""
+    client = AdminClient({"bootstrap.servers": config.bootstrap})
+    (broker,) = client.describe_cluster().result(30).nodes
+    assert list(checks.memory(client, broker.id)) == []
+    monkeypatch.setattr(checks, "_REMEMBERED_MIN", 2**31)
+    (found,) = checks.memory(client, broker.id)
+    assert "is 2147483647" in found.found
+
+
+def test_a_group_that_the_rules_do_not_have_any_more_is_seen(config: Kafka, topic: str) -> None:
+    client, group = AdminClient({"bootstrap.servers": config.bootstrap}), f"forward.{topic}"
+    KafkaLog(config).place(group, {TopicPartition(topic, 0): 0})
+    try:
+        assert group in {one.name for one in destinations.gone(client, frozenset({"forward"}))}
+        assert not list(destinations.gone(client, frozenset({group})))
+    finally:
+        client.delete_consumer_groups([group])[group].result(30)
 
 
 def test_a_part_is_read_and_what_is_not_there_is_out_of_range(config: Kafka, topic: str) -> None:

@@ -15,6 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.config import Kafka, Store
+from streams.events import SUBJECTS, QuarantineCommand
 from streams.kafka_log import KafkaLog
 from streams.log import LogRefused, TopicPartition
 from streams.s3 import S3Store
@@ -36,7 +37,9 @@ def world(stack: RunningStack) -> Iterator[World]:
     prefix = f"test-{uuid.uuid4().hex[:8]}-"
     admin = AdminClient({"bootstrap.servers": config.bootstrap})
     topics = load_topics()
-    names = [prefix + name for name in {*topics.read_by("revisions"), "imaging.deadletter.revisions"}]
+    # What people decided is read beside the group.
+    decided = topics.physical(SUBJECTS[QuarantineCommand])
+    names = [prefix + name for name in {*topics.read_by("revisions"), *decided, "imaging.deadletter.revisions"}]
     for made in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
         made.result(30)
     log = HookedLog(KafkaLog(config), prefix)

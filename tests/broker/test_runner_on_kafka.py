@@ -31,8 +31,6 @@ pytestmark = pytest.mark.stack
 
 
 class KafkaBench(Bench):
-    """`impatient` makes clients give up on an acknowledgement within seconds."""
-
     def __init__(self, stack: RunningStack) -> None:
         config = stack.config.section("kafka", Kafka)
         assert config.schema_ids is not None
@@ -42,14 +40,10 @@ class KafkaBench(Bench):
         self._broker = stack.pid("kafka")
         self._admin = AdminClient({"bootstrap.servers": config.bootstrap})
         self._topics: list[str] = []
-        self._properties: dict[str, str] = {}
         super().__init__()
 
     def inner(self) -> Log:
-        return KafkaLog(Kafka(bootstrap=self._config.bootstrap, properties=self._config.properties | self._properties))
-
-    def impatient(self) -> None:
-        self._properties = {"delivery.timeout.ms": "2000"}
+        return KafkaLog(self._config)
 
     def make_topics(self) -> None:
         super().make_topics()
@@ -89,13 +83,15 @@ class KafkaBench(Bench):
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        member = self.members[-1]
         os.kill(self._broker, signal.SIGSTOP)
         try:
-            wait_until(lambda: "step" in member.context.health.failing(), "the runner noticing")
             yield
         finally:
             os.kill(self._broker, signal.SIGCONT)
+
+    def until_noticed(self) -> None:
+        member = self.members[-1]
+        wait_until(lambda: "step" in member.context.health.failing(), "the runner noticing")
 
     @contextmanager
     def registry_down(self) -> Iterator[None]:

@@ -29,7 +29,8 @@ TRUE_ALL_THE_SAME: Final = {
 NOT_OF_A_STUDY: Final = ("145", "146", "147", "148")
 # What is held, and why; what flows, and with which finding.
 HELD: Final = {
-    **dict.fromkeys(("047", "209", *NOT_OF_A_STUDY), "unidentifiable"),
+    **dict.fromkeys(("047", "209"), "unidentifiable"),
+    **dict.fromkeys(NOT_OF_A_STUDY, "without_study"),
     **dict.fromkeys(("050", "055", "154", "155", "208", "222", "227", "228", "229"), "unreadable"),
     "221": "truncated",
 }
@@ -91,7 +92,8 @@ def test_nothing_else_is_held_but_what_has_no_name(verdicts: list[tuple[str, str
     directories = {number for number, (expect, _) in rest.items() if expect.startswith("not-storable")}
 
     assert held.keys() == directories | NAMELESS | set(NOT_OF_A_STUDY)
-    assert {held[number] for number in NAMELESS} == {"unidentifiable", "illegal_uid"}
+    assert {held[number] for number in NAMELESS} == {"unidentifiable", "illegal_uid", "without_study"}
+    assert {held[number] for number in directories} == {"media_directory", "truncated"}
 
 
 def test_of_what_is_held_and_can_be_read_all_else_is_said_too(verdicts: list[tuple[str, str, Verdict]]) -> None:

@@ -50,6 +50,9 @@ LATER = {
     ("imaging.study.assessed", 1): 27,
     ("imaging.study.chain", 1): 25,
     ("imaging.chain.head", 1): 26,
+    ("imaging.instance.received", 3): 31,
+    ("imaging.study.revision", 2): 32,
+    ("imaging.tier.command", 2): 35,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

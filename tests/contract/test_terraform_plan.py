@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from consumers.validate import levels_reading
+from consumers.validate.config import Settings as ValidateSettings
+from gateway.dimse.config import Settings as RetrieveSettings
 from infra.container.configuration import write
 from infra.local.parts.store import BUCKETS
-from producers.dicom_router.config import Settings
-from streams import config
+from producers.dicom_router.config import Settings as RouterSettings
+from producers.orders.config import Settings as OrdersSettings
+from producers.worklist.config import Settings as WorklistSettings
+from streams import config, nodes, ris
+from streams.routes.routes import load as routes
+from streams.routes.section import file_of as routes_file
 from tests import terraform
+from tests.site_files import in_force
 
 SERVICES = yaml.safe_load((terraform.TREE / "services.yaml").read_text(encoding="utf-8"))["services"]
 AWS = "hashicorp/aws"
@@ -44,6 +53,8 @@ class Statement(NamedTuple):
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     terraform.plugins(AWS)
     where = terraform.copied(tmp_path_factory.mktemp("example")) / "environments" / "example"
+    for path in (where / "../../../site").resolve().glob("*.toml"):
+        path.write_text(in_force(path.name), encoding="utf-8")
     terraform.initialised(where, AWS)
     return dict(terraform.planned(terraform.tested(where), "as_it_stands"))
 
@@ -196,19 +207,79 @@ def test_nothing_is_reached_from_the_internet(plan: Plan) -> None:
         assert rule["cidr_ipv4"] != "0.0.0.0/0"
 
 
-def test_scanners_reach_the_router_by_tls_alone_and_it_sees_who_they_are(plan: Plan, tmp_path: Path) -> None:
-    (listener,) = of_type(plan, "aws_lb_listener").values()
-    (group,) = of_type(plan, "aws_lb_target_group").values()
-    assert (listener["protocol"], listener["port"]) == (group["protocol"], group["port"]) == ("TCP", 2762)
-    assert group["preserve_client_ip"] == "true"
-    (task,) = [one for address, one in of_type(plan, "aws_ecs_task_definition").items() if key_of(address) == "router"]
+def container_of(plan: Plan, service: str) -> dict[str, Any]:
+    (task,) = [one for address, one in of_type(plan, "aws_ecs_task_definition").items() if key_of(address) == service]
     (container,) = json.loads(task["container_definitions"])
-    assert group["port"] in {mapping["containerPort"] for mapping in container["portMappings"]}
+    return dict(container)
 
-    given = {one["name"]: one["value"] for one in container["environment"]}
-    given |= {one["name"]: "x" for one in container["secrets"]}
-    path, _ = write(given, tmp_path)
-    settings = config.load(path).section("router", Settings).beside(tmp_path)
-    assert settings.peers is not None
-    assert settings.tls is not None
-    assert all(file.is_file() for file in (settings.peers, *settings.tls.files))
+
+def given(plan: Plan, service: str) -> dict[str, str]:
+    """The environment of a service's container; of secrets that they are there."""
+    container = container_of(plan, service)
+    environment = {one["name"]: one["value"] for one in container["environment"]}
+    return environment | {one["name"]: "x" for one in container.get("secrets", [])}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_finds_in_its_configuration_what_it_reads_there(service: str, plan: Plan, tmp_path: Path) -> None:
+    """Its own section, and the files of the site that its code opens, with what stands in them."""
+    path, _ = write(given(plan, service), tmp_path)
+    read = config.load(path)
+    read.section(service, import_module(f"{SERVICES[service]['module']}.config").Settings)
+    assert ("routes" in read.names) == ("routes" in SERVICES[service]["files"])
+    if "routes" in read.names:
+        file = routes_file(read)
+        assert file is not None
+        assert list(routes(file).destinations) == ["pacs"]
+    if "nodes" in SERVICES[service]["files"]:
+        assert list(nodes.read(nodes.file_of(read))) == ["ris", "ct-1"]
+        tls = nodes.settings_of(read).tls
+        assert tls is not None
+        assert all(found.is_file() for found in tls.beside(tmp_path).files)
+    if service == "validate":
+        assert levels_reading.of_site(read, read.section(service, ValidateSettings).rules).file.rules
+    settings = ris.of_site(read)
+    assert settings is not None
+    assert settings.node == "ris"
+
+
+def test_images_go_to_a_hospitals_nodes_and_nowhere_else(plan: Plan) -> None:
+    out = [rule["cidr_ipv4"] for rule in of_type(plan, "aws_vpc_security_group_egress_rule").values()]
+    assert sorted({one for one in out if one}) == ["10.71.0.0/16", "192.0.2.0/24"]
+
+
+def test_a_hospitals_systems_reach_each_door_and_nothing_else(plan: Plan) -> None:
+    doors = {name: entry["door"] for name, entry in SERVICES.items() if "door" in entry}
+    assert doors.keys() == {"router", "worklist", "retrieve", "orders"}
+    (balancer,) = of_type(plan, "aws_lb").values()
+    assert len(balancer["name"]) <= 32
+    groups = {key_of(address): one for address, one in of_type(plan, "aws_lb_target_group").items()}
+    listeners = {key_of(address): one for address, one in of_type(plan, "aws_lb_listener").items()}
+    assert {name: one["port"] for name, one in listeners.items()} == doors
+    for name, group in groups.items():
+        assert (listeners[name]["protocol"], group["protocol"], group["port"]) == ("TCP", "TCP", doors[name])
+        # Peers are known by their addresses, too.
+        assert group["preserve_client_ip"] == "true"
+        assert group["health_check"][0]["port"] == str(SERVICES[name]["port"])
+        assert doors[name] in {mapping["containerPort"] for mapping in container_of(plan, name)["portMappings"]}
+    rules = of_type(plan, "aws_vpc_security_group_ingress_rule").values()
+    outside = {(one["from_port"], one["to_port"]) for one in rules if one["cidr_ipv4"] == "192.0.2.0/24"}
+    assert outside == {(port, port) for port in doors.values()}
+
+
+def test_names_and_images_go_by_tls_alone(plan: Plan, tmp_path: Path) -> None:
+    for name, kind in (("router", RouterSettings), ("worklist", WorklistSettings), ("retrieve", RetrieveSettings)):
+        folder = tmp_path / name
+        folder.mkdir()
+        path, _ = write(given(plan, name), folder)
+        settings = config.load(path).section(name, kind).beside(folder)
+        assert settings.peers is not None
+        assert settings.tls is not None
+        assert settings.tls.port == SERVICES[name]["door"]
+        assert all(file.is_file() for file in (settings.peers, *settings.tls.files))
+
+
+def test_orders_come_from_the_hospitals_networks_alone(plan: Plan, tmp_path: Path) -> None:
+    path, _ = write(given(plan, "orders"), tmp_path)
+    settings = config.load(path).section("orders", OrdersSettings)
+    assert (settings.port, settings.addresses) == (SERVICES["orders"]["door"], ("192.0.2.0/24",))

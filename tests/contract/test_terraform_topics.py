@@ -11,7 +11,9 @@ import yaml
 
 from infra.local.topics import Wanted, wanted
 from schemas import load_topics
+from streams.deadletters import REDRIVE
 from streams.events import SUBJECTS, ImportDecision
+from streams.replays import group_of
 from tests import terraform
 
 SERVICES = yaml.safe_load((terraform.TREE / "services.yaml").read_text(encoding="utf-8"))
@@ -76,12 +78,23 @@ def test_every_topic_has_somebody_who_may_write_it(found: Any) -> None:
     assert writable == set(wanted(brokers=3))
 
 
-def test_only_the_catalog_and_who_looks_at_lag_read_everything(found: Any) -> None:
+def test_only_who_looks_at_all_reads_everything_and_only_who_mends_it_writes_everything(found: Any) -> None:
     everything = set(wanted(brokers=3))
-    assert {name for name, access in found["access"].items() if set(access["read"]) == everything} == {
-        "lag",
-        "operator",
-    }
+
+    def of_all(right: str) -> set[str]:
+        return {name for name, access in found["access"].items() if set(access[right]) == everything}
+
+    assert of_all("read") == {"lag", "operator", "repair"}
+    assert of_all("write") == {"repair"}
+
+
+def test_groups_of_redrives_and_replays_are_joined_by_who_mends(found: Any) -> None:
+    """As `streams.redriving_group` and `streams.replays` name them."""
+    prefixes = {name: tuple(access["groups"]) for name, access in found["access"].items() if access["groups"]}
+    assert prefixes.keys() == {"repair"}
+    for group in load_topics().groups:
+        assert f"{REDRIVE}.{group}".startswith(prefixes["repair"])
+        assert group_of(group, 7).startswith(prefixes["repair"])
 
 
 def named(topics: Collection[str]) -> set[str]:

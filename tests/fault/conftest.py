@@ -1,56 +1,74 @@
-"""What fault tests share: a disk of their own, and a stack of their own."""
+"""What fault tests share: a disk of their own, and stacks that they may hurt."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
 from consumers.catalog.checksum import Checksum
 from radstream.items import Item
 from radstream.phantom import encoded
-from tests.pipeline_run import undisturbed_checksum
-from tests.power import PowerDisk
-from tests.running_stack import NO_MODELS, RunningStack, new_home, started
+from tests.pipeline_run import run
+from tests.power import PowerDisk, mounted
+from tests.running_stack import NO_MODELS, SOON, RunningStack, new_home, started
 
 DISK_BYTES = 3 << 30
 SEED, SLICES = 20, (2, 80, 80)
 
 
 @contextmanager
-def mounted() -> Iterator[PowerDisk]:
+def disk_of_a_stack() -> Iterator[PowerDisk]:
     folder = new_home()
     try:
-        made = PowerDisk(folder, DISK_BYTES)
-    except (OSError, subprocess.CalledProcessError) as error:
+        with mounted(folder, DISK_BYTES) as made:
+            yield made
+    finally:
         shutil.rmtree(folder)
-        pytest.skip(f"no disk to cut off or to fill: it needs root, loop devices and ext4 ({type(error).__name__})")
-    yield made
-    made.remove()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
 def disk() -> Iterator[PowerDisk]:
-    with mounted() as made:
+    with disk_of_a_stack() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def disk_of_all() -> Iterator[PowerDisk]:
     """One for all tests of a file."""
-    with mounted() as made:
+    with disk_of_a_stack() as made:
         yield made
 
 
 @pytest.fixture
 def fresh() -> Iterator[RunningStack]:
     """A stack of its own, without models: its catalog holds one run and nothing else."""
-    with started(deployments=NO_MODELS) as stack:
+    with started(deployments=NO_MODELS, settings=SOON) as stack:
         yield stack
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A stack that watches a folder, and what its catalog summed up to after the first run on it."""
+
+    stack: RunningStack
+    first: Checksum
+
+
+@pytest.fixture(scope="session")
+def shared(items: list[Item], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """One for all tests that leave everything up again, so that the stack of all other tests is never hurt."""
+    watch = f'watch = {{ folder = "{tmp_path_factory.mktemp("watched")}", settled_s = 0.2 }}'
+    with started(deployments=NO_MODELS, settings={**SOON, "router": watch}) as stack:
+        yield Shared(stack, run(stack, items, disturb=lambda _: None))
+
+
+@pytest.fixture(scope="session")
+def stack(shared: Shared) -> RunningStack:
+    return shared.stack
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +78,6 @@ def items() -> list[Item]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(items: list[Item]) -> Checksum:
-    """The checksum of a run that nobody disturbed, on a stack of its own."""
-    return undisturbed_checksum(items)
+def undisturbed(shared: Shared) -> Checksum:
+    """The checksum of a run that nobody disturbed, on a stack that was new."""
+    return shared.first

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
+from producers.dicom_router.config import Settings as Router
 from radstream.sending import send_items
 from radstream.stow_scu import Studies
 from streams.config import Store
 from streams.s3 import S3Store
 from tests.fault.test_router_killed import announced
 from tests.routers import Ct
-from tests.running_stack import NO_MODELS, started
+from tests.running_stack import RunningStack
 from tests.stow import file_of
 from tests.waiting import wait_until
 
@@ -32,17 +32,19 @@ def images_of(study: str) -> list[Ct]:
 
 
 @pytest.mark.timeout(600)
-def test_a_killed_router_loses_nothing_by_its_other_doors(tmp_path: Path) -> None:
+def test_a_killed_router_loses_nothing_by_its_other_doors(stack: RunningStack) -> None:
     sent, dropped = images_of(f"2.25.{secrets.randbits(96)}"), images_of(f"2.25.{secrets.randbits(96)}")
-    watch = f'watch = {{ folder = "{tmp_path}", settled_s = 0.2 }}'
+    watch = stack.config.section("router", Router).watch
+    assert watch is not None
+    folder = watch.folder
     acknowledged: list[str] = []
 
     def done() -> set[str]:
-        return {path.name for path in (tmp_path / "done").glob("[0-9]*")}
+        return {path.name for path in (folder / "done").glob("[0-9]*")}
 
-    with started(deployments=NO_MODELS, settings={"router": watch}) as stack, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         for image in dropped:
-            (tmp_path / image.instance).write_bytes(file_of(image))
+            (folder / image.instance).write_bytes(file_of(image))
         sending = pool.submit(
             send_items,
             [image.item() for image in sent],
@@ -66,4 +68,4 @@ def test_a_killed_router_loses_nothing_by_its_other_doors(tmp_path: Path) -> Non
             # Stored again after a kill, an instance has a second record and no second event.
             assert len({event.meta.event_id for event in events}) == INSTANCES
         assert {event.source.protocol for event in announced(stack, dropped[0].study)} == {"folder"}
-        assert list((tmp_path / "failed").iterdir()) == []
+        assert list((folder / "failed").iterdir()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,29 +16,16 @@ from radstream.phantom import encoded
 from radstream.sending import SUCCESS, TRY_AGAIN, Sent, send_items
 from tests.pipeline_run import lost, router_of, settled
 from tests.power import PowerDisk
-from tests.running_stack import NO_MODELS, RunningStack
+from tests.running_stack import NO_MODELS, SOON, RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 SLICES = (2, 7, 7)
 
 
-def fill(disk: PowerDisk) -> Path:
-    """Takes all that is left; the blocks reserved for root too."""
-    filler = disk.path / "filler"
-    with filler.open("wb") as file:
-        size = 256 << 20
-        while size >= 4096:
-            try:
-                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
-            except OSError:
-                size //= 2
-    return filler
-
-
 def test_a_start_on_a_full_disk_says_so(disk: PowerDisk) -> None:
-    fill(disk)
+    disk.fill()
     with pytest.raises(StackError, match=r"only \d+ MiB free on its disk.*make room"):
         Stack(disk.path / "home").up()
 
@@ -48,7 +34,7 @@ def test_a_start_on_a_full_disk_says_so(disk: PowerDisk) -> None:
 def filled(disk_of_all: PowerDisk) -> Iterator[RunningStack]:
     """A stack on a disk of its own, up when a test begins."""
     stack = RunningStack(disk_of_all.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-    stack.deploy(NO_MODELS)
+    stack.deploy(NO_MODELS, SOON)
     try:
         stack.up()
         yield stack
@@ -66,7 +52,7 @@ def test_nothing_is_acknowledged_and_lost_on_a_full_disk(disk_of_all: PowerDisk,
 
     half = len(items) // 2
     assert send_items(items[:half], router_of(filled)).acknowledged == half
-    filler = fill(disk_of_all)
+    filler = disk_of_all.fill()
     # Each may wait for the broker as long as the router's patience lasts: all at once.
     send_items(items[half:], router_of(filled), associations=len(items) - half, retries=0, on_sent=note)
     refused = [sent for sent in answers.values() if sent.status != SUCCESS]
@@ -90,14 +76,14 @@ def test_a_spool_on_another_disk_takes_what_a_full_one_does_not(
     filled.config_path.write_text(text.replace(str(filled.home / "data" / "router" / "spool"), str(spool)))
     filled.down(("router",))
     filled.up()
-    filler = fill(disk_of_all)
+    filler = disk_of_all.fill()
     # Nobody is refused, and nobody tries twice.
     assert send_items(items, router_of(filled), associations=4, retries=0).statuses == {"0000": len(items)}
     assert census(spool).waiting
 
     filler.unlink()
     wait_until(filled.comes_up, "the stack to run again", deadline_s=120)
-    wait_until(lambda: not census(spool).waiting, "the spool to be drained", deadline_s=120)
+    wait_until(lambda: not census(spool).waiting, "the spool to be drained", deadline_s=300)
     wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=300)
     assert lost(filled, items) == []
 

@@ -34,14 +34,14 @@ SHORT = ("triton", "ai", "kafka", "store", "ai")
 VICTIMS = SHORT if REQUESTS < 1000 else (*SHORT, "validate", "derive", "revisions", "catalog", "tiering")
 RESULTS = "imaging.inference.result"
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900 + 4 * REQUESTS)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(900 + 4 * REQUESTS)]
 
 Request = tuple[str, str, str]
 """Study, series and step."""
 
 
 @pytest.fixture
-def stack() -> Iterator[RunningStack]:
+def own() -> Iterator[RunningStack]:
     """With the project's models, for series of three images. What waits, waits for seconds."""
     small = FILE.read_text(encoding="utf-8").replace("images_min = 8", "images_min = 3")
     sections = {
@@ -52,28 +52,28 @@ def stack() -> Iterator[RunningStack]:
         yield running
 
 
-def test_every_request_ends_with_one_result_or_one_dead_letter(stack: RunningStack) -> None:
-    victims = [name for name in VICTIMS if name in stack.names]
-    load = Load(stack, [item for seed in range(STUDIES) for item in encoded(100 + seed, SLICES, MATRIX)])
+def test_every_request_ends_with_one_result_or_one_dead_letter(own: RunningStack) -> None:
+    victims = [name for name in VICTIMS if name in own.names]
+    load = Load(own, [item for seed in range(STUDIES) for item in encoded(100 + seed, SLICES, MATRIX)])
     for place, victim in enumerate(victims):
-        wait_for_results(stack, 4 * STUDIES * (place + 1) // (len(victims) + 1))
-        stack.kill(victim)
-        stack.up()
+        wait_for_results(own, 4 * STUDIES * (place + 1) // (len(victims) + 1))
+        own.kill(victim)
+        own.up()
     assert set(load.finish().statuses) == {"0000"}
-    settled(stack)
+    settled(own)
 
-    ended = outcomes(stack)
-    dead = dead_studies(stack)
-    asked = requests(stack)
+    ended = outcomes(own)
+    dead = dead_studies(own)
+    asked = requests(own)
     assert len(asked) >= REQUESTS
     unanswered = {request for request in asked if not ended[request]}
     assert {study for study, _, _ in unanswered} <= dead.keys()
     assert {request: ids for request, ids in ended.items() if len(ids) > 1} == {}
     assert max(dead.values(), default=1) == 1
-    assert missing(stack) == []
-    rebuilt = facts(stack, "catalog", "rebuild")
+    assert missing(own) == []
+    rebuilt = facts(own, "catalog", "rebuild")
     assert rebuilt["equal"] is True, rebuilt["differing"]
-    assert facts(stack, "status")["agree"] is True
+    assert facts(own, "status")["agree"] is True
 
 
 def wait_for_results(stack: RunningStack, count: int) -> None:

@@ -30,7 +30,7 @@ from tests.routers import Ct
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
 
 # 1,000 where there is time: RADSTREAM_FAULT_MOVES=1000. Each study moves three times: backup, warm, cold.
 MOVES = int(os.environ.get("RADSTREAM_FAULT_MOVES", "45"))

@@ -14,10 +14,10 @@ from infra.local.process import Running
 from radstream.items import Item
 from tests.pipeline_run import Load, run
 from tests.power import PowerDisk
-from tests.running_stack import NO_MODELS, RunningStack
+from tests.running_stack import NO_MODELS, SOON, RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 
 
 def test_a_cut_loses_what_was_not_synced_and_nothing_else(disk: PowerDisk) -> None:
@@ -42,7 +42,7 @@ def test_nothing_acknowledged_is_lost_when_the_power_goes(
     disk: PowerDisk, items: list[Item], undisturbed: Checksum
 ) -> None:
     stack = RunningStack(disk.path / "home", say=lambda line: print(line, file=sys.stderr))  # noqa: T201
-    stack.deploy(NO_MODELS)
+    stack.deploy(NO_MODELS, SOON)
     stack.up()
 
     def cut_and_start_again(load: Load) -> None:

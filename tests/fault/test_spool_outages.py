@@ -36,36 +36,37 @@ def send(stack: RunningStack, items: list[Item]) -> None:
     assert send_items(items, router_of(stack), associations=4, retries=0).statuses == {"0000": len(items)}
 
 
-def all_arrived(stack: RunningStack, items: list[Item]) -> None:
+def all_arrived(stack: RunningStack, items: list[Item], before: int) -> None:
     settled(stack)
     assert lost(stack, items) == []
-    assert catalog_checksum(stack).tables["instances"].rows == len(items)
+    assert catalog_checksum(stack).tables["instances"].rows == before + len(items)
     assert aside.count(folder_of(stack)) == 0
 
 
-def test_nothing_is_refused_and_nothing_is_lost_while_parts_go_and_the_router_is_killed(fresh: RunningStack) -> None:
+def test_nothing_is_refused_and_nothing_is_lost_while_parts_go_and_the_router_is_killed(stack: RunningStack) -> None:
     batches = [list(encoded(seed, SLICES, matrix=64)) for seed in (41, 42, 43)]
     sent: list[Item] = []
+    before = catalog_checksum(stack).tables["instances"].rows
 
-    fresh.down(("store",))
-    send(fresh, batches[0])
+    stack.down(("store",))
+    send(stack, batches[0])
     sent += batches[0]
-    assert len(held(fresh).waiting) == len(batches[0])
-    fresh.up(("store",))
-    all_arrived(fresh, sent)
+    assert len(held(stack).waiting) == len(batches[0])
+    stack.up(("store",))
+    all_arrived(stack, sent, before)
 
-    fresh.kill("kafka")
-    send(fresh, batches[1])
+    stack.kill("kafka")
+    send(stack, batches[1])
     sent += batches[1]
     # A router that starts while the log is away takes associations all the same, and has what it had.
-    fresh.kill("router")
-    fresh.up(("router",))
-    assert len(held(fresh).waiting) == len(batches[1])
-    send(fresh, batches[2])
+    stack.kill("router")
+    stack.up(("router",))
+    assert len(held(stack).waiting) == len(batches[1])
+    send(stack, batches[2])
     sent += batches[2]
-    fresh.up(("kafka",))
-    fresh.up()
-    wait_until(lambda: len(held(fresh).waiting) < len(batches[1]) + len(batches[2]), "the drain to begin", 120.0)
-    fresh.kill("router")
-    fresh.up(("router",))
-    all_arrived(fresh, sent)
+    stack.up(("kafka",))
+    stack.up()
+    wait_until(lambda: len(held(stack).waiting) < len(batches[1]) + len(batches[2]), "the drain to begin", 120.0)
+    stack.kill("router")
+    stack.up(("router",))
+    all_arrived(stack, sent, before)

@@ -8,16 +8,16 @@ import pytest
 
 from radstream.phantom import encoded
 from tests.pipeline_run import Load, catalog_checksum, run
-from tests.running_stack import NO_MODELS, RunningStack, started
+from tests.running_stack import NO_MODELS, SOON, RunningStack, started
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 
 SLICES = (2, 40, 40)
 
 
 @pytest.fixture
 def three() -> Iterator[RunningStack]:
-    with started(brokers=3, deployments=NO_MODELS) as stack:
+    with started(brokers=3, deployments=NO_MODELS, settings=SOON) as stack:
         yield stack
 
 

@@ -148,7 +148,6 @@ def started_below(pid: int) -> set[str]:
     return names
 
 
-@pytest.mark.stack
 def test_the_router_keeps_its_whole_promise_in_a_stack_that_is_gone_afterwards(tmp_path: Path) -> None:
     home = tmp_path / "home"
     options = ["--instances", "4", "--cases", "ct-4", "--receivers", "radstream"]

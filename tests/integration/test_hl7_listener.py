@@ -62,6 +62,18 @@ def test_many_messages_on_one_connection_are_answered_in_their_order() -> None:
         assert sorted(actions) == [["placed"], ["placed", "changed", "cancelled"]]
 
 
+def test_a_connection_that_no_thread_is_left_for_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with running_listener(connections_max=1) as listener:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none_left)
+            with socket.create_connection(("127.0.0.1", listener.port), 20) as refused:
+                assert refused.recv(1) == b""
+        assert msa(listener.send(OMI)) == ["AA", "M4711"]
+
+
 def test_the_same_message_again_is_the_same_event() -> None:
     with running_listener() as listener:
         listener.send(OMI)

@@ -12,6 +12,8 @@ from producers.orders.framing import END, START, framed
 from tests.hl7_messages import ORM
 from tests.siege import Attack, Besieged, besieged
 
+pytestmark = pytest.mark.timed
+
 MIB = 1 << 20
 # One address may have 8 connections.
 PER_PEER = 8

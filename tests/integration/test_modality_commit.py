@@ -37,6 +37,7 @@ from tests.commitment_peers import Modality, listening
 from tests.nodes import CT, free_port, no_tls
 from tests.orthanc import orthanc
 from tests.routers import EXPLICIT, running_router
+from tests.waiting import wait_until
 
 HERE = "127.0.0.1"
 
@@ -108,6 +109,8 @@ def test_an_archive_that_commits_on_the_same_association_is_well() -> None:
         found = checked(archive)
     assert {name: check.state for name, check in found.items()} == {"C-STORE": "well", "commitment": "well"}
     assert "on the same association" in found["commitment"].found
+    # An archive whose report nobody answers reports again, for days.
+    wait_until(lambda: archive.answers == [0x0000], "the answer to the report")
     assert archive.answers == [0x0000]
 
 

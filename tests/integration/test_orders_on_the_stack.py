@@ -21,12 +21,11 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 from pynetdicom import AE
 
-from producers.worklist.listening import MODALITY_WORKLIST
 from schemas import load_topics
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import TopicPartition
-from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from streams.sop_classes import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP
 from tests.commands import facts, run
 from tests.hl7_messages import OMI, STUDY, changed
 from tests.listeners import Mllp

@@ -89,6 +89,17 @@ def test_a_step_is_begun_told_of_and_completed_and_all_of_it_is_in_the_log_witho
     assert not [word for word in ("ller", "P1", "PPS1", "Chest") if word in text]
 
 
+def test_nobody_waits_for_all_of_those_before_him_while_the_log_is_away() -> None:
+    with (
+        running_worklist(new_log(), Hospital(), commit_timeout_s=0.2) as worklist,
+        worklist.association() as association,
+    ):
+        with worklist.performing.deciding:
+            refused = create(association, begun())
+        assert (refused.Status, refused.ErrorComment) == (0x0110, "it could not be kept; send it again")
+        assert create(association, begun()).Status == 0x0000
+
+
 @pytest.mark.parametrize("final", ["COMPLETED", "DISCONTINUED"])
 def test_a_final_step_may_no_longer_be_updated(final: str) -> None:
     with running_worklist(new_log(), Hospital()) as worklist, worklist.association() as association:

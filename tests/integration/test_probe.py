@@ -23,8 +23,6 @@ from streams.service import Context
 from streams.wire import SchemaIds
 from tests.gateway import Gateway, free_port, run_gateway
 
-pytestmark = pytest.mark.stack
-
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:

@@ -14,8 +14,6 @@ from streams.schema_ids import read_ids
 from tests.gateway import free_port
 from tests.running_stack import RunningStack
 
-pytestmark = pytest.mark.stack
-
 
 @pytest.fixture
 def url(stack: RunningStack) -> str:

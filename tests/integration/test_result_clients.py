@@ -29,8 +29,6 @@ from tests.pipeline_run import Load, settled
 from tests.routers import Ct
 from tests.running_stack import RunningStack, started
 
-pytestmark = pytest.mark.stack
-
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "schemas" / "avro"
 PYTHON = ROOT / "clients" / "python" / "radstream_results.py"

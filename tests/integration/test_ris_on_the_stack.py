@@ -152,7 +152,7 @@ def test_the_ris_is_told_and_a_study_from_a_disc_is_reconciled(stack: RunningSta
 
         rebuilt = facts(stack, "catalog", "rebuild")
         assert rebuilt["differing"] == []
-        assert rebuilt["rebuilt"]["tables"]["import_decisions"]["rows"] == 1
+        assert rebuilt["rebuilt"]["tables"]["import_decisions"]["rows"] >= 1
         undone = facts(stack, "imports", "unreconcile", study_uid, "--why", "another Ann Roe")
         assert (undone["reconciled"], undone["patient_name"]) == (False, None)
         assert facts(stack, "study", study_uid)["orders"] == []

@@ -16,6 +16,8 @@ from tests.raw_peer import RawPeer, associate_rq, context_item, echo_rq, item, p
 from tests.routers import CT, EXPLICIT, IMPLICIT
 from tests.siege import Attack, Besieged, besieged
 
+pytestmark = pytest.mark.timed
+
 MIB = 1 << 20
 DEFLATED = "1.2.840.10008.1.2.1.99"
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
-from producers.dicom_router.spool import aside, places
+from producers.dicom_router.spool import aside, draining, places
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import THREADS
-from streams.log import LogRefused
+from streams.config import ConfigError
+from streams.log import LogClosed, LogRefused
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
+from tests.power import PowerDisk, mounted
 from tests.routers import CT, EXPLICIT, Ct, Router, running_router
 from tests.spools import segments
 from tests.waiting import wait_until
@@ -58,6 +62,13 @@ def store() -> Store:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "spool"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[PowerDisk]:
+    with mounted(tmp_path, 48 << 20) as made:
+        yield made
+        wait_until(made.is_pulled_out, "the last file on it to be closed")
 
 
 def settings(folder: Path, **more: object) -> Settings:
@@ -363,12 +374,80 @@ def test_a_log_that_refuses_everything_is_waited_for_and_not_taken_for_bad_insta
             patched.setattr(router.log, "append", refuse)
             sent = [image for number in range(40) for image in images(1, f"1.2.{number}")]
             assert router.send(*(image.item() for image in sent)).statuses == {"0000": 40}
-            wait_until(lambda: aside.count(folder) >= 10, "the first ones to be set aside")
+            wait_until(lambda: aside.count(folder) >= 10, "the first ones to be set aside", 120.0)
         assert router.log.append == really
-        wait_until(lambda: len(router.received()) + aside.count(folder) == 40, "all the others")
+        wait_until(lambda: len(router.received()) + aside.count(folder) == 40, "all the others", 120.0)
         assert aside.count(folder) < 20
     with running_router(store, store, spool=chosen) as router:
         wait_until(lambda: not aside.count(folder) and not segments(folder), "all of them")
+
+
+@pytest.mark.parametrize("acknowledge", ["replicated", "spool"])
+def test_a_log_that_lets_nobody_write_is_as_good_as_away(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, acknowledge: str
+) -> None:
+    """Scanners are not to wait until an ACL is mended, and nothing is at fault that waits for that."""
+    with running_router(store, store, spool=settings(folder, acknowledge=acknowledge)) as router:
+
+        def refuse(message: object) -> None:
+            raise LogClosed("write: TOPIC_AUTHORIZATION_FAILED")
+
+        sent = [image for number in range(20) for image in images(1, f"1.2.{number}")]
+        with monkeypatch.context() as patched:
+            patched.setattr(router.log, "append", refuse)
+            assert router.send(*(image.item() for image in sent)).statuses == {"0000": 20}
+            assert router.health.failing() == {}
+        arrived(router, 20)
+        assert all(whole(router, image) for image in sent)
+        assert aside.count(folder) == 0
+
+
+def test_who_finds_no_file_to_be_had_waits_for_one_and_is_not_stuck(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+
+    def none_left(*_: object) -> None:
+        tried.set()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(draining, "_LATER_S", 0.01)
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.away = True
+        assert router.send(*(image.item() for image in images(3))).statuses == {"0000": 3}
+        with monkeypatch.context() as patched:
+            patched.setattr(draining, "read", none_left)
+            store.away = False
+            assert tried.wait(60.0)
+        arrived(router, 3)
+        order = [event.instance.sop_instance_uid for event in router.received()]
+        assert order == [image.instance for image in images(3)]
+
+
+def test_a_router_whose_spools_disk_is_gone_goes_on_with_store_and_log(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with running_router(store, store, spool=settings(folder)) as router, monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", gone)
+        patched.setattr(aside, "count", gone)
+        router.keeping.look()
+        assert router.send(Ct().item()).statuses == {"0000": 1}
+        assert whole(router, Ct())
+
+
+def test_a_budget_below_a_segment_is_no_full_spool(store: Store, folder: Path) -> None:
+    """Readiness asks for room for a segment: a small site's router would be called full with nothing on its spool."""
+    chosen = settings(folder, budget_bytes=8 << 20, segment_bytes=64 << 20)
+    with running_router(store, store, spool=chosen) as router:
+        store.away = True
+        assert router.send(*(image.item() for image in images(3))).statuses == {"0000": 3}
+        router.keeping.look()
+        assert router.health.failing() == {}
+        store.away = False
+        arrived(router, 3)
 
 
 def test_what_it_holds_is_shown(store: Store, folder: Path) -> None:
@@ -406,3 +485,56 @@ def test_names_are_on_the_spool_in_files_of_the_router_alone(store: Store, folde
         store.away = False
         arrived(router, 1)
         wait_until(lambda: (router.keeping.look(), segments(folder))[1] == [], "the segment to be removed")
+
+
+def large(count: int, study: str) -> list[Ct]:
+    """Images of 1.5 MB."""
+    return [replace(image, pixels=bytes(1_500_000)) for image in images(count, study)]
+
+
+def leave_images_on_a_full_disk(store: Store, disk: PowerDisk) -> list[Ct]:
+    """As a router that ended has them on its spool."""
+    sent = large(4, "1.2.3")
+    store.away = True
+    with running_router(store, store, spool=settings(disk.path / "spool")) as router:
+        assert router.send(*(image.item() for image in sent)).statuses == {"0000": 4}
+    disk.fill()
+    return sent
+
+
+def test_a_router_starts_on_a_full_disk_and_drains_and_takes_images_again(store: Store, disk: PowerDisk) -> None:
+    waiting, (new,) = leave_images_on_a_full_disk(store, disk), large(1, "1.2.4")
+    with running_router(store, store, spool=settings(disk.path / "spool")) as router:
+        assert router.send(new.item()).statuses == {"A700": 1}
+        router.keeping.look()
+        assert "free" in router.health.failing()["spool"]
+
+        store.away = False
+        arrived(router, 4)
+        assert all(whole(router, image) for image in waiting)
+
+        def ready() -> bool:
+            router.keeping.look()
+            return "spool" not in router.health.failing()
+
+        wait_until(ready, "the spool to be ready")
+        store.away = True
+        assert router.send(new.item()).statuses == {"0000": 1}
+        store.away = False
+        arrived(router, 5)
+        assert whole(router, new)
+
+
+def test_a_router_that_cannot_start_on_a_full_disk_says_what_waits_and_what_to_do(
+    store: Store, disk: PowerDisk
+) -> None:
+    leave_images_on_a_full_disk(store, disk)
+    (disk.path / "spool" / places.BALLAST).unlink()
+    disk.fill()
+    with (
+        pytest.raises(
+            ConfigError, match=r"disk is full, and 4 acknowledged instances wait in it \(5\.7 MiB\).*make room"
+        ),
+        running_router(store, store, spool=settings(disk.path / "spool")),
+    ):
+        pass

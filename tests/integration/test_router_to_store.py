@@ -12,8 +12,6 @@ from streams.s3 import S3Store
 from tests.gateway import Gateway, run_gateway
 from tests.routers import Ct, running_router
 
-pytestmark = pytest.mark.stack
-
 MIB = 1 << 20
 
 

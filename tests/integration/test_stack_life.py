@@ -25,8 +25,6 @@ from streams.config import Kafka, Store
 from tests.running_stack import RunningStack, new_home
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.stack
-
 SERVERS = ("kafka", "registry", "store", "postgres")
 
 

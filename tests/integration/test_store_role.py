@@ -17,8 +17,6 @@ from streams.s3 import S3Store
 from tests.gateway import run_gateway
 from tests.store_suite import HOT, new
 
-pytestmark = pytest.mark.stack
-
 
 @contextmanager
 def credentials_of_the_task(access_key: str, secret_key: str) -> Iterator[str]:

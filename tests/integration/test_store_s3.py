@@ -22,8 +22,6 @@ from streams.step import NewObject
 from tests.gateway import Gateway, free_port, run_gateway
 from tests.store_suite import HOT, Lock, Overwrite, StoreSuite, new
 
-pytestmark = pytest.mark.stack
-
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
@@ -93,6 +91,7 @@ def ref_of(key: str, size: int = 1) -> ObjectRef:
     return ObjectRef(tenant="general", store=HOT, key=key, length=size, size=size, sha256="0" * 64)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -12,6 +12,8 @@ from tests.hostile_data_sets import bomb, nesting
 from tests.siege import Attack, Besieged, besieged
 from tests.stow import BOUNDARY, DICOM_PART, answered, body_of, file_of, request_head
 
+pytestmark = pytest.mark.timed
+
 SENT_BYTES = 16 << 20
 
 

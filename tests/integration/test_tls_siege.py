@@ -15,6 +15,8 @@ from tests.good_peer import scanner_context
 from tests.raw_peer import RawPeer, associate_rq, p_data, pdv, store_rq
 from tests.siege import Attack, Besieged, besieged
 
+pytestmark = pytest.mark.timed
+
 # The head of a ClientHello (RFC 8446 section 5.1) that says that 512 bytes follow.
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 

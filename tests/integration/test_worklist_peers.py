@@ -111,10 +111,10 @@ def test_a_fault_while_a_peer_is_judged_lets_nobody_in(
     def full(*_: object) -> None:
         raise OSError
 
-    monkeypatch.setattr("producers.worklist.trust.structlog.get_logger", full)
+    monkeypatch.setattr("streams.dimse.trust.structlog.get_logger", full)
     assert answer(worklist.ask("NOBODY")) == "1/1/3"
     assert answer(worklist.ask("LOCAL")) == "accepted"
-    monkeypatch.setattr("producers.worklist.trust.address_of", full)
+    monkeypatch.setattr("streams.dimse.trust.address_of", full)
     assert answer(worklist.ask("LOCAL")) == "1/1/3"
 
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
-from producers.worklist.connections import PDU_BYTES_MAX
-from producers.worklist.listening import MODALITY_WORKLIST
+from streams.dimse.connections import PDU_BYTES_MAX
+from streams.sop_classes import MODALITY_WORKLIST
 from streams.store_scu import Target
 from tests.hostile_data_sets import bomb, nesting_of_defined_length
 from tests.raw_peer import (
@@ -27,6 +27,8 @@ from tests.raw_peer import (
 from tests.routers import EXPLICIT, IMPLICIT
 from tests.siege import Attack, Besieged, besieged
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.timed
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 # One address may have 8 associations.
@@ -132,6 +134,7 @@ ATTACKS: dict[str, tuple[int, Attack]] = {
     "a PDU of 4 GB": (8, saying(struct.pack(">BxI", 1, 0xFFFFFFFF), bytes(65_536), 16)),
     "requests that lack their last byte": (8, saying(struct.pack(">BxI", 1, PDU_BYTES_MAX), bytes(65_535), 16)),
     "an identifier that does not end": (8, saying(ASKED + p_data(pdv(FIND, command=True)), ENDLESS, 500)),
+    "a command set that does not end": (8, saying(ASKED, p_data(pdv(bytes(16_000), command=True, last=False)), 2000)),
     "deflated gigabytes": (8, asking(bomb(), DEFLATED)),
     "a great many elements": (8, asking(of_elements(LARGE), IMPLICIT)),
     "sequences in sequences": (8, asking(nesting_of_defined_length(), IMPLICIT)),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.power import PowerDisk
+from infra.local import ports
 from tests.rounds.parts import LOG, SENDERS, STORE
 from tests.rounds.site import FaultSite
 from tests.rounds.toxiproxy import Stream
+from tests.waiting import wait_until
 
 # How often a round has two of them.
 TWO_OF = 0.3
 # What is left of a full disk, in bytes: nothing, or enough for a part of an object.
 _LEFT_MAX = 200_000
+_STARTED_S_MAX = 60.0
 # What a cut does, with its attributes from and to (toxiproxy's own: milliseconds, bytes, kilobytes a second).
 _TOXICS: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "reset_peer": {"timeout": (0, 200)},
@@ -34,7 +36,7 @@ _STREAMS: Sequence[Stream] = ("upstream", "downstream")
 
 @dataclass(frozen=True)
 class Fault:
-    """`begin` and `end` return at once; what was started again may take longer to be ready."""
+    """`begin` and `end` return soon; what was started again may take longer to be ready."""
 
     name: str
     begin: Callable[[], None]
@@ -74,10 +76,42 @@ def frozen(part: str) -> Make:
 def full(part: str) -> Make:
     def make(site: FaultSite, chance: random.Random) -> Fault:
         disk, left = site.disks[part], chance.choice((0, chance.randrange(_LEFT_MAX)))
-        filler = disk.path / "filler"
-        return Fault(f"disk of {part} full", lambda: fill(disk, filler, left), filler.unlink)
+        return _while_full(f"disk of {part} full", lambda: disk.fill(left))
 
     return make
+
+
+def killed_router_on_a_full_disk(site: FaultSite, _: random.Random) -> Fault:
+    """Its disk is full until it listens again, however long that takes."""
+
+    def begin() -> Path:
+        filler = site.disks["router"].fill()
+        site.stack.kill("router")
+        site.stack.launch("router")
+        return filler
+
+    def listens() -> bool:
+        with socket.socket() as knocking:
+            return knocking.connect_ex((ports.HOST, site.stack.ports["router"])) == 0
+
+    return _while_full(
+        "router killed, its disk full",
+        begin,
+        lambda: wait_until(listens, "a router that starts on a full disk", _STARTED_S_MAX),
+    )
+
+
+def _while_full(name: str, fill: Callable[[], Path], before_room: Callable[[], object] = nothing) -> Fault:
+    """`fill` gives the file that there is no room for anything else; `before_room` ends before that is removed."""
+    fillers: list[Path] = []
+
+    def end() -> None:
+        try:
+            before_room()
+        finally:
+            fillers.pop().unlink()
+
+    return Fault(name, lambda: fillers.append(fill()), end)
 
 
 def cut(link: str) -> Make:
@@ -110,7 +144,7 @@ _WEIGHTS: Mapping[Make, int] = {
     cut(STORE): 14,
     cut(LOG): 14,
 }
-_ON_DISKS: Mapping[Make, int] = {full("store"): 9, full("router"): 9}
+_ON_DISKS: Mapping[Make, int] = {full("store"): 9, full("router"): 9, killed_router_on_a_full_disk: 6}
 
 
 class Faults:
@@ -129,21 +163,11 @@ class Faults:
         makes = self._chance.choices(list(self._weights), list(self._weights.values()), k=2)
         if makes[0] is makes[1] or self._chance.random() >= TWO_OF:
             makes.pop()
+        if killed_router_on_a_full_disk in makes:
+            makes = [killed_router_on_a_full_disk]  # It has the router and its disk to itself.
         # What is killed cannot be frozen as well.
         made = [make(self._site, self._chance) for make in makes]
         return made[:1] if len({fault.name.split()[0] for fault in made}) < len(made) else made
-
-
-def fill(disk: PowerDisk, filler: Path, left: int) -> None:
-    """Takes all that is free, the blocks reserved for root too, and gives `left` bytes of it back."""
-    with filler.open("wb") as file:
-        size = 1 << 30
-        while size >= 4096:
-            try:
-                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
-            except OSError:
-                size //= 2
-        file.truncate(max(file.seek(0, os.SEEK_END) - left, 0))
 
 
 def _said(part: str) -> str:

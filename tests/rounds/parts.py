@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local import ports
-from infra.local.parts.kafka import Broker
 from infra.local.parts.part import Part, Site
 from infra.local.parts.services import Service
 from infra.local.process import Launch
-from tests.running_stack import RunningStack
+from tests.running_stack import QuickBroker, RunningStack
 
 SENDERS, STORE, LOG = "senders", "store", "log"
 # By what connects through it, a port of a proxy; `BROKER` is the broker's own for those that come through theirs.
@@ -22,17 +19,12 @@ BROKER = "broker"
 _PARTS = ("kafka", "store", "postgres", "catalog", "router")
 
 
-class Behind(Broker):
+class Behind(QuickBroker):
     """A broker that also listens for those who come through a proxy."""
 
     def __init__(self, site: Site, number: int, listens: int, advertised: int) -> None:
         super().__init__(site, number)
         self._behind = listens, advertised
-
-    def launch(self) -> Launch:
-        """With the quick compiler alone: it starts again and again."""
-        program, *options = super().launch().argv
-        return Launch([program, "-XX:TieredStopAtLevel=1", *options], super().launch().environment)
 
     def prepare(self) -> None:
         super().prepare()
@@ -80,20 +72,3 @@ class Disturbed(RunningStack):
             tuple(of_ours.get(part.name, part) for part in servers if part.name in _PARTS),
             tuple(of_ours.get(part.name, part) for part in services if part.name in _PARTS),
         )
-
-    def launch(self, name: str) -> None:
-        """Starts a part that was killed, and does not wait for it."""
-        part = self._part(name)
-        part.prepare()
-        self._launch(part)
-
-    def wait(self) -> None:
-        """Until every part answers. Raises StackError for one that ended, by itself or while it started."""
-        for name in self.names:
-            self._wait(self._part(name))
-
-    def signal(self, name: str, number: signal.Signals) -> None:
-        os.kill(self.pid(name), number)
-
-    def _part(self, name: str) -> Part:
-        return next(part for wave in self._waves() for part in wave if part.name == name)

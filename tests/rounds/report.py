@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.rounds.accounting import Accounts
@@ -85,5 +85,10 @@ def shown(said: Report) -> str:
         ("second rows", f"{said.second_rows}"),
         ("torn objects", f"{said.torn_objects}"),
     ]
+    return table(lines, said.findings)
+
+
+def table(lines: Sequence[tuple[str, str]], findings: Iterable[str]) -> str:
+    """Names and values below each other, and what was found below them."""
     width = max(len(name) for name, _ in lines)
-    return "\n".join([*(f"{name:<{width}}  {value}" for name, value in lines), *said.findings])
+    return "\n".join([*(f"{name:<{width}}  {value}" for name, value in lines), *findings])

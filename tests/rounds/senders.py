@@ -14,6 +14,7 @@ from radstream.sending import SUCCESS
 from streams.store_scu import Lost, NoAssociation, StoreScu, Target
 from streams.stored_file import stored_file
 from tests.rounds.site import SPOOLING
+from tests.rounds.threads import Threads
 from tests.routers import CT, EXPLICIT, Ct
 
 TITLES = ("STORES1", "STORES2", *SPOOLING)
@@ -79,42 +80,15 @@ def drawn(seed: int, image: Image) -> Ct:
     return Ct(study=study, series=f"{study}.1", instance=f"{study}.1.{image.number}", pixels=pixels)
 
 
-class Senders:
+class Senders(Threads):
     """Runs from construction to `stop`."""
 
     def __init__(self, target: Target, notes: Notes) -> None:
+        super().__init__("sender")
         self.notes = notes
         self._target = target
-        self._stopping = threading.Event()
         self._recent: deque[Image] = deque(maxlen=60)
-        self._failures: list[BaseException] = []
-        self._threads = [
-            threading.Thread(target=self._run, args=(number,), name=f"sender-{number}") for number in range(len(TITLES))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def pause(self, seconds: float) -> None:
-        """Lets them send for so long. Fails where one of them failed."""
-        self._stopping.wait(seconds)
-        self.check()
-
-    def check(self) -> None:
-        if self._failures:
-            raise AssertionError("a sender failed") from self._failures[0]
-
-    def stop(self) -> None:
-        """Each finishes the request that is under way."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, number: int) -> None:
-        try:
-            _Sender(self, number).run()
-        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever watches
-            self._failures.append(error)
-            self._stopping.set()
+        self.start([_Sender(self, number).run for number in range(len(TITLES))])
 
 
 class _Sender:
@@ -129,13 +103,13 @@ class _Sender:
         self._sent = 0
 
     def run(self) -> None:
-        while not self._all._stopping.is_set():
+        while not self._all.stopping.is_set():
             image = self._draw()
             status = self._send(image)
             if status != SUCCESS:
                 self._refused.append(image)
             self._all._recent.append(image)
-            self._all._stopping.wait(_PACE_S)
+            self._all.stopping.wait(_PACE_S)
         if self._scu is not None:
             self._scu.close()
 

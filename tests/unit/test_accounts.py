@@ -304,6 +304,12 @@ def let_go(site: Site, name: str) -> None:
     site.write(InstanceValidated(**said, object=ref, technical=Technical(), findings=(finding,)))
 
 
+def rejection(site: Site, name: str) -> None:
+    """What validate writes of what was rejected."""
+    said = about(name, "quarantine", 101)
+    site.write(InstanceQuarantined(**said, object=site._object("", kept=False), code="rejected", detail=""))
+
+
 def test_what_people_let_go_is_validated_and_what_they_reject_is_held(site: Site):
     for name in ("released", "asked", "rejected", "doubted", "waiting"):
         site.received(name)
@@ -314,6 +320,8 @@ def test_what_people_let_go_is_validated_and_what_they_reject_is_held(site: Site
     decided(site, "doubted", "released")
     let_go(site, "doubted")
     decided(site, "doubted", "rejected", 1)
+    for name in ("rejected", "doubted"):
+        rejection(site, name)
     site.derived("released")
     census = scan(site.log, {})
     assert census.in_use == {digest_of("released")}

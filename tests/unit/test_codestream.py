@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import encapsulated, part10
-from streams.codestream import picture
+from streams.codestream import colour_of, picture
 from streams.elements import Malformed
 from tests import images
 
@@ -35,6 +35,41 @@ def test_size_samples_and_bits_are_read(codestream: bytes, expected: tuple[int, 
     assert head is not None
     assert (head.rows, head.columns, head.samples) == expected[:3]
     assert head.bits <= expected[3]
+
+
+JFIF = b"\xff\xe0\x00\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+
+
+def adobe(transform: int) -> bytes:
+    return b"\xff\xee\x00\x0eAdobe\x00\x64\0\0\0\0" + bytes([transform])
+
+
+def head(segments: bytes, components: bytes) -> bytes:
+    """A JPEG as far as its frame header."""
+    frame = b"".join(bytes([one, 0x11, 0]) for one in components)
+    return b"\xff\xd8" + segments + b"\xff\xc0\x00\x11\x08\x00\x08\x00\x08\x03" + frame
+
+
+@pytest.mark.parametrize(
+    ("codestream", "colour"),
+    [
+        (head(JFIF, b"\x01\x02\x03"), "YCBCR"),
+        (head(JFIF, b"RGB"), "YCBCR"),
+        (head(adobe(0), b"\x01\x02\x03"), "RGB"),
+        (head(adobe(1), b"RGB"), "YCBCR"),
+        (head(JFIF + adobe(0), b"\x01\x02\x03"), "RGB"),
+        (head(adobe(0) + JFIF, b"\x01\x02\x03"), "RGB"),
+        (head(JFIF + adobe(1), b"\x01\x02\x03"), "YCBCR"),
+        (head(JFIF + adobe(7), b"\x01\x02\x03"), None),
+        (head(b"", b"RGB"), "RGB"),
+        (head(b"", b"\x01\x02\x03"), None),
+        (head(JFIF, b"")[:-6], "YCBCR"),
+    ],
+)
+def test_what_components_are_is_said_by_adobe_before_jfif_and_by_names_last(
+    codestream: bytes, colour: str | None
+) -> None:
+    assert colour_of(codestream) == colour
 
 
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff\xff", b"\xff\x4f\xff\x51"]))

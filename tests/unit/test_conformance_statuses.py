@@ -11,9 +11,13 @@ from consumers.commitment import judging
 from consumers.commitment.config import Settings as Commitment
 from consumers.commitment.telling import REST_S
 from consumers.forward import answers
-from consumers.forward.contexts import syntaxes
 from consumers.forward.ris import IDLE_S, Action, Answer
 from consumers.forward.ris_answers import judged
+from gateway.dimse import finding as querying
+from gateway.dimse import retrieving
+from gateway.dimse.__main__ import SERVICES
+from gateway.dimse.config import Settings as Retrieve
+from gateway.dimse.models import answered
 from infra.local.founding import SERVERS
 from producers.dicom_router import arrival
 from producers.dicom_router.commitment import action
@@ -23,17 +27,20 @@ from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.trust.config import Tls
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
-from producers.worklist import attribute_list, connections, finding, performing
+from producers.worklist import attribute_list, finding, performing
 from producers.worklist.config import Settings as Worklist
 from radstream.migrating.relay import TRANSFER_SYNTAXES
 from radstream.migrating.run import ATTEMPTS
 from radstream.sending import CALLING_AE, RETRIES
 from streams.commitment_turns import ANSWER_S
 from streams.config import Service
+from streams.dimse import connections
+from streams.dimse.contexts import syntaxes
 from streams.nodes import Node
 from streams.recoding.native import SOURCES, TARGETS
 from streams.ris import Settings as Ris
 from streams.routes.rules import Destination
+from tests.retrieve_items import supported
 from tests.statement import TEXT, codes, numbers, table
 
 
@@ -66,6 +73,16 @@ def constants(module: object, names: str) -> set[int]:
         (
             "C-FIND of the worklist",
             constants(finding, "SUCCESS PENDING PENDING_UNSUPPORTED CANCELLED OUT_OF_RESOURCES UNABLE_TO_PROCESS"),
+        ),
+        (
+            "C-FIND of query and retrieve",
+            constants(querying, "SUCCESS PENDING PENDING_UNSUPPORTED CANCELLED OUT_OF_RESOURCES UNABLE_TO_PROCESS")
+            | {querying.NOT_OF_SOP_CLASS},
+        ),
+        (
+            "C-MOVE and C-GET, as RETRIEVE-SCP answers them",
+            constants(retrieving, "SUCCESS PENDING CANCELLED SOME_FAILED SOP_CLASS_NOT_SUPPORTED NOT_COUNTED")
+            | constants(retrieving, "NOT_PERFORMED DESTINATION_UNKNOWN NOT_OF_SOP_CLASS UNABLE_TO_PROCESS"),
         ),
         (
             "N-CREATE and N-SET, as WORKLIST-SCP answers them",
@@ -101,6 +118,27 @@ def test_what_is_made_of_a_status_of_the_ris() -> None:
     assert judged("created", Answer(0x0106)) == judged("set", Answer(0x0111)) == "refused"
 
 
+# What query and retrieve accept.
+
+
+def test_contexts_of_query_and_retrieve() -> None:
+    *said, got = table("7.2.8")
+    assert [row[1] for row in said] == list(SERVICES)
+    assert got[3] == "SCU, by role selection"
+    for name, uid, *_, extended in said:
+        known = sum(answered(uid, bytes((1, 1, 1, 1, 1))))
+        agreed = {"none": 0, "as of Patient Root": None}.get(extended, extended.count(",") + 1)
+        assert agreed in (None, known), name
+
+
+def test_attributes_of_query_and_retrieve() -> None:
+    assert table("RETRIEVE-SCP returns, by level:") == supported()
+
+
+def test_at_most_so_many_failed_instances_are_listed() -> None:
+    assert f"{retrieving._LISTED_MAX:,} at most" in " ".join(TEXT.split())
+
+
 # Limits.
 
 
@@ -114,6 +152,7 @@ def test_what_is_made_of_a_status_of_the_ris() -> None:
         ),
         ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "calling_ae"}),
         ("WORKLIST-SCP, [worklist]", Worklist, {"dsn", "host", "port", "peers", "tls", "ae_title"}),
+        ("RETRIEVE-SCP, [retrieve]", Retrieve, {"dsn", "host", "port", "peers", "tls", "ae_title", "limits"}),
         ("COMMITMENT-SCP, [commitment]", Commitment, {"dsn", "runner"}),
         ("FORWARD-SCU, a destination", Destination, set(Node.__struct_fields__)),
         ("MPPS-SCU, [ris]", Ris, {"node"}),
@@ -131,6 +170,7 @@ def test_titles_are_those_of_the_configuration() -> None:
     said = {name: title for name, title, *_ in table("6.1 AE titles")}
     assert said["STORAGE-SCP"] == Router(http_port=0, port=0).ae_title
     assert said["WORKLIST-SCP"] == Worklist(http_port=0, port=0, dsn="").ae_title
+    assert said["RETRIEVE-SCP"] == Retrieve(http_port=0, port=0, dsn="").ae_title
     assert said["FORWARD-SCU"] == Destination(ae_title="A", host="a", port=1).calling_ae
     assert said["SEND-SCU"] == CALLING_AE
     assert Stow(port=0).calling_ae in said["STOW-SERVER"]
@@ -138,6 +178,7 @@ def test_titles_are_those_of_the_configuration() -> None:
     ports = {name: port for name, _, _, port, _ in table("6.1 AE titles")}
     assert ports["STORAGE-SCP"] == f"{SERVERS['router']} on the local stack; TLS {tls_port.default}"
     assert ports["WORKLIST-SCP"] == f"{SERVERS['worklist']} on the local stack"
+    assert ports["RETRIEVE-SCP"] == f"{SERVERS['retrieve']} on the local stack"
     assert ports["STOW-SERVER"] == f"{SERVERS['stow']} on the local stack"
 
 

@@ -124,6 +124,7 @@ def test_the_same_input_makes_the_same_bytes() -> None:
         (images.native(PIXELS, Rows=None), ("pixel_header",)),
         (images.native(PIXELS, Rows=65535, Columns=65535), ("too_large",)),
         (images.compressed(PIXELS[:1], [b"\0\0"], "1.2.840.10008.1.2.4.91"), ("arrived_lossy", "undecodable")),
+        (images.compressed(PIXELS[:1], [b"\0\0"], "1.2.840.10008.1.2.4.102"), ("video",)),
         (b"not DICOM", ("unreadable",)),
     ],
 )

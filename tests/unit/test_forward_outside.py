@@ -10,22 +10,23 @@ import pydicom
 import pytest
 from msgspec import structs
 
-from consumers.forward.config import Limits
 from consumers.forward.outside import Outside
 from consumers.forward.peer import Peer
 from consumers.forward.step import Forward
 from streams.clock import SystemClock
+from streams.dimse.stored import Limits
 from streams.events import SUBJECTS, ForwardResult, ImportDecision, InstanceValidated
 from streams.generation import of_facts
+from streams.held import HeldImages
 from streams.import_decisions import ImportDecisions
 from streams.log import LogRefused
-from streams.memory_log import MemoryLog
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from streams.routes.routes import load
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
 from streams.wire import SchemaIds, encode
 from tests import images
 from tests.event_streams import TENANT, Hospital
+from tests.held_images import log_of_holds
 from tests.import_events import DISC, OURS, decided
 from tests.nodes import Node, no_tls, node
 from tests.received import events_of, validated
@@ -38,12 +39,14 @@ class Site:
 
     def __init__(self, folder: Path, there: Node) -> None:
         (folder / "routes.toml").write_text(HEAD + ALL)
-        self.there, self.hospital, self.log, self.clock = there, Hospital(), MemoryLog(), AdjustableClock()
+        self.there, self.hospital, self.log, self.clock = there, Hospital(), log_of_holds(), AdjustableClock()
         self.log.create_topic(SUBJECTS[ImportDecision], 1)
         outside = Outside(ImportDecisions(self.log, TENANT, self.clock), self.hospital.blocks)
         rules = load(folder / "routes.toml").about("node")
         self.peer = Peer(there.destination(), no_tls())
-        self.step = Forward("node", rules, self.peer, of_facts("forward.node"), self.hospital.store, Limits(), outside)
+        facts, store = of_facts("forward.node"), self.hospital.store
+        held = HeldImages(self.log, self.clock)
+        self.step = Forward("node", rules, self.peer, facts, store, Limits(), held, outside)
         found = validated(self.hospital.store, image(PatientName="DOE^J", PatientID="X1", AccessionNumber="A-100"))
         named = structs.replace(found.event.instance, sop_class_uid=images.CT)
         self.came = Input(structs.replace(found.event, instance=named, outside=DISC), found.record)

@@ -13,21 +13,23 @@ import pydicom
 import pytest
 from msgspec import structs
 
-from consumers.forward.config import Limits
 from consumers.forward.peer import Peer
 from consumers.forward.step import TRIES_IN_PLACE, Forward
 from streams.clock import SystemClock
+from streams.dimse.stored import Limits
 from streams.events import ForwardResult, InstanceValidated
 from streams.generation import of_facts
+from streams.held import HeldImages
 from streams.identity import event_id
 from streams.memory_store import MemoryStore
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, file_meta
 from streams.routes.routes import load
 from streams.routes.rules import Destination
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
-from tests import images
+from tests import held_images, images
 from tests.nodes import free_port, no_tls, node, silent
 from tests.received import events_of, ref_to, validated
+from tests.routers import AdjustableClock
 from tests.waiting import wait_until
 
 PIXELS = np.arange(2 * 16 * 12, dtype=np.uint16).reshape(2, 16, 12)
@@ -45,7 +47,9 @@ class Bench:
         self.store = MemoryStore()
         self.peer = Peer(destination, no_tls())
         rules_ = load(path).about("node")
-        self.step = Forward("node", rules_, self.peer, of_facts("forward.node"), self.store, limits or Limits())
+        self.log, self.clock = held_images.log_of_holds(), AdjustableClock()
+        held = HeldImages(self.log, self.clock)
+        self.step = Forward("node", rules_, self.peer, of_facts("forward.node"), self.store, limits or Limits(), held)
 
     def item(self, data: bytes, **changed: object) -> Input[InstanceValidated]:
         found = validated(self.store, data)
@@ -297,3 +301,49 @@ def test_no_reason_and_no_log_line_holds_what_a_rule_looked_at(tmp_path: Path, w
     assert isinstance(outcome, DeadLetter)
     said = f"{outcome} {bench.result(outcome)} {written.getvalue()}"
     assert "DOE" not in said
+
+
+def test_what_was_held_since_it_was_found_valid_is_not_sent_until_it_is_released(tmp_path: Path) -> None:
+    with node([EXPLICIT_VR_LITTLE_ENDIAN]) as there:
+        bench = Bench(tmp_path, there.destination())
+        strange, own = bench.item(image(0)), bench.item(image(1))
+        held_images.write(bench.log, held_images.held(strange.event))
+        waits, goes = (bench.result(outcome) for outcome in bench.run(strange, own))
+        assert (waits.outcome, waits.code, goes.outcome) == ("failed", "held", "done")
+
+        held_images.write(bench.log, held_images.decision(strange.event, "released"))
+        bench.clock.ahead_s += 2
+        back = Input(held_images.let_go(strange.event), strange.record)
+        assert [bench.result(outcome).outcome for outcome in bench.run(back)] == ["done"]
+
+        held_images.write(bench.log, held_images.decision(strange.event, "rejected"))
+        bench.clock.ahead_s += 2
+        assert [bench.result(outcome).code for outcome in bench.run(back)] == ["held"]
+        bench.peer.close()
+        wait_until(lambda: there.released == 1, "the release")
+    assert len(there.data_sets) == 2
+
+
+def test_what_is_released_within_the_second_that_the_log_was_read_in_is_sent(tmp_path: Path) -> None:
+    with node([EXPLICIT_VR_LITTLE_ENDIAN]) as there:
+        bench = Bench(tmp_path, there.destination())
+        strange = bench.item(image())
+        held_images.write(bench.log, held_images.held(strange.event))
+        assert [bench.result(outcome).code for outcome in bench.run(strange)] == ["held"]
+
+        held_images.write(bench.log, held_images.decision(strange.event, "released"))
+        back = Input(held_images.let_go(strange.event), strange.record)
+        assert [bench.result(outcome).outcome for outcome in bench.run(back)] == ["done"]
+        bench.peer.close()
+    assert len(there.data_sets) == 1
+
+
+def test_where_the_log_does_not_say_what_is_held_everybody_waits(tmp_path: Path) -> None:
+    with node([EXPLICIT_VR_LITTLE_ENDIAN]) as there:
+        bench = Bench(tmp_path, there.destination())
+        bench.log.away = True
+        (outcome,) = bench.run(bench.item(image()))
+        assert isinstance(outcome, RetryLater)
+        assert outcome.scope == "world"
+        bench.peer.close()
+    assert there.data_sets == []

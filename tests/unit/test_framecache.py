@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from streams import metrics
 from streams.config import ConfigError
 from streams.framecache.cache import FrameCache, Tier, opened
 from streams.framecache.config import FrameCacheSettings
@@ -43,6 +44,32 @@ class Renderer:
     def __call__(self) -> Rendered:
         self.calls += 1
         return picture(self._data)
+
+
+def counted() -> dict[str, float]:
+    """The cache's metrics so far, by what and where."""
+    return {
+        f"{what} {sample.labels[label]}": sample.value
+        for what, counter, label in (
+            ("from", metrics.FRAMES, "source"),
+            ("into", metrics.FRAME_REFILLS, "tier"),
+            ("damaged", metrics.FRAMES_DAMAGED, "tier"),
+        )
+        for sample in counter.collect()[0].samples
+        if sample.name.endswith("_total")
+    }
+
+
+class Counting:
+    """What was counted within the block: `found` is there at its end."""
+
+    def __enter__(self) -> Counting:
+        self._before, self.found = counted(), {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.found = {what: now - self._before.get(what, 0) for what, now in counted().items()}
+        self.found = {what: count for what, count in self.found.items() if count}
 
 
 @pytest.fixture
@@ -230,3 +257,30 @@ def test_without_tiers_everything_is_rendered() -> None:
 
     assert FrameCache(tiers).picture(KEY, render) == picture()
     assert render.calls == 1
+
+
+def test_hits_misses_refills_and_damage_are_counted_by_tier(tmp_path: Path) -> None:
+    near, far = DiskTier(tmp_path / "near", 1 << 20), DiskTier(tmp_path / "far", 1 << 20)
+    far.name = "redis"
+    cache, renderer = FrameCache([near, far]), Renderer()
+    with Counting() as missed:
+        cache.picture(KEY, renderer)
+    with Counting() as hit:
+        cache.picture(KEY, renderer)
+    near.drop(KEY)
+    with Counting() as found_further:
+        cache.picture(KEY, renderer)
+    near.put(KEY, far.get(OTHER) or b"rubbish")
+    with Counting() as broken:
+        cache.picture(KEY, renderer)
+    assert missed.found == {"from rendered": 1, "into disk": 1, "into redis": 1}
+    assert hit.found == {"from disk": 1}
+    assert found_further.found == {"from redis": 1, "into disk": 1}
+    assert broken.found == {"damaged disk": 1, "from redis": 1, "into disk": 1}
+    assert renderer.calls == 1
+
+
+def test_without_a_cache_each_frame_is_a_miss() -> None:
+    with Counting() as counting:
+        FrameCache([]).picture(KEY, Renderer())
+    assert counting.found == {"from rendered": 1}

@@ -128,7 +128,9 @@ def test_a_service_that_is_to_stop_waits_no_longer() -> None:
 class Unanswered(MemoryLog):
     """Takes a record and loses its answer."""
 
-    def producer(self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX) -> MemoryProducer:
+    def producer(
+        self, *, linger_ms: int = 5, record_bytes_max: int = CLIENT_BYTES_MAX, patient: bool = False
+    ) -> MemoryProducer:
         return Mute(self, record_bytes_max)
 
 

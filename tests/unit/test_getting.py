@@ -88,6 +88,14 @@ def test_what_is_in_no_store_or_damaged_everywhere_is_named_and_the_rest_is_writ
     }
 
 
+def test_what_is_in_an_archive_says_how_it_comes_back(store: MovingStore, tmp_path: Path) -> None:
+    one = kept(store, 1, "cold")
+    store.asleep = {("cold", key) for key, _ in store.keys("cold")}
+    found = got(store, tmp_path, one)
+    assert "radstream tier restore 1.2 --wait" in str(found)
+    assert not list(tmp_path.rglob("*.dcm"))
+
+
 def test_a_second_time_reads_nothing_and_never_overwrites(store: MovingStore, tmp_path: Path) -> None:
     first, second = kept(store, 1, "hot"), kept(store, 2, "hot")
     got(store, tmp_path, first, second)

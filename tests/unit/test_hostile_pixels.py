@@ -108,6 +108,10 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: images.raw_file(hostile_data_sets.bomb(), images.NATIVE["deflated"]),
         "too_complex",
     ),
+    "deflate-below-the-limit": (
+        lambda: images.raw_file(images.deflated(hostile_data_sets.filled(56 << 20)), images.NATIVE["deflated"]),
+        "too_complex",
+    ),
     "nesting": (lambda: images.raw_file(hostile_data_sets.nesting(True)), "too_complex"),
     "offset-table": (
         lambda: fragmented(hostile_data_sets.ITEM + struct.pack("<I", 40_000_000) + bytes(40_000_000), 10_000_000),
@@ -142,6 +146,32 @@ def test_a_bomb_ends_soon_and_small_with_its_reason(name: str) -> None:
     (event,) = events_of(outcome, store)
     assert isinstance(event, InstanceValidated)
     assert reason in {finding.rule for finding in event.findings}
+
+
+def test_an_ordinary_segmentation_that_deflates_well_is_read() -> None:
+    """26 MB of a bit for each pixel, a small disc in every third frame, in less than a two hundredth of that."""
+    rows, columns = np.ogrid[:512, :512]
+    discs = [np.packbits((rows - 250) ** 2 + (columns - 240) ** 2 < radius**2, axis=1) for radius in range(12, 30)]
+    frames = np.zeros((810, 512, 64), np.uint8)
+    for index in range(0, len(frames), 3):
+        frames[index] = discs[index % len(discs)]
+    made = images.image(
+        np.zeros((1, 512, 512), np.uint8), NumberOfFrames="810", BitsAllocated=1, BitsStored=1, HighBit=0
+    )
+    made.add_new(0x7FE00010, "OB", frames.tobytes())
+    data, store = images.written(made, images.NATIVE["deflated"]), MemoryStore()
+    validate, arrived = Validate(identity("validate"), store, Limits()), received(store, data, UIDS)
+    assert len(data) * 200 < frames.nbytes
+    del made, frames
+    rest = resident("self")
+    Path("/proc/self/clear_refs").write_text("5")
+
+    start = time.process_time()
+    (outcome,) = validate([arrived], SystemClock())
+
+    assert isinstance(outcome, Done)
+    assert time.process_time() - start < SECONDS_MAX
+    assert peak("self") - rest < MEMORY_MAX
 
 
 def test_derive_says_of_a_decoder_that_does_not_end_what_it_said_of_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("streams", "producers", "consumers", "radstream", "schemas", "infra", "bench")
+PACKAGES = ("streams", "producers", "consumers", "gateway", "radstream", "schemas", "infra", "bench")
 
 # Whom each room may import, beside itself and libraries.
 MAY_IMPORT = {
@@ -19,9 +19,10 @@ MAY_IMPORT = {
     "streams": {"schemas"},
     "producers": {"schemas", "streams", "consumers"},
     "consumers": {"schemas", "streams"},
+    "gateway": {"schemas", "streams", "consumers"},
     "infra": {"schemas", "streams", "consumers"},
-    "bench": {"schemas", "streams", "producers", "consumers", "infra", "radstream"},
-    "radstream": {"schemas", "streams", "producers", "consumers", "infra", "bench"},
+    "bench": {"schemas", "streams", "producers", "consumers", "gateway", "infra", "radstream"},
+    "radstream": {"schemas", "streams", "producers", "consumers", "gateway", "infra", "bench"},
 }
 
 
@@ -62,6 +63,16 @@ def test_only_what_asks_the_catalog_imports_consumers() -> None:
         for path in modules("producers")
         for name in imported(path)
         if name.startswith("consumers") and (path.parent.name, name.split(".")[1]) != ("worklist", "catalog")
+    ]
+    assert wrong == []
+
+
+def test_the_gateway_asks_the_catalog_and_no_other_consumer() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("gateway")
+        for name in imported(path)
+        if name.startswith("consumers") and name.split(".")[1] != "catalog"
     ]
     assert wrong == []
 

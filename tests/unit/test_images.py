@@ -79,7 +79,7 @@ TARGETS = {**HOUSE, **BESIDE}
 
 
 def test_every_service_has_a_target_and_there_is_no_other() -> None:
-    assert STAGES.keys() - {"wheels", "wheels-torch", "base"} == TARGETS.keys()
+    assert STAGES.keys() - {"wheels", "wheels-torch", "viewer", "base"} == TARGETS.keys()
     for name in TARGETS:
         assert STAGES[name].base == "base"
 
@@ -87,14 +87,16 @@ def test_every_service_has_a_target_and_there_is_no_other() -> None:
 def test_the_base_has_a_version() -> None:
     text = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
     assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim-\w+$", text, re.MULTILINE)
-    assert {stage.base for stage in STAGES.values()} <= {*STAGES, "python:${PYTHON}"}
+    assert re.search(r"^ARG NODE=\d+\.\d+\.\d+-\w+-slim$", text, re.MULTILINE)
+    assert {stage.base for stage in STAGES.values()} <= {*STAGES, "python:${PYTHON}", "node:${NODE}"}
 
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:
     let_in = {line[1:] for line in (FOLDER / "Dockerfile.dockerignore").read_text().split() if line.startswith("!")}
     for stage in STAGES.values():
         for line in stage.lines:
-            if line.startswith("COPY "):
+            # Out of another stage nothing is asked of the checkout.
+            if line.startswith("COPY ") and not line.startswith("COPY --from="):
                 *sources, _ = line.split()[1:]
                 for source in sources:
                     assert (ROOT / source).exists(), source

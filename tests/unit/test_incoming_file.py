@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -116,3 +117,18 @@ def test_an_illegal_uid_is_what_its_sender_calls_it_and_one_without_bounds_is_no
     assert (arrived(file).sop_instance_uid, arrived(file).fault) == ("1.2." + "3" * 70, None)
     endless = arrived(stored_file(CT, "", EXPLICIT, Ct(instance="3" * 200).data_set()))
     assert endless.fault is not None
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [(b"", ""), (b"MZ\x90", "program"), (b"II*\0", "tiff"), (b"by a converter", "other")]
+)
+def test_what_stood_in_front_is_noted_and_not_kept(start: bytes, kind: str) -> None:
+    body = Ct().data_set()
+    file = start.ljust(128, b"\0") + stored_file(CT, "1.2.3", EXPLICIT, body)[128:]
+
+    assert arrived(file).preamble == kind
+    assert bytes(arrived(file).data_set) == body
+
+
+def test_a_data_set_without_a_file_header_has_no_preamble() -> None:
+    assert arrived(Ct().data_set()).preamble == ""

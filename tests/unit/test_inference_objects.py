@@ -54,6 +54,7 @@ def test_they_are_preliminary_and_of_the_patient_and_study() -> None:
         assert (dataset.PatientID, dataset.AccessionNumber, dataset.StudyDate) == ("PHANTOM-5", "A-17", "20260105")
         assert (dataset.ContentDate, dataset.TimezoneOffsetFromUTC) == (f"{result.meta.occurred_at:%Y%m%d}", "+0000")
         assert dataset.file_meta.ImplementationVersionName == IMPLEMENTATION_VERSION_NAME
+        assert dataset.SeriesDescription.startswith("AI, not reviewed: ")
     assert (made["SR"].VerificationFlag, made["SR"].PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
     assert made["SEG"].FrameOfReferenceUID == images[0].FrameOfReferenceUID
     assert made["SEG"].pixel_array.sum() == 16

@@ -16,7 +16,9 @@ from streams.events import Finding
 from tests import images
 
 PIXELS = np.zeros((1, 8, 6), np.uint16)
-US, SEG, SR, SC = (f"1.2.840.10008.5.1.4.1.1.{last}" for last in ("6.1", "66.4", "88.11", "7"))
+_STORAGE = "1.2.840.10008.5.1.4.1.1"
+US, SEG, SR, SC, XA, DX = (f"{_STORAGE}.{last}" for last in ("6.1", "66.4", "88.11", "7", "12.1", "1.1"))
+DOSE, STRUCTURES, PDF, STATE, NM = (f"{_STORAGE}.{last}" for last in ("481.2", "481.3", "104.1", "11.1", "20"))
 
 
 def findings(data: bytes) -> list[Finding]:
@@ -66,6 +68,31 @@ def test_a_whole_image_lacks_nothing(encoding: str) -> None:
 def test_each_type_has_its_finding(made: Dataset, expected: tuple[str, str, str] | None) -> None:
     found = said(made) - {("type_1c_missing", "0012,0064", "1C")}
     assert found == (set() if expected is None else {expected})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"SeriesDescriptionCodeSequence": [code(), code("2")]}, ("items_too_many", "0008,103F")),
+        ({"SeriesDescriptionCodeSequence": [code()]}, None),
+        ({"ProcedureCodeSequence": [code(), code("2")]}, None),
+        ({"PlanarConfiguration": 0}, ("present_otherwise", "0028,0006")),
+        ({"BodyPartExamined": "BRAIN", "Laterality": "L"}, ("present_otherwise", "0020,0060")),
+        ({"BodyPartExamined": "KNEE", "Laterality": "L"}, None),
+    ],
+)
+def test_what_has_no_place_is_found(attributes: dict[str, object], expected: tuple[str, str] | None) -> None:
+    found = {(rule, tag) for rule, tag, _ in said(without(**attributes))}
+    assert found == (set() if expected is None else {expected})
+
+
+def test_within_an_item_there_is_place_for_one_too() -> None:
+    mapping = Dataset()
+    mapping.MeasurementUnitsCodeSequence = [code(), code("2")]
+
+    found = {(rule, tag) for rule, tag, _ in said(without(RealWorldValueMappingSequence=[mapping]))}
+
+    assert ("items_too_many", "0040,9096[1]/0040,08EA") in found
 
 
 def test_a_finding_is_for_a_technologist_and_names_module_and_section() -> None:
@@ -157,6 +184,72 @@ def test_frames_that_tile_a_whole_need_no_group_each() -> None:
     assert per_frame in said(made)
     made.DimensionOrganizationType = "TILED_FULL"
     assert per_frame not in said(made)
+    assert ("type_1_asked_by_others", "5200,9230", "1") in said(made)
+
+
+def test_what_others_ask_for_is_said_and_is_no_fault() -> None:
+    """The frame of reference of a structure set is the maker's choice in PS3.3, and demanded by dciodvfy."""
+    made = without("FrameOfReferenceUID", "PositionReferenceIndicator", SOPClassUID=STRUCTURES)
+    made.StructureSetROISequence = []
+    others = {one for one in findings(images.written(made)) if "by_others" in one.rule}
+
+    assert {(one.rule, one.tag, one.type) for one in others} == {
+        ("type_1_asked_by_others", "0020,0052", "1"),
+        ("type_2_asked_by_others", "0020,1040", "2"),
+        ("type_1_asked_by_others_empty", "3006,0020", "1"),
+        ("type_1_asked_by_others", "3006,0039", "1"),
+        ("type_1_asked_by_others", "3006,0080", "1"),
+    }
+    assert {one.severity for one in others} == {"info"}
+
+    made.FrameOfReferenceUID = "1.2"
+    assert ("type_2_missing", "0020,1040", "2") in said(made)
+
+
+@pytest.mark.parametrize(
+    ("uid", "strays"),
+    [
+        (SC, {"SliceLocation": 1}),
+        (SC, {"SliceThickness": 5, "ImagePositionPatient": [1, 1, 1]}),
+        (SC, {"FrameOfReferenceUID": "1.2"}),
+        (f"{SC}.2", {"FrameOfReferenceUID": "1.2"}),
+        (XA, {"Sensitivity": 100, "DetectorID": "1", "DetectorDescription": "flat"}),
+        (XA, {"TableVerticalIncrement": 0}),
+        (DX, {"CollimatorLeftVerticalEdge": 1, "TomoAngle": 1}),
+        (SC, {"LongitudinalTemporalOffsetFromEvent": 3.0}),
+        (DX, {"ShutterPresentationValue": 0}),
+        (DOSE, {"ImageComments": "plan", "PatientOrientation": None}),
+    ],
+)
+def test_attributes_that_stray_are_no_sign_of_their_module(uid: str, strays: dict[str, object]) -> None:
+    bare = Dataset()
+    bare.SOPClassUID, bare.SOPInstanceUID = uid, "1.2"
+    before = said(bare)
+    for name, value in strays.items():
+        setattr(bare, name, value)
+
+    assert said(bare) - before == set()
+
+
+def test_a_part_of_a_dose_grid_asks_for_the_whole() -> None:
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID, made.PixelSpacing = DOSE, "1.2", [1, 1]
+    asked = {tag for rule, tag, _ in said(made) if rule == "type_1_missing"}
+
+    assert {"0028,0010", "0028,0100", "0020,0032"} <= asked
+
+
+def test_an_encapsulated_document_has_a_modality() -> None:
+    """The type of Modality in SC Equipment is that of secondary captures alone."""
+    assert ("type_1_missing", "0008,0060", "1") in said(without("Modality", SOPClassUID=PDF))
+
+
+def test_the_content_of_an_encapsulated_document_has_times_only_where_it_says_so() -> None:
+    content = Dataset()
+    content.ValueType, content.TextValue, content.ConceptNameCodeSequence = "TEXT", "a text", [code()]
+    found = {tag for _, tag, _ in said(without(SOPClassUID=PDF, ContentSequence=[content]))}
+
+    assert found.isdisjoint({f"0040,A730[1]/0040,{times}" for times in ("A132", "A138", "A13A")})
 
 
 def test_every_overlay_is_asked() -> None:
@@ -164,6 +257,26 @@ def test_every_overlay_is_asked() -> None:
     made.add_new(0x60020010, "US", 8)
 
     assert ("type_1_missing", "6002,0011", "1") in said(made)
+
+
+def test_of_overlays_others_ask_for_the_first() -> None:
+    """As where a state has a layer for the image's overlay in group 6000, and an overlay of its own in 6002."""
+    made = without(SOPClassUID=STATE)
+    made.add_new(0x60001001, "CS", "LAYER")
+    assert not [one for one in said(made) if (one[1] or "").startswith("60")]
+
+    made.add_new(0x60020010, "US", 8)
+    overlays = {one for one in said(made) if (one[1] or "").startswith("60")}
+
+    assert ("type_1_missing", "6002,0011", "1") in overlays
+    assert {rule for rule, tag, _ in overlays if (tag or "").startswith("6000")} == {"type_1_asked_by_others"}
+
+
+def test_an_overlay_of_one_frame_is_no_overlay_of_several() -> None:
+    made = without(SOPClassUID=NM)
+    made.add_new(0x60020010, "US", 8)
+
+    assert {tag for _, tag, _ in said(made)}.isdisjoint({"6000,0015", "6002,0015"})
 
 
 def test_the_type_of_a_special_module_holds() -> None:

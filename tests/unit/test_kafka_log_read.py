@@ -74,3 +74,47 @@ def test_a_gap_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_damaged_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LogRefused):
         read(monkeypatch, [Message(2), Message(3, KafkaError(KafkaError._BAD_MSG))], 2, 6)
+
+
+class Counted(Client):
+    """Made anew for each reading, or kept: a kept one is given what it is assigned to."""
+
+    made = 0
+    closed = 0
+
+    def __init__(self, _: object) -> None:
+        super().__init__([])
+        type(self).made += 1
+
+    def assign(self, _: object) -> None:
+        self._messages = [Message(at) for at in range(2, 9)]
+
+    def unassign(self) -> None:
+        self._messages = []
+
+    def close(self) -> None:
+        type(self).closed += 1
+
+
+@pytest.mark.parametrize(("kept", "made", "closed"), [(0, 3, 3), (2, 1, 0)])
+def test_who_looks_up_many_records_does_it_with_one_client(
+    monkeypatch: pytest.MonkeyPatch, kept: int, made: int, closed: int
+) -> None:
+    client = type("OfThisTest", (Counted,), {})
+    monkeypatch.setattr(confluent_kafka, "Consumer", client)
+    monkeypatch.setattr(KafkaLog, "topic_id", lambda *_: "id")
+    log = KafkaLog(Kafka(bootstrap="127.0.0.1:1"), kept)
+    for _ in range(3):
+        assert [record.offset for record in log.read(NAME, 2, 3)] == [2]
+    assert (client.made, client.closed) == (made, closed)
+
+
+def test_a_client_that_failed_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = type("OfThisTest", (Counted,), {})
+    monkeypatch.setattr(confluent_kafka, "Consumer", client)
+    monkeypatch.setattr(KafkaLog, "topic_id", lambda *_: "id")
+    log = KafkaLog(Kafka(bootstrap="127.0.0.1:1"), 2)
+    with pytest.raises(Stop):
+        list(log.read(NAME, 0, 3))
+    assert list(log.read(NAME, 2, 3))
+    assert (client.made, client.closed) == (2, 1)

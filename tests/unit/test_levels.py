@@ -100,6 +100,13 @@ def test_the_order_in_the_file_decides_between_two_that_are_alike(tmp_path: Path
         ('[rules]\norder = "fatal"', 2, "one of: error, warning, info, off"),
         ("[rules]\norder = true", 2, "one of: error, warning, info, off"),
         ('[rules]\nreleased_by_hand = "off"', 2, "cannot be changed"),
+        ('[rules]\npatient_contradicts = "info"', 2, "cannot be changed: it says why images of the study are held"),
+        ('[rules]\nseries_gab = "info"', 2, "perhaps `series_gap`"),
+        (
+            '[[when]]\ncalling_ae = "CT*"\nrules = {series_gap = "off"}',
+            3,
+            "`series_gap` is about a study, whose images may have several senders",
+        ),
         *((f'[rules]\n{code} = "off"', 2, "a reason to hold an image, no rule") for code in sorted(REASONS)),
         ('[[when]]\nmodality = "CT"\n[when.rules]\norder = "off"\nodr = "off"', 5, "perhaps `order`"),
         ('[[when]]\nstation = "CT"\nrules = {order = "off"}', 2, "unknown key `station`; there are: calling_ae"),

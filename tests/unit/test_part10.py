@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -132,3 +134,39 @@ def test_limits_end_the_walk() -> None:
         part10.read(many, Limits(elements=100))
     with pytest.raises(TooComplex, match="64 deep"):
         part10.read(deep)
+
+
+def test_elements_of_group_0_cost_no_look_at_all_that_follows() -> None:
+    """Each looks like the beginning of what a file is filled up with."""
+    data = images.raw_file(b"\x08\x00\x16\x00UI\x00\x00" + b"\x00\x00\x01\x00UL\x00\x00" * 4_000 + bytes(10 << 20))
+
+    start = time.process_time()
+    file = part10.read(data)
+
+    assert time.process_time() - start < 1
+    assert file.oddities == {"order", "trailing_zeros"}
+
+
+def unknown(tag: int, value: bytes) -> bytes:
+    """An element of a value representation that the standard may have one day."""
+    return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, b"ZZ", 0, len(value)) + value
+
+
+def test_a_cut_file_is_truncated_whatever_stood_long_before_the_cut() -> None:
+    owner = b"\x08\x00\x60\x00CS\x02\x00MR"
+    data = images.raw_file(unknown(0x00080058, b"value!") + owner + owner + b"\x08\x00\x70\x00LO\x40\x00cut")
+
+    with pytest.raises(Malformed) as raised:
+        part10.read(data)
+
+    assert raised.value.code == "truncated"
+
+
+@pytest.mark.parametrize("between", [b"", b"\x08\x00\x70\x00LO"])
+def test_what_is_lost_right_behind_an_unknown_value_representation_is_not_called_cut(between: bytes) -> None:
+    data = images.raw_file(b"\x08\x00\x60\x00CS\x02\x00MR" + unknown(0x00080068, b"value!")[: None if between else -2])
+
+    with pytest.raises(Malformed) as raised:
+        part10.read(data + between)
+
+    assert raised.value.code == "structure"

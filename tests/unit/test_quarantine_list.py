@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from msgspec import structs
 
 from radstream import quarantine
 from radstream.errors import Failure
@@ -16,6 +17,7 @@ from schemas import Lane, load_subjects, load_topics
 from streams.events import InstanceQuarantined
 from streams.memory_log import MemoryLog
 from streams.wire import Message, SchemaIds, encode
+from tests.instance_events import provenance_of
 
 SUBJECT = "imaging.instance.quarantined"
 
@@ -30,15 +32,13 @@ def log() -> MemoryLog:
 
 def example(minute: int, lane: Lane = "routine") -> InstanceQuarantined:
     event = msgspec.convert(load_subjects()[SUBJECT].examples[0], InstanceQuarantined)
-    meta = msgspec.structs.replace(
+    meta = structs.replace(
         event.meta,
         event_id=f"event-{minute}",
         lane=lane,
         occurred_at=event.meta.occurred_at + timedelta(minutes=minute),
     )
-    return msgspec.structs.replace(
-        event, meta=meta, instance=msgspec.structs.replace(event.instance, digest=f"{minute:064x}")
-    )
+    return structs.replace(event, meta=meta, instance=structs.replace(event.instance, digest=f"{minute:064x}"))
 
 
 def write(log: MemoryLog, *messages: Message) -> None:
@@ -59,6 +59,15 @@ def test_every_lane_is_listed_the_oldest_first_and_duplicates_once(log: MemoryLo
 
     assert [one.event_id for one in found.held] == ["event-1", "event-2", "event-3"]
     assert found.unreadable == 0
+
+
+def test_what_validate_says_of_a_rejection_is_no_reason_of_its_own(log: MemoryLog) -> None:
+    held = example(1)
+    said = structs.replace(held.meta, event_id="rejection", occurred_at=held.meta.occurred_at)
+    rejection = structs.replace(held, meta=said, provenance=provenance_of("quarantine", 9), code="rejected")
+    write(log, *map(record, (held, rejection)))
+    (one,) = quarantine.quarantined(log).held
+    assert (one.code, one.step) == (held.code, held.provenance.step)
 
 
 def test_a_record_that_cannot_be_read_is_counted_and_one_of_a_newer_build_stops(log: MemoryLog) -> None:

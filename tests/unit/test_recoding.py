@@ -120,6 +120,15 @@ def test_lossless_pixels_are_what_they_were(pixels: NDArray[np.integer], name: s
     assert not read["PixelData"].is_undefined_length
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"])
+def test_luminance_and_chroma_of_a_lossless_jpeg_stay_what_they_are(syntax: str) -> None:
+    coded = bytes(imagecodecs.jpeg8_encode(COLOUR[0], lossless=True, colorspace="RGB", outcolorspace="RGB"))
+    read = made(images.compressed(COLOUR, [coded], syntax, photometric="YBR_FULL"), EXPLICIT_VR_LITTLE_ENDIAN)
+
+    assert read.PhotometricInterpretation == "YBR_FULL"
+    assert np.array_equal(pixel_array(read, raw=True), COLOUR[0])
+
+
 def refused(file: Part10) -> str:
     with pytest.raises(Unrecodable) as raised:
         recoded(file, IMPLICIT_VR_LITTLE_ENDIAN, frame_bytes_max=1 << 20, pixel_bytes_max=1 << 20)
@@ -132,7 +141,6 @@ def refused(file: Part10) -> str:
         (images.compressed(PIXELS[:1], [b"\xff\x4f\xff\x51"], LOSSY), "arrived_lossy"),
         (images.compressed(PIXELS[:1], [b"\0\0"], JPEG_2000), "undecodable"),
         (images.compressed(PIXELS[:1], [b"\0\0"], JPEG_2000, Rows=65535, Columns=65535), "too_large"),
-        (images.compressed(COLOUR, [b"\0\0"], "1.2.840.10008.1.2.4.70", photometric="YBR_FULL"), "unsupported_pixels"),
         (images.native(PIXELS)[:-10], "pixel_data_truncated"),
     ],
 )

@@ -281,6 +281,7 @@ class Asked:
     calling_ae: str = "SCANNER"
     called_ae: str = "RADSTREAM"
     association: str = "0123"
+    preamble: str = ""
 
 
 def arrive(world: World, image: Ct, log: Log) -> None:

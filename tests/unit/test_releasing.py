@@ -14,6 +14,7 @@ from consumers.validate.step import Validate
 from streams.clock import SystemClock
 from streams.events import (
     Instance,
+    InstanceQuarantined,
     InstanceReceived,
     InstanceValidated,
     ProtectedNote,
@@ -104,12 +105,23 @@ def test_what_is_too_large_to_be_read_flows_unread() -> None:
     assert [one.rule for one in found.findings] == ["released_by_hand"]
 
 
-@pytest.mark.parametrize("action", ["rejected", "other"])
-def test_nothing_comes_of_what_was_not_released(action: Literal["rejected", "other"]) -> None:
+def test_nothing_comes_of_a_decision_that_this_version_does_not_know() -> None:
     store = MemoryStore()
-    made = judged(store, command(received(store, CUT, UIDS).event, action))
+    made = judged(store, command(received(store, CUT, UIDS).event, "other"))
     assert isinstance(made, Done)
     assert made.events(()) == ()
+
+
+def test_who_follows_the_study_is_told_of_a_rejection_once_however_often_it_is_said() -> None:
+    store = MemoryStore()
+    event = received(store, WHOLE, UIDS).event
+    first, again = (judged(store, command(event, "rejected", "contradicts_patient")) for _ in range(2))
+    for made in (first, again):
+        assert isinstance(made, Done)
+        (said,) = made.events(())
+        assert isinstance(said, InstanceQuarantined)
+        assert (said.instance, said.object, said.code) == (event.instance, event.object, "rejected")
+        assert said.meta.event_id == event_id(event.meta.tenant, "quarantine", event.instance.digest, 1, 0)
 
 
 @pytest.mark.parametrize("code", sorted(code for code, reason in REASONS.items() if reason.keeps))

@@ -8,6 +8,7 @@ import itertools
 import struct
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -19,6 +20,9 @@ from pydicom.pixels import apply_color_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from consumers.validate import pixels
+from consumers.validate.config import Limits
+from streams import part10
 from streams.pixels.image import Image
 from streams.rendering.colour import from_ybr
 from streams.rendering.files import picture_of
@@ -250,6 +254,56 @@ def test_a_palette_in_segments_is_expanded_as_pydicom_does(bits: int) -> None:
 
     assert np.abs(seen(written) - theirs).max() <= 1
     assert seen(written)[..., 0].max() == top >> (bits - 8)
+
+
+def test_a_dark_colour_of_sixteen_bits_is_not_taken_for_a_bright_one_of_eight() -> None:
+    """Many writers put eight bits into words of sixteen; whether they did, all three colours say."""
+    made = images.image(RAMP, photometric="PALETTE COLOR")
+    for colour, step in (("Red", 257), ("Green", 257), ("Blue", 1)):
+        setattr(made, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(made, f"{colour}PaletteColorLookupTableData", (np.arange(256, dtype=np.uint16) * step).tobytes())
+    made.add_new(0x7FE00010, "OB", RAMP.tobytes())
+
+    pixels = seen(images.written(made))
+
+    assert (pixels[..., 0] == RAMP[0]).all()
+    assert (pixels[..., 2] == 0).all()
+
+
+def test_colour_of_a_lossless_jpeg_is_what_was_coded() -> None:
+    ybr = np.stack([RAMP[0], RAMP[0] // 2, 255 - RAMP[0]], axis=-1)
+    coded = bytes(imagecodecs.jpeg8_encode(ybr, lossless=True, colorspace="RGB", outcolorspace="RGB"))
+    for syntax in ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"):
+        as_ybr = images.compressed(ybr[None], [coded], syntax, PhotometricInterpretation="YBR_FULL")
+        as_rgb = images.compressed(ybr[None], [coded], syntax, PhotometricInterpretation="RGB")
+
+        assert (seen(as_ybr) == from_ybr(ybr)).all()
+        assert (seen(as_rgb) == ybr).all()
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize("coded_as", ["RGB", "YCBCR"])
+def test_colour_of_a_jpeg_is_what_its_own_markers_say(coded_as: str, photometric: str) -> None:
+    """Photographs that are wrapped as RGB are luminance and chroma all the same: JFIF knows nothing else."""
+    photo = np.stack([RAMP[0], RAMP[0] // 2, 255 - RAMP[0]], axis=-1)
+    coded = bytes(
+        imagecodecs.jpeg8_encode(photo, level=100, colorspace="RGB", outcolorspace=coded_as, subsampling="444")
+    )
+    data = images.compressed(photo[None], [coded], "1.2.840.10008.1.2.4.50", photometric=photometric)
+
+    assert np.abs(seen(data) - photo).max() <= 4
+    rules = {name for name, _ in pixels.check(part10.read(data), Limits(), is_image=True)}
+    assert ("codestream_colour" in rules) == ((photometric == "RGB") != (coded_as == "RGB"))
+
+
+def test_an_rgb_coded_jpeg_that_is_jfif_too_is_shown_as_adobe_has_it() -> None:
+    """Tiles of slides are: our own importer puts Adobe's marker before what may have JFIF's."""
+    photo = np.stack([RAMP[0], RAMP[0] // 2, 255 - RAMP[0]], axis=-1)
+    coded = bytes(imagecodecs.jpeg8_encode(photo, level=100, colorspace="RGB", outcolorspace="RGB", subsampling="444"))
+    jfif = b"\xff\xe0\x00\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+    data = images.compressed(photo[None], [coded[:2] + jfif + coded[2:]], "1.2.840.10008.1.2.4.50", photometric="RGB")
+
+    assert np.abs(seen(data) - photo).max() <= 4
 
 
 def test_luminance_and_chroma_become_rgb_to_the_nearest() -> None:

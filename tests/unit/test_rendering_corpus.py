@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, apply_windowing, convert_color_space
 
-from streams.pixels.codecs import JPEG
+from streams.pixels.codecs import JPEG_LOSSY
 from streams.rendering import shutter
 from streams.rendering.grey import quantised, stored_values
 from streams.rendering.render import Shown, Wanted, shown
@@ -113,7 +113,7 @@ def _as_pydicom(data_set: pydicom.Dataset, source: Source, ours: Shown) -> NDArr
             mapped = apply_color_lut(np.asarray(frame), data_set)
             return (mapped >> 8 if mapped.dtype.itemsize == 2 and mapped.max() > 255 else mapped).astype(np.uint8)
         eight = (frame >> max(0, image.bits_stored - 8)).astype(np.uint8)
-        if image.photometric.startswith("YBR_FULL") and image.transfer_syntax_uid not in JPEG:
+        if image.photometric.startswith("YBR_FULL") and image.transfer_syntax_uid not in JPEG_LOSSY:
             return convert_color_space(eight, "YBR_FULL", "RGB")
         return eight
     stored = stored_values(frame, image).astype(frame.dtype)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,9 +23,9 @@ from streams.config import Config, Site
 from streams.events import InstanceReceived, InstanceValidated
 from streams.generation import StepIdentity, claim, digest_of, generations, write
 from streams.identity import partition_key
-from streams.log import TopicPartition
+from streams.log import Delivery, LogAway, TopicPartition
 from streams.memory_group import MemoryConsumer
-from streams.memory_log import MemoryLog
+from streams.memory_log import MemoryLog, MemoryProducer
 from streams.memory_store import MemoryStore
 from streams.objects import Absent, StoreAway
 from streams.replay_publishing import publish
@@ -266,6 +268,64 @@ def test_a_record_that_cannot_be_worked_through_is_told_and_left_and_too_many_st
         world.work(world.begin("many"), decide)
     assert world.records("imaging.deadletter.validate") == [], "the live group's limit is its own"
     assert world.records("imaging.retry.validate") == []
+
+
+def fails_once(monkeypatch: pytest.MonkeyPatch, topic: str, number: int) -> None:
+    """Of what is written to a topic, so many-th: the log does not take it, and it takes the next."""
+    monkeypatch.setattr(replaying, "_AGAIN", Backoff(0.01, 0.02))
+    really, seen = MemoryProducer.send, Counter[str]()
+
+    def send(self: MemoryProducer, message: Message) -> Future[Delivery]:
+        seen[message.topic] += 1
+        if (message.topic, seen[message.topic]) != (topic, number):
+            return really(self, message)
+        failed: Future[Delivery] = Future()
+        failed.set_exception(LogAway("not this one"))
+        return failed
+
+    monkeypatch.setattr(MemoryProducer, "send", send)
+
+
+def firsts(events: Sequence[InstanceValidated]) -> list[str]:
+    """The subjects in the order in which they count."""
+    return list({event.meta.event_id: event.meta.subject for event in events}.values())
+
+
+def test_what_the_log_does_not_take_is_not_overtaken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = arrivals(1, 8)
+    world.send(events)
+    fails_once(monkeypatch, TOPIC, 3)
+    assert world.work(world.begin())
+    assert firsts(world.made()) == [event.meta.subject for event in events]
+
+
+def test_what_is_published_is_not_overtaken_either(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = arrivals(1, 8)
+    world.send(events)
+    replay = world.begin()
+    assert world.work(replay)
+    fails_once(monkeypatch, f"{VALIDATED}.bulk", 3)
+    with pytest.raises(LogAway):
+        publish(world.log, replay)
+    assert publish(world.log, replay) == 8
+    assert firsts(world.made(f"{VALIDATED}.bulk")) == [event.meta.subject for event in events]
+
+
+def test_a_record_that_is_left_counts_once_where_its_batch_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = arrivals(1, 8)
+    world.send(events)
+    bad = {event.meta.subject for event in events[:3]}
+
+    def decide(event: InstanceReceived) -> None:
+        if event.meta.subject in bad:
+            raise ValueError
+
+    fails_once(monkeypatch, TOPIC, 2)
+    assert world.work(world.begin(), decide)
+    assert [offset for offset, _ in world.left] == [0, 1, 2]
+    assert subjects(events[3:]) == sorted(set(firsts(world.made())))
 
 
 def test_an_absent_object_is_waited_for_a_moment_and_then_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

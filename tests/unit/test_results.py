@@ -27,7 +27,7 @@ from tests import result_events as made
 from tests.event_streams import TENANT, new_log
 
 CLIENT = Path(__file__).resolve().parents[2] / "clients" / "python" / "radstream_results.py"
-OURS = {"streams", "producers", "consumers", "radstream", "schemas", "infra", "bench", "tests"}
+OURS = {"streams", "producers", "consumers", "gateway", "radstream", "schemas", "infra", "bench", "tests"}
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from streams.checkpoints import prefix
 from streams.folding import Folding
+from streams.held import HeldImages
 from streams.identity import derived_key, event_id
 from streams.log import LogAway, TopicPartition
 from streams.memory_store import MemoryStore
@@ -216,7 +217,9 @@ def folded(world: World, store: MemoryStore) -> list[tuple[int, dict[str, tuple[
     member = world.member()
     context = member.deciding._context
     whole: Folding[object, object] = Folding(  # type: ignore[type-var]
-        type(context)(**{**vars(context), "store": store}), Revisions(store, QUIET_S), 5000
+        type(context)(**{**vars(context), "store": store}),
+        Revisions(store, HeldImages(context.log, context.clock), QUIET_S),
+        5000,
     )
     states = [whole.load(number) for number in range(PARTITIONS)]
     member.kill()
@@ -355,3 +358,73 @@ def test_a_member_that_cannot_load_its_state_still_serves_its_group(
     member.turn(8)
     world.quiet(member)
     world.check()
+
+
+def test_an_image_that_is_held_late_makes_a_revision_without_it(world: World) -> None:
+    member = world.member()
+    world.say(1, 0, 1, 2)
+    world.quiet(member)
+    world.hold(1, 1)
+    world.quiet(member)
+    first, second = world.revisions(1)
+    assert world.manifest(second) == {digest_of(1, 0), digest_of(1, 2)}
+    assert (second.instance_count, second.removals) == (2, {"2.25.1": 2})
+    assert (first.last_received_at, first.removals) == (second.last_received_at, {})
+    # Said again, by each assessment that follows, it changes nothing.
+    world.hold(1, 1)
+    world.say(1, 1, generation=2)
+    world.quiet(member)
+    assert len(world.records()) == 2
+    assert world.uncommitted() == 0
+
+
+def test_a_released_image_comes_back_and_what_was_said_without_it_is_known_to_be(world: World) -> None:
+    member = world.member()
+    world.say(1, 0, 1)
+    world.quiet(member)
+    world.hold(1, 1)
+    world.quiet(member)
+    world.release(1, 1)
+    world.quiet(member)
+    assert [event.instance_count for event in world.revisions(1)] == [2, 1, 2]
+    assert world.revisions(1)[-1].removals == {"2.25.1": 2}
+    # The assessment of what it is in now holds it again, which a person's word stands above.
+    world.hold(1, 1)
+    world.quiet(member)
+    assert len(world.records()) == 3
+
+
+def test_who_releases_a_file_that_was_cut_off_does_not_bring_back_another_patients_image(world: World) -> None:
+    member = world.member()
+    world.say(1, 0, 1)
+    world.quiet(member)
+    world.hold(1, 1)
+    world.release(1, 1, code="truncated")
+    world.quiet(member)
+    world.check()
+    assert world.manifest(world.revisions(1)[-1]) == {digest_of(1, 0)}
+
+
+def test_a_rejected_image_is_taken_out_and_a_release_that_stands_for_it_after_that_brings_it_back(
+    world: World,
+) -> None:
+    member = world.member()
+    world.say(1, 0, 1)
+    world.quiet(member)
+    world.reject(1, 0, 1)
+    world.quiet(member)
+    assert [event.instance_count for event in world.revisions(1)] == [2, 0]
+    world.release(1, 1)
+    world.quiet(member)
+    assert world.manifest(world.revisions(1)[-1]) == {digest_of(1, 1)}
+
+
+def test_an_image_that_is_held_before_its_study_was_quiet_is_in_no_revision(world: World) -> None:
+    member = world.member()
+    world.say(1, 0, 1)
+    world.say(2, 0)
+    world.hold(1, 1)
+    world.hold(2, 0)
+    world.quiet(member)
+    assert [event.instance_count for event in world.records()] == [1]
+    assert world.uncommitted() == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from producers.dicom_router import tags
 from producers.dicom_router.header import SERIES, SERIES_BLOCK, SOP_INSTANCE, STUDY, STUDY_BLOCK, read_header
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN
-from tests.routers import EXPLICIT, IMPLICIT, Ct, explicit
+from tests.routers import EXPLICIT, IMPLICIT, Ct, explicit, implicit
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 SYNTAXES = (EXPLICIT, IMPLICIT, EXPLICIT_VR_BIG_ENDIAN, DEFLATED, "1.2.840.10008.1.2.4.90", "1.2.3")
@@ -51,6 +51,40 @@ def test_identity_and_attributes_are_read_in_every_encoding(transfer_syntax: str
         "StudyDescription": "Chest of a patient",
     }
     assert header.protected(SERIES_BLOCK) == {"SeriesDescription": "Lung window"}
+
+
+def requests_of(items: list[tuple[bytes, bytes]], *, is_explicit: bool, is_defined: bool) -> bytes:
+    """A Request Attributes Sequence: IDs of the scheduled step and of the procedure, empty where one has none."""
+    element = explicit if is_explicit else lambda tag, _, value: implicit(tag, value)
+    parts = b""
+    for step, procedure in items:
+        inside = (element(0x00400009, b"SH", step) if step else b"") + element(0x00400007, b"LO", b"lung")
+        inside += element(0x00401001, b"SH", procedure) if procedure else b""
+        head = struct.pack("<HHI", 0xFFFE, 0xE000, len(inside) if is_defined else 0xFFFFFFFF)
+        parts += head + inside + (b"" if is_defined else b"\xfe\xff\x0d\xe0\0\0\0\0")
+    length = struct.pack("<I", len(parts) if is_defined else 0xFFFFFFFF)
+    end = b"" if is_defined else b"\xfe\xff\xdd\xe0\0\0\0\0"
+    return b"\x40\0\x75\x02" + (b"SQ\0\0" if is_explicit else b"") + length + parts + end
+
+
+@pytest.mark.parametrize("is_explicit", [True, False])
+@pytest.mark.parametrize("is_defined", [True, False])
+def test_what_was_asked_for_is_read_out_of_its_items(is_explicit: bool, is_defined: bool) -> None:
+    before = Ct(pixels=b"").data_set() if is_explicit else Ct(pixels=b"").implicit_data_set()
+    before = before[: -12 if is_explicit else -8]  # Without the head of pixel data.
+    sequence = requests_of([(b"S1", b"R1"), (b"", b"R2"), (b"", b"")], is_explicit=is_explicit, is_defined=is_defined)
+    header = read_header(before + sequence, EXPLICIT if is_explicit else IMPLICIT)
+    assert header.protected(SERIES_BLOCK)["RequestAttributesSequence"] == "S1\\R1\\\\R2"
+
+
+def test_a_request_that_is_broken_takes_nothing_else_away() -> None:
+    whole = requests_of([(b"S1", b"R1")], is_explicit=True, is_defined=True)
+    for cut in range(8, len(whole)):
+        header = read_header(Ct(pixels=b"").data_set()[:-12] + whole[:cut], EXPLICIT)
+        assert header.protected(SERIES_BLOCK)["SeriesDescription"] == "Lung window"
+    foreign = whole[:12] + b"x" * (len(whole) - 12)
+    header = read_header(Ct(pixels=b"").data_set()[:-12] + foreign, EXPLICIT)
+    assert "RequestAttributesSequence" not in header.protected(SERIES_BLOCK)
 
 
 def test_elements_behind_sequences_of_undefined_length_are_found() -> None:

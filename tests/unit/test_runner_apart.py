@@ -16,11 +16,12 @@ from streams.generation import StepIdentity
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
+from streams.parking import parked
 from streams.runner import Runner
 from streams.runner_settings import RunnerSettings
 from streams.service import Context
 from streams.step import Done, Input, Outcome
-from streams.wire import SchemaIds, encode
+from streams.wire import Record, SchemaIds, encode
 from tests.event_streams import Hospital
 from tests.unit.test_runner_overtaking import revision
 from tests.waiting import wait_until
@@ -60,11 +61,11 @@ class Reading:
 class World:
     """Studies of urgent images in the log, and a runner with two threads that begins with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, studies: int = STUDIES) -> None:
         self.log, self.step, self._hospital = MemoryLog(), Reading(), Hospital()
         for topic in (*load_topics().read_by(GROUP), f"imaging.deadletter.{GROUP}"):
             self.log.create_topic(topic, 6)
-        for number in range(STUDIES):
+        for number in range(studies):
             self._send(revision(f"1.{number}", 1, "stat"))
         site = Site(tenant="t", site="s")
         self._context = Context(GROUP, Config(Path(), "", {}), site, self.log, MemoryStore(), SchemaIds())
@@ -79,6 +80,15 @@ class World:
     def images(self, count: int) -> None:
         for _ in range(count):
             self._send(self._hospital.received(self._hospital.uid(), self._hospital.uid(), {}))
+
+    def image(self, study_uid: str) -> InstanceReceived:
+        return self._hospital.received(study_uid, self._hospital.uid(), {})
+
+    def park(self, event: Event) -> None:
+        made = encode(event, SchemaIds(), source="test")
+        record = Record(made.topic, self.log.topic_id(made.topic), 0, 0, 0, b"one key", made.value, made.headers)
+        message = parked(record, GROUP, "absent", self._context.clock.now(), attempt=1, wait_s=0)
+        self.log.producer().send(message).result(10)
 
     def _send(self, event: Event) -> None:
         self.log.producer().send(encode(event, SchemaIds(), source="test")).result(10)
@@ -107,12 +117,34 @@ def test_an_image_does_not_wait_for_studies_that_are_read(world: World) -> None:
     assert (step.studies, step.most) == (STUDIES, 1)
 
 
+def test_nor_does_one_that_was_parked_wait_for_more_urgent_studies_that_were(world: World) -> None:
+    """Both are in the group's retry topic, where the most urgent is begun first: by each thread of its own kind."""
+    step = world.step
+    for number in range(2):
+        world.park(revision("1.0", 2 + number, "stat"))
+    world.park(world.image("1.0"))
+    wait_until(lambda: step.images == 1, "the parked image being done while studies are read")
+    assert step.studies == 1
+
+
 def test_nor_does_a_change_of_members_wait_for_them(world: World) -> None:
     world.images(1)
     wait_until(lambda: world.step.images == 1, "the image being done while a study is read")
     world.stop()
     assert sum(_committed(world.log, SUBJECTS[InstanceReceived]).values()) == 1
     assert sum(_committed(world.log, REVISIONS).values()) == 0, "whoever comes next reads it again"
+
+
+def test_nor_does_it_wait_for_one_that_was_parked() -> None:
+    world = World(studies=0)
+    for number in range(2):
+        world.park(revision("1.0", 1 + number, "stat"))
+    world.park(world.image("1.0"))
+    world.start()
+    wait_until(lambda: world.step.images == 1, "the parked image being done while a study is read")
+    world.stop()
+    assert sum(_committed(world.log, f"imaging.retry.{GROUP}").values()) == 0, "whoever comes next reads it again"
+    world.step.go_on.set()
 
 
 def _committed(log: MemoryLog, topic: str) -> dict[TopicPartition, int]:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from msgspec import structs
 
 from streams.log import Delivery, Log, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.stop import Stop
-from streams.wire import SchemaIds
-from tests.runner_bench import GROUP, RECEIVED, VALIDATED, Bench, Member, arrivals
+from streams.wire import Message, SchemaIds
+from tests.hooked_log import Hooks
+from tests.runner_bench import GROUP, QUICK, RECEIVED, VALIDATED, Bench, Member, arrivals
 from tests.runner_suite import RunnerSuite
 from tests.waiting import wait_until
 
@@ -20,8 +22,8 @@ from tests.waiting import wait_until
 class MemoryBench(Bench):
     ids = SchemaIds({(name, 1): number for number, name in enumerate((RECEIVED, VALIDATED), start=1)})
 
-    def __init__(self) -> None:
-        self._log = MemoryLog()
+    def __init__(self, log: MemoryLog | None = None) -> None:
+        self._log = log or MemoryLog()
         super().__init__()
 
     def inner(self) -> Log:
@@ -49,11 +51,25 @@ class MemoryBench(Bench):
     def away(self) -> Iterator[None]:
         self._log.away = True
         try:
-            member = self.members[-1]
-            wait_until(lambda: "log" in member.context.health.failing(), "the runner noticing")
             yield
         finally:
             self._log.away = False
+
+    def until_noticed(self) -> None:
+        member = self.members[-1]
+        wait_until(lambda: "log" in member.context.health.failing(), "the runner noticing")
+
+    def away_for_one_record(self) -> Hooks:
+        """The first that is sent fails, the next would not."""
+        first = [True]
+
+        def before_send(_: Message) -> None:
+            self._log.away, first[0] = first[0], False
+
+        def after_send(_: Message) -> None:
+            self._log.away = False
+
+        return Hooks(before_send, after_send)
 
     @contextmanager
     def registry_down(self) -> Iterator[None]:
@@ -76,6 +92,14 @@ def bench() -> Iterator[Bench]:
 
 class TestRunnerOnMemoryLog(RunnerSuite):
     pass
+
+
+def test_what_is_ready_beside_a_record_that_failed_waits_for_it(bench: MemoryBench) -> None:
+    events = arrivals(1, 10)
+    bench.send(events)
+    bench.member(settings=structs.replace(QUICK, threads=1, batch_max=10), hooks=bench.away_for_one_record())
+    bench.until_done()
+    bench.check(events)
 
 
 def test_a_record_that_the_log_leaves_out_stops_the_runner(bench: MemoryBench) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -22,6 +24,7 @@ from streams import metrics
 from streams.pixels.claims import Undecodable
 from streams.pixels.image import Image
 from streams.result import Wait
+from streams.sandbox import sandbox as of_process
 from streams.sandbox.away import HelperAway
 from streams.sandbox.helper import Died, Helper
 from streams.sandbox.messages import ANSWER
@@ -162,6 +165,26 @@ def test_a_helper_is_held_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None
             assert ours != theirs
     finally:
         helper.close()
+
+
+def test_two_threads_that_are_first_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_make_one, made = threading.Barrier(2), []
+
+    def make(_: object) -> Sandbox:
+        with suppress(threading.BrokenBarrierError):
+            both_make_one.wait(0.5)
+        made.append(Sandbox(Settings(helpers=1)))
+        return made[-1]
+
+    monkeypatch.setattr(of_process, "Sandbox", make)
+    of_process._shared.cache_clear()
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            first, second = threads.map(lambda _: of_process.shared(), range(2))
+        assert first is second
+        assert len(made) == 1
+    finally:
+        of_process._shared.cache_clear()
 
 
 def test_a_helper_ends_with_the_process_that_started_it() -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from producers.dicom_router.spool import aside, places
+from producers.dicom_router.spool import aside, places, reading, writing
 from producers.dicom_router.spool.reading import read
 from producers.dicom_router.spool.spool import Spool
 from producers.dicom_router.spool.writing import NotSpooled
-from tests.spools import FILE_HEAD, incoming, opened, segments, taken
+from tests.spools import FILE_HEAD, drained, incoming, opened, segments, taken
 from tests.waiting import wait_until
 
 
@@ -253,6 +253,39 @@ def test_a_disk_that_is_full_is_called_full(folder: Path) -> None:
         spool.append(incoming(b"an image"))
 
 
+@pytest.mark.parametrize("call", ["scandir", "statvfs"])
+def test_a_disk_that_cannot_even_be_looked_at_takes_nothing_more_until_it_can(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The router's main loop asks every second, and must not end by it."""
+
+    def gone(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    spool = opened(folder)
+    assert spool.look() is None
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, gone)
+        assert "does not keep what is written" in (spool.look() or "")
+        assert spool.look() is not None
+    spool.look()
+    assert spool.look() is None
+
+
+def test_every_folder_that_was_made_for_it_is_on_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that a power cut takes, takes all that is acknowledged below it."""
+    synced: list[Path] = []
+    really = places.sync_folder
+
+    def sync(path: Path) -> None:
+        synced.append(path)
+        really(path)
+
+    monkeypatch.setattr(places, "sync_folder", sync)
+    opened(folder / "of" / "a router").close()
+    assert {folder.parent, folder, folder / "of"} <= set(synced)
+
+
 def test_what_was_not_finished_aside_is_removed_once_nobody_can_be_writing_it(folder: Path) -> None:
     opened(folder).close()
     old, new = (folder / places.ASIDE / name for name in ("old.segment.part", "new.segment.part"))
@@ -331,6 +364,34 @@ def test_what_stands_aside_is_tried_again_at_the_next_start(folder: Path) -> Non
     (again,) = taken(after)
     assert again.found.head.digest == hashlib.sha256(FILE_HEAD + b"an image").digest()
     assert read(again.shelf.path, again.found) == (kept, file)
+
+
+def test_what_a_newer_version_left_is_kept_for_it_where_an_older_one_is_taken_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was acknowledged, and is as good as ever: nobody is to mend it by hand."""
+    newer = opened(folder)
+    really = writing.encoded
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "encoded", lambda kept: really(kept).replace(b'"DIMSE"', b'"a new door"'))
+        newer.append(incoming(b"new"))
+    newer.append(incoming(b"old"))
+    newer.close()
+
+    older = opened(folder)
+    assert drained(older) == [b"old"]
+    assert not [path for path in (folder / places.ASIDE).iterdir() if path.suffix == aside.BYTES]
+    older.close()
+    again = opened(folder)
+    assert drained(again) == []
+    again.close()
+
+    knows = reading.decoded
+    with monkeypatch.context() as patched:
+        patched.setattr(reading, "decoded", lambda text: knows(text.replace(b'"a new door"', b'"DIMSE"')))
+        newer = opened(folder)
+        assert drained(newer) == [b"new"]
+        newer.close()
 
 
 def test_a_segment_that_cannot_be_read_stays_and_stops_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from producers.dicom_router.spool.breaker import AWAY, Breaker
 from streams.backoff import Backoff
+from streams.log import LogAway, LogClosed, TopicClosed
 from streams.objects import Damaged, StoreAway
 from tests.routers import AdjustableClock
 
@@ -108,3 +109,23 @@ def test_nobody_tries_before_it_is_known_that_the_store_may_be_used(breaker: Bre
     assert not tried(breaker)
     breaker.release()
     assert tried(breaker)
+
+
+def test_a_topic_that_is_closed_is_neither_an_absence_nor_the_end_of_one(breaker: Breaker) -> None:
+    closed = TopicClosed("write to topic: TOPIC_AUTHORIZATION_FAILED")
+    assert tried(breaker, closed)
+    assert breaker.closed
+    assert tried(breaker, StoreAway("away"))
+    assert tried(breaker, closed)
+    assert not breaker.closed
+    assert breaker.may_try()
+
+
+def test_who_is_given_no_leave_is_told_what_the_log_does_not_let_us_while_that_is_why(
+    breaker: Breaker, clock: AdjustableClock
+) -> None:
+    assert tried(breaker, LogClosed("SASL_AUTHENTICATION_FAILED"))
+    assert isinstance(breaker.away(), LogClosed)
+    assert "SASL" in str(breaker.away())
+    assert tried(breaker, StoreAway("away"))
+    assert isinstance(breaker.away(), LogAway)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
+import tracemalloc
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from producers.dicom_router.spool.reading import Found, read, walk
 from producers.dicom_router.spool.record import (
     HEAD_BYTES,
     SEGMENT_HEAD_BYTES,
     NotARecord,
+    decoded,
     encoded,
     new_segment,
     packed,
@@ -47,6 +51,19 @@ def written(path: Path, content: bytes) -> Path:
 
 def data_sets_of(path: Path, found: list[Found]) -> list[bytes]:
     return [read(path, one)[1].removeprefix(FILE_HEAD) for one in found]
+
+
+def test_a_file_that_is_read_is_in_memory_once(tmp_path: Path) -> None:
+    """They may have 4 GB, and what drains them is the scanners' own router."""
+    head, segment = new_segment()
+    path = written(tmp_path / "1.segment", head + record(segment, 0, bytes(8 << 20)))
+    (found,) = walk(path).found
+    tracemalloc.start()
+    try:
+        _, file = read(path, found)
+        assert tracemalloc.get_traced_memory()[1] < len(file) + (1 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_was_written_is_read(tmp_path: Path, parts: list[bytes], data_sets: list[bytes]) -> None:
@@ -162,3 +179,14 @@ def test_metadata_that_are_no_text_are_damage_and_the_record_behind_them_is_whol
     walked = walk(path)
     assert data_sets_of(path, walked.found) == [b"another"]
     assert [(part.start, part.end) for part in walked.damaged] == [(len(head), len(head) + len(odd))]
+
+
+def test_what_another_version_of_the_router_spooled_is_read() -> None:
+    """After an upgrade what is on the spool is drained, and after going back as well."""
+    whole = structs.replace(kept(), protocol="STOW-RS", preamble="program", tick=7)
+    assert decoded(encoded(whole)) == whole
+
+    fields = json.loads(encoded(kept()))
+    older = {name: value for name, value in fields.items() if name not in ("protocol", "preamble", "tick")}
+    newer = {**fields, "of_a_later_version": True}
+    assert decoded(json.dumps(older).encode()) == decoded(json.dumps(newer).encode()) == kept()

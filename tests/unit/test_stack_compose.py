@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.config import Settings as Gateway
 from infra.compose.__main__ import peers
 from infra.local import founding
 from infra.local.parts import kafka
 from infra.local.parts.services import MODULES, Listening
 from infra.local.parts.store import BUCKETS
+from producers.dicom_router.config import Settings as Router
 from radstream import demo_run, sending
 from streams.config import Config, Registry, Store
-from streams.networks import address_of
+from streams.networks import address_of, is_in, networks_of
 from streams.peers.peer import Peer
 from streams.peers.reading import read_peers
 
@@ -113,3 +115,11 @@ def test_prometheus_asks_every_service_by_its_name() -> None:
     written = yaml.safe_load((FOLDER.parent / "prometheus" / "compose.yml").read_text(encoding="utf-8"))
     found = {job["job_name"]: job["static_configs"][0]["targets"] for job in written["scrape_configs"]}
     assert found == {name: [f"{name}:{founding.HTTP[f'{name}-http']}"] for name in HOUSE}
+
+
+def test_the_router_takes_what_is_posted_to_the_gateway(services: dict[str, Any], config: Config) -> None:
+    gateway, stow = config.section("gateway", Gateway), config.section("router", Router).stow
+    assert stow is not None
+    assert gateway.stow_url == f"http://router:{stow.port}"
+    address = services["gateway"]["networks"]["default"]["ipv4_address"]
+    assert is_in(address_of(address), networks_of(stow.addresses))

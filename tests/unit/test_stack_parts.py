@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -99,6 +100,19 @@ def test_the_settings_file_is_the_persons_own_and_only_gains_sections(founded: S
     settings_file.ensure(founded)
     assert "# mine" in founded.config.read_text()
     assert tomllib.loads(founded.config.read_text()) == tomllib.loads(text)
+
+
+def test_a_gateway_beside_a_router_without_stow_hands_nothing_to_it(founded: Site) -> None:
+    settings_file.ensure(founded)
+    text = founded.config.read_text()
+    assert "stow_url" in tomllib.loads(text)["gateway"]
+    before = re.sub(r"\n\[router\.stow\]\n[^\[]*|\n\[gateway\]\n[^\[]*", "\n", text)
+    founded.config.write_text(before)
+    settings_file.ensure(founded)
+    found = tomllib.loads(founded.config.read_text())
+    assert "stow" not in found["router"]
+    assert "port" in found["gateway"]
+    assert "stow_url" not in found["gateway"]
 
 
 def test_a_killed_process_is_dead_and_a_pid_used_again_is_not_it(tmp_path: Path) -> None:

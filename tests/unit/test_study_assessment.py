@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from pydicom.uid import UID
 
 from consumers.validate.both import Both
 from consumers.validate.config import Limits
+from consumers.validate.levels import Levels
+from consumers.validate.levels_reading import load
 from consumers.validate.step import Validate
 from consumers.validate.study import attributes, places
 from consumers.validate.study.header import Header, header_of
@@ -39,10 +42,14 @@ from streams.events import (
 )
 from streams.memory_store import MemoryStore
 from streams.objects import Absent, Head
+from streams.result import Emit
 from streams.step import Done, Input
-from tests.ai_world import World
+from streams.wire import Record, SchemaIds, encode
+from streams.working import Worker
+from tests.ai_world import TENANT, World
 from tests.images import native
 from tests.received import CORPUS, identity, manifest, received
+from tests.worlds import context_of
 
 Change = Callable[[list[Dataset]], None]
 
@@ -65,16 +72,22 @@ class Studies(World):
     """A study in a memory store, and the assessment of its revisions."""
 
     instances_max: int = 100
+    levels: Levels = field(default_factory=Levels)
     last: list[Event] = field(default_factory=list)
 
     def assess(self, item: Input[StudyRevision]) -> StudyAssessed:
-        self.last = list(Assess(identity("assess"), self.store, self.instances_max)(item, SystemClock()).events(()))
+        step = Assess(identity("assess"), self.store, self.instances_max, self.levels)
+        self.last = list(step(item, SystemClock()).events(()))
         (assessed,) = [event for event in self.last if isinstance(event, StudyAssessed)]
         return assessed
 
     @property
     def held(self) -> list[InstanceQuarantined]:
         return [event for event in self.last if isinstance(event, InstanceQuarantined)]
+
+
+def counted() -> float:
+    return REGISTRY.get_sample_value("radstream_contradicting_instances_total") or 0.0
 
 
 def assessed(datasets: Sequence[Dataset]) -> tuple[Studies, StudyAssessed]:
@@ -293,9 +306,6 @@ def test_the_first_revision_says_whose_the_study_is() -> None:
 
 
 def test_an_image_of_another_patient_is_counted_when_it_came_and_not_with_each_that_comes_after_it() -> None:
-    def counted() -> float:
-        return REGISTRY.get_sample_value("radstream_contradicting_instances_total") or 0.0
-
     images = section_series()
     of_patient(images, **ANN)
     of_patient(images[3:4], **BOB)
@@ -326,6 +336,22 @@ def test_each_event_goes_to_its_own_step() -> None:
     outcomes = both([image, item], SystemClock())
     kinds = [[type(event) for event in one.events(())] for one in outcomes if isinstance(one, Done)]
     assert kinds == [[InstanceValidated], [StudyAssessed]]
+
+
+def test_how_long_each_step_took_is_measured_under_its_own_name() -> None:
+    def called(step: str) -> float:
+        return REGISTRY.get_sample_value("radstream_step_seconds_count", {"group": step}) or 0.0
+
+    world = Studies()
+    revision = world.revision(world.add(section_series()))
+    image = received(world.store, native(np.zeros((1, 8, 6), np.uint16)))
+    both = Both(Validate(identity("validate"), world.store, Limits()), Assess(identity("assess"), world.store, 100))
+    worker = Worker(context_of("validate", TENANT, world.log, world.store, SystemClock()), both, identity("validate"))
+    messages = [encode(item.event, SchemaIds(), source="test") for item in (image, revision, image)]
+    before = called("validate"), called("assess")
+    results = worker([Record(one.topic, "id", 0, 0, 0, one.key, one.value, one.headers) for one in messages])
+    assert [len(one.messages) for one in results if isinstance(one, Emit)] == [1, 1, 1]
+    assert (called("validate") - before[0], called("assess") - before[1]) == (2, 1)
 
 
 def test_a_revision_whose_list_is_away_waits() -> None:
@@ -415,3 +441,58 @@ def test_foreign_files_are_read_and_none_of_them_is_held() -> None:
             studies.setdefault(study_uid, []).append(one)
     assert [one.digest for headers in studies.values() for one in strangers(headers, ())] == []
     assert sum(len(headers) > 1 for headers in studies.values()) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[rules]\nstudy_date_varies = "error"', [("study_date_varies", "error")]),
+        ('[rules]\nstudy_date_varies = "off"', []),
+        ('[[when]]\nmodality = "MR"\nrules = {study_date_varies = "off"}', [("study_date_varies", "warning")]),
+        ('[[when]]\nmodality = "CT"\nrules = {study_date_varies = "info"}', [("study_date_varies", "info")]),
+        ('[[when]]\nsite = "elsewhere"\nrules = {study_date_varies = "off"}', [("study_date_varies", "warning")]),
+        ('[[when]]\nsop_class = "CTImageStorage"\nrules = {study_date_varies = "off"}', []),
+    ],
+)
+def test_a_site_says_how_much_a_rule_on_studies_matters(
+    tmp_path: Path, text: str, expected: list[tuple[str, str]]
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(text)
+    images = section_series()
+    images[0].StudyDate = "20200101"
+    world = Studies(levels=load(file))
+
+    said = world.assess(world.revision(world.add(images)))
+
+    assert [(one.rule, one.severity) for one in said.findings] == expected
+
+
+def test_of_images_of_several_kinds_the_gravest_level_holds(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text('[[when]]\nmodality = "CT"\nrules = {study_date_varies = "off"}')
+    images = section_series()
+    images[0].StudyDate = "20200101"
+    for image in images[4:]:
+        image.Modality, image.SeriesInstanceUID = "MR", UID("1.2.3.4.5.6")
+    world = Studies(levels=load(file))
+
+    said = world.assess(world.revision(world.add(images)))
+
+    assert ("study_date_varies", "warning") in [(one.rule, one.severity) for one in said.findings]
+
+
+def test_what_was_taken_out_of_the_study_is_still_said_to_be_of_another_patient() -> None:
+    own, stray = section_series(), copy.deepcopy(section_series()[0])
+    stray.PatientID, stray.SOPInstanceUID = "OTHER", "1.2.3.4.5"
+    stray.file_meta.MediaStorageSOPInstanceUID = stray.SOPInstanceUID
+    world = Studies()
+    (strange,) = world.add([stray])
+    world.assess(world.revision([*world.add(own), strange]))
+    before = counted()
+    said = world.assess(world.without([strange], str(stray.SeriesInstanceUID)))
+
+    assert [one.rule for one in said.findings] == ["patient_contradicts"]
+    assert (said.read_count, said.instance_count, said.held_count) == (len(own), len(own), 1)
+    assert [event.instance.digest for event in world.held] == [strange]
+    assert counted() == before

@@ -1,4 +1,4 @@
-"""Whatever the order of images, reads, holds, commands, crashes and zombies: never a copy fewer than promised."""
+"""Whatever the order of images, reads, holds, commands, restores and crashes: never a copy fewer than promised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams.events import TierMoved
 from streams.memory_group import MemoryConsumer
 from tests.hooked_log import Crash
-from tests.tiering_world import Member, World, days, new_world, study_uid
+from tests.tiering_world import Member, World, days, key_of, new_world, study_uid
 
 MEMBERS_MAX = 3
 
@@ -29,6 +29,7 @@ class Years:
 
     def __post_init__(self) -> None:
         self.world.store.after = self.count
+        self.world.store.archived = ("cold", "backup")
 
     def count(self, what: str, _: str) -> None:
         """After every deletion, every image that was ever backed up has its copies."""
@@ -54,6 +55,17 @@ class Years:
 
     def command(self, a: int, b: int) -> None:
         self.world.command(days(self.world.clock.day + b * 20))
+
+    def restore(self, a: int, _: int) -> None:
+        self.world.restore(a % 3)
+
+    def sleep(self, a: int, _: int) -> None:
+        """What is archived of a study has to be asked for."""
+        images = self.world.images.get(a % 3, ())
+        self.world.store.asleep |= {(name, key_of(a % 3, image)) for name in ("cold", "backup") for image in images}
+
+    def wake(self, _: int, __: int) -> None:
+        self.world.store.asleep.clear()
 
     def wait(self, a: int, _: int) -> None:
         self.world.clock.day += a % 5 * 10
@@ -99,6 +111,9 @@ ACTIONS = st.tuples(
             "read",
             "hold",
             "command",
+            "restore",
+            "sleep",
+            "wake",
             "wait",
             "turn",
             "turn",
@@ -124,6 +139,7 @@ def test_any_order_ends_with_every_promised_copy_where_the_policy_wants_it(years
         run.does(what, a, b)
     for member in run.members:
         member.kill()
+    run.wake(0, 0)
     world = run.world
     for study in world.images:
         world.hold(study, placed=False)

@@ -10,12 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from consumers.tiering.phases import Phases
-from streams.events import TierMoved
 from streams.log import LogAway
 from streams.objects import StoreAway
-from streams.wire import Message, Record, decode
+from streams.wire import Message
 from tests.hooked_log import Crash
-from tests.tiering_world import HOLDS, MOVED, Member, World, days, new_world, study_uid
+from tests.tiering_world import HOLDS, MOVED, Member, World, days, moved, new_world, study_uid
 
 IMAGES = 3
 PHASES = ["backup planned", "backup copied", "backup verified"]
@@ -36,17 +35,10 @@ def dies(world: World, member: Member) -> None:
 
 def of_phase(phase: str) -> Callable[[Message], None]:
     def crash(message: Message) -> None:
-        if message.topic == MOVED and f"{of(message).target} {of(message).phase}" == phase:
+        if message.topic == MOVED and f"{moved(message).target} {moved(message).phase}" == phase:
             raise Crash
 
     return crash
-
-
-def of(message: Message) -> TierMoved:
-    record = Record(MOVED, "", 0, 0, 0, message.key, message.value, message.headers)
-    event = decode(record)
-    assert isinstance(event, TierMoved)
-    return event
 
 
 def goes_on(world: World) -> None:
@@ -149,7 +141,7 @@ def test_while_the_log_is_away_nothing_is_lost(world: World) -> None:
     world.command(days(31))
 
     def away_for_a_while(message: Message) -> None:
-        if of(message).phase == "copied" and world.phases(1).count("warm planned"):
+        if moved(message).phase == "copied" and world.phases(1).count("warm planned"):
             world.log.away = True
 
     member.log.hooks.before_send = away_for_a_while
@@ -284,7 +276,7 @@ def test_a_hold_that_is_in_the_log_is_known_before_anything_is_deleted(world: Wo
     world.store.before = lambda what, store: deleted.append(store) if what == "delete" else None
 
     def hold_late(message: Message) -> None:
-        if of(message).phase == "switched":
+        if moved(message).phase == "switched":
             world.hold(1)
 
     member.log.hooks.before_send = hold_late

@@ -48,6 +48,18 @@ def test_a_walk_through_hot_warm_and_cold_by_a_simulated_clock(world: World) -> 
     world.check()
 
 
+def test_an_image_that_was_taken_out_of_its_study_goes_on_with_it(world: World) -> None:
+    """It was held, or rejected: its bytes are kept, where those of the others are."""
+    member = world.member()
+    world.receive(1, 0, 1)
+    world.settle(member)
+    world.images[1].discard(1)
+    world.receive(1)
+    world.run(member, 31)
+    assert world.where(1, 0) == world.where(1, 1) == {"warm", "backup"}
+    assert {item.digest for item in world.moves(1)[-1].items} == {digest_of(1, 0), digest_of(1, 1)}
+
+
 def test_real_time_does_what_a_command_does(world: World) -> None:
     member = world.member()
     world.receive(1, 0)

@@ -28,6 +28,18 @@ RGB = np.zeros((1, 8, 6, 3), np.uint8)
 JPEG, JPEG_LS, JPEG_2000, HTJ2K = (f"1.2.840.10008.1.2.4.{number}" for number in ("50", "80", "90", "201"))
 CODED = [bytes(imagecodecs.jpegls_encode(frame)) for frame in GREY]
 CODED_JPEG = [bytes(imagecodecs.jpeg8_encode(BYTES[0]))]
+SLOPE = np.add.outer(np.arange(96), np.arange(64) * 2).astype(np.uint8)[None]
+SLOPED_JPEG = bytes(imagecodecs.jpeg8_encode(SLOPE[0], level=95))
+SLOPE_2000 = bytes(imagecodecs.jpeg2k_encode(SLOPE[0], codecformat="j2k", reversible=True))
+
+
+def boxed(codestream: bytes) -> bytes:
+    """A JP2 with a box of text behind its codestream (ISO/IEC 15444-1 annex I)."""
+    whole = bytes(imagecodecs.jpeg2k_encode(SLOPE[0], codecformat="jp2", reversible=True))
+    at = whole.index(b"jp2c")
+    text = b"<note>" + b"x" * 2000 + b"</note>"
+    inside = struct.pack(">I", len(codestream) + 8) + b"jp2c" + codestream
+    return whole[: at - 4] + inside + struct.pack(">I", len(text) + 8) + b"xml " + text
 
 
 def wavelets(frame: np.ndarray[tuple[int, ...], np.dtype[np.integer]], *, reversible: bool = True) -> list[bytes]:
@@ -115,7 +127,19 @@ def test_what_is_sound_has_no_finding(name: str) -> None:
         (images.compressed(GREY[:1], wavelets(GREY[0].astype(np.int16)), HTJ2K), {"codestream_sign"}),
         (images.compressed(GREY[:1], wavelets(GREY[0]), HTJ2K, bits_stored=12), {"codestream_precision"}),
         (images.compressed(BYTES, wavelets(BYTES[0], reversible=False), HTJ2K), {"codestream_lossy"}),
-        (images.compressed(GREY, [CODED[0], CODED[1][:-40]], JPEG_LS), {"pixels_undecodable"}),
+        (images.compressed(GREY, [CODED[0], CODED[1][:-40]], JPEG_LS), {"pixels_undecodable", "codestream_cut"}),
+        # Decoders fill up what is missing.
+        (images.compressed(SLOPE, [SLOPED_JPEG[:-200]], JPEG), {"codestream_cut"}),
+        (images.compressed(SLOPE, [wavelets(SLOPE[0])[0][:-20]], HTJ2K), {"codestream_cut"}),
+        # Writers fill up what is behind the end.
+        *(
+            (images.compressed(BYTES, [CODED_JPEG[0] + fill * 300], JPEG), set[str]())
+            for fill in (b"\0", b"\xff", b" ", b"\0" * 40, b"\xff" * 400)
+        ),
+        (images.compressed(SLOPE, [SLOPED_JPEG[:-200] + bytes(4096)], JPEG), {"codestream_cut"}),
+        # A whole JP2 has boxes behind its codestream.
+        (images.compressed(SLOPE, [boxed(SLOPE_2000)], JPEG_2000), set[str]()),
+        (images.compressed(SLOPE, [boxed(SLOPE_2000[:-2])], JPEG_2000), {"codestream_cut", "pixels_undecodable"}),
         (images.compressed(GREY, CODED, "1.2.840.10008.1.2.4.92"), {"decoder_absent"}),
         (palette(tables=False), {"palette_missing"}),
         (palette(bits=12), {"palette_descriptor"}),
@@ -226,3 +250,43 @@ def test_what_dcmdjpeg_refuses_is_undecodable_and_its_absence_is_told(
             dcmtk.decode(b"\xff\xd8" + bytes(100), TWELVE)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert dcmtk.decode(coded, TWELVE) is None
+
+
+def lossless(frames: np.ndarray[tuple[int, ...], np.dtype[np.integer]], **attributes: object) -> bytes:
+    return images.compressed(frames, [bytes(imagecodecs.jpegls_encode(one)) for one in frames], JPEG_LS, **attributes)
+
+
+@pytest.mark.parametrize(
+    ("share", "modality", "expected"),
+    [(1.0, "CT", "pixels_blank"), (0.6, "CT", "pixels_saturated"), (0.1, "CT", ""), (0.6, "DX", ""), (1.0, "SEG", "")],
+)
+def test_what_had_to_be_decoded_is_looked_at_too(share: float, modality: str, expected: str) -> None:
+    frames = np.random.default_rng(3).integers(0, 3000, (3, 64, 48)).astype(np.uint16)
+    frames[np.random.default_rng(4).random(frames.shape) < share] = 65535
+
+    said = found(lossless(frames, Modality=modality))
+
+    assert said == ({expected} if expected else set())
+
+
+def test_one_frame_with_something_in_it_is_enough() -> None:
+    frames = np.zeros((4, 64, 48), np.uint16)
+    frames[2, 31, 17] = 1
+
+    assert found(lossless(frames)) == set()
+
+
+@pytest.mark.parametrize("modality", ["US", "XC", "SM", "OT"])
+def test_colour_of_one_value_is_blank_where_there_should_be_a_picture(modality: str) -> None:
+    white = np.full((1, 64, 48, 3), (255, 128, 0), np.uint8)
+    spotted = white.copy()
+    spotted[0, 40, 40] = 0
+
+    assert found(images.native(white, Modality=modality)) == ({"pixels_blank"} if modality in ("US", "XC") else set())
+    assert found(images.native(spotted, Modality=modality)) == set()
+
+
+def test_of_frames_that_were_not_all_decoded_nothing_is_said_of_what_they_show() -> None:
+    blank = lossless(np.zeros((8, 64, 48), np.uint16))
+
+    assert found(blank, Limits(decoded_bytes_max=20_000)) == {"pixels_not_all_checked"}

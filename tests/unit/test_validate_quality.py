@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from consumers.validate import quality, rules
-from consumers.validate.quality.preamble import is_program
 from streams import part10
 from streams.elements import Malformed, TooComplex
+from streams.preamble import is_program, kind_of
 from tests import images
 from tests.received import CORPUS, manifest
 
@@ -207,9 +207,18 @@ def test_other_preambles_are_let_be(start: bytes) -> None:
     assert not is_program(start.ljust(128, b"\0"))
 
 
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"", None), (b"II*\0\x08", "tiff"), (b"MM\0+", "tiff"), (b"MZ", "program"), (b"made by a converter", "other")],
+)
+def test_a_preamble_is_nothing_a_tiff_a_program_or_something_else(start: bytes, kind: str | None) -> None:
+    assert kind_of(start.ljust(128, b"\0")) == kind
+
+
 # Whatever comes
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_nothing_is_raised_whatever_the_bytes_are(draw: st.DataObject) -> None:
     data = bytearray(images.native(NOISE[:, :33, :33], PixelSpacing=[1, 1], StudyDate="20200101", PatientAge="001Y"))

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 
 import msgspec
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ColorPaletteStorage, ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from consumers.validate.config import Limits
+from consumers.validate.reasons import reason_of
 from consumers.validate.step import Validate
 from schemas import load_subjects
 from streams.clock import SystemClock
@@ -76,6 +81,17 @@ def test_the_verdict_says_who_sent_the_image() -> None:
     assert event.source == item.event.source
 
 
+@pytest.mark.parametrize(("preamble", "expected"), [("program", ["preamble_program"]), ("tiff", []), (None, [])])
+def test_what_stood_in_front_of_the_file_that_was_sent_is_a_finding(preamble: str | None, expected: list[str]) -> None:
+    store = MemoryStore()
+    item = received(store, images.native(PIXELS))
+    made = run(store, Input(msgspec.structs.replace(item.event, preamble=preamble), item.record))
+    assert isinstance(made, Done)
+    (event,) = made.events(())
+    assert isinstance(event, InstanceValidated)
+    assert [one.rule for one in event.findings] == expected
+
+
 def test_a_good_image_is_validated_without_findings_under_an_id_of_its_own() -> None:
     store = MemoryStore()
     item = received(store, images.native(PIXELS))
@@ -97,6 +113,56 @@ def test_every_native_encoding_is_read(encoding: str) -> None:
     assert rules(images.native(PIXELS, encoding)) == set()
 
 
+@pytest.mark.parametrize("zeros", [2, 8, 100])
+@pytest.mark.parametrize("encoding", ["big", "explicit", "implicit"])
+def test_what_was_filled_up_with_zeros_is_whole(encoding: str, zeros: int) -> None:
+    """Files from tapes and discs are filled up to a block; nothing of the image is missing."""
+    assert rules(images.native(PIXELS, encoding) + bytes(zeros)) == {"trailing_zeros"}
+
+
+def test_behind_an_unknown_value_representation_nobody_says_that_a_part_is_missing() -> None:
+    held = outcome(images.native(PIXELS).replace(b"\x10\x00\x10\x00PN", b"\x10\x00\x10\x00ZZ"))
+    assert isinstance(held, Quarantine)
+    assert held.code == "unreadable"
+    assert "value representation" in held.detail
+
+
+@pytest.mark.parametrize(
+    ("limits", "zeros", "named", "other"),
+    [
+        (Limits(), 40 << 20, "inflated_ratio_max", "inflated_bytes_max"),
+        (Limits(inflated_bytes_max=1 << 16), 1 << 20, "inflated_bytes_max", "inflated_ratio_max"),
+    ],
+)
+def test_what_inflates_too_far_is_held_with_the_name_of_the_limit_that_it_met(
+    limits: Limits, zeros: int, named: str, other: str
+) -> None:
+    held = outcome(images.raw_file(images.deflated(bytes(zeros)), images.NATIVE["deflated"]), limits)
+
+    assert isinstance(held, Quarantine)
+    assert held.code == "too_complex"
+    assert named in held.detail
+    assert other not in held.detail
+
+
+def test_a_dicomdir_is_said_to_be_the_directory_of_a_medium_and_not_an_image_without_a_uid() -> None:
+    made = Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    made.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.FileSetID = "DISC"
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, made, enforce_file_format=True)
+    held = outcome(out.getvalue(), uids=None)
+    assert isinstance(held, Quarantine)
+    assert held.code == "media_directory"
+    for text in (held.detail, reason_of(held.code).text):
+        assert "DICOMDIR" in text
+        assert "UID" not in text
+    assert "images" in reason_of(held.code).todo
+
+
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -106,10 +172,11 @@ def test_every_native_encoding_is_read(encoding: str) -> None:
         (images.native(PIXELS)[:-140], "truncated"),
         (images.raw_file(b"\xff" * 100, images.NATIVE["deflated"]), "unreadable"),
         (images.written(images.data_set(StudyInstanceUID="")), "unidentifiable"),
+        (images.written(images.data_set(SOPClassUID=ColorPaletteStorage, StudyInstanceUID="")), "without_study"),
         (images.raw_file(b""), "unidentifiable"),
         (images.native(PIXELS).replace(b"1.2.3.1\0", b"1.2/3.1\0"), "illegal_uid"),
     ],
-    ids=["empty", "other", "cut-in-header", "cut", "not-deflated", "no-study", "nothing", "illegal"],
+    ids=["empty", "other", "cut-in-header", "cut", "not-deflated", "no-study", "palette", "nothing", "illegal"],
 )
 def test_what_is_unreadable_or_unidentifiable_is_quarantined(data: bytes, code: str) -> None:
     made = outcome(data)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
@@ -273,7 +274,7 @@ def test_fragments_that_do_not_end_where_they_should_raise_nothing() -> None:
     head, delimiter = struct.pack("<HH2s2xI", 0x0042, 0x0011, b"OB", 0xFFFFFFFF), bytes.fromhex("feffdde000000000")
     whole = images.raw_file(head + item(b"\0\0") + delimiter)
     file = part10.read(whole)
-    short = {tag: replace(one, end=one.end - len(delimiter)) for tag, one in file.elements.items()}
+    short = {tag: structs.replace(one, end=one.end - len(delimiter)) for tag, one in file.elements.items()}
 
     assert broken(whole) == set()
     assert set(values.check(replace(file, elements=short))) == {("sequence_broken", 0x00420011)}

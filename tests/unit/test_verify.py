@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from radstream.verifying import unlinked
 from streams import part10
 from streams.chains.keys import create
 from streams.chains.links import NOTHING, last_hash
@@ -20,6 +21,7 @@ from streams.identity import original_key
 from streams.log import TopicPartition
 from streams.step import NewObject
 from streams.stored_file import PREAMBLE
+from tests import held_images
 from tests.chain_world import Archive, file_of, study_uid
 from tests.deciding_world import PARTITIONS, START, TENANT
 from tests.instance_events import meta_of
@@ -103,6 +105,14 @@ def test_what_is_lost_and_where_a_good_copy_is(archive: Archive) -> None:
     assert "A good copy is in backup" in wrong[copied.key].next
 
 
+def test_what_an_archive_does_not_give_is_not_lost(archive: Archive) -> None:
+    ref = archive.refs[1, 0]
+    archive.store.asleep.add((ref.store, ref.key))
+    (finding,) = archive.verify(1, later=LATER).findings
+    assert (finding.kind, finding.key) == ("unreadable", ref.key)
+    assert "radstream tier restore" in finding.text
+
+
 def test_two_that_were_exchanged_within_a_study_and_across(archive: Archive) -> None:
     for one, other in (((1, 0), (1, 1)), ((0, 2), (2, 3))):
         first, second = archive.refs[one], archive.refs[other]
@@ -150,6 +160,55 @@ def test_an_image_that_was_validated_and_never_linked(archive: Archive) -> None:
     assert (young.findings, young.waiting) == ([], 1)
     (finding,) = archive.wrong(1, later=LATER).values()
     assert (finding.kind, finding.key) == ("unchained", archive.refs[1, 4].key)
+
+
+def test_one_flipped_bit_is_found_before_any_image_is_linked(tmp_path: Path) -> None:
+    archive, chosen = Archive(tmp_path), random.Random(7)
+    for number in range(20):
+        archive.receive(number // 5, number % 5)
+    sound = archive.verify()
+    assert (sound.findings, sound.links, sound.unlinked, sound.waiting) == ([], 0, 20, 20)
+    assert sound.bytes == sum(ref.size for ref in archive.refs.values())
+    for ref in archive.refs.values():
+        archive.flip(ref, chosen.randrange(8 * ref.size))
+    for number, wrong in enumerate((archive.wrong(), archive.wrong(3))):
+        keys = {ref.key for (study, _), ref in archive.refs.items() if number == 0 or study == 3}
+        assert {key: finding.kind for key, finding in wrong.items()} == dict.fromkeys(keys, "changed")
+
+
+def test_an_image_that_was_lost_before_it_was_linked(archive: Archive) -> None:
+    archive.receive(1, 4)
+    archive.drop(archive.refs[1, 4])
+    (finding,) = archive.wrong().values()
+    assert (finding.kind, finding.key) == ("lost", archive.refs[1, 4].key)
+
+
+def test_of_many_that_are_not_linked_only_so_many_are_remembered_at_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unlinked, "WINDOW", 2)
+    archive.receive(1, *range(4, 9))
+    archive.receive(2, *range(4, 6))
+    archive.receive(0, 0, 1)  # Linked under an earlier verdict.
+    report = archive.verify()
+    assert (report.findings, report.links, report.unlinked, report.waiting) == ([], 12, 7, 7)
+    archive.flip(archive.refs[1, 8], 3000)
+    assert [finding.key for finding in archive.verify().findings] == [archive.refs[1, 8].key]
+
+
+def test_the_bytes_of_what_validate_holds_are_checked_until_it_is_linked(archive: Archive) -> None:
+    valid = archive.validated(1, 5, file_of(1, 5))
+    archive.say(held_images.held(valid, "truncated", "validate"))
+    assert archive.verify().held == archive.verify(1).held == 1
+    assert archive.verify(2).held == 0
+    archive.flip(archive.refs[1, 5], 5)
+    (finding,) = archive.wrong(later=LATER).values()
+    assert (finding.kind, finding.key) == ("changed", archive.refs[1, 5].key)
+    archive.flip(archive.refs[1, 5], 5)
+    archive.say(valid)
+    archive.quiet()
+    report = archive.verify(later=LATER)
+    assert (report.findings, report.held, report.unlinked, report.links) == ([], 0, 0, 13)
 
 
 def test_a_second_verdict_needs_no_second_link(archive: Archive) -> None:

@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from pynetdicom.dsutils import decode
 
-from producers.worklist.ceiling import TRANSFER_SYNTAXES, TooMuch, check_depth
+from streams.dimse.ceiling import TRANSFER_SYNTAXES, TooMuch, check_depth
 from tests.hostile_data_sets import nesting_of_defined_length
 from tests.worklists import keys
 

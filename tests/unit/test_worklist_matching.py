@@ -11,10 +11,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from consumers.catalog.worklist import Scheduled
-from producers.worklist.answer import answer, unsupported
+from producers.worklist.finding import AGREED
 from producers.worklist.item import item_of
-from producers.worklist.matching import BadKey, matches
 from producers.worklist.query import asked
+from streams.dimse.answer import answer, unsupported
+from streams.dimse.matching import BadKey, matches
 from tests.worklists import TODAY, keys
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")  # scanners do ask so
@@ -44,7 +45,7 @@ def scheduled(name: str = "Doe^Jane", **other: Any) -> Scheduled:
 
 
 def found(asked_for: Dataset, **other: Any) -> bool:
-    return matches(asked_for, item_of(scheduled(**other)))
+    return matches(asked_for, item_of(scheduled(**other)), AGREED)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ class Origin:
     made_at: datetime
     headers: Sequence[Dataset]
 
+    @property
+    def series_description(self) -> str:
+        """Series Description (0008,103E) of what is made of it, at most 64 characters.
+
+        The mark comes first: viewers cut long ones at their ends.
+        """
+        return f"AI, not reviewed: {self.model.name} {self.model.version}"[:64]
+
     def uid(self, what: str) -> str:
         """A UID for something of this result (PS3.5 annex B.2): the same whenever it is asked for."""
         return uid_of_event(str(uuid.uuid5(uuid.UUID(self.event_id), what)))

@@ -54,7 +54,7 @@ def report(origin: Origin, findings: Sequence[ResultFinding], shown: Shown | Non
         is_complete=True,
         is_final=False,
         is_verified=False,
-        series_description=f"{origin.model.name} {origin.model.version}"[:64],
+        series_description=origin.series_description,
     )
     stamp(made, origin.made_at)
     return made

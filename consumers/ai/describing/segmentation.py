@@ -30,7 +30,7 @@ def segmentation(origin: Origin, segment: Segment, segments: Segments, sop_insta
         software_versions=origin.build,
         device_serial_number=SERIAL_NUMBER,
         content_label="SEGMENTATION",
-        series_description=f"{origin.model.name} {origin.model.version}"[:64],
+        series_description=origin.series_description,
     )
     organization = origin.uid("dimensions")
     made.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from consumers.validate.iod.tables import Condition
-from streams.nested import Held
+from streams.elements import Malformed, TooComplex
+from streams.nested import Held, Item, Nested
 from streams.part10 import Part10
 
 _VALUE_BYTES_MAX = 1024
@@ -23,12 +25,15 @@ class Known(Protocol):
 # The item that an attribute stands in is the last scope; the tags are those that belong there.
 Scope = tuple[Known, frozenset[int]]
 EVERYWHERE: frozenset[int] = frozenset()
+SHARED, PER_FRAME = 0x52009229, 0x52009230
 
 
 class Asking:
     """Answers conditions within one file."""
 
-    def __init__(self, file: Part10, sop_class_uid: str) -> None:
+    def __init__(self, file: Part10, sop_class_uid: str, nested: Nested, top: Item) -> None:
+        self._nested = nested
+        self._top = top
         self._data = file.data
         self._sign = "<" if file.encoding.byte_order == "little" else ">"
         self._sop_class_uid = sop_class_uid
@@ -54,6 +59,32 @@ class Asking:
 
     def _not(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
         return not self.holds(parts[0], scopes)
+
+    def _inside(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
+        """Whether what is asked holds within one of a sequence's items."""
+        tag, asked = parts
+        held = _found(tag, scopes)
+        return held is not None and any(self.holds(asked, ((item, EVERYWHERE),)) for item in self._items(held))
+
+    def _grouped(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
+        return parts[0] in self._in_groups
+
+    @cached_property
+    def _in_groups(self) -> frozenset[int]:
+        """What there is in functional groups: macros, and what their items have."""
+        groups = [group for tag in (SHARED, PER_FRAME) if tag in self._top for group in self._items(self._top[tag])]
+        macros = [held for group in groups for held in group.values()]
+        inner = {tag for held in macros for item in self._items(held) for tag in item}
+        return frozenset(inner.union(*groups))
+
+    def _items(self, held: Held) -> list[Item]:
+        """Nothing where it is no sequence; that is said elsewhere."""
+        if held.empty:
+            return []
+        try:
+            return self._nested.items(held)
+        except (Malformed, TooComplex):
+            return []
 
     def _in(self, parts: list[Any], scopes: Sequence[Scope]) -> bool:
         tag, nth, wanted, vr = parts
@@ -107,4 +138,6 @@ _KINDS: dict[str, Callable[[Asking, list[Any], Sequence[Scope]], bool]] = {
     "in": Asking._in,
     "other": Asking._other,
     "over": Asking._over,
+    "inside": Asking._inside,
+    "grouped": Asking._grouped,
 }

@@ -10,19 +10,35 @@ from __future__ import annotations
 import json
 import sys
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from consumers.validate.iod.conditions import BY_PLACE, MACROS, MODULES, OVERRULED, SIGNS
+from consumers.validate.iod.conditions import (
+    AS_IN,
+    ASKED_BY_OTHERS,
+    BY_PLACE,
+    FORBIDDEN,
+    MACROS,
+    MODULES,
+    OVERRULED,
+    SEQUENCES_OF_OTHERS,
+    SIGNS,
+    STRAYS,
+    WITHOUT_SIGNS,
+    laterality,
+    without_sides,
+)
 from consumers.validate.iod.sentences import Condition, condition
 from consumers.validate.iod.sources import VRS, Sentences, Used, macros_in, names_in, slug, tag_of
 
 TYPES = ("1", "1C", "2", "2C", "3")
 _SHARED, _PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 _USAGES = {"M": 0, "C": 1, "U": 2}
+_WITHOUT_SIGNS, _ASKED_BY_OTHERS = 3, 4
 
 
 @dataclass
@@ -52,10 +68,16 @@ def _tree(rows: list[dict[str, Any]]) -> dict[str, Node]:
 class Tables:
     """Everything that is packed, with equal things kept once."""
 
-    def __init__(self, sentences: Sentences) -> None:
+    def __init__(
+        self,
+        sentences: Sentences,
+        by_place: Mapping[tuple[str, str, str], Condition | None],
+        forbidden: Mapping[tuple[str, str, str], Condition],
+    ) -> None:
         self.sets: list[list[list[int]]] = []
         self.conditions: list[Condition] = []
         self._sentences = sentences
+        self._by_place, self._forbidden = by_place, forbidden
         self._interned: dict[bytes, int] = {}
         self._known: dict[bytes, int] = {}
 
@@ -69,7 +91,8 @@ class Tables:
         return self._known[key]
 
     def of_level(self, module: str, level: dict[str, Node], path: tuple[str, ...] = (), macro: int = 0) -> int:
-        """The index of a set of rows `[tag, type, child set or -1, condition or -1]`.
+        """The index of a set of rows `[tag, type, child set or -1, condition or -1, forbidden or -1]`, the type
+        five higher for a sequence of one item at most.
 
         `macro` is how many leading steps of the path are outside the functional group macro that names conditions.
         """
@@ -87,15 +110,21 @@ class Tables:
             kind = node.type
             if asked is not None and kind in ("1", "2"):
                 kind += "C"
-            rows.append([tag, TYPES.index(kind), child, self.of_condition(asked)])
+            number = TYPES.index(kind) + (len(TYPES) if VRS.get(tag) == "SQ" and self._is_single(inner, macro) else 0)
+            where = inner[-2] if len(inner) > 1 else ""
+            forbidden = self._forbidden.get((module, where, keyword), self._forbidden.get(("", where, keyword)))
+            rows.append([tag, number, child, self.of_condition(asked), self.of_condition(forbidden)])
         rows.sort()
         if module == "sr-document-content" and path[-1:] == ("ContentSequence",):
-            rows.append([tag_of("ContentSequence") or 0, TYPES.index("3"), -2, -1])
+            rows.append([tag_of("ContentSequence") or 0, TYPES.index("3"), -2, -1, -1])
         key = msgspec.msgpack.encode(rows)
         if key not in self._interned:
             self._interned[key] = len(self.sets)
             self.sets.append(rows)
         return self._interned[key]
+
+    def _is_single(self, path: tuple[str, ...], macro: int) -> bool:
+        return self._sentences.is_single(tuple(tag_of(one) or 0 for one in path[macro:]))
 
     def _condition(self, module: str, path: tuple[str, ...], macro: int, level: dict[str, Node]) -> Condition | None:
         keyword, parent = path[-1], path[-2] if len(path) > 1 else ""
@@ -103,8 +132,8 @@ class Tables:
         if "CodeValue" in level and "CodeMeaning" in level:
             keys.append(("", "code", keyword))
         for key in keys:
-            if key in BY_PLACE:
-                return BY_PLACE[key]
+            if key in self._by_place:
+                return self._by_place[key]
         tags = tuple(tag_of(one) or 0 for one in path[macro:])
         return self._sentences.condition(module, tags)
 
@@ -120,7 +149,10 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
         (row["ciodId"], row["moduleId"]): row["conditionalStatement"]
         for row in json.loads((standard / "ciod_to_modules.json").read_text("utf-8"))
     }
-    tables = Tables(Sentences(standard))
+    regions = json.loads((highdicom / "anatomic_regions.json").read_text("utf-8"))
+    side = ("general-series", "", "Laterality")
+    by_place, forbidden = {**BY_PLACE, side: laterality(regions)}, {**FORBIDDEN, side: without_sides(regions)}
+    tables = Tables(Sentences(standard), by_place, forbidden)
     modules: list[list[Any]] = []
     index: dict[str, int] = {}
     iods: list[list[Any]] = []
@@ -135,17 +167,19 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
             if key not in index:
                 index[key] = len(modules)
                 title, section = names.get(key, (key.replace("-", " ").title(), ""))
-                signs = [tag_of(keyword) for keyword in SIGNS.get(key, ())]
-                overruled = [tag_of(keyword) for keyword in OVERRULED.get(key, ())]
-                modules.append([title, section, member["ie"], tables.of_level(key, tree), signs, overruled])
+                # No file has the tag 0: what is a sign of nothing.
+                signs = [tag_of(keyword) for keyword in SIGNS[key]] or [0] if key in SIGNS else []
+                strays = [tag_of(keyword) for keyword in STRAYS.get(key, ())]
+                modules.append([title, section, member["ie"], tables.of_level(key, tree), signs, strays])
             statement = old_usage.get((old_of.get(name, ""), key)) if member["usage"] == "C" else None
             asked = condition(statement, VRS) if statement else None
-            rows.append([index[key], _USAGES[member["usage"]], tables.of_condition(MODULES.get((name, key), asked))])
+            rows.append([index[key], _usage(name, member), tables.of_condition(MODULES.get((name, key), asked))])
             if _PER_FRAME in tree and tree[_PER_FRAME].items:
-                used = usage_of.get(old_of.get(name, ""), {})
+                used = usage_of.get(AS_IN.get(name, old_of.get(name, "")), {})
                 groups = _groups(tables, name, tree, used, macro_of, names)
         order[name] = len(iods)
-        iods.append([name, rows, groups])
+        special = [[tag_of(keyword) for keyword in of.get(name, ())] for of in (OVERRULED, SEQUENCES_OF_OTHERS)]
+        iods.append([name, rows, groups, *special])
     return {
         "sops": {uid: order[name] for uid, name in iod_of.items() if name in order},
         "iods": iods,
@@ -153,6 +187,13 @@ def distilled(highdicom: Path, standard: Path) -> dict[str, Any]:
         "sets": tables.sets,
         "conditions": tables.conditions,
     }
+
+
+def _usage(iod: str, member: Mapping[str, str]) -> int:
+    """A module's usage as `tables` has it: the standard's, or one of two that take its place here."""
+    if (iod, member["key"]) in WITHOUT_SIGNS:
+        return _WITHOUT_SIGNS
+    return _ASKED_BY_OTHERS if (iod, member["key"]) in ASKED_BY_OTHERS else _USAGES[member["usage"]]
 
 
 def _groups(

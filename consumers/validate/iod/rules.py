@@ -19,6 +19,7 @@ class Kind:
     text: str
 
 
+_BY_OTHERS = "The standard lets it be so here; other checkers do not, and readers may look for it."
 # Type 1 is a value that software builds on; of Type 2 it may be unknown, and then it has to say so by being empty.
 KINDS = {
     "type_1_missing": Kind("error", "1", "{0} is missing. {1} has to have it, with a value: {2}."),
@@ -29,6 +30,13 @@ KINDS = {
     "type_2c_missing": Kind(
         "warning", "2C", "{0} is missing. What else the file says makes {3} need it, if only empty as unknown: {2}."
     ),
+    "type_1_asked_by_others": Kind("info", "1", f"{{0}} is missing. {_BY_OTHERS}"),
+    "type_1_asked_by_others_empty": Kind("info", "1", f"{{0}} is empty. {_BY_OTHERS}"),
+    "type_2_asked_by_others": Kind("info", "2", f"{{0}} is missing. {_BY_OTHERS}"),
+    "present_otherwise": Kind(
+        "info", None, "{0} is here, though {3} has it only where something else in the file is otherwise."
+    ),
+    "items_too_many": Kind("warning", None, "{0} has several items, and {3} has place for one: readers may take any."),
     "macro_twice": Kind("error", None, "{0} is for all frames and for single frames too: only one of them can hold."),
     "frame_without_macro": Kind("error", "1", "{0} is missing for some frames. {1} has to be there for each: {2}."),
     "nested_not_checked": Kind(

@@ -2,8 +2,9 @@
 
 A condition is a nested list: `["has", tag]`, `["lacks", tag]`, `["in", tag, nth, values, vr]` (nth counts from 1, 0 is
 any value), `["other", tag, nth, values, vr]` (it has a value, and none of these), `["over", tag, number, vr]`,
-`["class", uids]` (the SOP class is one of these), `["not", ...]`, `["and", ...]`, `["or", ...]`. What cannot be read in
-full is None: not checked.
+`["class", uids]` (the SOP class is one of these), `["inside", tag, condition]` (it holds within an item of that
+sequence), `["grouped", tag]` (some functional group has it), `["not", ...]`, `["and", ...]`, `["or", ...]`. What cannot
+be read in full is None: not checked.
 """
 
 from __future__ import annotations

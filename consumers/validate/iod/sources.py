@@ -13,6 +13,9 @@ from pydicom.datadict import tag_for_keyword
 
 from consumers.validate.iod.sentences import Condition, condition
 
+_SINGLE = re.compile(
+    r"(?:Only a single|Only one|Zero or one) Item (?:shall be|is|may be) (?:included|present|permitted)"
+)
 VRS = {tag: entry[0].split(" ")[0] for tag, entry in DicomDictionary.items()}
 # Of repeating groups the first, 60xx for all: the reader asks for each group that is there.
 _REPEATERS = {entry[4]: int(mask.replace("x", "0"), 16) for mask, entry in RepeatersDictionary.items()}
@@ -41,14 +44,20 @@ class Sentences:
     def __init__(self, folder: Path) -> None:
         self._by_path: dict[tuple[str, tuple[int, ...]], set[str]] = defaultdict(set)
         self._by_pair: dict[tuple[int, ...], set[str]] = defaultdict(set)
+        self._single: dict[tuple[int, ...], set[bool]] = defaultdict(set)
         for name, key in (("module_to_attributes", "moduleId"), ("macro_to_attributes", "macroId")):
             for row in json.loads((folder / f"{name}.json").read_text("utf-8")):
-                if row["type"] not in ("1C", "2C"):
-                    continue
                 _, *path = row["path"].split(":")
                 tags = tuple(int(tag.replace("x", "0"), 16) for tag in path)
+                self._single[tags[-2:]].add(bool(_SINGLE.search(_text(row["description"]))))
+                if row["type"] not in ("1C", "2C"):
+                    continue
                 self._by_path[row[key], tags].add(_text(row["description"]))
                 self._by_pair[tags[-2:]].add(_text(row["description"]))
+
+    def is_single(self, path: tuple[int, ...]) -> bool:
+        """Whether a sequence has one item at most, wherever it stands in such a one."""
+        return self._single.get(path[-2:]) == {True}
 
     def condition(self, module: str, path: tuple[int, ...]) -> Condition | None:
         for texts in (self._by_path.get((module, path)), self._by_pair.get(path[-2:]) if len(path) > 1 else None):

@@ -17,12 +17,17 @@ TYPES = ("1", "1C", "2", "2C", "3")
 
 
 class Row(NamedTuple):
-    """One attribute of a level. `items` is what each of its items has: a level's number, or -1 where it has none."""
+    """One attribute of a level. `items` is what each of its items has: a level's number, or -1 where it has none.
+
+    Where `forbidden` holds, it must not be there; where `is_single` it has one item at most.
+    """
 
     tag: int
     type: str
     items: int
     condition: Condition | None
+    forbidden: Condition | None = None
+    is_single: bool = False
 
 
 class Level(NamedTuple):
@@ -34,6 +39,8 @@ class Level(NamedTuple):
 
 @dataclass(frozen=True)
 class Module:
+    """`usage` is M, C or U; N is what is there by its condition alone, O what others than the standard ask for."""
+
     title: str
     section: str
     entity: str
@@ -65,13 +72,17 @@ class Iod:
     macros: tuple[Macro, ...]
     # Tags whose type in a special module holds, and not that of the general ones.
     overruled: frozenset[int]
+    # Tags that others than the standard ask for, with a value.
+    of_others: tuple[int, ...]
 
 
 class _Packed(msgspec.Struct, frozen=True):
     sops: dict[str, int]
-    iods: list[tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int, int, int, str, str]]]]
+    iods: list[
+        tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int, int, int, str, str]], list[int], list[int]]
+    ]
     modules: list[tuple[str, str, str, int, list[int], list[int]]]
-    sets: list[list[tuple[int, int, int, int]]]
+    sets: list[list[tuple[int, int, int, int, int]]]
     conditions: list[Any]
 
 
@@ -85,10 +96,13 @@ def _packed() -> _Packed:
 def level(number: int) -> Level:
     packed = _packed()
     rows = tuple(
-        Row(tag, TYPES[kind], number if items == -2 else items, _condition(asked))
-        for tag, kind, items, asked in packed.sets[number]
+        Row(
+            *(tag, TYPES[kind % len(TYPES)], number if items == -2 else items),
+            *(_condition(asked), _condition(forbidden), kind >= len(TYPES)),
+        )
+        for tag, kind, items, asked, forbidden in packed.sets[number]
     )
-    asking = tuple(row for row in rows if row.type != "3" or row.items >= 0)
+    asking = tuple(row for row in rows if row.type != "3" or row.items >= 0 or row.is_single or row.forbidden)
     return Level(asking, frozenset(row.tag for row in rows))
 
 
@@ -98,20 +112,21 @@ def iod(sop_class_uid: str) -> Iod | None:
     packed = _packed()
     if sop_class_uid not in packed.sops:
         return None
-    name, members, groups = packed.iods[packed.sops[sop_class_uid]]
+    name, members, groups, overruled, of_others = packed.iods[packed.sops[sop_class_uid]]
     often = Counter(tag for number, *_ in members for tag in level(packed.modules[number][3]).tags)
     return Iod(
         name,
         tuple(_module(packed, number, usage, asked, often) for number, usage, asked in members),
         tuple(_macro(*group) for group in groups),
-        frozenset(tag for number, *_ in members for tag in packed.modules[number][5]),
+        frozenset(overruled),
+        tuple(of_others),
     )
 
 
 def _module(packed: _Packed, number: int, usage: int, asked: int, often: Mapping[int, int]) -> Module:
-    title, section, entity, of, signs, _ = packed.modules[number]
-    own = frozenset(signs or (tag for tag in level(of).tags if often[tag] == 1))
-    return Module(title, section, entity, "MCU"[usage], _condition(asked), of, own, _is_overlay(level(of).tags))
+    title, section, entity, of, signs, strays = packed.modules[number]
+    own = frozenset(signs or (tag for tag in level(of).tags.difference(strays) if often[tag] == 1))
+    return Module(title, section, entity, "MCUNO"[usage], _condition(asked), of, own, _is_overlay(level(of).tags))
 
 
 def _is_overlay(tags: frozenset[int]) -> bool:

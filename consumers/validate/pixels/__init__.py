@@ -40,7 +40,7 @@ def check(file: Part10, limits: Limits, *, is_image: bool) -> Iterator[Broken]:
     if not unfit:
         if items is not None:
             yield from codestreams.check(file, items)
-        yield from decoding.check(file, limits)
+        yield from decoding.check(file, items, limits)
 
 
 def _items(file: Part10) -> Encapsulated | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from consumers.validate.pixels.lengths import VIDEO
 from consumers.validate.rule import Broken, Rule
 from streams.elements import PIXEL_DATA, PIXEL_DATA_TAGS
 from streams.part10 import Part10
@@ -20,6 +19,7 @@ from streams.pixels.image import (
     PLANAR,
     RLE_LOSSLESS,
     SAMPLES,
+    VIDEO,
 )
 
 LOSSY: Final = 0x00282110

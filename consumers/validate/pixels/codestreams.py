@@ -1,6 +1,8 @@
 """Does each frame's codestream say the same of its samples as the header? (PS3.5 section 8.2 and annex A.4)
 
-Read from the codestreams' heads; nothing is decoded. What size a frame has is looked at before it is decoded.
+And does it end? Decoders fill up what is missing and say nothing.
+
+Read from the codestreams' heads and tails; nothing is decoded. What size a frame has is looked at before it is decoded.
 """
 
 from __future__ import annotations
@@ -11,12 +13,12 @@ from typing import Final
 from consumers.validate.pixels.lengths import shape
 from consumers.validate.rule import Broken, Rule
 from streams import encapsulated
-from streams.codestream import is_irreversible, picture
+from streams.codestream import colour_of, ends, is_irreversible, picture
 from streams.elements import Malformed
 from streams.encapsulated import Encapsulated
 from streams.part10 import Part10
-from streams.pixels.claims import DECODABLE, HTJ2K, JPEG_2000
-from streams.pixels.image import BITS_STORED, PIXEL_REPRESENTATION, RLE_LOSSLESS
+from streams.pixels.claims import DECODABLE, HTJ2K, JPEG_2000, JPEG_LOSSY
+from streams.pixels.image import BITS_STORED, PHOTOMETRIC, PIXEL_REPRESENTATION, RLE_LOSSLESS
 
 RULES = {
     # JPEG lossless of 12 bits is often written as one of 16: nothing is lost by it.
@@ -29,6 +31,15 @@ RULES = {
         "The compressed pixels have a sign and the header says that they have none, or the reverse.",
         "0028,0103",
     ),
+    "codestream_colour": Rule(
+        "warning",
+        "PS3.5 8.2.1",
+        "The compressed pixels are of another kind of colour than the header says: some viewers show wrong colours.",
+        "0028,0004",
+    ),
+    "codestream_cut": Rule(
+        "error", "PS3.5 8.2", "A frame's codestream does not end: a part of the picture is missing.", "7FE0,0010"
+    ),
     "codestream_lossy": Rule(
         "error", "PS3.5 A.4.4", "The transfer syntax is a lossless one, and the pixels are compressed with a loss."
     ),
@@ -36,6 +47,7 @@ RULES = {
 
 _FRAMES_MAX: Final = 1_000
 _HEAD_BYTES: Final = 1 << 17
+_COLOURS: Final = 3
 _LOSSLESS_WAVELETS: Final = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"})
 
 
@@ -50,19 +62,26 @@ def check(file: Part10, items: Encapsulated) -> Iterator[Broken]:
         return
     said: set[str] = set()
     for index in range(min(len(frames), _FRAMES_MAX)):
-        for name in _frame(file, bytes(frames[index][:_HEAD_BYTES]), syntax):
+        frame = frames[index]
+        for name in _frame(file, frame, syntax):
             if name not in said:
                 said.add(name)
                 yield name, None
 
 
-def _frame(file: Part10, codestream: bytes, syntax: str) -> Iterator[str]:
+def _frame(file: Part10, frame: bytes | memoryview, syntax: str) -> Iterator[str]:
+    codestream = bytes(frame[:_HEAD_BYTES])
     head = picture(codestream)
     if head is None:
         return
+    if not ends(frame):
+        yield "codestream_cut"
     stored, representation = file.unsigned(BITS_STORED), file.unsigned(PIXEL_REPRESENTATION)
     if stored and head.bits > stored:
         yield "codestream_precision"
+    colour = colour_of(codestream) if syntax in JPEG_LOSSY and head.samples == _COLOURS else None
+    if colour is not None and (colour == "RGB") != (file.text(PHOTOMETRIC) == "RGB"):
+        yield "codestream_colour"
     if syntax in JPEG_2000 | HTJ2K and representation is not None and head.signed != bool(representation):
         yield "codestream_sign"
     if syntax in _LOSSLESS_WAVELETS and is_irreversible(codestream):

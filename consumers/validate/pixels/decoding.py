@@ -1,4 +1,5 @@
-"""Can every frame be decoded, and has every sample a value that it may have? (PS3.5 sections 8.1 and 8.2)
+"""Can every frame be decoded, has every sample a value that it may have (PS3.5 sections 8.1 and 8.2), and does it show
+anything?
 
 Within a budget of bytes, which the file alone decides, and one of time, which is for what nobody foresaw.
 """
@@ -10,7 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from consumers.validate.config import Limits
+from consumers.validate.quality.exposure import Seen
 from consumers.validate.rule import Broken, Rule
+from streams.encapsulated import Encapsulated
 from streams.part10 import Part10
 from streams.pixels.claims import DECODABLE, Pixels, Undecodable, check_rle
 from streams.pixels.frames import Frames
@@ -54,8 +57,11 @@ _OVERLAY_BITS: Final = 0x0100
 _ANY_SIZE: Final = 1 << 62
 
 
-def check(file: Part10, limits: Limits) -> Iterator[Broken]:
-    """At most one reason why frames were not decoded, and whether values are out of their range."""
+def check(file: Part10, items: Encapsulated | None, limits: Limits) -> Iterator[Broken]:
+    """At most one reason why frames were not decoded, and whether values are out of their range.
+
+    `items` of encapsulated pixel data.
+    """
     image = describe(file, _ANY_SIZE)
     if isinstance(image, str):
         if image == "unsupported_pixels" and file.pixel_data is not None and file.pixel_data.undefined_length:
@@ -66,30 +72,30 @@ def check(file: Part10, limits: Limits) -> Iterator[Broken]:
         yield "decoder_absent", None
         return
     if image.frame_bytes > limits.frame_bytes_max:
-        yield _too_large(file, image), None
+        yield _too_large(Frames(file, image, items), image), None
         return
     chosen: Sequence[int] = range(image.frames)
     if image.frames * image.frame_bytes > limits.decoded_bytes_max:
         chosen = sorted({0, image.frames // 2, image.frames - 1})
         yield "pixels_not_all_checked", None
-    yield from _frames(file, image, chosen, limits)
+    yield from _frames(file, Frames(file, image, items), image, chosen, limits)
 
 
-def _too_large(file: Part10, image: Image) -> str:
+def _too_large(frames: Frames, image: Image) -> str:
     """Of a frame that nobody is asked to decode: RLE that is too short for it is damaged all the same."""
     if image.is_native:
         return "pixels_not_all_checked"
     if image.transfer_syntax_uid == RLE_LOSSLESS:
         try:
-            check_rle(bytes(Frames(file, image).codestreams[0]), image)
+            check_rle(bytes(frames.codestreams[0]), image)
         except Undecodable as error:
             return "pixels_undecodable" if error.code == "undecodable" else error.code
     return "decoder_too_large"
 
 
-def _frames(file: Part10, image: Image, chosen: Sequence[int], limits: Limits) -> Iterator[Broken]:
-    frames, until = Frames(file, image), time.monotonic() + limits.decode_seconds_max
-    measured = _is_measured(file, image)
+def _frames(file: Part10, frames: Frames, image: Image, chosen: Sequence[int], limits: Limits) -> Iterator[Broken]:
+    until = time.monotonic() + limits.decode_seconds_max
+    measured, seen = _is_measured(file, image), Seen.of(file, image)
     for index in chosen:
         try:
             pixels = frames.frame(index)
@@ -99,9 +105,13 @@ def _frames(file: Part10, image: Image, chosen: Sequence[int], limits: Limits) -
         if measured and _is_beyond(pixels, image):
             yield "bits_beyond_stored", None
             measured = False
+        if seen is not None:
+            seen.look(pixels)
         if time.monotonic() > until and index != chosen[-1]:
             yield "pixels_not_all_checked", None
             return
+    if seen is not None and len(chosen) == image.frames:
+        yield from seen.broken()
 
 
 def _is_measured(file: Part10, image: Image) -> bool:

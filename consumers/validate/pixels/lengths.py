@@ -19,12 +19,11 @@ from streams.part10 import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Part10,
 )
+from streams.pixels.image import VIDEO
 
 SAMPLES, PHOTOMETRIC, FRAMES = 0x00280002, 0x00280004, 0x00280008
 ROWS, COLUMNS, BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
 NATIVE = DEFLATED | {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
-# MPEG-2, MPEG-4 and HEVC: a fragment is no frame there (PS3.5 annexes A.4.5 to A.4.9), nor in SMPTE ST 2110 flows.
-VIDEO = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
 # The head of an empty offset table, and the delimiter.
 _ITEMS_BYTES_MIN = 16
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from consumers.validate.pixels.lengths import VIDEO, shape
+from consumers.validate.pixels.lengths import shape
 from consumers.validate.rule import Broken, Rule
 from streams.encapsulated import Encapsulated
 from streams.part10 import Part10
+from streams.pixels.image import VIDEO
 
 EXTENDED_TABLE, EXTENDED_LENGTHS = 0x7FE00001, 0x7FE00002
 

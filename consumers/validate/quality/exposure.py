@@ -1,6 +1,8 @@
 """Does the image show anything? Blank ones, and such as have nothing left but the ends of the scale.
 
-Native grey images alone: those are read where they lie, with a stride. What is compressed would have to be decoded.
+Native grey images are read where they lie, with a stride. Frames that are decoded all the same, to see whether they can
+be, are looked at in passing (`Seen`), and so are those in colour, of which only blank ones are told: white and black
+are parts of any photograph.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from streams.part10 import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     Part10,
 )
+from streams.pixels.image import Image
 
 MODALITY, SAMPLES, PHOTOMETRIC = 0x00080060, 0x00280002, 0x00280004
 ROWS, COLUMNS = 0x00280010, 0x00280011
@@ -41,12 +44,56 @@ _OF_RADIOGRAPHS = 0.95
 _RADIOGRAPHS = frozenset({"CR", "DX", "MG", "IO", "PX", "RF", "XA"})
 _NATIVE = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+_PHOTOGRAPHS = frozenset({"ES", "GM", "OP", "XC"})
 _SAMPLED = 16_384
 # What is blank where it was sampled is looked at whole, up to this many bytes.
 _WHOLE_BYTES_MAX = 64 << 20
+# Of one frame among very many.
+_SAMPLED_MIN = 256
 _SIDE_MIN = 32
 
 Flat = NDArray[np.integer]
+
+
+class Seen:
+    """What the frames of one image show, looked at one after another."""
+
+    def __init__(self, top: int | None, share_max: float, frames: int) -> None:
+        self._top, self._share_max = top, share_max
+        self._each = max(_SAMPLED_MIN, _SAMPLED // frames)
+        self._first: Flat | None = None
+        self._is_blank = True
+        self._at_top = self._looked_at = 0
+
+    @classmethod
+    def of(cls, file: Part10, image: Image) -> Seen | None:
+        """None where nothing is to be said of such an image, or `check` has looked at it already."""
+        modality, is_grey = file.text(MODALITY) or "", image.photometric in _GREY
+        judged = modality in _RADIOGRAPHS or modality in _TOP_SHARE_MAX or (not is_grey and modality in _PHOTOGRAPHS)
+        if not judged or (image.is_native and is_grey) or min(image.rows, image.columns) < _SIDE_MIN:
+            return None
+        return cls(_top(file) if is_grey else None, _TOP_SHARE_MAX.get(modality, _OF_RADIOGRAPHS), image.frames)
+
+    def look(self, frame: Flat) -> None:
+        """At a frame, shaped (rows, columns) or (rows, columns, samples)."""
+        pixels = frame.reshape(-1, *frame.shape[2:])
+        some = pixels[:: max(1, len(pixels) // self._each) | 1]
+        if self._first is None:
+            self._first = pixels[0].copy()
+        if self._is_blank:
+            self._is_blank = bool((some == self._first).all()) and bool((pixels == self._first).all())
+        if self._top is not None:
+            self._at_top += int(np.count_nonzero(some == self._top))
+            self._looked_at += some.size
+
+    def broken(self) -> Iterator[Broken]:
+        """What is to be said when all frames were looked at."""
+        if self._first is None:
+            return
+        if self._is_blank:
+            yield "pixels_blank", None
+        elif self._at_top > self._share_max * self._looked_at:
+            yield "pixels_saturated", None
 
 
 def check(file: Part10) -> Iterator[Broken]:

@@ -40,12 +40,15 @@ class Reading:
         found = self._store.find(tenant, event.manifest.store, key)
         return set(json.loads(bytes(found.data))) if found is not None else set()
 
-    def headers(self, event: StudyRevision) -> list[Header]:
+    def of(self, event: StudyRevision) -> set[str]:
+        """Digests of the revision. Raises Absent where its list is in no store, StoreAway."""
+        return set(json.loads(self._store.read(event.manifest)))
+
+    def headers(self, event: StudyRevision, digests: Collection[str]) -> list[Header]:
         """In the order of series, names and digests; those that are in no store, or cannot be read, are left out.
 
-        Raises Absent where the manifest is in no store, StoreAway.
+        Raises StoreAway.
         """
-        digests = json.loads(self._store.read(event.manifest))
         refs = sorted(self._refs(event, digests), key=lambda ref: ref.key)[: self._instances_max]
         with ThreadPoolExecutor(_READERS) as pool:
             found = list(pool.map(self._header, refs))

@@ -12,9 +12,12 @@ from streams.events import NamedInstance, StudyFinding
 INSTANCES_MAX = 20
 FINDINGS_MAX = 100
 
+# Says why images are held, so no site's file changes it.
+CONTRADICTION = "patient_contradicts"
+
 RULES: dict[str, Rule] = {
     # Patient and study
-    "patient_contradicts": Rule(
+    CONTRADICTION: Rule(
         "error",
         "PS3.3 A.1.2",
         "Images of another patient are in this study. They are held until a person decides.",

@@ -127,6 +127,9 @@ def settings(brokers: int) -> dict[str, str]:
         "min.insync.replicas": str(max(1, copies - 1)),
         "offsets.topic.replication.factor": str(copies),
         "offsets.topic.num.partitions": "6",
+        # Kafka forgets after seven days where a group was that nobody reads in. A destination that was out of the rules
+        # for so long would begin at the end of the log, and not be sent what came meanwhile (docs/decisions/0030).
+        "offsets.retention.minutes": "2147483647",
         "transaction.state.log.replication.factor": str(copies),
         "transaction.state.log.min.isr": str(max(1, copies - 1)),
         "share.coordinator.state.topic.replication.factor": str(copies),

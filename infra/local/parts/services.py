@@ -29,6 +29,8 @@ MODULES = {
     **({"windows": "streams.windows"} if find_spec("faust") else {}),
     "orders": "producers.orders",
     "worklist": "producers.worklist",
+    "gateway": "gateway",
+    "retrieve": "gateway.dimse",
     "router": "producers.dicom_router",
 }
 

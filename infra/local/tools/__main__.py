@@ -9,7 +9,18 @@ import shutil
 import sys
 
 from infra.local.errors import StackError
-from infra.local.tools import checkers, debian, gateway, java, kafka_provider, postgres, toxiproxy, triton, wheels
+from infra.local.tools import (
+    checkers,
+    debian,
+    gateway,
+    java,
+    kafka_provider,
+    postgres,
+    toxiproxy,
+    triton,
+    viewer,
+    wheels,
+)
 
 CHECKERS = {"demo": ("dciodvfy",), "test": ("dciodvfy", "promtool")}
 
@@ -24,10 +35,12 @@ def main(goal: str) -> None:
             wheels.install("go", "Go 1.25 or newer builds the object store and this machine has none", _say)
         gateway.versitygw(_say)
         triton.ensure(_say)
+        viewer.ensure(_say)
         for program in CHECKERS[goal]:
             checkers.ensure(program, _say)
         if goal == "test":
             _ensure_compiler()
+            _ensure_browser()
             kafka_provider.ensure(_say)
             toxiproxy.ensure(_say)
     except StackError as error:
@@ -55,6 +68,15 @@ def _ensure_compiler() -> None:
     """For the Java client of the results; without one its tests are skipped, and say so."""
     if shutil.which("javac") is None and debian.is_ours():
         debian.install(("default-jdk-headless",), "it compiles the Java client, which the tests run", _say)
+
+
+def _ensure_browser() -> None:
+    """For the viewer; without one its tests are skipped, and say so. Ubuntu has it as a snap alone."""
+    if shutil.which("chromium") is None and debian.is_ours():
+        try:
+            debian.install(("chromium",), "the tests open the viewer in it", _say)
+        except StackError as error:
+            _say(f"no browser, so the tests of the viewer are skipped: {error}")
 
 
 def _say(line: str) -> None:

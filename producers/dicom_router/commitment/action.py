@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from producers.dicom_router.arrival import SUCCESS, ae_title
+from producers.dicom_router.arrival import SUCCESS
 from producers.dicom_router.commitment.references import (
     DATA_SET_BYTES_MAX,
     REFERENCES_MAX,
@@ -25,6 +25,7 @@ from streams.events import Source
 from streams.identity import uid_text
 from streams.log import LogAway, LogRefused
 from streams.sop_classes import STORAGE_COMMITMENT
+from streams.titles import ae_title
 
 # PS3.4 annex J.3.5: the one action on the one instance of the class.
 REQUEST: Final = 1

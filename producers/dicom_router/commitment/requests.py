@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from producers.dicom_router.archive import AUDIT
 from producers.dicom_router.commitment.references import Asked
 from streams import tracing
+from streams.auditing import audit_event
 from streams.clock import Clock
 from streams.config import Site
-from streams.events import AuditEvent, CommitmentRequest, Event, Meta, Source
-from streams.generation import of_facts
-from streams.identity import event_id
+from streams.events import CommitmentRequest, Event, Source
+from streams.generation import meta_of_fact, of_facts
 from streams.log import Producer
 from streams.wire import SchemaIds, encode
 
@@ -43,7 +41,7 @@ class Requests:
         subject = _digest(asked, source.calling_ae)
         self._publish(
             CommitmentRequest(
-                meta=self._meta(event_id(self.site.tenant, STEP, subject, 0, 0), subject),
+                meta=meta_of_fact(self.site, self.clock, STEP, subject),
                 provenance=of_facts(STEP).provenance(),
                 transaction_uid=asked.transaction_uid,
                 source=source,
@@ -54,25 +52,16 @@ class Requests:
     def refuse(self, source: Source, status: int, reason: str) -> None:
         """Writes the audit event of a refusal. `reason` is a sentence of ours."""
         self._publish(
-            AuditEvent(
-                meta=self._meta(event_id(self.site.tenant, AUDIT, str(uuid.uuid4()), 0, 0), source.association),
-                provenance=of_facts(AUDIT).provenance(),
+            audit_event(
+                self.site,
+                self.clock,
                 actor=source.calling_ae,
                 action="n-action.refused",
+                subject=source.association,
                 outcome="refused",
                 reason=reason,
                 attributes={"status": f"0x{status:04X}", "association": source.association},
             )
-        )
-
-    def _meta(self, event: str, subject: str) -> Meta:
-        return Meta(
-            event_id=event,
-            tenant=self.site.tenant,
-            site=self.site.site,
-            lane="routine",
-            subject=subject,
-            occurred_at=self.clock.now(),
         )
 
     def _publish(self, event: Event) -> None:

@@ -41,6 +41,7 @@ class Found:
     calling_ae: str = ""
     called_ae: str = ""
     association: str = ""
+    preamble: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ import os
 import secrets
 import time
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import structlog
 
 from producers.dicom_router.spool import places, progress
 from producers.dicom_router.spool.reading import Found, Part, read_bytes
-from producers.dicom_router.spool.record import Kept, encoded, new_segment, packed
+from producers.dicom_router.spool.record import SEGMENT_HEAD_BYTES, Kept, encoded, new_segment, packed
+from producers.dicom_router.spool.segment import Buffer
 from streams import metrics
 
 BYTES, REASON = ".bytes", ".reason"
@@ -25,7 +27,7 @@ _PART = ".part"
 _UNFINISHED_S = 3600.0
 
 
-def set_record_aside(folder: Path, found: Found, kept: Kept, file: bytes, reason: str) -> None:
+def set_record_aside(folder: Path, found: Found, kept: Kept, file: Buffer, reason: str) -> None:
     """Keeps a record in `folder`/aside, durably. `reason` has no patient data. Raises OSError."""
     head, segment_id = new_segment()
     metadata = encoded(kept)
@@ -36,10 +38,15 @@ def set_record_aside(folder: Path, found: Found, kept: Kept, file: bytes, reason
 
 
 def set_bytes_aside(folder: Path, segment: Path, part: Part) -> None:
-    """Keeps a part of a segment that is no record, durably, and notes so beside the segment. Raises OSError."""
-    path = folder / places.ASIDE / f"{segment.parent.name}-{segment.stem}-{part.start}{BYTES}"
+    """Keeps a part of a segment, durably, and notes so beside the segment. Raises OSError.
+
+    One that is a record of another version becomes a segment with the head of its own, and is tried again like any.
+    """
+    name = f"{segment.parent.name}-{segment.stem}-{part.start}"
+    path = folder / places.ASIDE / f"{name}{places.SEGMENT if part.is_record else BYTES}"
     if not path.exists():
-        _write(path, read_bytes(segment, part), f"{part.why}: {part.end - part.start} bytes")
+        head = read_bytes(segment, Part(0, SEGMENT_HEAD_BYTES, "")) if part.is_record else ()
+        _write(path, chain(head, read_bytes(segment, part)), f"{part.why}: {part.end - part.start} bytes")
     progress.mark(segment, progress.check_of(part))
 
 
@@ -71,7 +78,7 @@ def take_back(record: Path, path: Path) -> bool:
     return True
 
 
-def _write(path: Path, parts: Iterable[bytes], reason: str) -> None:
+def _write(path: Path, parts: Iterable[Buffer], reason: str) -> None:
     """The reason first: what stands aside always has one. Whole or not at all."""
     said = json.dumps({"reason": reason}).encode() + b"\n"
     for name, content in ((path.with_suffix(REASON), (said,)), (path, parts)):
@@ -90,7 +97,7 @@ def _write(path: Path, parts: Iterable[bytes], reason: str) -> None:
     structlog.get_logger().error("spool_set_aside", file=path.name, reason=reason)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: Buffer) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]

@@ -15,10 +15,12 @@ import structlog
 
 from streams.backoff import Backoff
 from streams.clock import Clock
-from streams.log import LogAway
+from streams.log import LogAway, LogClosed, TopicClosed
 from streams.objects import StoreAway
 
-AWAY = (StoreAway, LogAway, TimeoutError)
+# A log that lets us write nothing is as good as away; one that refuses a record is there. A topic that lets us write
+# nothing is away for what goes there, and says nothing of the others: nothing opens or closes by it.
+AWAY = (StoreAway, LogAway, LogClosed, TimeoutError)
 _AGAIN = Backoff(first_s=0.25, max_s=5.0)
 # What a commit of a large object may take longer: it moves, so nobody is away.
 _BYTES_PER_S_MIN = 10 << 20
@@ -37,6 +39,7 @@ class Breaker:
         self._failures = 0
         self._due = 0.0
         self._held = False
+        self._closed_by = ""
 
     def hold(self) -> None:
         """Nobody tries, not even a probe, until `release`: it is not known yet whether the store may be used."""
@@ -51,6 +54,12 @@ class Breaker:
     def closed(self) -> bool:
         with self._lock:
             return self._is_closed()
+
+    def away(self) -> LogAway | LogClosed:
+        """To raise for whom there is no turn: what the log does not let us, while that is why."""
+        with self._lock:
+            why = self._closed_by if self._failures else ""
+        return LogClosed(why) if why else LogAway("store or log are known to be away")
 
     def may_try(self) -> bool:
         """Whether `turn` would give leave now."""
@@ -81,8 +90,8 @@ class Breaker:
         waits = self._held or self._probe is not None
         return bool(self._failures) and not waits and self._clock.monotonic() >= self._due
 
-    def ended(self, turn: Turn, error: type[BaseException] | None) -> None:
-        away = error is not None and issubclass(error, AWAY)
+    def ended(self, turn: Turn, error: BaseException | None) -> None:
+        away = isinstance(error, AWAY) and not isinstance(error, TopicClosed)
         with self._lock:
             self._under_way.discard(turn)
             was, is_probe = self._failures, self._probe is turn
@@ -92,11 +101,13 @@ class Breaker:
                 self._failures = 0
             elif away and (is_probe or not was):
                 self._failures += 1
+                # The log's own words are ours: what was tried, and what it does not let us.
+                self._closed_by = str(error) if isinstance(error, LogClosed) else ""
                 wait_s = self._again.delay_s(self._failures - 1) if self._failures > 1 else 0.0
                 self._due = self._clock.monotonic() + wait_s
-            now_open = bool(self._failures)
+            now_open, reason = bool(self._failures), self._closed_by
         if now_open and not was and error is not None:
-            structlog.get_logger().warning("parts_away", error=error.__name__)
+            structlog.get_logger().warning("parts_away", error=error, reason=reason)
         elif was and not now_open:
             structlog.get_logger().info("parts_back")
 
@@ -114,4 +125,4 @@ class Turn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.breaker.ended(self, kind)
+        self.breaker.ended(self, error)

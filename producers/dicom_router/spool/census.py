@@ -52,7 +52,7 @@ def _segments(folder: Path) -> Iterator[Path]:
 def _waiting(path: Path) -> list[Found]:
     """Nothing of a segment that goes meanwhile: all of it is committed."""
     try:
-        walked, done = walk(path), progress.marked(path)
+        walked, done = walk(path), frozenset(progress.marked(path))
     except FileNotFoundError:
         return []
     return [one for one in walked.found if one.head.check not in done]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from contextlib import nullcontext
@@ -20,7 +21,7 @@ from producers.dicom_router.spool.reading import Part, read
 from producers.dicom_router.spool.record import Kept, NotARecord
 from producers.dicom_router.spool.spool import Spool
 from streams import metrics, tracing
-from streams.log import LogAway, LogRefused
+from streams.log import LogAway, LogRefused, TopicClosed
 from streams.objects import Damaged
 
 # The store takes as many at once as four threads put into it; more only wait for it.
@@ -32,6 +33,11 @@ _STOP_S_MAX = 5.0
 _LARGE_BYTES = 64 << 20
 # So many in a row that each seem at fault themselves: it is not them. A log may refuse everything, by its ACLs.
 _REFUSED_MAX = 10
+# No file or no memory to be had: nobody's fault who waits, and over when others have ended.
+_OF_THE_MACHINE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR))
+_LATER_S = 1.0
+# A lane whose topic is closed is looked at again so often, with one entry: a person has to mend it.
+_CLOSED_S = 5.0
 
 
 class Drain:
@@ -45,6 +51,8 @@ class Drain:
         self._breaker = breaker
         self._stopping = threading.Event()
         self._refused_in_a_row = 0
+        # By lane, which is a topic of its own: until when its entries are let be.
+        self._closed_until: dict[str, float] = {}
         self._large = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, args=(number > 0,), name=f"drain-{number}", daemon=True)
@@ -64,10 +72,12 @@ class Drain:
         while not self._stopping.is_set():
             if not self._breaker.may_try() or (gives_way and self._in_the_way):
                 self._stopping.wait(_LOOK_S)
-            elif (entry := self._spool.waiting.take(_LOOK_S)) is None or self._spool.wait_for_elders(entry):
+            elif (entry := self._spool.waiting.take(_LOOK_S)) is None or self._spool.wait_for_others(entry):
                 continue
             elif gives_way and self._in_the_way:
                 self._spool.waiting.back(entry)
+            elif (closed_s := self._closed_until.get(entry.found.lane, 0.0) - time.monotonic()) > 0.0:
+                self._spool.waiting.hold(entry, closed_s)
             else:
                 began_s = time.monotonic()
                 with self._large if entry.found.head.file > _LARGE_BYTES else nullcontext():
@@ -84,7 +94,7 @@ class Drain:
         log = structlog.get_logger()
         try:
             kept, file = read(entry.shelf.path, entry.found)
-        except (NotARecord, OSError) as error:
+        except (NotARecord, OSError, MemoryError) as error:
             self._unreadable(entry, error)
             return
         turn = self._breaker.turn(len(file))
@@ -94,8 +104,12 @@ class Drain:
         try:
             with turn:
                 self._keep(entry, kept, file)
+        except TopicClosed as error:
+            self._closed(entry, kept, error)
         except AWAY:
             self._spool.waiting.back(entry)
+        except MemoryError as error:
+            self._later(entry, error)
         except Exception as error:
             # Also what nobody planned: it is this entry's, and the others are not to wait for it.
             log.error("spool_not_committed", association=kept.association, exc_info=True)
@@ -104,11 +118,11 @@ class Drain:
             metrics.SPOOL_DRAINED.inc()
             self._spool.settled(entry)
 
-    def _keep(self, entry: Entry, kept: Kept, file: bytes) -> None:
+    def _keep(self, entry: Entry, kept: Kept, file: bytearray) -> None:
         """Raises as `Archive.keep`; ValueError for what another site's router left here."""
         try:
             self._publish(entry, kept, file)
-        except AWAY:
+        except (*AWAY, MemoryError):
             raise
         except Exception as error:
             self._refused_in_a_row += 1
@@ -117,7 +131,7 @@ class Drain:
             raise
         self._refused_in_a_row = 0
 
-    def _publish(self, entry: Entry, kept: Kept, file: bytes) -> None:
+    def _publish(self, entry: Entry, kept: Kept, file: bytearray) -> None:
         site = self._archive.site
         if (kept.tenant, kept.site) != (site.tenant, site.site):
             raise ValueError("the spool of another site")
@@ -129,15 +143,18 @@ class Drain:
         while self._spool.once_more(entry):
             self._archive.keep(kept, header, whole, receipt)
 
-    def _refused(self, entry: Entry, kept: Kept, file: bytes, error: Exception) -> None:
+    def _refused(self, entry: Entry, kept: Kept, file: bytearray, error: Exception) -> None:
         try:
-            aside.set_record_aside(self._spool.folder, entry.found, kept, file, _reason(error))
+            aside.set_record_aside(self._spool.folder, entry.found, kept, memoryview(file), _reason(error))
         except OSError as failure:
             self._stuck(entry, failure)
         else:
             self._forget(entry)
 
     def _unreadable(self, entry: Entry, error: Exception) -> None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE):
+            self._later(entry, error)
+            return
         if isinstance(error, OSError):
             self._stuck(entry, error)
             return
@@ -154,6 +171,18 @@ class Drain:
         while self._spool.once_more(entry):
             pass
         self._spool.settled(entry)
+
+    def _closed(self, entry: Entry, kept: Kept, error: TopicClosed) -> None:
+        """Nobody's fault who waits, and those of other topics are not to wait for it."""
+        structlog.get_logger().warning("topic_closed", lane=kept.lane, reason=str(error))
+        self._closed_until[entry.found.lane] = time.monotonic() + _CLOSED_S
+        self._spool.waiting.hold(entry, _CLOSED_S)
+
+    def _later(self, entry: Entry, error: Exception) -> None:
+        """The machine lacks something, and what waits is as good as ever."""
+        structlog.get_logger().error("spool_not_read_now", error=error, file=entry.shelf.path.name)
+        self._spool.waiting.back(entry)
+        self._stopping.wait(_LATER_S)
 
     def _stuck(self, entry: Entry, failure: Exception) -> None:
         structlog.get_logger().error("spool_stuck", error=failure, file=entry.shelf.path.name)

@@ -5,7 +5,9 @@ A study of which the spool holds an instance goes there altogether, until that i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from producers.dicom_router.archive import Archive, Receipt, file_of
 from producers.dicom_router.arrival import Arrival, Refusal
@@ -13,18 +15,19 @@ from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import STUDY, Header
 from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.breaker import AWAY, Breaker
+from producers.dicom_router.spool.census import census
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import Drain
 from producers.dicom_router.spool.record import Kept
-from producers.dicom_router.spool.room import Limits
+from producers.dicom_router.spool.room import Limits, disk_is_full
 from producers.dicom_router.spool.spool import Spool
 from producers.dicom_router.spool.writing import Incoming, NotSpooled
 from streams import metrics
 from streams.config import ConfigError
 from streams.health import Health
-from streams.log import LogAway
 
 CHECK = "spool"
+_SEGMENTS_MIN = 8
 
 
 class Keeping:
@@ -53,10 +56,10 @@ class Keeping:
             self._put(self._spool, request)
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
-        """Writes the audit event of a refusal. Raises as `Archive.refuse`, and at once while the log is away."""
+        """Writes the audit event of a refusal. Raises as `Archive.refuse`, and at once while store or log are away."""
         turn = self._breaker.turn(0)
         if turn is None:
-            raise LogAway("store or log are known to be away")
+            raise self._breaker.away()
         with turn:
             self._prompt.refuse(arrival, refusal)
 
@@ -73,7 +76,8 @@ class Keeping:
         metrics.SPOOL_OLDEST_SECONDS.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
         metrics.SPOOL_DISK_BYTES.set(self._spool.used_bytes)
         metrics.SPOOL_BUDGET_BYTES.set(self._settings.budget_bytes)
-        metrics.SPOOL_ASIDE.set(aside.count(self._spool.folder))
+        with suppress(OSError):
+            metrics.SPOOL_ASIDE.set(aside.count(self._spool.folder))
 
     def release(self) -> None:
         """Store and log may be used."""
@@ -114,7 +118,7 @@ class Keeping:
             raise NotSpooled("earlier instances of the study are on the spool, and [router.spool] no_spool is set")
         turn = self._breaker.turn(len(request.file.data))
         if turn is None:
-            raise LogAway("store or log are known to be away")
+            raise self._breaker.away()
         with turn:
             self._archive.keep(request.arrival, request.header, request.file, request.receipt)
         metrics.ACKNOWLEDGED.labels("replicated").inc()
@@ -154,6 +158,7 @@ class Keeping:
             called_ae=arrival.called_ae,
             association=arrival.association,
             protocol=arrival.protocol,
+            preamble=arrival.preamble,
         )
         received_ms = round(receipt.at.timestamp() * 1000)
         return Incoming(kept, received_ms, bytes.fromhex(request.file.sha256), (request.file.data,))
@@ -176,12 +181,27 @@ class _Request:
 def _opened(settings: Settings) -> Spool | None:
     if settings.folder is None:
         return None
-    spool = Spool(settings.folder, Limits(settings.budget_bytes, settings.free_bytes_min), settings.segment_bytes)
+    # Where less than a segment is left, it is called full: of a small budget that is to be a small part.
+    segment_bytes = min(settings.segment_bytes, settings.budget_bytes // _SEGMENTS_MIN)
+    spool = Spool(settings.folder, Limits(settings.budget_bytes, settings.free_bytes_min), segment_bytes)
     try:
         spool.open()
     except OSError as error:
+        what_to_do = "make it one that the router alone may write, or set another"
+        if disk_is_full(error):
+            what_to_do = (
+                f"its disk is full, and {_what_waits(settings.folder)}. Delete nothing of that folder, make room "
+                "elsewhere on the disk, and start the router again: then it drains what waits"
+            )
         raise ConfigError(
-            f"[router.spool] folder {settings.folder} cannot be used ({error.strerror}): "
-            "make it one that the router alone may write, or set another"
+            f"[router.spool] folder {settings.folder} cannot be used ({error.strerror}): {what_to_do}"
         ) from None
     return spool
+
+
+def _what_waits(folder: Path) -> str:
+    try:
+        found = census(folder)
+    except OSError:
+        return "what waits in it could not be counted"
+    return f"{len(found.waiting)} acknowledged instances wait in it ({found.bytes / (1 << 20):.1f} MiB)"

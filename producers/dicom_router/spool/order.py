@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from producers.dicom_router.spool.reading import Found
 from producers.dicom_router.spool.shelf import Shelf
+
+# How long an entry that waits for another process is let be: about as long as a commit takes.
+_HELD_S: Final = 0.005
 
 
 @dataclass(eq=False, slots=True)
@@ -34,26 +39,27 @@ class Waiting:
     _studies: dict[str, deque[Entry]] = field(default_factory=dict)
     _free: deque[str] = field(default_factory=deque)
     _in_hand: set[str] = field(default_factory=set)
-    _held: set[str] = field(default_factory=set)
+    # When each is looked at again: a heap.
+    _held: list[tuple[float, str]] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def put(self, entry: Entry) -> None:
-        with self._changed:
-            self._add(entry.study, [entry], behind=True)
-
-    def put_first(self, entries: Iterable[Entry]) -> None:
-        """Entries, in their order, that come before all of their studies, also before what somebody has in hand."""
+    def put(self, *entries: Entry) -> None:
+        """Each behind those of its study that have no higher tick; perhaps before what somebody has in hand."""
         by_study: dict[str, list[Entry]] = {}
         for entry in entries:
             by_study.setdefault(entry.study, []).append(entry)
         with self._changed:
             for study, block in by_study.items():
-                self._add(study, block, behind=False)
+                self._add(study, block)
 
     def take(self, timeout_s: float) -> Entry | None:
         """The first entry of a study that nobody has; None where there is none in that time."""
+        end = time.monotonic() + timeout_s
         with self._changed:
-            if not self._changed.wait_for(lambda: self._free, timeout_s):
+            while not self._freed() and (left_s := end - time.monotonic()) > 0:
+                held_s = self._held[0][0] - time.monotonic() if self._held else left_s
+                self._changed.wait(max(min(left_s, held_s), 0.0))
+            if not self._free:
                 return None
             study = self._free.popleft()
             self._in_hand.add(study)
@@ -77,18 +83,12 @@ class Waiting:
         with self._changed:
             self._let_go(entry.study)
 
-    def hold(self, entry: Entry) -> None:
-        """The same, and nobody takes its study until `release`."""
+    def hold(self, entry: Entry, for_s: float = _HELD_S) -> None:
+        """The same, and nobody takes its study for so long."""
         with self._changed:
             self._in_hand.discard(entry.study)
-            self._held.add(entry.study)
-
-    def release(self) -> None:
-        """What was held may be taken."""
-        with self._changed:
-            self._free.extend(self._held)
-            self._held.clear()
-            self._changed.notify_all()
+            heapq.heappush(self._held, (time.monotonic() + for_s, entry.study))
+            self._changed.notify()
 
     def is_first(self, entry: Entry) -> bool:
         """Whether nothing was put before an entry since it was taken."""
@@ -104,19 +104,25 @@ class Waiting:
         with self._changed:
             return min((queue[0].found.head.received_ms for queue in self._studies.values()), default=None)
 
-    def _add(self, study: str, block: list[Entry], *, behind: bool) -> None:
+    def _freed(self) -> bool:
+        """Whether there is something to take, what was held for long enough among it."""
+        now = time.monotonic()
+        while self._held and self._held[0][0] <= now:
+            self._free.append(heapq.heappop(self._held)[1])
+        return bool(self._free)
+
+    def _add(self, study: str, block: list[Entry]) -> None:
         self.count += len(block)
         self.bytes += sum(entry.found.length for entry in block)
         queue = self._studies.get(study)
         if queue is None:
-            self._studies[study] = deque(block)
+            queue = self._studies[study] = deque()
             self._free.append(study)
             self._changed.notify()
-            return
-        if behind:
-            queue.extend(block)
-        else:
-            queue.extendleft(reversed(block))
+        in_order = len(block) == 1 and (not queue or queue[-1].found.tick <= block[0].found.tick)
+        queue.extend(block)
+        if not in_order:
+            self._studies[study] = deque(sorted(queue, key=lambda entry: entry.found.tick))
 
     def _let_go(self, study: str) -> None:
         self._in_hand.discard(study)

@@ -3,9 +3,11 @@
     <folder>/<16 hexadecimal digits>/00000001.segment    written by one process, which has a lock (flock) of its folder
                                      00000001.progress   the checks of its records that are committed
     <folder>/aside/                                      what could not be committed, each with its reason
+    <folder>/ticks                                       what all processes number their records by (`ticks`)
+    <folder>/ballast                                     what is given up for a start on a full disk (`ballast`)
 
 Several processes share a spool's folder, and each drains what it wrote. The folder of one that died is free: whoever
-looks first takes it over. Names are in the order of the processes, so that a younger one knows what is the elders'.
+looks first takes it over.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 ASIDE: Final = "aside"
+BALLAST: Final = "ballast"
 SEGMENT, PROGRESS = ".segment", ".progress"
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
@@ -43,9 +46,12 @@ class Owned:
 
 def prepare(folder: Path) -> None:
     """Makes the folder and `aside` in it, of mode 700. Raises OSError."""
-    if not folder.is_dir():
-        folder.mkdir(mode=FOLDER_MODE, parents=True)
-        sync_folder(folder.parent)
+    made = [path for path in (folder, *folder.parents) if not path.is_dir()]
+    # Another process of the router may be as far.
+    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    for path in made:
+        # Also those above it: one that a power cut takes, takes all that is acknowledged below it.
+        sync_folder(path.parent)
     (folder / ASIDE).mkdir(mode=FOLDER_MODE, exist_ok=True)
     folder.chmod(FOLDER_MODE)
     sync_folder(folder)
@@ -63,11 +69,6 @@ def new_owned(folder: Path) -> Owned:
         if (owned := owned_by_us(path)) is not None:
             sync_folder(folder)
             return owned
-
-
-def elder_than(folder: Path, own: Path) -> list[Path]:
-    """The folders of processes that were there before the one that has `own`, the eldest first."""
-    return sorted(path for path in owned_folders(folder) if path.name < own.name)
 
 
 def free_ones(folder: Path) -> Iterator[Owned]:
@@ -124,8 +125,8 @@ def sync_folder(path: Path) -> None:
 
 
 def bytes_under(folder: Path) -> int:
-    """How many bytes all files under a folder have. What vanishes meanwhile counts nothing."""
-    total, folders = 0, [folder]
+    """How many bytes all files of a spool have, but for its ballast. What vanishes meanwhile counts nothing."""
+    total, folders, ballast = 0, [folder], str(folder / BALLAST)
     while folders:
         try:
             entries = list(os.scandir(folders.pop()))
@@ -134,9 +135,15 @@ def bytes_under(folder: Path) -> int:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(Path(entry.path))
-            else:
+            elif entry.path != ballast:
                 total += _size(entry)
     return total
+
+
+def free_bytes(folder: Path) -> int:
+    """How much of the folder's disk this user may write yet. Raises OSError."""
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize
 
 
 def _size(entry: os.DirEntry[str]) -> int:

@@ -7,6 +7,7 @@ wrong name no record.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -24,18 +25,24 @@ def mark(segment: Path, check: bytes) -> None:
     """Notes that a record, or a part that is none, needs nothing more. Raises OSError."""
     descriptor = os.open(beside(segment), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
     try:
-        os.write(descriptor, check)
+        written = os.write(descriptor, check)
+        if written != len(check):
+            # Half a note would put all behind it out of place.
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     finally:
         os.close(descriptor)
 
 
-def marked(segment: Path) -> frozenset[bytes]:
-    """The checks that were noted. Raises OSError."""
+def marked(segment: Path, start: int = 0) -> list[bytes]:
+    """The checks that were noted, from the one with number `start` on. Raises OSError."""
     try:
-        noted = beside(segment).read_bytes()
+        with beside(segment).open("rb") as file:
+            file.seek(start * CHECK_BYTES)
+            noted = file.read()
     except FileNotFoundError:
-        return frozenset()
-    return frozenset(noted[start : start + CHECK_BYTES] for start in range(0, len(noted), CHECK_BYTES))
+        return []
+    return [noted[at : at + CHECK_BYTES] for at in range(0, len(noted) - CHECK_BYTES + 1, CHECK_BYTES)]
 
 
 def check_of(part: Part) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from producers.dicom_router.spool.record import (
     Head,
     Kept,
     NotARecord,
+    OfAnotherVersion,
     beginning,
     decoded,
     lengths,
@@ -38,6 +39,8 @@ class Found:
     start: int
     head: Head
     study: str
+    tick: int = 0
+    lane: str = ""
 
     @property
     def length(self) -> int:
@@ -47,11 +50,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes of a segment that are no record, from `start` to before `end`."""
+    """Bytes of a segment that are no record, from `start` to before `end`; or, where it `is_record`, one that only
+    another version of the router can read.
+    """
 
     start: int
     end: int
     why: str
+    is_record: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,22 @@ def walk(path: Path, start: int = SEGMENT_HEAD_BYTES) -> Walk:
         return _records(segment, own, start)
 
 
-def read(path: Path, found: Found) -> tuple[Kept, bytes]:
+def appended(path: Path, start: int = SEGMENT_HEAD_BYTES) -> list[Found]:
+    """The records from `start` on that are there as a whole, by their heads alone: of a segment that another process
+    writes. Up to the first that is none. Raises OSError."""
+    found: list[Found] = []
+    with _opened(path) as segment, suppress(NotARecord):
+        own = segment_id(segment.read(0, SEGMENT_HEAD_BYTES))
+        while start < segment.size:
+            head, kept = segment.kept(start, own)
+            if start + head.length > segment.size:
+                break
+            found.append(Found(start, head, kept.study, kept.tick, kept.lane))
+            start += head.length
+    return found
+
+
+def read(path: Path, found: Found) -> tuple[Kept, bytearray]:
     """A record's metadata and DICOM file, checked. Raises NotARecord where they are not what was written, OSError."""
     with _opened(path) as segment:
         own = segment_id(segment.read(0, SEGMENT_HEAD_BYTES))
@@ -102,11 +123,17 @@ def _records(segment: _Segment, own: bytes, position: int) -> Walk:
     while position < segment.size:
         try:
             head, kept = segment.kept(position, own)
-            one = Found(position, head, kept.study)
+            one = Found(position, head, kept.study, kept.tick, kept.lane)
             end = position + one.length
             if end >= segment.size:
                 return _last(segment, one, found, damaged)
             found.append(one)
+            position = end
+        except OfAnotherVersion as error:
+            end = position + error.head.length
+            if end > segment.size:
+                return Walk(found, damaged, position)
+            damaged.append(Part(position, end, str(error), is_record=True))
             position = end
         except NotARecord as error:
             there = segment.next_record(position + 1, own)
@@ -138,24 +165,31 @@ class _Segment:
 
     def read(self, start: int, length: int) -> bytes:
         """Fewer bytes than `length` only where the segment ends."""
-        data = bytearray()
-        while len(data) < length:
-            more = os.pread(self._descriptor, length - len(data), start + len(data))
-            if not more:
-                break
-            data += more
-        return bytes(data)
+        return bytes(self._read(start, length))
+
+    def _read(self, start: int, length: int) -> bytearray:
+        """The same, in memory once."""
+        data, end = bytearray(length), 0
+        with memoryview(data) as view:
+            while end < length and (got := os.preadv(self._descriptor, [view[end:]], start + end)):
+                end += got
+        del data[end:]
+        return data
 
     def kept(self, start: int, own: bytes) -> tuple[Head, Kept]:
         """Raises NotARecord."""
         fixed = self.read(start, HEAD_BYTES)
         metadata = self.read(start + HEAD_BYTES, lengths(fixed, own)[0])
-        return unpacked(fixed + metadata, own), decoded(metadata)
+        head = unpacked(fixed + metadata, own)
+        try:
+            return head, decoded(metadata)
+        except NotARecord:
+            raise OfAnotherVersion(head) from None
 
-    def file(self, found: Found) -> bytes:
-        """Raises NotARecord."""
+    def file(self, found: Found) -> bytearray:
+        """Of up to 4 GB, so in memory once. Raises NotARecord."""
         head = found.head
-        data = self.read(found.start + head.length - head.file, head.file)
+        data = self._read(found.start + head.length - head.file, head.file)
         if hashlib.sha256(data).digest() != head.digest:
             raise NotARecord("the file is not what was written")
         return data
@@ -171,6 +205,8 @@ class _Segment:
                 continue
             try:
                 self.kept(start + at, own)
+            except OfAnotherVersion:
+                return start + at
             except NotARecord:
                 start += at + 1
             else:

@@ -77,6 +77,10 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     association: str
     # Absent in what was spooled before there were other doors.
     protocol: SourceProtocol = "DIMSE"
+    # Of a file that had something in front of it.
+    preamble: str = ""
+    # Its tick (`ticks`): lower is before, whichever process has it. 0 in what was spooled before there were ticks.
+    tick: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,14 @@ class Head:
 
 class NotARecord(Exception):
     """The bytes are no record of this segment, or a damaged one."""
+
+
+class OfAnotherVersion(NotARecord):
+    """A record as good as any, which a version of the software wrote that knew more: before it was taken back."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__("metadata that another version of the router wrote, which this one cannot read")
+        self.head = head
 
 
 def new_segment() -> tuple[bytes, bytes]:

@@ -34,7 +34,7 @@ def take_over(folder: Path) -> list[tuple[Owned, list[Path]]]:
 
 def recovered(folder: Path, path: Path) -> tuple[Shelf, list[Entry]]:
     """A segment and what of it is to be committed yet. Damage is set aside, a torn end is cut off. Raises OSError."""
-    walked, done = walk(path), progress.marked(path)
+    walked, done = walk(path), frozenset(progress.marked(path))
     structlog.get_logger().info(
         "spool_recovered",
         segment=f"{path.parent.name}/{path.name}",

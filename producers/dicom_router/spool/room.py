@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from producers.dicom_router.spool import places
+from producers.dicom_router.spool import ballast, places
 
 # What waits is known to the process by some 500 bytes each.
 INSTANCES_MAX: Final = 250_000
@@ -57,11 +58,15 @@ class Room:
             return f"the spool is full: {used} of {budget} ([router.spool] budget_bytes)"
         if instances >= INSTANCES_MAX:
             return f"the spool is full: {INSTANCES_MAX} instances wait"
-        state = os.statvfs(self._folder)
-        if state.f_bavail * state.f_frsize - size < self._limits.free_bytes_min:
-            least = _said(self._limits.free_bytes_min)
-            return f"the disk of {self._folder} has less than {least} free ([router.spool] free_bytes_min)"
+        least = self._limits.free_bytes_min + ballast.missing_bytes(self._folder)
+        if places.free_bytes(self._folder) - size < least:
+            return f"the disk of {self._folder} has less than {_said(least)} free ([router.spool] free_bytes_min)"
         return None
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Whether a disk did not take something for lack of room: of blocks, of inodes, or of what its user may have."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def try_disk(folder: Path) -> None:

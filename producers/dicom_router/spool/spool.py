@@ -5,7 +5,6 @@ The process writes into a folder of its own, and drains besides what other proce
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from contextlib import suppress
@@ -13,15 +12,17 @@ from pathlib import Path
 
 import structlog
 
-from producers.dicom_router.spool import aside, places, progress
-from producers.dicom_router.spool.elders import Elders
+from producers.dicom_router.spool import aside, ballast, places
 from producers.dicom_router.spool.order import Entry, Waiting
+from producers.dicom_router.spool.others import Others
 from producers.dicom_router.spool.places import Owned
 from producers.dicom_router.spool.reading import read
 from producers.dicom_router.spool.record import NotARecord
 from producers.dicom_router.spool.recovery import recovered, take_over
-from producers.dicom_router.spool.room import Limits, Room, try_disk
+from producers.dicom_router.spool.room import Limits, Room, disk_is_full, try_disk
 from producers.dicom_router.spool.segment import SegmentFailed, Sync
+from producers.dicom_router.spool.shelf import Shelf
+from producers.dicom_router.spool.ticks import Ticks
 from producers.dicom_router.spool.writing import Incoming, NotSpooled, Writing
 from streams import metrics
 
@@ -35,27 +36,32 @@ class Spool:
     def __init__(self, folder: Path, limits: Limits, segment_bytes: int, fdatasync: Sync = os.fdatasync) -> None:
         self.folder = folder
         self.waiting = Waiting()
+        self._limits = limits
         self._segment_bytes = segment_bytes
         self._room = Room(folder, limits)
-        self._writing = Writing(folder, self._room, segment_bytes, fdatasync)
+        self._ticks = Ticks(folder)
+        self._writing = Writing(folder, self._room, segment_bytes, self._ticks, fdatasync)
         self._lock = threading.Lock()
         self._known: dict[bytes, Entry] = {}
         self._taken_over: list[Owned] = []
-        self._elders: Elders | None = None
+        self._others: Others | None = None
+        self._not_noted: set[Shelf] = set()
         self._disk_fails: str | None = None
 
     def open(self) -> None:
-        """Takes over what is left of processes that are gone, and what stands aside. Raises OSError."""
-        places.prepare(self.folder)
-        aside.remove_unfinished(self.folder)
-        # Before anybody is acknowledged, so that who comes after us knows of our folder.
-        self._elders = Elders(self.folder, self._writing.own())
-        self._adopt()
-        for record in aside.records(self.folder):
-            path = self._writing.next_path()
-            if aside.take_back(record, path):
-                for entry in self._recovered(path):
-                    self.waiting.put(entry)
+        """Takes over what is left of processes that are gone, and what stands aside. Raises OSError.
+
+        Where the disk is full, the ballast is given up for it: what drains then makes room.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            if not disk_is_full(error) or not self.folder.is_dir():
+                raise
+            structlog.get_logger().warning("spool_ballast_given_up", error=error)
+            # Also where there is none any more: another process may have given it up since.
+            ballast.release(self.folder)
+            self._open()
         self._room.look()
 
     def append(self, incoming: Incoming) -> None:
@@ -67,7 +73,7 @@ class Spool:
             try:
                 entry = self._writing.append(incoming, self.waiting.count)
             except (SegmentFailed, OSError) as error:
-                self._disk_fails = _said(error.__cause__ or error)
+                self._disk_fails = _said("spool_segment_failed", error.__cause__ or error)
                 continue
             with self._lock:
                 self._known[incoming.digest] = entry
@@ -105,9 +111,9 @@ class Spool:
 
     def settled(self, entry: Entry) -> None:
         """An entry that was taken is committed, or stands aside. Its segment goes with the last of it."""
-        # Without the mark it is committed again after a restart, which is harmless.
-        with suppress(OSError):
-            progress.mark(entry.shelf.path, entry.found.head.check)
+        if not entry.shelf.committed(entry.found.head.check):
+            with self._lock:
+                self._not_noted.add(entry.shelf)
         self.waiting.done(entry)
         entry.shelf.drop()
 
@@ -116,13 +122,13 @@ class Spool:
         self.waiting.done(entry)
 
     def holds(self, study: str) -> bool:
-        """Whether something of that study is not committed yet, here or on the spool of a process before this one."""
-        return self.waiting.holds(study) or self._overtakes(study)
+        """Whether something of that study is not committed yet, here or on the spool of another process."""
+        return self.waiting.holds(study) or (self._others is not None and self._others.hold(study))
 
-    def wait_for_elders(self, entry: Entry) -> bool:
-        """Whether an entry that was taken has to wait for a process before this one, or for what that one left: its
-        end may come between. It is not in hand then."""
-        if self._overtakes(entry.found.study):
+    def wait_for_others(self, entry: Entry) -> bool:
+        """Whether an entry that was taken has to wait for what another process acknowledged before, or for what that
+        one left: its end may come between. It is not in hand then."""
+        if self._others is not None and self._others.hold_before(entry.found.study, entry.found.tick):
             self.waiting.hold(entry)
             return True
         if not self.waiting.is_first(entry):
@@ -135,13 +141,20 @@ class Spool:
         self._writing.seal_if_idle()
         with suppress(OSError):
             self._adopt()
-        self.waiting.release()
-        self._room.look()
+        with suppress(OSError):
+            ballast.keep(self.folder, self._limits.free_bytes_min)
+        self._note_again()
         if self._disk_fails:
             with suppress(OSError):
                 try_disk(self.folder)
                 self._disk_fails = None
-        return self._disk_fails or self._room.refusal(self._segment_bytes, self.waiting.count)
+        try:
+            self._room.look()
+            why = self._room.refusal(self._segment_bytes, self.waiting.count)
+        except OSError as error:
+            # A disk that cannot even be looked at takes nothing more; that ends no router: store and log may be well.
+            why = self._disk_fails = self._disk_fails or _said("spool_not_looked_at", error)
+        return self._disk_fails or why
 
     def close(self) -> None:
         """Takes no more; what waits is for the next start, or for another process."""
@@ -154,20 +167,34 @@ class Spool:
     def used_bytes(self) -> int:
         return self._room.used_bytes
 
-    def _overtakes(self, study: str) -> bool:
-        return self._elders is not None and self._elders.hold(study)
+    def _note_again(self) -> None:
+        """What a full disk did not take when it was committed: other processes wait for what is not noted."""
+        with self._lock:
+            left, self._not_noted = self._not_noted, set()
+        left = {shelf for shelf in left if not shelf.note()}
+        with self._lock:
+            self._not_noted |= left
+
+    def _open(self) -> None:
+        """As far as it gets; once more, it goes on from there. Raises OSError."""
+        places.prepare(self.folder)
+        aside.remove_unfinished(self.folder)
+        self._ticks.open()
+        self._others = self._others or Others(self.folder, self._writing.own())
+        self._adopt()
+        for record in aside.records(self.folder):
+            path = self._writing.next_path()
+            if aside.take_back(record, path):
+                self.waiting.put(*self._recovered(path))
 
     def _adopt(self) -> None:
-        """Takes over the folders of processes that are gone, and removes those that are empty by now.
-
-        What waited there is older than what waits here.
-        """
+        """Takes over the folders of processes that are gone, and removes those that are empty by now."""
         taken = take_over(self.folder)
         self._taken_over += [owned for owned, _ in taken]
-        self.waiting.put_first([entry for _, paths in taken for path in paths for entry in self._recovered(path)])
+        self.waiting.put(*(entry for _, paths in taken for path in paths for entry in self._recovered(path)))
         for owned, _ in taken:
-            if self._elders is not None:
-                self._elders.taken_over(owned.path)
+            if self._others is not None:
+                self._others.taken_over(owned.path)
         for owned in [one for one in self._taken_over if not any(one.path.iterdir())]:
             self._taken_over.remove(owned)
             owned.let_go()
@@ -186,7 +213,6 @@ class Spool:
         return entries
 
 
-def _said(failure: BaseException) -> str:
-    structlog.get_logger().error("spool_segment_failed", error=failure)
-    full = isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT)
-    return _FULL if full else _DISK
+def _said(what: str, failure: BaseException) -> str:
+    structlog.get_logger().error(what, error=failure)
+    return _FULL if disk_is_full(failure) else _DISK

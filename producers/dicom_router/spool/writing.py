@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from producers.dicom_router.spool import places
 from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.places import Owned
@@ -17,6 +19,7 @@ from producers.dicom_router.spool.record import METADATA_BYTES_MAX, Kept, encode
 from producers.dicom_router.spool.room import Room
 from producers.dicom_router.spool.segment import Buffer, Segment, SegmentFailed, Sync
 from producers.dicom_router.spool.shelf import Shelf
+from producers.dicom_router.spool.ticks import Ticks
 
 
 class NotSpooled(Exception):
@@ -51,8 +54,11 @@ class _Active:
 class Writing:
     """Used from many threads."""
 
-    def __init__(self, folder: Path, room: Room, segment_bytes: int, fdatasync: Sync = os.fdatasync) -> None:
+    def __init__(
+        self, folder: Path, room: Room, segment_bytes: int, ticks: Ticks, fdatasync: Sync = os.fdatasync
+    ) -> None:
         self._folder = folder
+        self._ticks = ticks
         self._room = room
         self._segment_bytes = segment_bytes
         self._fdatasync = fdatasync
@@ -66,12 +72,14 @@ class Writing:
     def append(self, incoming: Incoming, waiting: int) -> Entry:
         """Durable when it returns; `waiting` instances are there already. Raises NotSpooled, and SegmentFailed or
         OSError where the disk fails: another segment may be tried."""
-        metadata = encoded(incoming.kept)
-        if len(metadata) > METADATA_BYTES_MAX:
-            raise NotSpooled("the request has UIDs of more text than any UID has")
         with self._lock:
+            # Here, so that ticks are in the order of the file.
+            kept = msgspec.structs.replace(incoming.kept, tick=self._ticks.next())
+            metadata = encoded(kept)
+            if len(metadata) > METADATA_BYTES_MAX:
+                raise NotSpooled("the request has UIDs of more text than any UID has")
             active = self._writable(incoming.size, waiting)
-            found = self._write(active, incoming, metadata)
+            found = self._write(active, incoming, metadata, kept.tick)
         try:
             active.segment.durable(found.start + found.length)
         except SegmentFailed:
@@ -122,7 +130,7 @@ class Writing:
             self._active = _Active(Segment(path, self._fdatasync), Shelf(path))
         return self._active
 
-    def _write(self, active: _Active, incoming: Incoming, metadata: bytes) -> Found:
+    def _write(self, active: _Active, incoming: Incoming, metadata: bytes, tick: int) -> Found:
         segment = active.segment
         of_file = (incoming.received_ms, incoming.digest, incoming.size)
         head = packed(segment.id, segment.records, *of_file, metadata)
@@ -132,7 +140,7 @@ class Writing:
             self._seal()
             raise
         active.shelf.add()
-        found = Found(start, unpacked(head, segment.id), incoming.kept.study)
+        found = Found(start, unpacked(head, segment.id), incoming.kept.study, tick, incoming.kept.lane)
         self._room.take(found.length)
         self._appended += 1
         return found

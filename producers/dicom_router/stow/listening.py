@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.admission import Admission
+from producers.dicom_router.admission import Admission, Shared
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.stow import answer, request
 from producers.dicom_router.stow.answer import Answer
@@ -35,12 +35,14 @@ class StowListener:
     Raises ConfigError for an address that cannot be had.
     """
 
-    def __init__(self, settings: Settings, door: Door, store: Store, ports: Ports | None = None) -> None:
+    def __init__(
+        self, settings: Settings, door: Door, store: Store, ports: Ports | None = None, shared: Shared | None = None
+    ) -> None:
         self._settings = settings
         self._door = door
         self._store = store
         self._networks = networks_of(settings.addresses)
-        self._admission = Admission(settings.requests_max, settings.requests_per_peer_max)
+        self._admission = Admission(settings.requests_max, settings.requests_per_peer_max, shared, "stow")
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False

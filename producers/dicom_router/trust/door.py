@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from producers.dicom_router.admission import Admission
-from producers.dicom_router.arrival import ae_title
 from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.refusals import Kind, Refusals
 from producers.dicom_router.upper_layer.associate_rq import Requested
@@ -22,6 +21,7 @@ from streams import metrics
 from streams.clock import Clock
 from streams.networks import address_of
 from streams.peers.peer import Why
+from streams.titles import ae_title
 from streams.tls.accepting import HandshakeFailed
 from streams.tls.certificate import Certificate, certificate_of
 

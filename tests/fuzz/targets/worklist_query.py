@@ -14,12 +14,12 @@ from pydicom.dataset import Dataset
 from pynetdicom.dsutils import decode, encode
 
 from consumers.catalog.worklist import Scheduled
-from producers.worklist.answer import answer, unsupported
 from producers.worklist.attribute_list import refuse_create, refuse_set, series, settable, study_uids
-from producers.worklist.ceiling import LIMITS, check_depth
 from producers.worklist.item import item_of
-from producers.worklist.matching import BadKey, matches
 from producers.worklist.query import asked
+from streams.dimse.answer import answer, unsupported
+from streams.dimse.ceiling import LIMITS, check_depth
+from streams.dimse.matching import BadKey, matches
 from streams.elements import Encoding, Malformed, TooComplex, Walk
 from tests.worklists import TODAY, keys
 

@@ -25,9 +25,20 @@ def new_database(postgres: Server) -> Callable[[], str]:
     return lambda: postgres.new_database(f"catalog{next(_NUMBERS)}")
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres: Server) -> str:
+    """The name of a database that was migrated and is copied: ten times as fast as to migrate each."""
+    migrate(postgres.new_database("migrated"))
+    return "migrated"
+
+
 @pytest.fixture
-def dsn(new_database: Callable[[], str]) -> str:
+def new_catalog(postgres: Server, migrated: str) -> Callable[[], str]:
+    """Makes databases of this test's own, migrated."""
+    return lambda: postgres.new_database(f"catalog{next(_NUMBERS)}", migrated)
+
+
+@pytest.fixture
+def dsn(new_catalog: Callable[[], str]) -> str:
     """A database of this test's own, migrated."""
-    name = new_database()
-    migrate(name)
-    return name
+    return new_catalog()

@@ -8,8 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from consumers.catalog.database import snapshot
-from consumers.catalog.imports import Import, has_decision, imports, patients
-from consumers.catalog.migrate import migrate
+from consumers.catalog.imports import Import, alike, has_decision, imports, patients
 from consumers.catalog.orders import orders, whole
 from consumers.catalog.studies import StudyLine, page
 from consumers.catalog.study import study
@@ -176,13 +175,37 @@ def test_a_number_that_only_studies_from_outside_have_is_not_one_of_our_patients
         assert [(one.issuer, one.name) for one in patients(cursor, TENANT, "P1")] == [("", "Roe^Ann")]
 
 
-def test_any_interleaving_makes_the_same_imports(new_database: Callable[[], str]) -> None:
+def test_ours_are_found_by_family_name_or_date_of_birth_and_others_patients_are_not(dsn: str) -> None:
+    hospital = Hospital()
+    people = [
+        ("A1", "Doe^Jane", "19500101"),
+        ("A2", "DOE^John=山田", "19621224"),
+        ("A3", "Roe^Ann", "19500101"),
+        ("A4", "Doeman^Jim", "19700101"),
+        ("A5", "", ""),
+    ]
+    said = [{"PatientID": a, "PatientName": b, "PatientBirthDate": c} for a, b, c in people]
+    ours = [hospital.received(hospital.uid(), hospital.uid(), one) for one in said]
+    theirs = from_outside(hospital, PatientID="X1", PatientName="Doe^Jane", PatientBirthDate="19500101")
+    kept(dsn, hospital, *ours, theirs)
+
+    def found(family: str, birth_date: str, limit: int = 10) -> list[str]:
+        with snapshot(dsn) as cursor:
+            return [one.patient_id for one in alike(cursor, TENANT, family, birth_date, limit)]
+
+    assert found("doe", "19500101") == ["A1", "A3", "A2"]
+    assert found("doe", "19500101", limit=1) == ["A1"]
+    assert found("Doe", "") == ["A2", "A1"]
+    assert found("", "19621224") == ["A2"]
+    assert found("", "") == []
+
+
+def test_any_interleaving_makes_the_same_imports(new_catalog: Callable[[], str]) -> None:
     hospital, log = Hospital(seed=8), new_log()
     write(log, night(hospital))
     sums = []
     for seed in (None, 1, 2):
-        dsn = new_database()
-        migrate(dsn)
+        dsn = new_catalog()
         with catalog_of(dsn, log, hospital) as catalog:
             project(catalog, log, random.Random(seed) if seed else None, size=7 if seed else 500)
         sums.append(checksum_of(dsn))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 import pytest
 
+from consumers.catalog import migrate as migrating
+from consumers.catalog.database import connect
 from consumers.catalog.migrate import MigrationChanged, migrate, packaged, pending
 from streams.step import Away
 from tests.postgres import Server, free_port
+from tests.waiting import wait_until
 
 NewDatabase = Callable[[], str]
+WAIT_S = 30.0
 
 
 def names() -> list[str]:
@@ -47,3 +51,51 @@ def test_a_file_that_changed_after_it_was_applied_is_an_error(dsn: str) -> None:
 def test_a_server_that_is_away_is_said_to_be(postgres: Server) -> None:
     with pytest.raises(Away):
         pending(f"host=127.0.0.1 port={free_port()} user=postgres dbname=postgres")
+
+
+@pytest.fixture
+def of_before(new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database whose tables are those of before 0017."""
+    dsn = new_database()
+    with monkeypatch.context() as before:
+        before.setattr(migrating, "packaged", lambda phase: [one for one in packaged(phase) if one.name < "0017"])
+        migrate(dsn)
+    return dsn
+
+
+def waits(dsn: str, migrated: Future[list[str]]) -> None:
+    """Until a migration waits for a lock, or has ended."""
+    waiting = (
+        "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+        "WHERE a.datname = current_database() AND NOT l.granted)"
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        wait_until(
+            lambda: migrated.done() or connection.execute(waiting).fetchall() == [(True,)], "the migration", WAIT_S
+        )
+
+
+def test_a_batch_that_is_being_written_is_let_finish(of_before: str) -> None:
+    """Its verdicts are in tables that are changed last, and then it looks into one that is changed first."""
+    with ThreadPoolExecutor(1) as thread, connect(of_before) as writer:
+        writer.execute("UPDATE ledger SET next_offset = next_offset")
+        writer.execute("DELETE FROM verdicts")
+        migrated = thread.submit(migrate, of_before)
+        waits(of_before, migrated)
+        assert writer.execute("SELECT count(*) FROM instances").fetchall() == [(0,)]
+        writer.commit()
+        assert migrated.result(WAIT_S)[-1] == names()[-1]
+
+
+def test_who_reads_the_tables_in_another_order_stops_no_migration(of_before: str) -> None:
+    with psycopg.connect(of_before, autocommit=True) as connection:
+        # The migration is to be the one that finds out that both wait.
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET deadlock_timeout = '2s'".encode())
+    with ThreadPoolExecutor(1) as thread, connect(of_before) as reader:
+        reader.execute("SET deadlock_timeout = '1min'")
+        reader.execute("SELECT FROM verdicts")
+        migrated = thread.submit(migrate, of_before)
+        waits(of_before, migrated)
+        assert reader.execute("SELECT count(*) FROM instances").fetchall() == [(0,)]
+        reader.commit()
+        assert migrated.result(WAIT_S)[-1] == names()[-1]

@@ -12,7 +12,6 @@ import pytest
 from msgspec import structs
 
 from consumers.catalog.database import connect, snapshot
-from consumers.catalog.migrate import migrate
 from consumers.catalog.orders import orders, performed_for, performed_status, whole
 from consumers.catalog.worklist import PAGE, Asked, Scheduled, scheduled
 from radstream.order_lines import performed_line
@@ -274,13 +273,12 @@ def test_an_erased_order_is_a_tombstone_and_on_no_list(dsn: str) -> None:
     assert (order.block_state, order.attributes, order.accession_number) == ("erased", None, None)
 
 
-def test_any_interleaving_makes_the_same_orders(new_database: Callable[[], str]) -> None:
+def test_any_interleaving_makes_the_same_orders(new_catalog: Callable[[], str]) -> None:
     hospital, log = Hospital(seed=8), new_log()
     write(log, night(hospital))
     sums = set()
     for seed in (None, 1, 2, 3):
-        dsn = new_database()
-        migrate(dsn)
+        dsn = new_catalog()
         with catalog_of(dsn, log, hospital) as catalog:
             project(catalog, log, random.Random(seed) if seed else None, size=7 if seed else 500)
         sums.add(checksum_of(dsn).total)

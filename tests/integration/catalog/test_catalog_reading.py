@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
 import pytest
 
-from consumers.catalog import reading
+from consumers.catalog import answering, reading
 from consumers.catalog.migrate import migrate
 from consumers.catalog.reading import Reads
+from gateway import catalog
+from gateway.catalog import Catalog
 from streams.step import Away
 from streams.stop import Stop
 from tests.postgres import Server, free_port, run_postgres
@@ -83,3 +86,85 @@ def test_a_server_that_is_away_is_said_so_within_the_patience(monkeypatch: pytes
     with closing(Reads(dsn)) as reads, pytest.raises(Away):
         asked(reads)
     assert time.monotonic() - began < 5.0
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in (
+        (answering, "ANSWERS_S", 0.5),
+        (reading, "_WAIT_S_MAX", 1.0),
+        (catalog, "_WAIT_S_MAX", 1.0),
+        (reading, "BEYOND_S", 1.0),
+        (catalog, "BEYOND_S", 1.0),
+        (reading, "_STATEMENT_MS_MAX", 1000),
+        (catalog, "_STATEMENT_MS_MAX", 1000),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+def asked_by_threads(dsn: str, disturb: Callable[[Callable[[str], object]], None]) -> None:
+    with closing(Reads(dsn)) as reads:
+        disturb(lambda query: asked(reads, query))
+
+
+def asked_in_a_loop(dsn: str, disturb: Callable[[Callable[[str], object]], None]) -> None:
+    """By the gateway's pool, from another thread than its loop's."""
+
+    async def ask(pool: Catalog, query: str) -> object:
+        async with pool.snapshot() as cursor:
+            found = await (await cursor.execute(query.encode())).fetchone()
+        return found and found[0]
+
+    async def run() -> None:
+        loop, pool = asyncio.get_running_loop(), Catalog(dsn, 2)
+        await pool.open()
+        try:
+            ask_it = lambda query: asyncio.run_coroutine_threadsafe(ask(pool, query), loop).result()  # noqa: E731
+            await asyncio.to_thread(disturb, ask_it)
+        finally:
+            await pool.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("asking", [asked_by_threads, asked_in_a_loop])
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_hangs_is_said_so_and_asked_again_when_it_goes_on(
+    server: Server, asking: Callable[[str, Callable[[Callable[[str], object]], None]], None]
+) -> None:
+    dsn = server.new_database("hangs")
+    migrate(dsn)
+    one, slow = "SELECT 1", "SELECT pg_sleep(0.9)"
+
+    def disturb(ask: Callable[[str], object]) -> None:
+        assert ask(one) == 1
+        with ThreadPoolExecutor(2) as threads:
+            with server.frozen():
+                # By a connection that is kept, and by one that is to be made.
+                asked_now = [threads.submit(ask, one) for _ in range(2)]
+                assert [type(done.exception(timeout=20)) for done in asked_now] == [Away, Away]
+            wait_until(lambda: is_answered(ask, one), "an answer")
+            under_way = threads.submit(ask, slow)
+            wait_until(lambda: is_active(server, slow), "the question under way")
+            with server.frozen():
+                assert type(under_way.exception(timeout=20)) is Away
+        wait_until(lambda: is_answered(ask, one), "an answer again")
+        # What was given up is no connection any more.
+        wait_until(lambda: connections(server, "hangs") <= 2, "connections that nobody has to be closed")
+
+    asking(dsn, disturb)
+
+
+def is_answered(ask: Callable[[str], object], query: str) -> bool:
+    try:
+        return ask(query) == 1
+    except Away:
+        return False
+
+
+def is_active(server: Server, query: str) -> bool:
+    with psycopg.connect(server.dsn()) as watching:
+        found = watching.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = %s", (query,)
+        ).fetchone()
+    return bool(found and found[0])

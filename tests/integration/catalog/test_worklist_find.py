@@ -18,8 +18,8 @@ from typing import Any
 import pydicom
 import pytest
 
-from producers.worklist.listening import MODALITY_WORKLIST
 from streams.memory_log import MemoryLog
+from streams.sop_classes import MODALITY_WORKLIST
 from streams.tls.files import Port
 from tests import secured
 from tests.catalogs import projected
@@ -98,7 +98,7 @@ def test_more_matches_than_the_limit_are_refused_and_said_to_be(dsn: str) -> Non
 
 
 def test_a_query_that_is_cancelled_ends_with_fe00(dsn: str) -> None:
-    log, hospital = ordered(dsn, 300)
+    log, hospital = ordered(dsn, 900)
     with running_worklist(log, hospital, dsn) as worklist, worklist.association() as association:
         statuses = []
         for status, _ in association.send_c_find(keys(), MODALITY_WORKLIST, msg_id=7):
@@ -106,7 +106,7 @@ def test_a_query_that_is_cancelled_ends_with_fe00(dsn: str) -> None:
             if len(statuses) == 1:
                 association.send_c_cancel(7, query_model=MODALITY_WORKLIST)
         assert statuses[-1] == 0xFE00
-        assert len(statuses) < 300
+        assert len(statuses) < 900
 
 
 @pytest.mark.parametrize(
@@ -257,6 +257,8 @@ def test_one_peer_cannot_take_all_associations_for_ever(dsn: str) -> None:
 
 def test_a_query_over_the_ceiling_is_refused_in_bounded_memory(dsn: str) -> None:
     log, hospital = ordered(dsn, 1)
+    # Other tests of this process may have left some.
+    threads = threading.active_count()
     with running_worklist(log, hospital, dsn, data_set_bytes_max=1 << 16) as worklist:
         large = keys(PatientName="Doe*")
         large.add_new(0x00091001, "UN", bytes(20 * MEBI))
@@ -265,4 +267,4 @@ def test_a_query_over_the_ceiling_is_refused_in_bounded_memory(dsn: str) -> None
         assert (status, items) == (0xC000, [])
         assert resident_bytes() - before < 128 * MEBI  # the sender's own copies are in it
         assert len(worklist.find(keys())[1]) == 1
-    assert threading.active_count() < 50
+    assert threading.active_count() - threads < 50

@@ -7,6 +7,7 @@ locals {
   domain           = "radstream.internal"
   house            = module.topic_list.services
   beside           = module.topic_list.beside
+  doors            = { for service, entry in local.house : service => { port = entry.door, http_port = entry.port } if can(entry.door) }
   all              = sort(concat(keys(local.house), keys(local.beside)))
 }
 
@@ -126,8 +127,7 @@ module "services" {
   s3_prefix_list_id = module.network.s3_prefix_list_id
   domain            = local.domain
   hospital_cidrs    = var.hospital_cidrs
-  dicom_tls_port    = local.house["router"].tables.tls.port
-  router_http_port  = local.house["router"].port
+  doors             = local.doors
   lanes             = concat(module.topic_list.lanes, ["-"])
   metric_namespace  = local.metric_namespace
   lag_metric        = local.lag_metric

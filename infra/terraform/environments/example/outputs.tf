@@ -1,6 +1,11 @@
-output "dicom_address" {
-  description = "Where scanners send: this host, port 2762, TLS."
-  value       = module.services.dicom_address
+output "address" {
+  description = "The host that scanners and the RIS know: ports by service in output doors."
+  value       = module.services.address
+}
+
+output "doors" {
+  description = "By service, its port on that host: images, worklist, query and retrieve by DICOM over TLS, orders by HL7."
+  value       = { for service, door in local.doors : service => door.port }
 }
 
 output "bootstrap_iam" {

@@ -38,6 +38,14 @@ resource "aws_ssm_parameter" "schema_ids" {
 }
 
 locals {
+  site = "${path.module}/${var.site_folder}"
+  # A task definition has room for 64 KiB of all that stands in it, and nothing secret is in these.
+  files_of = {
+    for service, entry in local.house : service => {
+      for name in entry.files : "RADSTREAM_${upper(name)}" => file("${local.site}/${name}.toml")
+    }
+  }
+
   secrets_of = {
     for service, entry in local.house : service => merge(
       {
@@ -47,8 +55,8 @@ locals {
       },
       contains(entry.secrets, "site-keys") ? { RADSTREAM_SITE_KEYS = aws_secretsmanager_secret.site_keys.arn } : {},
       contains(entry.secrets, "chain-keys") ? { RADSTREAM_CHAIN_KEYS = aws_secretsmanager_secret.chain_keys.arn } : {},
-      contains(entry.secrets, "trust") ? {
-        RADSTREAM_PEERS           = "${aws_secretsmanager_secret.trust.arn}:peers::"
+      contains(entry.secrets, "trust") ? { RADSTREAM_PEERS = "${aws_secretsmanager_secret.trust.arn}:peers::" } : {},
+      contains(entry.secrets, "trust") || contains(entry.secrets, "certificate") ? {
         RADSTREAM_TLS_CERTIFICATE = "${aws_secretsmanager_secret.trust.arn}:certificate::"
         RADSTREAM_TLS_KEY         = "${aws_secretsmanager_secret.trust.arn}:key::"
         RADSTREAM_TLS_CA          = "${aws_secretsmanager_secret.trust.arn}:ca::"
@@ -66,7 +74,7 @@ locals {
         [module.msk.secret_arns[service]],
         contains(entry.secrets, "site-keys") ? [aws_secretsmanager_secret.site_keys.arn] : [],
         contains(entry.secrets, "chain-keys") ? [aws_secretsmanager_secret.chain_keys.arn] : [],
-        contains(entry.secrets, "trust") ? [aws_secretsmanager_secret.trust.arn] : [],
+        contains(entry.secrets, "trust") || contains(entry.secrets, "certificate") ? [aws_secretsmanager_secret.trust.arn] : [],
         contains(entry.secrets, "database") ? [module.catalog.secret_arn] : [],
       )
     },
@@ -83,6 +91,9 @@ locals {
       registry  = "http://schema-registry.${local.domain}:8080/apis/ccompat/v7"
       buckets   = { for tier, bucket in module.storage.buckets : tier => bucket.name }
       section   = service
+      routes    = contains(entry.files, "routes")
+      nodes     = contains(entry.files, "nodes")
+      sections  = file("${local.site}/sections.toml")
       # HL7 has no peers file: orders come from the hospital's networks.
       settings = merge({ http_port = entry.port, http_host = "0.0.0.0" }, entry.settings,
       service == "orders" ? { addresses = var.hospital_cidrs } : {})
@@ -116,7 +127,7 @@ locals {
         cpu     = entry.cpu
         memory  = entry.memory
         gpu     = 0
-        ports   = [for port in [entry.port, try(entry.tables.tls.port, null)] : port if port != null]
+        ports   = [for port in [entry.port, try(entry.door, null)] : port if port != null]
         count   = entry.count
         lag     = entry.lag
         command = ["python", "-m", "infra.container", "start", entry.module]
@@ -124,6 +135,7 @@ locals {
         environment = merge(
           { RADSTREAM_CONFIG_TEXT = local.configuration[service], AWS_REGION = var.region },
           contains(entry.secrets, "database") ? { DATABASE_ADDRESS = module.catalog.address } : {},
+          local.files_of[service],
         )
         secrets        = local.secrets_of[service]
         task_role_arn  = module.iam.task_role_arns[service]

@@ -4,8 +4,8 @@ variable "name" {
   default     = "radstream-example"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,23}$", var.name))
-    error_message = "2 to 24 lower-case letters, digits and dashes, the first a letter."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,22}$", var.name))
+    error_message = "2 to 23 lower-case letters, digits and dashes, the first a letter."
   }
 }
 
@@ -54,8 +54,14 @@ variable "site" {
   default     = "main"
 }
 
+variable "site_folder" {
+  description = "Folder of the site's routes.toml, nodes.toml, findings.toml and sections.toml, from this one."
+  type        = string
+  default     = "../../../site"
+}
+
 variable "hospital_cidrs" {
-  description = "Where scanners come from, over Direct Connect or a VPN."
+  description = "Where scanners, RIS and PACS are, over Direct Connect or a VPN."
   type        = list(string)
 }
 

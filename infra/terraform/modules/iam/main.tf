@@ -7,6 +7,8 @@ locals {
     create = ["s3:PutObject"]
     delete = ["s3:DeleteObjectVersion"]
     hold   = ["s3:GetObjectLegalHold", "s3:PutObjectLegalHold"]
+    # Out of a class that has to be asked first.
+    restore = ["s3:RestoreObject"]
     probe = [
       "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectLegalHold", "s3:GetObjectVersion",
       "s3:PutObject", "s3:PutObjectLegalHold",
@@ -14,11 +16,12 @@ locals {
   }
   # A probe looks at the whole bucket, as it lists without a prefix (streams/probe.py).
   bucket_actions = {
-    read   = []
-    create = []
-    delete = ["s3:ListBucketVersions"]
-    hold   = []
-    probe  = ["s3:GetBucketVersioning", "s3:GetLifecycleConfiguration", "s3:ListBucket", "s3:ListBucketVersions"]
+    read    = []
+    create  = []
+    delete  = ["s3:ListBucketVersions"]
+    hold    = []
+    restore = []
+    probe   = ["s3:GetBucketVersioning", "s3:GetLifecycleConfiguration", "s3:ListBucket", "s3:ListBucketVersions"]
   }
 
   objects = {

@@ -37,10 +37,10 @@ variable "services" {
   validation {
     condition = alltrue(flatten([
       for entry in values(var.services) : [
-        for one in entry.store : [for verb in one.may : contains(["read", "create", "delete", "hold", "probe"], verb)]
+        for one in entry.store : [for verb in one.may : contains(["read", "create", "delete", "hold", "restore", "probe"], verb)]
       ]
     ]))
-    error_message = "A service may read, create, delete, hold or probe."
+    error_message = "A service may read, create, delete, hold, restore or probe."
   }
 }
 

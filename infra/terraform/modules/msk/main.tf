@@ -107,6 +107,7 @@ locals {
     "default.replication.factor"       = "3"
     "delete.topic.enable"              = "false"
     "min.insync.replicas"              = "2"
+    "offsets.retention.minutes"        = "2147483647"
     "offsets.topic.replication.factor" = "3"
     "unclean.leader.election.enable"   = "false"
   }

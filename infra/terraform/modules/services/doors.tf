@@ -6,28 +6,33 @@ resource "aws_security_group" "tasks" {
   vpc_id      = var.vpc_id
 }
 
-resource "aws_security_group" "dicom" {
-  name        = "${var.name}-dicom"
-  description = "Scanners"
+resource "aws_security_group" "hospital" {
+  name        = "${var.name}-hospital"
+  description = "Scanners and the RIS"
   vpc_id      = var.vpc_id
 }
 
-resource "aws_vpc_security_group_ingress_rule" "scanners" {
-  for_each = toset(var.hospital_cidrs)
+resource "aws_vpc_security_group_ingress_rule" "hospital" {
+  for_each = { for one in setproduct(keys(var.doors), var.hospital_cidrs) : "${one[0]} ${one[1]}" => one }
 
-  security_group_id = aws_security_group.dicom.id
-  description       = "DICOM over TLS from a hospital"
-  cidr_ipv4         = each.key
+  security_group_id = aws_security_group.hospital.id
+  description       = "To ${each.value[0]} from a hospital"
+  cidr_ipv4         = each.value[1]
   ip_protocol       = "tcp"
-  from_port         = 2762
-  to_port           = 2762
+  from_port         = var.doors[each.value[0]].port
+  to_port           = var.doors[each.value[0]].port
 }
 
-resource "aws_vpc_security_group_egress_rule" "to_router" {
-  for_each = toset([tostring(var.dicom_tls_port), tostring(var.router_http_port)])
+locals {
+  # Of each door, the port behind it and the one that says whether anybody is there.
+  behind = toset(flatten([for door in values(var.doors) : [tostring(door.port), tostring(door.http_port)]]))
+}
 
-  security_group_id            = aws_security_group.dicom.id
-  description                  = "To the router"
+resource "aws_vpc_security_group_egress_rule" "to_doors" {
+  for_each = local.behind
+
+  security_group_id            = aws_security_group.hospital.id
+  description                  = "To what is behind a door"
   referenced_security_group_id = aws_security_group.tasks.id
   ip_protocol                  = "tcp"
   from_port                    = tonumber(each.key)
@@ -35,11 +40,11 @@ resource "aws_vpc_security_group_egress_rule" "to_router" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "from_balancer" {
-  for_each = toset([tostring(var.dicom_tls_port), tostring(var.router_http_port)])
+  for_each = local.behind
 
   security_group_id            = aws_security_group.tasks.id
-  description                  = "From the balancer of the router"
-  referenced_security_group_id = aws_security_group.dicom.id
+  description                  = "From the balancer"
+  referenced_security_group_id = aws_security_group.hospital.id
   ip_protocol                  = "tcp"
   from_port                    = tonumber(each.key)
   to_port                      = tonumber(each.key)
@@ -60,6 +65,17 @@ resource "aws_vpc_security_group_egress_rule" "inside" {
   cidr_ipv4         = var.cidr
   ip_protocol       = "tcp"
   from_port         = 0
+  to_port           = 65535
+}
+
+resource "aws_vpc_security_group_egress_rule" "hospital" {
+  for_each = toset(var.hospital_cidrs)
+
+  security_group_id = aws_security_group.tasks.id
+  description       = "To nodes of a hospital: destinations, RIS, reports of storage commitment"
+  cidr_ipv4         = each.key
+  ip_protocol       = "tcp"
+  from_port         = 1
   to_port           = 65535
 }
 

@@ -108,10 +108,10 @@ resource "aws_ecs_service" "this" {
   }
 
   dynamic "load_balancer" {
-    for_each = each.key == "router" ? [var.dicom_tls_port] : []
+    for_each = contains(keys(var.doors), each.key) ? [var.doors[each.key].port] : []
 
     content {
-      target_group_arn = aws_lb_target_group.dicom.arn
+      target_group_arn = aws_lb_target_group.door[each.key].arn
       container_name   = each.key
       container_port   = load_balancer.value
     }
@@ -127,7 +127,7 @@ resource "aws_ecs_service" "this" {
     ignore_changes = [desired_count]
   }
 
-  depends_on = [aws_lb_listener.dicom]
+  depends_on = [aws_lb_listener.door]
 }
 
 resource "aws_service_discovery_private_dns_namespace" "this" {
@@ -151,21 +151,23 @@ resource "aws_service_discovery_service" "this" {
   }
 }
 
-# Scanners come here, over the site's line, by DICOM over TLS (PS3.15 annex B). The router ends it: it has to see whose
-# certificate and whose address it is.
-resource "aws_lb" "dicom" {
-  name                             = "${var.name}-dicom"
+# A hospital's systems come here, over the site's line: scanners by DICOM over TLS (PS3.15 annex B), a RIS by HL7. The service
+# itself ends TLS: it has to see whose certificate and whose address it is.
+resource "aws_lb" "hospital" {
+  name                             = "${var.name}-hospital"
   internal                         = true
   load_balancer_type               = "network"
   subnets                          = var.subnet_ids
-  security_groups                  = [aws_security_group.dicom.id]
+  security_groups                  = [aws_security_group.hospital.id]
   enable_deletion_protection       = true
   enable_cross_zone_load_balancing = true
 }
 
-resource "aws_lb_target_group" "dicom" {
-  name               = "${var.name}-dicom"
-  port               = var.dicom_tls_port
+resource "aws_lb_target_group" "door" {
+  for_each = var.doors
+
+  name               = "${var.name}-${each.key}"
+  port               = each.value.port
   protocol           = "TCP"
   target_type        = "ip"
   vpc_id             = var.vpc_id
@@ -176,17 +178,19 @@ resource "aws_lb_target_group" "dicom" {
   health_check {
     protocol = "HTTP"
     path     = "/readyz"
-    port     = tostring(var.router_http_port)
+    port     = tostring(each.value.http_port)
   }
 }
 
-resource "aws_lb_listener" "dicom" {
-  load_balancer_arn = aws_lb.dicom.arn
-  port              = 2762
+resource "aws_lb_listener" "door" {
+  for_each = var.doors
+
+  load_balancer_arn = aws_lb.hospital.arn
+  port              = each.value.port
   protocol          = "TCP"
 
   default_action {
     type             = "forward"
-    target_group_arn = aws_lb_target_group.dicom.arn
+    target_group_arn = aws_lb_target_group.door[each.key].arn
   }
 }

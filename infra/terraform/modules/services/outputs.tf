@@ -8,7 +8,7 @@ output "task_definitions" {
   value       = { for name, definition in aws_ecs_task_definition.this : name => definition.arn }
 }
 
-output "dicom_address" {
-  description = "Where scanners send: this host, port 2762, TLS."
-  value       = aws_lb.dicom.dns_name
+output "address" {
+  description = "The host that scanners and the RIS know."
+  value       = aws_lb.hospital.dns_name
 }

@@ -3,8 +3,8 @@ variable "name" {
   type        = string
 
   validation {
-    condition     = length(var.name) <= 24
-    error_message = "At most 24 characters: a balancer's name may have 32."
+    condition     = length(var.name) <= 23
+    error_message = "At most 23 characters: the name of a balancer's target may have 32."
   }
 }
 
@@ -40,7 +40,7 @@ variable "domain" {
 }
 
 variable "hospital_cidrs" {
-  description = "Where scanners come from."
+  description = "Where scanners, RIS and PACS are."
   type        = list(string)
 
   validation {
@@ -49,14 +49,9 @@ variable "hospital_cidrs" {
   }
 }
 
-variable "dicom_tls_port" {
-  description = "Port of the router for associations over TLS, as in services.yaml."
-  type        = number
-}
-
-variable "router_http_port" {
-  description = "Port of the router for /readyz, as in services.yaml."
-  type        = number
+variable "doors" {
+  description = "By service that a hospital's systems reach, its port for them, and the one for /readyz, as in services.yaml."
+  type        = map(object({ port = number, http_port = number }))
 }
 
 variable "gpu_instance_type" {

@@ -7,7 +7,7 @@ locals {
   house  = yamldecode(file("${path.module}/../../services.yaml"))
   users = {
     for name, entry in merge(local.house.services, local.house.accounts) :
-    name => { module = entry.module, reads = entry.reads, writes = entry.writes }
+    name => { module = entry.module, reads = entry.reads, writes = entry.writes, groups = try(entry.groups, []) }
   }
 
   # By name in topics.yaml, the names on the brokers.
@@ -59,8 +59,9 @@ locals {
         flatten([for name in entry.reads : name == "all" ? flatten(values(local.physical)) : local.physical[name]]),
       )))
       write = sort(distinct(concat(
-        local.owned[service], local.aside[service], flatten([for name in entry.writes : local.physical[name]]),
+        local.owned[service], local.aside[service], flatten([for name in entry.writes : name == "all" ? flatten(values(local.physical)) : local.physical[name]]),
       )))
+      groups = entry.groups
     }
   }
 }

@@ -4,7 +4,7 @@ output "topics" {
 }
 
 output "access" {
-  description = "By service or account: the physical topics that it reads and writes."
+  description = "By service or account: the physical topics that it reads and writes, and prefixes of groups that it may join."
   value       = local.access
 }
 

@@ -9,6 +9,10 @@ locals {
     { for account in keys(var.access) : "${account} Read group ${account}" => {
       account = account, operation = "Read", type = "Group", name = account, pattern = "Literal"
     } },
+    # Groups of a redrive and of a replay, which begin so.
+    { for one in local.joined : "${one.account} Read groups ${one.prefix}" => {
+      account = one.account, operation = "Read", type = "Group", name = one.prefix, pattern = "Prefixed"
+    } },
     { for one in setproduct(var.watchers, var.groups) : "${one[0]} Describe group ${one[1]}" => {
       account = one[0], operation = "Describe", type = "Group", name = one[1], pattern = "Literal"
     } },
@@ -20,6 +24,9 @@ locals {
       account = one[0], operation = "Describe", type = "Group", name = "${one[1]}.", pattern = "Prefixed"
     } },
   )
+  joined = flatten([
+    for account, access in var.access : [for prefix in access.groups : { account = account, prefix = prefix }]
+  ])
   topic_grants = distinct(flatten([
     for account, topics in var.access : concat(
       [for topic in topics.read : { account = account, operation = "Read", topic = topic }],

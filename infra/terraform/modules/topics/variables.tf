@@ -8,10 +8,11 @@ variable "topics" {
 }
 
 variable "access" {
-  description = "By account, the physical topics that it reads and writes."
+  description = "By account, the physical topics that it reads and writes, and prefixes of groups beside its own."
   type = map(object({
-    read  = list(string)
-    write = list(string)
+    read   = list(string)
+    write  = list(string)
+    groups = list(string)
   }))
 }
 
@@ -29,7 +30,7 @@ variable "groups_with_members" {
 variable "watchers" {
   description = "Accounts that may look at every group: how far it is, and what it has committed."
   type        = list(string)
-  default     = ["lag", "operator"]
+  default     = ["lag", "operator", "repair"]
 }
 
 variable "known_topic" {
