@@ -18,6 +18,7 @@ from schemas import load_topics
 from streams import metrics
 from streams.deadletters import DeadLetterLimit, dead_letter, reason_of
 from streams.decisions import Acting, Reading, S
+from streams.keeping import Keeping
 from streams.log import Fenced, LogAway, Producer, TopicPartition
 from streams.objects import StoreAway
 from streams.service import Context
@@ -53,6 +54,7 @@ class Deciding(Generic[S]):
         self._owned: set[TopicPartition] = set()
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at_s = float("-inf")
+        self._keeping = Keeping(context.health, context.clock)
         self._full = False
         self._limit = DeadLetterLimit(context, name, DEAD_LETTERS_MAX, DEAD_LETTERS_S)
         self._producer = context.log.producer(record_bytes_max=record_bytes_max)
@@ -208,11 +210,15 @@ class Deciding(Generic[S]):
             ends[self._reading.partition(number)] = self._states[number].position
         changed = {n: end for n, end in ends.items() if n in self._owned and self._committed.get(n) != end}
         if not changed:
+            self._keeping.kept()
             return
         try:
             self._consumer.commit(changed)
         except (Fenced, LogAway) as error:
             # Whoever has the partitions, now or again, reads from the last commit: nothing is lost.
             self._log.warning("commit_failed", error=error)
+            if isinstance(error, LogAway):
+                self._keeping.failed(error)
         else:
             self._committed.update(changed)
+            self._keeping.kept()

@@ -19,6 +19,7 @@ from streams.backoff import Backoff
 from streams.config import Section
 from streams.deadletters import DeadLetterLimit, dead_letter
 from streams.events import Event
+from streams.keeping import Keeping
 from streams.log import Fenced, LogAway, LogRefused, TopicPartition
 from streams.projecting_batch import Batch
 from streams.projecting_moves import Moves
@@ -58,6 +59,7 @@ class ProjectionRunner:
         self._batch = Batch(self._next)
         self._uncommitted: dict[TopicPartition, int] = {}
         self._committed_s = 0.0
+        self._keeping = Keeping(context.health, context.clock)
         self._moves = Moves(self._group, context.clock)
         self._limit = DeadLetterLimit(
             context, self._group, self._settings.dead_letters_max, self._settings.dead_letters_window_s
@@ -252,10 +254,15 @@ class ProjectionRunner:
     def _commit(self) -> None:
         """For display only: what Kafka does not take now, it takes with the next, and what is fenced is nobody's."""
         self._committed_s = self._context.clock.monotonic()
-        if self._uncommitted:
-            with suppress(Fenced, LogAway, LogRefused):
+        if not self._uncommitted:
+            self._keeping.kept()
+            return
+        try:
+            with suppress(Fenced, LogRefused):
                 self._consumer.commit(self._uncommitted)
                 self._uncommitted = {}
+        except LogAway as error:
+            self._keeping.failed(error)
 
 
 def _place(record: Record) -> str:

@@ -21,6 +21,7 @@ from streams import metrics
 from streams.deadletters import DeadLetterLimit
 from streams.flow import Flow, Item
 from streams.generation import StepIdentity
+from streams.keeping import Keeping
 from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, Producer, TopicPartition
 from streams.pool import Pool
 from streams.result import Result
@@ -77,6 +78,7 @@ class Runner:
         self._woken: SimpleQueue[tuple[Chunk, list[Result] | BaseException] | None] = SimpleQueue()
         self._chunks: Counter[bool] = Counter()
         self._committed_s = 0.0
+        self._keeping = Keeping(context.health, context.clock)
         self._worker = Worker(context, step, identity)
 
     def run(self) -> None:
@@ -279,6 +281,7 @@ class Runner:
             self._consumer = self._join()
         except LogAway as error:
             structlog.get_logger().warning("commit_waits", reason=str(error))
+            self._keeping.failed(error)
         self._committed_s = self._context.clock.monotonic()
         self._measure()
         if self._log_is_away:
@@ -291,6 +294,7 @@ class Runner:
             self._consumer.commit(ends)
             for flow in flows:
                 flow.committed = ends.get(flow.name, flow.committed)
+        self._keeping.kept()
 
     def _ask_the_log(self) -> None:
         """The client mends its connections by itself, and says nothing when it has."""

@@ -68,17 +68,17 @@ class Load:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def settled(stack: RunningStack) -> Flow:
+def settled(stack: RunningStack, within_s: float = SETTLED_S_MAX) -> Flow:
     """Waits until every group has read everything, no work is open, and every study has its backup: a group that has
     read a record may still have to act on it, as tiering and the revisions do.
 
     Fails with what is left.
     """
     log = KafkaLog(stack.config.section("kafka", Kafka))
-    flow = Gauge(log).wait_until_still(lambda: not any(_to_do(stack).values()), SETTLED_S_MAX)
+    flow = Gauge(log).wait_until_still(lambda: not any(_to_do(stack).values()), within_s)
     todo = {what: count for what, count in _to_do(stack).items() if count}
-    assert flow.is_still, f"still waiting after {SETTLED_S_MAX:g} s: {flow.lag}"
-    assert not todo, f"still to do after {SETTLED_S_MAX:g} s: {todo}"
+    assert flow.is_still, f"still waiting after {within_s:g} s: {flow.lag}"
+    assert not todo, f"still to do after {within_s:g} s: {todo}"
     return flow
 
 

@@ -89,7 +89,9 @@ def test_a_rebuild_from_the_log_has_the_checksum_of_the_live_catalog(stack: Runn
     found = facts(stack, "catalog", "rebuild", "--switch", "--reason", "a test")
     assert found["equal"] is True
     assert found["live"]["total"] == found["rebuilt"]["total"]
-    assert [action for action, _ in audit_actions(stack)][-2:] == ["catalog_rebuild", "catalog_rebuilt"]
+    # Others of the shared stack are audited at the same time.
+    mine = [action for action, _ in audit_actions(stack) if action.startswith("catalog_")]
+    assert mine[-2:] == ["catalog_rebuild", "catalog_rebuilt"]
     assert facts(stack, "study", study_uid)["patient"]["PatientName"] == NAME
 
 

@@ -98,4 +98,6 @@ def test_a_modality_test_follows_an_image_to_the_report(impatient: RunningStack)
     assert told["node", "commitment"]["state"] == "well"
     assert told["router", "commitment"]["state"] == "well"
     assert "Committed in 2 verified copies, and ct-1 was told" in told["router", "report"]["found"]
-    assert [len(report.committed) for report in modality.reports] == [1]
+    # What the test before asked for may be told twice: its service was killed, and a report is told at least once.
+    mine = [report for report in modality.reports if report.transaction_uid not in {KEPT, LOST, AGAIN}]
+    assert [len(report.committed) for report in mine] == [1]
