@@ -16,6 +16,7 @@ import urllib3
 from infra.local.tools import gateway
 from streams import s3_control
 from streams.config import Store
+from tests.frozen import freeze
 from tests.waiting import wait_until
 
 BUCKETS = {"hot": "hot", "warm": "warm"}
@@ -37,7 +38,7 @@ class Gateway:
             control.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
 
     def freeze(self) -> None:
-        os.kill(self.process.pid, signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)

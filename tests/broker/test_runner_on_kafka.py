@@ -22,6 +22,7 @@ from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused, TopicPartition
 from streams.registry import Registry, RegistryAway
 from streams.schema_ids import read_ids
+from tests.frozen import freeze
 from tests.runner_bench import GROUP, RECEIVED, VALIDATED, Bench, Member
 from tests.runner_suite import RunnerSuite
 from tests.running_stack import RunningStack
@@ -83,7 +84,7 @@ class KafkaBench(Bench):
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        os.kill(self._broker, signal.SIGSTOP)
+        freeze(self._broker)
         try:
             yield
         finally:

@@ -27,6 +27,7 @@ from streams.kafka_log import KafkaLog
 from streams.log import Log, TopicPartition
 from streams.replays import group_of
 from streams.wire import decode
+from tests.frozen import freeze
 from tests.pipeline_run import Load, settled
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
@@ -202,7 +203,7 @@ def killed_midway(site: Site, config: Path) -> int:
     process = subprocess.Popen([*argv, "--config", str(config)], stdout=subprocess.DEVNULL, env=dict(os.environ))
     try:
         wait_until(lambda: written() > before, "the first output of the replay", 60.0)
-        os.kill(store, signal.SIGSTOP)
+        freeze(store)
         wait_until(lambda: site.line(generation)["done"], "the first commit of the replay", 60.0)
     finally:
         process.kill()
