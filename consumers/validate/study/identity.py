@@ -1,7 +1,7 @@
 """Which patient a study is of, and which of its instances are of another one (PS3.3 section A.1.2).
 
-A study is of the patient whom most instances of its first revision name; where as many name another, of the one who was
-stored first. What comes later never changes that: an instance that was held would else be of the right patient a
+A study is of the patient whom most instances of its first revision name; where as many name another, of one of them,
+for ever the same. What comes later never changes that: an instance that was held would else be of the right patient a
 minute later, and the rest of the study held in its place.
 """
 
@@ -25,8 +25,9 @@ def strangers(headers: Sequence[Header], first: Collection[str]) -> list[Header]
 
 def patient_of(headers: Sequence[Header]) -> Patient | None:
     """None where no instance says whose it is."""
-    known = sorted((one for one in headers if one.patient.patient_id or one.patient.name), key=_stored)
-    # In the order of their first images, so that of equals the earliest is taken.
+    known = sorted((one for one in headers if one.patient.patient_id or one.patient.name), key=lambda one: one.digest)
+    # In an order that nothing changes, so that of equals it is always the same one. When a copy was stored is no such
+    # order: another copy was stored at another time.
     counts = Counter(one.patient for one in known)
     usual = [patient for patient, _ in counts.most_common(_PATIENTS_MAX)]
 
@@ -62,7 +63,3 @@ def _sex_differs(one: bytes, other: bytes) -> bool:
 
 def _differ(one: bytes, other: bytes) -> bool:
     return bool(one and other and one != other)
-
-
-def _stored(header: Header) -> tuple[object, str]:
-    return header.stored_at, header.digest

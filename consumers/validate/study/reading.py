@@ -71,14 +71,12 @@ class Reading:
         if len(names) != 6:
             return None
         try:
-            head = self._store.head(ref, HEAD_BYTES)
-            file = part10.beginning(head.data, _LIMITS)
+            file = part10.beginning(self._store.head(ref, HEAD_BYTES), _LIMITS)
             if ref.size > HEAD_BYTES and not _is_enough(file):
-                head = self._store.head(ref, LONG_HEAD_BYTES)
-                file = part10.beginning(head.data, _LIMITS)
+                file = part10.beginning(self._store.head(ref, LONG_HEAD_BYTES), _LIMITS)
         except Absent:
             return None
-        return None if file is None else header_of(file, ref, names[3], names[4], head.modified)
+        return None if file is None else header_of(file, ref, names[3], names[4])
 
 
 def _is_enough(file: Part10 | None) -> bool:
