@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from msgspec import structs
@@ -15,11 +16,14 @@ from pydicom.dataset import Dataset
 from consumers.validate.study.decided import Decided, Decisions
 from schemas import load_topics
 from streams.clock import SystemClock
-from streams.events import StudyRevision
+from streams.events import Event, InstanceQuarantined, InstanceValidated, StudyAssessed, StudyRevision
+from streams.held import DECISION
 from streams.identity import original_key
-from streams.step import Input, NewObject, RetryLater
-from streams.wire import Message
+from streams.step import Done, Input, NewObject, RetryLater
+from streams.wire import Message, Record
+from tests import held_images
 from tests.ai_world import TENANT, WHEN
+from tests.deciding_world import REVISION, new_world
 from tests.study_world import ANN, BOB, Studies, assess_of, assessed, found, of_patient, section_series
 
 CLEO = {"PatientID": "P3", "PatientName": "Poe^Cleo", "PatientBirthDate": "19800101", "PatientSex": "F"}
@@ -411,3 +415,78 @@ def sorted_by_name(images: Sequence[Dataset]) -> tuple[list[Dataset], list[Datas
 
 def test_a_whole_study_that_was_read_is_not_said_to_be_compared_in_part() -> None:
     assert found(section_series()) == []
+
+
+# With those who make revisions
+
+
+class Hospital:
+    """Revisions are made of what flows, assessed, and made again of what was held; time moves when the test says so."""
+
+    def __init__(self) -> None:
+        self.around = new_world()
+        self.studies = Studies(store=self.around.store, log=self.around.log)
+        self.member = self.around.member()
+        self.assess = assess_of(self.studies)
+        self.assessed: list[StudyAssessed] = []
+        self.held: set[str] = set()
+
+    def send(self, images: Sequence[Dataset]) -> None:
+        held_images.write(self.around.log, *(self.studies.validated(image).event for image in images))
+        self.quiet()
+
+    def release(self, images: Sequence[Dataset]) -> None:
+        self._decide(images, "released", held_images.let_go)
+
+    def reject(self, images: Sequence[Dataset]) -> None:
+        self._decide(images, "rejected", lambda valid: held_images.held(valid, "rejected", DECISION, 0))
+
+    def _decide(
+        self,
+        images: Sequence[Dataset],
+        action: Literal["released", "rejected"],
+        followed_by: Callable[[InstanceValidated], Event],
+    ) -> None:
+        self.studies.decide(images, action, at=self.around.clock.now())
+        held_images.write(self.around.log, *(followed_by(self.studies.validated(image).event) for image in images))
+        self.quiet()
+
+    def quiet(self) -> None:
+        """Until nothing that was held makes another revision."""
+        self.around.quiet(self.member)
+        while fresh := self.around.records()[len(self.assessed) :]:
+            for event in fresh:
+                outcome = self.assess(Input(event, Record(REVISION, "id", 0, 0, 0, None, None)), SystemClock())
+                assert isinstance(outcome, Done)
+                said = outcome.events(())
+                self.assessed += [one for one in said if isinstance(one, StudyAssessed)]
+                strange = [one for one in said if isinstance(one, InstanceQuarantined)]
+                self.held |= {one.instance.digest for one in strange}
+                held_images.write(self.around.log, *strange)
+            self.around.quiet(self.member)
+
+    @property
+    def inside(self) -> set[str]:
+        return self.around.manifest(self.around.records()[-1])
+
+
+@pytest.mark.parametrize("said", ["released", "rejected"])
+def test_a_person_ends_what_one_scout_of_another_patient_began(said: str) -> None:
+    images = section_series()
+    of_patient(images[:1], **BOB)
+    of_patient(images[1:], **ANN)
+    hospital = Hospital()
+    scout, ours = images[:1], images[1:6]
+    hospital.send(scout)
+    hospital.send(ours)
+    digests = hospital.studies.add(images)
+    assert (hospital.held, hospital.inside) == (set(digests[1:6]), {digests[0]})
+    if said == "rejected":
+        hospital.reject(scout)
+        assert hospital.inside == set()
+    hospital.release(ours[:1])
+    hospital.send(images[6:])
+    assert hospital.held == set(digests[1:6]), "what came later flows"
+    hospital.release(ours[1:])
+    assert hospital.inside == set(digests) - (set(digests[:1]) if said == "rejected" else set())
+    assert hospital.assessed[-1].held_count == 0
