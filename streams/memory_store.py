@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from streams.events import ObjectRef
-from streams.objects import Absent, Archived, Damaged, Head, Listed
+from streams.objects import Absent, Archived, Damaged, Listed
 from streams.step import NewObject, Stored
 
 _PIECE = 1 << 20
@@ -69,9 +69,8 @@ class MemoryStore:
             raise Damaged(f"{ref.store}/{ref.key}")
         return part
 
-    def head(self, ref: ObjectRef, length: int) -> Head:
-        held = self._readable(ref)
-        return Head(held.data[:length], held.at)
+    def head(self, ref: ObjectRef, length: int) -> bytes:
+        return self._readable(ref).data[:length]
 
     def stream(self, ref: ObjectRef) -> Iterator[bytes]:
         held = self._readable(ref)

@@ -48,14 +48,6 @@ class Listed:
     modified: datetime
 
 
-@dataclass(frozen=True)
-class Head:
-    """How an object begins. `modified` is when it was put, by the store's clock."""
-
-    data: bytes
-    modified: datetime
-
-
 class ObjectStore(Protocol):
     @property
     def names(self) -> Collection[str]:
@@ -77,7 +69,7 @@ class ObjectStore(Protocol):
     def read(self, ref: ObjectRef) -> bytes:
         """The `length` bytes of the reference, checked. Raises Absent (Archived), Damaged, StoreAway."""
 
-    def head(self, ref: ObjectRef, length: int) -> Head:
+    def head(self, ref: ObjectRef, length: int) -> bytes:
         """At most the first `length` bytes of the referred object, unchecked: for who looks at a header alone.
 
         Raises Absent, StoreAway.

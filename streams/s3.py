@@ -21,7 +21,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from streams import s3_control, s3_keys, s3_restoring
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
-from streams.objects import Absent, Archived, Damaged, Head, Listed, StoreAway
+from streams.objects import Absent, Archived, Damaged, Listed, StoreAway
 from streams.step import NewObject, Stored
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ class S3Store:
             raise Damaged(f"{ref.store}/{ref.key} has another SHA-256 than its reference")
         return data
 
-    def head(self, ref: ObjectRef, length: int) -> Head:
+    def head(self, ref: ObjectRef, length: int) -> bytes:
         options: GetOptions = {"range": (0, min(length, ref.size))} if ref.size else {}
         try:
             result = self._get(ref, options)
         except Damaged as error:
             # Nothing is there to be looked at, whatever the reference says.
             raise Absent(f"{ref.store}/{ref.key}") from error
-        return Head(self._body(result)[:length], result.meta["last_modified"])
+        return self._body(result)[:length]
 
     def stream(self, ref: ObjectRef) -> Iterator[bytes]:
         # An empty object has no first byte to ask for; a plain GET serves all.

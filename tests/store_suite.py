@@ -179,10 +179,8 @@ class StoreSuite:
 
     def test_the_beginning_of_an_object_is_read_alone(self, store: ObjectStore) -> None:
         ref = store.create(new("begins", b"0123456789")).ref
-        head = store.head(ref, 4)
-        assert head.data == b"0123"
-        assert abs(datetime.now(UTC) - head.modified) < timedelta(minutes=1)
-        assert store.head(ref, 100).data == b"0123456789"
+        assert store.head(ref, 4) == b"0123"
+        assert store.head(ref, 100) == b"0123456789"
         with pytest.raises(Absent):
             store.head(msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None), 4)
 

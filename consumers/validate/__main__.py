@@ -7,6 +7,7 @@ from consumers.validate.both import Both
 from consumers.validate.config import Settings
 from consumers.validate.step import CODE_VERSION, Validate
 from consumers.validate.study import step as study
+from consumers.validate.study.decided import Decisions
 from schemas import load_topics
 from streams.config import Config, digest
 from streams.events import SUBJECTS, StudyRevision
@@ -26,7 +27,8 @@ def main(context: Context, settings: Settings) -> None:
     if identity is None or of_studies is None:
         return
     validate = Validate(identity, context.store, settings.limits, levels)
-    assess = study.Assess(of_studies, context.store, settings.studies.instances_max, levels)
+    decisions = Decisions(context.log)
+    assess = study.Assess(of_studies, context.store, decisions, settings.studies.instances_max, levels)
     # A study is read for seconds: what a reader waits for is not to wait for that.
     apart = load_topics().physical(SUBJECTS[StudyRevision])
     Runner(context, Both(validate, assess), identity, settings.runner, apart=apart).run()

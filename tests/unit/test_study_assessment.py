@@ -1,12 +1,9 @@
-"""What is said of a study as a whole, and which of its instances are of another patient."""
+"""What is said of a study as a whole."""
 
 from __future__ import annotations
 
 import copy
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,84 +16,36 @@ from pydicom.uid import UID
 
 from consumers.validate.both import Both
 from consumers.validate.config import Limits
-from consumers.validate.levels import Levels
 from consumers.validate.levels_reading import load
 from consumers.validate.step import Validate
 from consumers.validate.study import attributes, places
+from consumers.validate.study.decided import NOTHING
 from consumers.validate.study.header import Header, header_of
 from consumers.validate.study.identity import strangers
 from consumers.validate.study.reading import LONG_HEAD_BYTES
-from consumers.validate.study.step import Assess
 from radstream.phantom import chest_ct
 from schemas import load_subjects
 from streams import part10
 from streams.clock import SystemClock
 from streams.events import (
     SUBJECTS,
-    Event,
-    InstanceQuarantined,
     InstanceValidated,
     ObjectRef,
     StudyAssessed,
-    StudyRevision,
 )
 from streams.memory_store import MemoryStore
-from streams.objects import Absent, Head
+from streams.objects import Absent
 from streams.result import Emit
 from streams.step import Done, Input
 from streams.wire import Record, SchemaIds, encode
 from streams.working import Worker
-from tests.ai_world import TENANT, World
+from tests.ai_world import TENANT
 from tests.images import native
 from tests.received import CORPUS, identity, manifest, received
+from tests.study_world import ANN, BOB, Studies, assess_of, assessed, found, of_patient, section_series
 from tests.worlds import context_of
 
 Change = Callable[[list[Dataset]], None]
-
-
-def section_series(count: int = 8) -> list[Dataset]:
-    """An axial series of a phantom, in the order of its places."""
-    return copy.deepcopy(_made(count))
-
-
-@functools.cache
-def _made(count: int) -> list[Dataset]:
-    images = [one for one in chest_ct(3, (2, count, 3), 16) if one.SeriesNumber == 2]
-    for image in images:
-        image.AccessionNumber, image.PatientBirthDate, image.PatientSex = "A1", "19600101", "O"
-    return images
-
-
-@dataclass
-class Studies(World):
-    """A study in a memory store, and the assessment of its revisions."""
-
-    instances_max: int = 100
-    levels: Levels = field(default_factory=Levels)
-    last: list[Event] = field(default_factory=list)
-
-    def assess(self, item: Input[StudyRevision]) -> StudyAssessed:
-        step = Assess(identity("assess"), self.store, self.instances_max, self.levels)
-        self.last = list(step(item, SystemClock()).events(()))
-        (assessed,) = [event for event in self.last if isinstance(event, StudyAssessed)]
-        return assessed
-
-    @property
-    def held(self) -> list[InstanceQuarantined]:
-        return [event for event in self.last if isinstance(event, InstanceQuarantined)]
-
-
-def counted() -> float:
-    return REGISTRY.get_sample_value("radstream_contradicting_instances_total") or 0.0
-
-
-def assessed(datasets: Sequence[Dataset]) -> tuple[Studies, StudyAssessed]:
-    world = Studies()
-    return world, world.assess(world.revision(world.add(datasets)))
-
-
-def found(datasets: Sequence[Dataset]) -> list[str]:
-    return [one.rule for one in assessed(datasets)[1].findings]
 
 
 def test_a_whole_study_has_nothing_to_be_said_of() -> None:
@@ -228,110 +177,13 @@ def test_numbers_show_what_is_missing_of_images_without_a_place() -> None:
     assert found(images[:3] + images[-1:]) == []
 
 
-# Another patient
-
-
-def of_patient(images: Sequence[Dataset], **attributes: str) -> None:
-    for image in images:
-        for name in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "IssuerOfPatientID"):
-            setattr(image, name, attributes.get(name, ""))
-
-
-ANN = {"PatientID": "P1", "PatientName": "Roe^Ann", "PatientBirthDate": "19600101", "PatientSex": "F"}
-BOB = {"PatientID": "P2", "PatientName": "Doe^Bob", "PatientBirthDate": "19700101", "PatientSex": "M"}
-
-
-def test_an_instance_of_another_patient_is_held_and_the_rest_is_let_be() -> None:
-    images = section_series()
-    of_patient(images, **ANN)
-    of_patient(images[3:4], **BOB)
-    world, said = assessed(images)
-    (held,) = world.held
-    assert held.instance.sop_instance_uid == str(images[3].SOPInstanceUID)
-    assert held.instance.sop_class_uid == str(images[3].SOPClassUID)
-    assert (held.code, held.meta.subject) == ("contradicts_patient", held.instance.digest)
-    assert held.object.sha256 == held.instance.digest
-    assert world.store.read(held.object)
-    assert (said.held_count, [one.rule for one in said.findings]) == (1, ["patient_contradicts", "series_gap"])
-    assert world.last[-1] is said, "what is held is held before anybody reads of the study"
-
-
-@pytest.mark.parametrize(
-    ("attributes", "is_other"),
-    [
-        ({"PatientID": "P2"}, True),
-        ({"PatientID": "p1 "}, False),
-        ({"PatientID": "00P1"}, False),
-        ({"PatientID": ""}, False),
-        ({"PatientID": "P2", "IssuerOfPatientID": "ELSEWHERE"}, False),
-        ({"PatientName": "Roe-Smith^Ann"}, False),
-        ({"PatientBirthDate": "19600102"}, False),
-        ({"PatientSex": "O", "PatientName": "Roe-Smith^Ann"}, False),
-        ({"PatientName": "Doe^Bob", "PatientBirthDate": "19700101"}, True),
-        ({"PatientName": "ROE^ANN^^=x", "PatientBirthDate": "19700101"}, False),
-    ],
-)
-def test_who_is_another_patient(attributes: dict[str, str], is_other: bool) -> None:
-    """An ID of one issuer, or two attributes: what is written otherwise or has been corrected is a finding at most."""
-    images = section_series()
-    of_patient(images, **ANN, IssuerOfPatientID="HERE")
-    of_patient(images[3:4], **{**ANN, "IssuerOfPatientID": "HERE", **attributes})
-    world, said = assessed(images)
-    assert bool(world.held) == is_other
-    assert said.held_count == len(world.held)
-
-
-def test_names_in_another_character_set_are_no_other_names() -> None:
-    images = section_series()
-    of_patient(images, **ANN)
-    for image, charset in zip(images, ["ISO_IR 100", "ISO_IR 192"] * 4, strict=True):
-        image.SpecificCharacterSet, image.PatientName = charset, "Müller^Ann"
-    assert found(images) == []
-
-
-def test_the_first_revision_says_whose_the_study_is() -> None:
-    """However many come later: what was held stays held, under the same name, and is one event."""
-    images = section_series()
-    of_patient(images, **BOB)
-    of_patient(images[:2], **ANN)
-    world = Studies()
-    first = world.add(images[:2])
-    assert world.assess(world.revision(first)).held_count == 0
-    late = world.add(images[2:])
-    assert world.assess(world.revision(late[:1])).held_count == 1
-    (one,) = world.held
-    assert world.assess(world.revision(late[1:])).held_count == 6
-    assert one.meta.event_id in {event.meta.event_id for event in world.held}
-    assert {event.instance.digest for event in world.held} == set(late)
-
-
-def test_an_image_of_another_patient_is_counted_when_it_came_and_not_with_each_that_comes_after_it() -> None:
-    images = section_series()
-    of_patient(images, **ANN)
-    of_patient(images[3:4], **BOB)
-    world, before = Studies(), counted()
-    world.assess(world.revision(world.add(images[:6])))
-    assert counted() - before == 1
-    for late in images[6:]:
-        assert world.assess(world.revision(world.add([late]))).held_count == 1
-    assert counted() - before == 1
-
-
-def test_of_as_many_of_two_patients_the_first_stored_is_believed() -> None:
-    images = section_series()[:2]
-    of_patient(images[:1], **BOB)
-    of_patient(images[1:], **ANN)
-    world, _ = assessed(images)
-    assert [one.instance.sop_instance_uid for one in world.held] == [str(images[1].SOPInstanceUID)]
-
-
 # One process for both steps
 
 
 def test_each_event_goes_to_its_own_step() -> None:
     world = Studies()
     item = world.revision(world.add(section_series()))
-    both = Both(Validate(identity("validate"), world.store, Limits()), Assess(identity("assess"), world.store, 100))
+    both = Both(Validate(identity("validate"), world.store, Limits()), assess_of(world))
     image = received(world.store, native(np.zeros((1, 8, 6), np.uint16)))
     outcomes = both([image, item], SystemClock())
     kinds = [[type(event) for event in one.events(())] for one in outcomes if isinstance(one, Done)]
@@ -345,7 +197,7 @@ def test_how_long_each_step_took_is_measured_under_its_own_name() -> None:
     world = Studies()
     revision = world.revision(world.add(section_series()))
     image = received(world.store, native(np.zeros((1, 8, 6), np.uint16)))
-    both = Both(Validate(identity("validate"), world.store, Limits()), Assess(identity("assess"), world.store, 100))
+    both = Both(Validate(identity("validate"), world.store, Limits()), assess_of(world))
     worker = Worker(context_of("validate", TENANT, world.log, world.store, SystemClock()), both, identity("validate"))
     messages = [encode(item.event, SchemaIds(), source="test") for item in (image, revision, image)]
     before = called("validate"), called("assess")
@@ -373,7 +225,7 @@ class Slow(MemoryStore):
         self.lengths: list[int] = []
         self._gone = gone
 
-    def head(self, ref: ObjectRef, length: int) -> Head:
+    def head(self, ref: ObjectRef, length: int) -> bytes:
         self.lengths.append(length)
         if len(self.lengths) <= self._gone:
             raise Absent(ref.key)
@@ -435,11 +287,11 @@ def test_foreign_files_are_read_and_none_of_them_is_held() -> None:
         if file is not None and (study_uid := file.text(0x0020000D)):
             series_uid, name = file.text(0x0020000E) or "", file.text(0x00080018) or ""
             ref = ObjectRef(tenant="t", store="hot", key="t/x", length=1, size=1, sha256=row["sha256"])
-            one = header_of(file, ref, series_uid, name, datetime.now(UTC))
+            one = header_of(file, ref, series_uid, name)
             alone = {series_uid: [one]}
             assert [*attributes.check([one], alone), *places.check(alone)] == [], row["file"]
             studies.setdefault(study_uid, []).append(one)
-    assert [one.digest for headers in studies.values() for one in strangers(headers, ())] == []
+    assert [one.digest for headers in studies.values() for one in strangers(headers, headers, NOTHING)] == []
     assert sum(len(headers) > 1 for headers in studies.values()) > 20
 
 
@@ -480,19 +332,3 @@ def test_of_images_of_several_kinds_the_gravest_level_holds(tmp_path: Path) -> N
     said = world.assess(world.revision(world.add(images)))
 
     assert ("study_date_varies", "warning") in [(one.rule, one.severity) for one in said.findings]
-
-
-def test_what_was_taken_out_of_the_study_is_still_said_to_be_of_another_patient() -> None:
-    own, stray = section_series(), copy.deepcopy(section_series()[0])
-    stray.PatientID, stray.SOPInstanceUID = "OTHER", "1.2.3.4.5"
-    stray.file_meta.MediaStorageSOPInstanceUID = stray.SOPInstanceUID
-    world = Studies()
-    (strange,) = world.add([stray])
-    world.assess(world.revision([*world.add(own), strange]))
-    before = counted()
-    said = world.assess(world.without([strange], str(stray.SeriesInstanceUID)))
-
-    assert [one.rule for one in said.findings] == ["patient_contradicts"]
-    assert (said.read_count, said.instance_count, said.held_count) == (len(own), len(own), 1)
-    assert [event.instance.digest for event in world.held] == [strange]
-    assert counted() == before

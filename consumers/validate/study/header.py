@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from consumers.validate.quality.geometry import numbers, orthonormal
 from streams.events import ObjectRef
@@ -67,7 +66,6 @@ class Header:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax_uid: str
-    stored_at: datetime
     patient: Patient
     study_date: bytes
     accession: bytes
@@ -86,7 +84,7 @@ class Header:
         return self.ref.sha256
 
 
-def header_of(file: Part10, ref: ObjectRef, series_uid: str, sop_instance_uid: str, stored_at: datetime) -> Header:
+def header_of(file: Part10, ref: ObjectRef, series_uid: str, sop_instance_uid: str) -> Header:
     orientation = numbers(file, ORIENTATION, 6)
     is_plane = orientation is not None and orthonormal(orientation) and (file.integer(FRAMES) or 1) == 1
     return Header(
@@ -95,7 +93,6 @@ def header_of(file: Part10, ref: ObjectRef, series_uid: str, sop_instance_uid: s
         sop_instance_uid=sop_instance_uid,
         sop_class_uid=file.text(SOP_CLASS) or "",
         transfer_syntax_uid=file.transfer_syntax_uid,
-        stored_at=stored_at,
         patient=_patient(file),
         study_date=_bytes(file, STUDY_DATE),
         accession=_bytes(file, ACCESSION),

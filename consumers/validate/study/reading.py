@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from consumers.validate.study.header import Header, header_of
 from streams import part10
 from streams.elements import Limits
-from streams.events import ObjectRef, StudyRevision
+from streams.events import NamedInstance, ObjectRef, StudyRevision
 from streams.fetching import ORDER
 from streams.generation import of_facts
 from streams.identity import derived_key
@@ -22,7 +25,20 @@ from streams.revisions.step import Revisions, subject
 HEAD_BYTES, LONG_HEAD_BYTES = 32 << 10, 1 << 20
 _LAST_COMPARED = 0x00280030
 _READERS = 4
+# <tenant>/studies/<study>/<series>/<SOP instance>/<digest>.dcm
+_KEY_SLASHES = 5
 _LIMITS = Limits(elements=50_000, depth=64, inflated_bytes=LONG_HEAD_BYTES)
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Of the instances that were asked for: `headers` in the order of series, names and digests. `unread` are the
+    digests that no store lets be read now, or that are more than are read. `others` are all without a header whose
+    names are known."""
+
+    headers: list[Header]
+    unread: set[str]
+    others: list[NamedInstance]
 
 
 class Reading:
@@ -33,52 +49,80 @@ class Reading:
         self._instances_max = instances_max
         self._revisions = of_facts(Revisions.name)
 
-    def listed(self, event: StudyRevision, number: int) -> set[str]:
-        """Digests of a revision of the study, from 1 on; none where its list is not there. Raises StoreAway."""
+    def listed(self, event: StudyRevision, number: int) -> set[str] | None:
+        """Digests of a revision of the study, from 1 on; None where its list is not there. Raises StoreAway."""
         tenant = event.meta.tenant
         key = derived_key(tenant, self._revisions.event_id(tenant, subject(event.study_uid, number), 0))
         found = self._store.find(tenant, event.manifest.store, key)
-        return set(json.loads(bytes(found.data))) if found is not None else set()
+        return set(json.loads(bytes(found.data))) if found is not None else None
 
     def of(self, event: StudyRevision) -> set[str]:
         """Digests of the revision. Raises Absent where its list is in no store, StoreAway."""
         return set(json.loads(self._store.read(event.manifest)))
 
-    def headers(self, event: StudyRevision, digests: Collection[str]) -> list[Header]:
-        """In the order of series, names and digests; those that are in no store, or cannot be read, are left out.
-
-        Raises StoreAway.
-        """
-        refs = sorted(self._refs(event, digests), key=lambda ref: ref.key)[: self._instances_max]
+    def beginnings(self, event: StudyRevision, digests: Set[str], first: Set[str]) -> Beginnings:
+        """Of more than are read, those in `first` come first. Raises StoreAway."""
+        placed = sorted(self._refs(event, digests), key=lambda ref: (ref.sha256 not in first, ref.key))
+        refs, beyond = sorted(placed[: self._instances_max], key=_key), placed[self._instances_max :]
         with ThreadPoolExecutor(_READERS) as pool:
-            found = list(pool.map(self._header, refs))
-        return [one for one in found if one is not None]
+            found = list(zip(refs, pool.map(self._header, refs), strict=True))
+        return Beginnings(
+            [header for _, header in found if isinstance(header, Header)],
+            set(digests) - {ref.sha256 for ref, header in found if not isinstance(header, Absent)},
+            [_named(ref) for ref in (*(ref for ref, header in found if not isinstance(header, Header)), *beyond)],
+        )
 
-    def _refs(self, event: StudyRevision, wanted: Collection[str]) -> Iterator[ObjectRef]:
+    def _refs(self, event: StudyRevision, wanted: Set[str]) -> Iterator[ObjectRef]:
         """Where each instance is, in the nearest store that has it."""
         tenant, missing = event.meta.tenant, set(wanted)
-        for name in ORDER:
-            if not missing or name not in self._store.names:
-                continue
+        for name in self._order():
+            if not missing:
+                return
             for key, size in self._store.keys(name, f"{tenant}/studies/{event.study_uid}/"):
                 digest = key.removesuffix(".dcm").rpartition("/")[2]
-                if digest in missing:
+                if digest in missing and key.count("/") == _KEY_SLASHES:
                     missing.discard(digest)
                     yield ObjectRef(tenant=tenant, store=name, key=key, length=size, size=size, sha256=digest)
 
-    def _header(self, ref: ObjectRef) -> Header | None:
-        names = ref.key.split("/")
-        if len(names) != 6:
-            return None
-        try:
-            head = self._store.head(ref, HEAD_BYTES)
-            file = part10.beginning(head.data, _LIMITS)
-            if ref.size > HEAD_BYTES and not _is_enough(file):
-                head = self._store.head(ref, LONG_HEAD_BYTES)
-                file = part10.beginning(head.data, _LIMITS)
-        except Absent:
-            return None
-        return None if file is None else header_of(file, ref, names[3], names[4], head.modified)
+    def _order(self) -> list[str]:
+        """What answers at once before what has to be restored first."""
+        return sorted((name for name in ORDER if name in self._store.names), key=self._store.archived.__contains__)
+
+    def _header(self, ref: ObjectRef) -> Header | Absent | None:
+        """Of the first copy that can be read; None of what is no DICOM."""
+        order = self._order()
+        absent = Absent(f"{ref.key} is in no store")
+        for name in order[order.index(ref.store) :]:
+            copy = structs.replace(ref, store=name)
+            try:
+                file = self._beginning(copy)
+            except Absent as error:
+                absent = error
+            else:
+                # Not the file: it holds what was read, and there may be ten thousand.
+                return header_of(file, copy, *_names(ref)) if file is not None else None
+        return absent
+
+    def _beginning(self, ref: ObjectRef) -> Part10 | None:
+        """Raises Absent, StoreAway."""
+        file = part10.beginning(self._store.head(ref, HEAD_BYTES), _LIMITS)
+        if ref.size > HEAD_BYTES and not _is_enough(file):
+            file = part10.beginning(self._store.head(ref, LONG_HEAD_BYTES), _LIMITS)
+        return file
+
+
+def _key(ref: ObjectRef) -> str:
+    return ref.key
+
+
+def _names(ref: ObjectRef) -> tuple[str, str]:
+    """Series and SOP Instance UID."""
+    names = ref.key.split("/")
+    return names[3], names[4]
+
+
+def _named(ref: ObjectRef) -> NamedInstance:
+    return NamedInstance(sop_instance_uid=_names(ref)[1], digest=ref.sha256)
 
 
 def _is_enough(file: Part10 | None) -> bool:

@@ -14,6 +14,8 @@ FINDINGS_MAX = 100
 
 # Says why images are held, so no site's file changes it.
 CONTRADICTION = "patient_contradicts"
+# What nobody looked at is said: silence would mean that nothing is wrong.
+PATIENT_UNKNOWN, PARTLY = "patient_not_compared", "study_not_all_compared"
 
 RULES: dict[str, Rule] = {
     # Patient and study
@@ -22,6 +24,18 @@ RULES: dict[str, Rule] = {
         "PS3.3 A.1.2",
         "Images of another patient are in this study. They are held until a person decides.",
         "0010,0020",
+    ),
+    PATIENT_UNKNOWN: Rule(
+        "warning",
+        None,
+        "The images that say whose this study is cannot be read now: others may be of another patient.",
+        "0010,0020",
+    ),
+    PARTLY: Rule(
+        "info",
+        None,
+        "Not all images of this study were compared: some cannot be read now, or there are too many.",
+        None,
     ),
     "patient_id_varies": Rule(
         "error", "PS3.3 A.1.2", "The Patient ID is not the same in the whole study.", "0010,0020"
@@ -67,7 +81,10 @@ RULES: dict[str, Rule] = {
 }
 
 
-def finding(name: str, about: Sequence[Header], series_uid: str | None = None) -> StudyFinding:
+def finding(
+    name: str, about: Sequence[Header | NamedInstance], series_uid: str | None = None, count: int | None = None
+) -> StudyFinding:
+    """`count` is how many it is about, where not all of them can be named."""
     rule = RULES[name]
     ordered = sorted(about, key=lambda one: (one.sop_instance_uid, one.digest))
     return StudyFinding(
@@ -77,7 +94,7 @@ def finding(name: str, about: Sequence[Header], series_uid: str | None = None) -
         tag=rule.tag,
         section=rule.section,
         series_uid=series_uid,
-        instance_count=len(ordered),
+        instance_count=len(ordered) if count is None else count,
         instances=tuple(
             NamedInstance(sop_instance_uid=one.sop_instance_uid, digest=one.digest) for one in ordered[:INSTANCES_MAX]
         ),

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import structlog
 from msgspec import structs
 
 from consumers.validate.levels import Levels
 from consumers.validate.study import attributes, places
 from consumers.validate.study.at_site import at_site
+from consumers.validate.study.decided import NOTHING, Decided, Decisions
 from consumers.validate.study.header import Header
-from consumers.validate.study.identity import strangers
-from consumers.validate.study.reading import Reading, by_series
-from consumers.validate.study.rules import CONTRADICTION, FINDINGS_MAX, finding
+from consumers.validate.study.looking import Look, seen
+from consumers.validate.study.reading import Reading
+from consumers.validate.study.rules import CONTRADICTION, FINDINGS_MAX, PARTLY, PATIENT_UNKNOWN, finding
 from streams import metrics
 from streams.clock import Clock
-from streams.events import Event, Instance, InstanceQuarantined, StudyAssessed, StudyRevision
+from streams.events import (
+    Event,
+    Instance,
+    InstanceQuarantined,
+    Provenance,
+    StudyAssessed,
+    StudyFinding,
+    StudyRevision,
+)
 from streams.generation import StepIdentity
 from streams.held import CONTRADICTS
+from streams.log import LogAway, LogRefused
 from streams.objects import ObjectStore
 from streams.revisions.step import subject
-from streams.step import Done, Input
+from streams.step import Done, Input, Outcome, RetryLater
 from streams.working import QUARANTINE_ORDINAL
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 1
+CODE_VERSION = 2
 _DETAIL = "It names another patient than the rest of its study; find out whose it is, then release or reject it."
 
 
@@ -33,28 +45,35 @@ class Assess:
     name = "assess"
 
     def __init__(
-        self, identity: StepIdentity, store: ObjectStore, instances_max: int, levels: Levels | None = None
+        self,
+        identity: StepIdentity,
+        store: ObjectStore,
+        decisions: Decisions,
+        instances_max: int,
+        levels: Levels | None = None,
     ) -> None:
         self._identity = identity
         self._levels = levels or Levels()
+        self._decisions = decisions
         self._reading = Reading(store, instances_max)
 
-    def __call__(self, item: Input[StudyRevision], clock: Clock) -> Done:
+    def __call__(self, item: Input[StudyRevision], clock: Clock) -> Outcome:
         """Raises Absent where the list of instances is in no store, StoreAway."""
-        event = item.event
-        inside = self._reading.of(event)
-        out = self._taken_out(event)
-        headers = self._reading.headers(event, inside | out)
-        # Of the first revision, all there is was in it.
-        held = strangers(headers, self._reading.listed(event, 1) if event.revision > 1 else ())
-        # An instance that is held is of another study in all but name: what else differs in it is no news.
-        away = {one.digest for one in held}
-        rest = [one for one in headers if one.digest in inside and one.digest not in away]
-        series = by_series(rest)
+        try:
+            decided = self._decided(item.event)
+        except (LogAway, LogRefused) as error:
+            return RetryLater(f"the log does not say what people decided ({error})", "world")
+        return self._assessed(seen(item, decided, self._reading), clock)
+
+    def _decided(self, event: StudyRevision) -> Decided:
+        """Before the first revision nothing was held of which a person could have said whose it is."""
+        meta = event.meta
+        return self._decisions.until(meta.occurred_at, meta.tenant, event.study_uid) if event.revision > 1 else NOTHING
+
+    def _assessed(self, look: Look, clock: Clock) -> Done:
+        event, held = look.item.event, look.held
         findings = [finding(CONTRADICTION, held)] if held else []
-        findings += at_site(
-            (*attributes.check(rest, series), *places.check(series)), self._levels, series, event.meta.site
-        )
+        findings += at_site(self._found(look), self._levels, look.series, event.meta.site)
         meta = structs.replace(
             event.meta,
             event_id=self._identity.event_id(event.meta.tenant, subject(event.study_uid, event.revision), 0),
@@ -62,31 +81,46 @@ class Assess:
         )
         assessed = StudyAssessed(
             meta=meta,
-            provenance=self._identity.provenance(item),
+            provenance=self._provenance(look),
             study_uid=event.study_uid,
             revision=event.revision,
             set_digest=event.set_digest,
             instance_count=event.instance_count,
-            read_count=sum(one.digest in inside for one in headers),
+            read_count=len(look.compared),
             held_count=len(held),
             findings=tuple(findings[:FINDINGS_MAX]),
         )
         if held:
-            # What the revision before this one had was held then, and whoever was called for it came.
-            before = self._reading.listed(event, event.revision - 1) if event.revision > 1 else set()
-            metrics.CONTRADICTING.inc(len(away - before - out))
-            structlog.get_logger().warning("instances_contradict_their_patient", held=len(held), of=len(headers))
-        return Done.emit(*(self._held(one, item, clock) for one in held), assessed)
+            self._count(look)
+        return Done.emit(*(self._held(one, look, clock) for one in held), assessed)
 
-    def _taken_out(self, event: StudyRevision) -> set[str]:
-        """What was in the study before: held, it still says whose the study is not, and that is to go on being said."""
-        numbers = range(1, event.revision) if event.removals else ()
-        return set().union(*(self._reading.listed(event, number) for number in numbers))
+    def _found(self, look: Look) -> Iterator[StudyFinding]:
+        """What was not looked at comes first, as the list of findings has an end."""
+        if not look.knows_whose:
+            unread = look.inside & look.read.unread
+            named = [one for one in look.read.others if one.digest in unread]
+            yield finding(PATIENT_UNKNOWN, named, count=len(unread))
+        if missing := look.inside - look.compared:
+            named = [one for one in look.read.others if one.digest in missing]
+            yield finding(PARTLY, named, count=len(missing))
+        yield from attributes.check(look.rest, look.series)
+        yield from places.check(look.series)
 
-    def _held(self, one: Header, item: Input[StudyRevision], clock: Clock) -> Event:
+    def _count(self, look: Look) -> None:
+        event, away = look.item.event, {one.digest for one in look.held}
+        # What the revision before this one had was held then, and whoever was called for it came.
+        before = (self._reading.listed(event, event.revision - 1) or set()) if event.revision > 1 else set()
+        metrics.CONTRADICTING.inc(len(away - before - look.out))
+        structlog.get_logger().warning("instances_contradict_their_patient", held=len(away), of=len(look.read.headers))
+
+    def _provenance(self, look: Look) -> Provenance:
+        decided = (look.decided.last,) if look.decided.last else ()
+        return self._identity.provenance_of((look.item.ref, *decided))
+
+    def _held(self, one: Header, look: Look, clock: Clock) -> Event:
         """Named by the instance alone: each later revision says the same event again, which changes nothing, whatever a
         person has decided since."""
-        event = item.event
+        event = look.item.event
         meta = structs.replace(
             event.meta,
             event_id=self._identity.event_id(event.meta.tenant, one.digest, QUARANTINE_ORDINAL),
@@ -103,7 +137,7 @@ class Assess:
         )
         return InstanceQuarantined(
             meta=meta,
-            provenance=self._identity.provenance(item),
+            provenance=self._provenance(look),
             instance=instance,
             object=one.ref,
             code=CONTRADICTS,
