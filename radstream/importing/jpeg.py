@@ -21,6 +21,7 @@ from radstream.importing.objects import (
     modality_of,
     still,
 )
+from radstream.importing.pixels import upright
 
 _METHOD: Final = "ISO_10918_1"
 _FILE_BYTES_MAX: Final = 512 << 20
@@ -91,15 +92,4 @@ def _decoded(head: Jpeg) -> np.ndarray[Any, np.dtype[Any]]:
         raise Refused("it cannot be decoded; it is damaged, or coded by a process that no library reads") from None
     if pixels.shape[:2] != (head.rows, head.columns):
         raise Refused("its pixels are not as many as its header says; it is damaged")
-    return pixels
-
-
-def upright(pixels: np.ndarray[Any, np.dtype[Any]], orientation: int) -> np.ndarray[Any, np.dtype[Any]]:
-    """Exif's eight ways to hold a camera, undone; no pixel changes its value."""
-    if orientation in (5, 6, 7, 8):
-        pixels = np.swapaxes(pixels, 0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
     return pixels

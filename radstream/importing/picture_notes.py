@@ -13,6 +13,7 @@ from radstream.importing.libraries import library
 from radstream.importing.made import Refused
 
 _TAKEN, _CHANGED, _EXIF, _ORIENTATION = 0x9003, 0x0132, 0x8769, 0x0112
+HELD_TURNED: Final = "it was held turned, so it is stored upright"
 _PROFILE_BYTES_MAX: Final = 4 << 20
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 Pixels = np.ndarray[Any, np.dtype[Any]]
+# Rows are columns in a picture that was held so.
+TRANSPOSED: Final = (5, 6, 7, 8)
 
 
 def flattened(pixels: Pixels, *, premultiplied: bool = False) -> Pixels:
@@ -23,6 +25,17 @@ def flattened(pixels: Pixels, *, premultiplied: bool = False) -> Pixels:
         laid = np.where(alpha == white, pixels[..., :-1], np.minimum(over + (white - alpha), white))
         pixels = laid.astype(pixels.dtype)
     return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Exif's eight ways to hold a camera, which TIFF has too, undone; no pixel changes its value."""
+    if orientation in TRANSPOSED:
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
 
 
 def raw(pixels: Pixels) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from radstream.importing import picture_notes
-from radstream.importing.jpeg import upright
 from radstream.importing.libraries import library
 from radstream.importing.made import How, Made, Native, Refused, Source
 from radstream.importing.objects import (
@@ -18,7 +17,8 @@ from radstream.importing.objects import (
     modality_of,
     still,
 )
-from radstream.importing.pixels import Pixels, flattened, raw
+from radstream.importing.picture_notes import HELD_TURNED
+from radstream.importing.pixels import Pixels, flattened, raw, upright
 
 _HEADER_BYTES: Final = 33
 _DEFLATE_MAX: Final = 1032  # RFC 1951 makes no more of a byte
@@ -54,7 +54,7 @@ def _notes(header: _Header, orientation: int) -> tuple[str, ...]:
     if header.colour in (4, 6):
         said.append("what is transparent in it is laid over white")
     if orientation != 1:
-        said.append("it was held turned, so it is stored upright")
+        said.append(HELD_TURNED)
     if header.bits == 16 and header.colour in (2, 6):
         said.append("colour of 16 bits a sample is kept; few viewers show it")
     return tuple(said)

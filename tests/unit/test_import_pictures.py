@@ -118,6 +118,43 @@ def test_a_picture_that_was_held_turned_is_upright(tmp_path: Path) -> None:
         assert (found.file_meta.TransferSyntaxUID, found.LossyImageCompression) == ("1.2.840.10008.1.2.1", "01")
 
 
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """As Pillow shows a picture that was held so."""
+    picture = Image.fromarray(pixels)
+    picture.getexif()[0x0112] = orientation
+    return np.asarray(ImageOps.exif_transpose(picture))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3)], ids=["grey", "colour"])
+def test_a_tiff_that_was_held_turned_is_upright_and_says_so(
+    tmp_path: Path, shape: tuple[int, ...], orientation: int
+) -> None:
+    pixels = noise(*shape)
+    tifffile.imwrite(tmp_path / "held.tif", pixels, extratags=[(274, "H", 1, orientation, True)], metadata=None)
+
+    done = call(tmp_path / "held.tif", "--out", tmp_path / "said", *DATED, "--json")
+    made = one(tmp_path / "held.tif", tmp_path / "out")
+
+    assert np.array_equal(made.pixel_array, turned(pixels, orientation))
+    said = "it was held turned, so it is stored upright" in facts(done)["files"][0]["notes"]
+    assert said == (orientation != 1)
+
+
+def test_pages_that_were_held_differently_are_each_upright(tmp_path: Path) -> None:
+    pages = [(noise(7, 9), 1), (noise(9, 7), 6), (noise(7, 9), 3), (noise(7, 9), 8)]
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
+        for pixels, orientation in pages:
+            file.write(pixels, extratags=[(274, "H", 1, orientation, True)], metadata=None)
+
+    made = objects(tmp_path / "pages.tif", tmp_path / "out")
+
+    assert [(found.get("NumberOfFrames", 1), found.Rows, found.Columns) for found in made] == [(3, 7, 9), (1, 9, 7)]
+    frames = [*made[0].pixel_array, made[1].pixel_array]
+    for frame, (pixels, orientation) in zip(frames, pages, strict=True):
+        assert np.array_equal(frame, turned(pixels, orientation))
+
+
 def test_a_progressive_picture_is_decoded_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "web.jpg"
     Image.fromarray(noise(24, 40, 3)).save(path, progressive=True)
