@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +10,10 @@ import numpy as np
 Pixels = np.ndarray[Any, np.dtype[Any]]
 # Rows are columns in a picture that was held so.
 TRANSPOSED: Final = (5, 6, 7, 8)
+# Resolutions are rounded, to whole pixels a metre in PNG.
+_ROUNDED: Final = 0.01
+# What would be flatter has a resolution that is not said, or a wrong one.
+_ASPECT_MAX: Final = 8
 
 
 def flattened(pixels: Pixels, *, premultiplied: bool = False) -> Pixels:
@@ -36,6 +41,17 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
+
+
+def aspect_of(across: float, down: float, orientation: int) -> tuple[int, int] | None:
+    """Height and width of a pixel, out of how many there are of them in one length, in a picture that is turned
+    upright. None where they are squares, or where it says nothing that can be."""
+    if min(across, down) <= 0 or not 1 / _ASPECT_MAX <= across / down <= _ASPECT_MAX:
+        return None
+    if abs(across / down - 1) < _ROUNDED:
+        return None
+    height, width = Fraction(across / down).limit_denominator(1000).as_integer_ratio()
+    return (width, height) if orientation in TRANSPOSED else (height, width)
 
 
 def raw(pixels: Pixels) -> bytes:
