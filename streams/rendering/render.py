@@ -13,7 +13,7 @@ from streams.pixels.codecs import Undecodable
 from streams.rendering import colour, overlay, palette, shutter
 from streams.rendering.geometry import aspect_of
 from streams.rendering.grey import Grey, Pipeline, Samples, greys, stored_values
-from streams.rendering.modality import Rescale, modality
+from streams.rendering.modality import Rescale, gives_signed, modality
 from streams.rendering.source import Source, not_rendered
 from streams.rendering.tables import Lut
 from streams.rendering.values import words
@@ -119,8 +119,7 @@ class _Rendering:
         window = self._wanted.window
         if isinstance(window, Window):
             return window
-        # PS3.3 section C.11.2.1.1: the first input's sign is that of what the modality stage gives.
-        signed = isinstance(first, Rescale) and (self._image.signed or first.intercept < 0)
+        signed = gives_signed(first, signed=self._image.signed)
         return of_file(self._scopes, self._wanted.frame, window, signed=signed, notes=self._notes)
 
     def _without(self, first: Rescale | Lut, padding: tuple[float, float] | None) -> tuple[Between, Choice]:

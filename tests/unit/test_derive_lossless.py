@@ -18,6 +18,8 @@ from consumers.derive.pack import Part
 from consumers.derive.policy import Choice
 from streams import part10
 from streams.codestream import picture
+from streams.rendering import source
+from streams.rendering.render import Wanted, shown
 from tests import images
 from tests.lossless_copies import copy_of, opened, others, pixels
 
@@ -85,6 +87,43 @@ def test_palette_colour_and_luminance_colour_keep_their_meaning() -> None:
         read, decoded = opened(copy_of(images.native(expected, photometric=photometric)))
         assert read.PhotometricInterpretation == photometric
         assert np.array_equal(decoded, expected)
+
+
+def table(first: int, vr: str, values: range) -> pydicom.Dataset:
+    made = pydicom.Dataset()
+    made.add_new(0x00283002, vr, [len(values), first, 8 if values.stop <= 256 else 16])
+    made.add_new(0x00283006, "OW", np.array(values, "<u2").tobytes())
+    return made
+
+
+def shown_of(data: bytes) -> list[list[int]]:
+    whole: list[list[int]] = shown(source.opened(data), Wanted()).pixels.tolist()
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("dtype", "first", "vr", "attributes"),
+    [
+        ("u2", -1000, "SS", {"RescaleIntercept": "-1024"}),
+        ("i2", 40_000, "US", {"ModalityLUTSequence": Sequence([table(0, "SS", range(40_000, 40_693))])}),
+    ],
+    ids=["an unsigned image below zero", "a signed image through a table"],
+)
+def test_a_copy_of_an_implicit_source_shows_what_its_source_does(
+    dtype: str, first: int, vr: str, attributes: dict[str, object]
+) -> None:
+    """The sign of a VOI table's first input is that of what the modality stage gives (PS3.3 section C.11.2.1.1)."""
+    ramp = np.arange(33 * 21, dtype=dtype).reshape(1, 33, 21)
+    of_interest = Sequence([table(first, vr, range(256))])
+    data = images.native(ramp, "implicit", VOILUTSequence=of_interest, **attributes)
+
+    part = copy_of(data)
+
+    read, _ = opened(part)
+    assert isinstance(part, Part)
+    assert vr == read.VOILUTSequence[0]["LUTDescriptor"].VR
+    assert shown_of(part.data) == shown_of(data)
+    assert {grey for row in shown_of(data) for grey in row} == set(range(256))
 
 
 @given(st.lists(st.text("abc", max_size=20), max_size=4), st.booleans(), st.integers(0, 3))
