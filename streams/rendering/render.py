@@ -20,7 +20,7 @@ from streams.rendering.values import words
 from streams.rendering.voi import Between, Voi, Window, of_file
 
 # Raised by hand when a change here changes a picture: caches ask with it.
-VERSION = 2
+VERSION = 3
 
 PRESENTATION_INTENT, PADDING, PADDING_LIMIT, PRESENTATION_SHAPE = 0x00080068, 0x00280120, 0x00280121, 0x20500020
 # Of a frame without window or table: what lies between these percentiles is shown.
@@ -151,15 +151,16 @@ class _Rendering:
     def _covered(self, pixels: Grey, aspect: float) -> Grey:
         """Overlays above the image, the shutter above both."""
         points = self._points() if self._wanted.overlays else None
-        hidden = shutter.hidden(self._file, self._image.rows, self._image.columns, aspect)
+        closed = shutter.of_frame(self._scopes, self._wanted.frame)
+        hidden = shutter.hidden(closed, self._image.rows, self._image.columns, aspect) if closed is not None else None
         if points is None and hidden is None:
             return pixels
         covered = pixels.copy()
         highest = np.iinfo(pixels.dtype).max
         if points is not None:
             covered[points] = highest
-        if hidden is not None:
-            covered[hidden] = round(shutter.presentation_value(self._file) * highest)
+        if closed is not None and hidden is not None:
+            covered[hidden] = round(shutter.presentation_value(closed) * highest)
         return covered
 
     def _points(self) -> NDArray[np.bool_] | None:

@@ -236,6 +236,23 @@ def test_a_shutter_that_hides_all_is_left_out() -> None:
     assert (seen(images.native(RAMP, ShutterShape="CIRCULAR", **far)) == RAMP[0]).all()
 
 
+def test_a_frame_has_the_shutter_of_its_functional_group() -> None:
+    """Enhanced XA and XRF images have theirs there (PS3.3 section C.7.6.16.2.16)."""
+    frames = np.full((2, 40, 40), 200, np.uint8)
+    round_ = {"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": ["20", "20"], "RadiusOfCircularShutter": "12"}
+    close = round_ | {"RadiusOfCircularShutter": "5", "ShutterPresentationValue": 0x8080}
+    groups = [item(), item(FrameDisplayShutterSequence=Sequence([item(**close)]))]
+    shared = item(FrameDisplayShutterSequence=Sequence([item(**round_)]))
+    made = images.native(
+        frames, SharedFunctionalGroupsSequence=Sequence([shared]), PerFrameFunctionalGroupsSequence=Sequence(groups)
+    )
+    rows, columns = np.mgrid[1:41, 1:41]
+    away = (rows - 20) ** 2 + (columns - 20) ** 2
+
+    assert (seen(made, frame=0) == np.where(away <= 144, 200, 0)).all()
+    assert (seen(made, frame=1) == np.where(away <= 25, 200, 128)).all()
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_palette_in_segments_is_expanded_as_pydicom_does(bits: int) -> None:
     size, top = ("B", 200) if bits == 8 else ("H", 60_000)
