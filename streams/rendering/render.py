@@ -8,21 +8,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.part10 import Part10
 from streams.pixels.codecs import Undecodable
 from streams.rendering import colour, overlay, palette, shutter
 from streams.rendering.geometry import aspect_of
 from streams.rendering.grey import Grey, Pipeline, Samples, greys, stored_values
 from streams.rendering.modality import Rescale, gives_signed, modality
+from streams.rendering.padding import padding_of
 from streams.rendering.source import Source, not_rendered
 from streams.rendering.tables import Lut
-from streams.rendering.values import words
 from streams.rendering.voi import Between, Voi, Window, of_file
 
 # Raised by hand when a change here changes a picture: caches ask with it.
 VERSION = 3
 
-PRESENTATION_INTENT, PADDING, PADDING_LIMIT, PRESENTATION_SHAPE = 0x00080068, 0x00280120, 0x00280121, 0x20500020
+PRESENTATION_INTENT, PRESENTATION_SHAPE = 0x00080068, 0x20500020
 # Of a frame without window or table: what lies between these percentiles is shown.
 _DARK, _BRIGHT = 1.0, 99.0
 _SAMPLED_PX = 128
@@ -67,18 +66,6 @@ def shown(source: Source, wanted: Wanted) -> Shown:
     except (IndexError, MemoryError):
         raise not_rendered("undecodable") from None
     return _Rendering(source, wanted, frame).shown()
-
-
-def padding_of(file: Part10, *, signed: bool) -> tuple[float, float] | None:
-    """Lowest and highest stored value that are no image: one, or all from it to the limit, on either side.
-
-    PS3.3 section C.7.5.1.1.2.
-    """
-    values = words(file, PADDING, signed=signed)
-    limits = words(file, PADDING_LIMIT, signed=signed) or values
-    if len(values) != 1 or len(limits) != 1:
-        return None
-    return float(min(values[0], limits[0])), float(max(values[0], limits[0]))
 
 
 class _Rendering:

@@ -338,6 +338,36 @@ def test_luminance_and_chroma_become_rgb_to_the_nearest() -> None:
     assert np.abs(from_ybr(every.astype(np.uint8)) - np.clip(exact, 0, 255)).max() <= 0.500001
 
 
+@pytest.mark.parametrize(
+    ("tag", "vr", "dtype", "padding"),
+    [(0x7FE00008, "OF", "<f4", "FloatPixelPadding"), (0x7FE00009, "OD", "<f8", "DoubleFloatPixelPadding")],
+    ids=["float", "double"],
+)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_the_padding_of_real_numbers_is_no_part_of_the_image(
+    tag: int, vr: str, dtype: str, padding: str, syntax: pydicom.uid.UID
+) -> None:
+    padded = np.linspace(1, 5, 1024).astype(dtype).reshape(32, 32)
+    padded[:, :20], padded[:, 20] = -1000, -500
+
+    def greys_of(**attributes: float) -> NDArray[np.int64]:
+        made = images.image(np.zeros((1, 32, 32), np.uint8), photometric="MONOCHROME1", **attributes)
+        made.BitsAllocated = np.dtype(dtype).itemsize * 8
+        made.add_new(tag, vr, padded.tobytes())
+        return seen(images.written(made, syntax))
+
+    plain, one, range_ = (
+        greys_of(),
+        greys_of(**{f"{padding}Value": -1000}),
+        greys_of(**{f"{padding}Value": -1000, f"{padding}RangeLimit": -100}),
+    )
+
+    assert len(set(range_[:, 21:].flat)) > 100, "the greys are for what is image"
+    assert set(range_[:, :21].flat) == {0}
+    assert (set(one[:, :20].flat), set(one[:, 20])) == ({0}, {255})
+    assert (set(plain[:, :20].flat), set(plain[:, 20])) == ({255}, {128})
+
+
 def test_real_numbers_and_integers_of_32_and_64_bits_are_shown() -> None:
     values = np.linspace(-3, 5, 1024).reshape(1, 32, 32)
     expected = np.floor(np.clip(values[0] / 2 + 0.5, 0, 1) * 255 + 0.500001)
