@@ -171,6 +171,21 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     assert copy_of(images.native(np.zeros((50_001, 1, 1), "u1"))) == "too_large"
 
 
+@pytest.mark.parametrize("number", ["90", "201", "202"])
+def test_what_is_coded_with_a_loss_is_not_copied_whatever_its_transfer_syntax_says(number: str) -> None:
+    def coded(frame: np.ndarray, *, reversible: bool) -> bytes:
+        if number == "90":
+            return bytes(imagecodecs.jpeg2k_encode(frame, codecformat="j2k", reversible=reversible, level=0))
+        return bytes(imagecodecs.htj2k_encode(frame, reversible=reversible))
+
+    frames = pixels("u2", 16, frames=2)
+    for exact, expected in (((False, False), "arrived_lossy"), ((True, False), "arrived_lossy"), ((True, True), None)):
+        codestreams = [coded(frame, reversible=one) for frame, one in zip(frames, exact, strict=True)]
+        data = images.compressed(frames, codestreams, f"1.2.840.10008.1.2.4.{number}")
+        copy = copy_of(data, choice=Choice("jpeg-ls", recompress=True))
+        assert copy == expected or (expected is None and isinstance(copy, Part))
+
+
 def test_a_frame_that_the_encoder_refuses_makes_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> bytes:
         raise imagecodecs.Htj2kError("no")
