@@ -160,6 +160,8 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     assert copy_of(images.native(pixels("u2", 12)[:, :1, :1]), choice=Choice("jpeg-ls")) == "unsupported_pixels"
     assert copy_of(images.native(twelve), choice=Choice("none")) == "not_wanted"
     assert copy_of(images.native(pixels("u4", 32))) == "unsupported_pixels"
+    halved = images.native(pixels("u1", 8, samples=3), photometric="YBR_FULL_422")
+    assert copy_of(halved) == "unsupported_pixels"
     assert copy_of(images.native(twelve, bits_stored=12, HighBit=15)) == "unsupported_pixels"
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.80")) == "already_compressed"
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived_lossy"
