@@ -25,7 +25,7 @@ from streams.recoding import implicit
 from streams.recoding.around import Unconvertible, around_pixels
 from streams.rendering.grey import as_cells, cells
 from streams.rendering.modality import MODALITY_LUT
-from streams.rendering.render import padding_of
+from streams.rendering.padding import padding_of
 from streams.rendering.scopes import PER_FRAME, SHARED
 from streams.stored_file import stored_file
 

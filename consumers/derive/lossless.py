@@ -10,10 +10,11 @@ from consumers.derive import header
 from consumers.derive.codings import CODINGS, Coding, Unencodable
 from consumers.derive.pack import Part
 from consumers.derive.policy import Choice
-from streams.codestream import Picture, picture
+from streams.codestream import Picture, is_irreversible, picture
 from streams.elements import Malformed, TooComplex
 from streams.events import FrameRange
 from streams.part10 import Part10
+from streams.pixels.claims import HTJ2K, JPEG_2000
 from streams.pixels.codecs import LOSSLESS, Pixels, Undecodable, decode
 from streams.pixels.frames import Frames
 from streams.pixels.image import NATIVE, PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image
@@ -23,6 +24,8 @@ from streams.recoding.around import Unconvertible, around_pixels, short
 # Where each frame is stands in the event, in up to eight bytes: these are less than half of what a record holds.
 FRAMES_MAX = 50_000
 
+# Of a codestream: how it is coded stands within them.
+_HEAD_BYTES = 1 << 17
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 # What decoders give as it was coded (streams.pixels.codecs); YBR_RCT comes back as the RGB that it was made of.
 _RGB = frozenset({"RGB", "YBR_RCT"})
@@ -45,6 +48,8 @@ def copied(file: Part10, image: Image, frames: Frames, pixel_bytes_max: int, cho
     if note := _refused(file, image, pixel_bytes_max, coding, choice):
         return note
     try:
+        if _arrived_lossy(frames, image):
+            return "arrived_lossy"
         codestreams = [_codestream(frames.frame(index), image, coding) for index in range(image.frames)]
         return _file(file, image, codestreams, coding)
     except _OutOfRange:
@@ -72,6 +77,14 @@ def _refused(file: Part10, image: Image, pixel_bytes_max: int, coding: Coding, c
     fits = image.photometric in _PHOTOMETRICS[image.samples] and image.bits_allocated in (8, 16)
     fits = fits and coding.takes(image) and image.high_bit == image.bits_stored - 1
     return None if fits else "unsupported_pixels"
+
+
+def _arrived_lossy(frames: Frames, image: Image) -> bool:
+    """Whether a wavelet that loses made the codestreams, whatever their transfer syntax says. Raises Undecodable."""
+    if image.transfer_syntax_uid not in JPEG_2000 | HTJ2K:
+        return False
+    codestreams = frames.codestreams
+    return any(is_irreversible(bytes(codestreams[nth][:_HEAD_BYTES])) for nth in range(image.frames))
 
 
 def _codestream(frame: Pixels, image: Image, coding: Coding) -> bytes:

@@ -58,7 +58,7 @@ _OFFSETS: Final = 0x7FE00001
 _VRS: Final = {0x7FE00010: ("OB", "OW"), 0x7FE00008: ("OF",), 0x7FE00009: ("OD",)}
 _REAL_BITS: Final = {0x7FE00008: 32, 0x7FE00009: 64}
 # Raised by hand when a change of the model changes what is kept.
-VERSION = 3
+VERSION = 4
 
 
 class Pixels(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import math
 import re
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -31,7 +31,8 @@ from streams.elements import (
     Walk,
 )
 from streams.part10 import Part10
-from streams.recoding.explicit import vr_of
+from streams.recoding.explicit import Signs, signs_of, vr_of
+from streams.rendering.voi import VOI_LUT
 
 # Bytes in the model itself are at most so many; texts and numbers may be longer, since who reads wants them read.
 INLINE_BYTES_MAX: Final = 1024
@@ -62,11 +63,12 @@ class _NoNumber(Exception):
 
 @dataclass(frozen=True)
 class _Scope:
-    """What the elements around say of this one."""
+    """What the elements around say of this one. `of_interest` is `signed` within VOI LUT sequences."""
 
     explicit: bool
     encodings: tuple[str, ...]
     signed: bool
+    of_interest: bool
     path: str
     depth: int
 
@@ -111,7 +113,10 @@ class Modelled(Walk):
     def _scope(self) -> _Scope:
         file = self._file
         encodings = _encodings(file.value(file.elements[_CHARACTER_SET])) if _CHARACTER_SET in file.elements else ()
-        return _Scope(file.encoding.explicit, encodings, file.unsigned(_PIXEL_REPRESENTATION) == 1, "", 0)
+        signed = file.unsigned(_PIXEL_REPRESENTATION) == 1
+        # A table whose VR is said need not be looked at.
+        signs = Signs(signed, signed) if file.encoding.explicit else signs_of(file)
+        return _Scope(file.encoding.explicit, encodings, signs.pixels, signs.of_interest, "", 0)
 
     def _shown(self) -> list[Element]:
         return [one for tag, one in sorted(self._file.elements.items()) if tag & 0xFFFF and tag >> 16 > 2]
@@ -127,7 +132,8 @@ class Modelled(Walk):
             # What is in items is bytes, whatever an implicit VR would have it be (PS3.5 annex A.4).
             return self._bulk(path, "OB" if undefined and not said else vr, at, end)
         if vr == "SQ":
-            inner = _Scope(scope.explicit and said != b"UN", scope.encodings, scope.signed, f"{path}/", scope.depth + 1)
+            explicit, signed = scope.explicit and said != b"UN", scope.of_interest if tag == VOI_LUT else scope.signed
+            inner = _Scope(explicit, scope.encodings, signed, scope.of_interest, f"{path}/", scope.depth + 1)
             try:
                 items = self._models(at, end, inner, delimited=undefined)
             except (Malformed, TooComplex):
@@ -161,7 +167,8 @@ class Modelled(Walk):
             known = length != UNDEFINED_LENGTH
             if known and at + length > end:
                 raise Malformed("structure", "An item is longer than its sequence.")
-            inner = _Scope(scope.explicit, scope.encodings, scope.signed, f"{scope.path}{len(found)}/", scope.depth)
+            path = f"{scope.path}{len(found)}/"
+            inner = _Scope(scope.explicit, scope.encodings, scope.signed, scope.of_interest, path, scope.depth)
             item, position = self._item_of(at, at + length if known else end, inner, delimited=not known)
             found.append(item)
         return found, position
@@ -192,10 +199,10 @@ class Modelled(Walk):
         """An item may have a character set and a pixel representation of its own."""
         if tag == _CHARACTER_SET:
             encodings = _encodings(self._data[at:end])
-            return _Scope(scope.explicit, encodings, scope.signed, scope.path, scope.depth)
+            return replace(scope, encodings=encodings)
         if tag == _PIXEL_REPRESENTATION and end - at == 2:
             signed = self._numbers("US", at, end) == [1]
-            return _Scope(scope.explicit, scope.encodings, signed, scope.path, scope.depth)
+            return replace(scope, signed=signed)
         return scope
 
     def _bulk(self, path: str, vr: str, at: int, end: int) -> Model:

@@ -19,7 +19,7 @@ from radstream.importing.writing import encoded
 from streams.identity import EVENT_NAMESPACE
 
 # Raised when the same file and the same words make another object.
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 _EMPTY: Final = (
     ("PatientBirthDate", ""),
     ("PatientSex", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from radstream.importing.objects import (
     modality_of,
     still,
 )
+from radstream.importing.picture_notes import NOT_SQUARE
+from radstream.importing.pixels import upright
 
 _METHOD: Final = "ISO_10918_1"
 _FILE_BYTES_MAX: Final = 512 << 20
@@ -38,6 +41,8 @@ def source(path: Path, digest: str, how: How) -> Source:
         raise Refused("it has more than 268 million pixels, or none")
     kept = _kept(head, said.orientation)
     notes = [] if kept else [_why_decoded(head, said.orientation)]
+    if said.aspect is not None:
+        notes.append(NOT_SQUARE)
     return Source(
         path=path,
         format="JPEG",
@@ -66,15 +71,16 @@ def _made(path: Path, as_: str) -> Iterator[Made]:
         made.ICCProfile = said.profile + b"\0" * (len(said.profile) % 2)
     samples = len(head.sampling)
     native = head.rows * head.columns * samples
+    described_as = partial(described, made, samples=samples, aspect=said.aspect)
     if _kept(head, said.orientation):
-        described(made, rows=head.rows, columns=head.columns, samples=samples, bits=8, photometric=head.photometric)
+        described_as(rows=head.rows, columns=head.columns, bits=8, photometric=head.photometric)
         lossy(made, _METHOD, len(head.stream), native)
         yield Made("1", made, JPEG_BASELINE, Encapsulated(1, lambda: iter([head.stream])))
         return
     pixels = upright(_decoded(head), said.orientation)
-    bits = 8 * pixels.dtype.itemsize
+    rows, columns = pixels.shape[:2]
     photometric = "RGB" if samples == 3 else "MONOCHROME2"
-    described(made, rows=pixels.shape[0], columns=pixels.shape[1], samples=samples, bits=bits, photometric=photometric)
+    described_as(rows=rows, columns=columns, bits=8 * pixels.dtype.itemsize, photometric=photometric)
     lossy(made, _METHOD, len(head.stream), native)
     raw = np.ascontiguousarray(pixels).tobytes()
     yield Made("1", made, EXPLICIT_LITTLE, Native(len(raw), lambda: iter([raw])))
@@ -91,15 +97,4 @@ def _decoded(head: Jpeg) -> np.ndarray[Any, np.dtype[Any]]:
         raise Refused("it cannot be decoded; it is damaged, or coded by a process that no library reads") from None
     if pixels.shape[:2] != (head.rows, head.columns):
         raise Refused("its pixels are not as many as its header says; it is damaged")
-    return pixels
-
-
-def upright(pixels: np.ndarray[Any, np.dtype[Any]], orientation: int) -> np.ndarray[Any, np.dtype[Any]]:
-    """Exif's eight ways to hold a camera, undone; no pixel changes its value."""
-    if orientation in (5, 6, 7, 8):
-        pixels = np.swapaxes(pixels, 0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
     return pixels

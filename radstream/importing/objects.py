@@ -65,8 +65,20 @@ def capture(sop_class: str) -> Dataset:
     return made
 
 
-def described(made: Dataset, *, rows: int, columns: int, samples: int, bits: int, photometric: str) -> None:
-    """The Image Pixel module (PS3.3 section C.7.6.3) of unsigned pixels; colour is by pixel."""
+def described(
+    made: Dataset,
+    *,
+    rows: int,
+    columns: int,
+    samples: int,
+    bits: int,
+    photometric: str,
+    aspect: tuple[int, int] | None = None,
+) -> None:
+    """The Image Pixel module (PS3.3 section C.7.6.3) of unsigned pixels; colour is by pixel.
+
+    `aspect` is the height and the width of pixels that are no squares (section C.7.6.3.1.7).
+    """
     made.SamplesPerPixel = samples
     made.PhotometricInterpretation = photometric
     made.Rows, made.Columns = rows, columns
@@ -75,6 +87,8 @@ def described(made: Dataset, *, rows: int, columns: int, samples: int, bits: int
     made.PixelRepresentation = 0
     if samples > 1:
         made.PlanarConfiguration = 0
+    if aspect is not None:
+        made.PixelAspectRatio = list(aspect)
 
 
 def paged(made: Dataset, frames: int, *, grey: bool) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from radstream.importing import picture_notes
-from radstream.importing.jpeg import upright
 from radstream.importing.libraries import library
 from radstream.importing.made import How, Made, Native, Refused, Source
 from radstream.importing.objects import (
@@ -18,7 +17,8 @@ from radstream.importing.objects import (
     modality_of,
     still,
 )
-from radstream.importing.pixels import Pixels, flattened, raw
+from radstream.importing.picture_notes import HELD_TURNED, NOT_SQUARE, PictureNotes
+from radstream.importing.pixels import Pixels, flattened, raw, upright
 
 _HEADER_BYTES: Final = 33
 _DEFLATE_MAX: Final = 1032  # RFC 1951 makes no more of a byte
@@ -45,19 +45,21 @@ def source(path: Path, digest: str, how: How) -> Source:
         modality=modality_of(as_, how.modality),
         captured=said.taken,
         made=lambda: _made(path, as_),
-        notes=_notes(header, said.orientation),
+        notes=_notes(header, said),
     )
 
 
-def _notes(header: _Header, orientation: int) -> tuple[str, ...]:
-    said = []
+def _notes(header: _Header, said: PictureNotes) -> tuple[str, ...]:
+    notes = []
     if header.colour in (4, 6):
-        said.append("what is transparent in it is laid over white")
-    if orientation != 1:
-        said.append("it was held turned, so it is stored upright")
+        notes.append("what is transparent in it is laid over white")
+    if said.orientation != 1:
+        notes.append(HELD_TURNED)
+    if said.aspect is not None:
+        notes.append(NOT_SQUARE)
     if header.bits == 16 and header.colour in (2, 6):
-        said.append("colour of 16 bits a sample is kept; few viewers show it")
-    return tuple(said)
+        notes.append("colour of 16 bits a sample is kept; few viewers show it")
+    return tuple(notes)
 
 
 def _header(path: Path) -> _Header:
@@ -89,6 +91,7 @@ def _made(path: Path, as_: str) -> Iterator[Made]:
         samples=samples,
         bits=8 * pixels.dtype.itemsize,
         photometric="MONOCHROME2" if samples == 1 else "RGB",
+        aspect=said.aspect,
     )
     data = raw(pixels)
     yield Made("1", made, EXPLICIT_LITTLE, Native(len(data), lambda: iter([data])))

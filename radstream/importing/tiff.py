@@ -27,13 +27,13 @@ from radstream.importing.objects import (
     paged,
     still,
 )
-from radstream.importing.picture_notes import moment
-from radstream.importing.pixels import Pixels, flattened, raw
+from radstream.importing.picture_notes import HELD_TURNED, NOT_SQUARE, moment
+from radstream.importing.pixels import TRANSPOSED, Pixels, aspect_of, flattened, raw, upright
 
 PAGES_MAX: Final = 4096
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YBR = 0, 1, 2, 3, 6
 _LOSSY: Final = frozenset({6, 7})
-_DATE_TIME: Final = 306
+_ORIENTATION, _DATE_TIME = 274, 306
 
 
 def source(path: Path, digest: str, how: How) -> Source:
@@ -98,12 +98,29 @@ def _notes(pages: list[Any]) -> tuple[str, ...]:
         said.append("white is 0 in it; its values are turned round, so that black is")
     if any(page.extrasamples for page in pages):
         said.append("what is transparent in it is laid over white")
+    if any(_orientation(page) != 1 for page in pages):
+        said.append(HELD_TURNED)
+    if any(_aspect(page) is not None for page in pages):
+        said.append(NOT_SQUARE)
     return tuple(said)
+
+
+def _orientation(page: Any) -> int:
+    tag = page.tags.get(_ORIENTATION)
+    return int(tag.value) if tag and tag.value in range(1, 9) else 1
+
+
+def _aspect(page: Any) -> tuple[int, int] | None:
+    across, down = page.get_resolution()
+    return aspect_of(across, down, _orientation(page))
 
 
 def _alike(page: Any) -> tuple[Any, ...]:
     samples = 3 if page.photometric in (_RGB, _PALETTE, _YBR) else 1
-    return (page.imagelength, page.imagewidth, samples, page.bitspersample, page.compression in _LOSSY)
+    rows, columns = page.imagelength, page.imagewidth
+    if _orientation(page) in TRANSPOSED:
+        rows, columns = columns, rows
+    return (rows, columns, samples, page.bitspersample, page.compression in _LOSSY, _aspect(page))
 
 
 def _made(path: Path, as_: str) -> Iterator[Made]:
@@ -115,7 +132,7 @@ def _made(path: Path, as_: str) -> Iterator[Made]:
 
 
 def _object(part: str, pages: list[Any], as_: str) -> Made:
-    rows, columns, samples, bits, was_lossy = _alike(pages[0])
+    rows, columns, samples, bits, was_lossy, aspect = _alike(pages[0])
     bits = 16 if bits > 8 and samples == 3 else max(bits, 8)
     made = _kind(len(pages), samples, bits, as_)
     described(
@@ -125,12 +142,13 @@ def _object(part: str, pages: list[Any], as_: str) -> Made:
         samples=samples,
         bits=16 if bits > 8 else 8,
         photometric="MONOCHROME2" if samples == 1 else "RGB",
+        aspect=aspect,
     )
     made.BitsStored, made.HighBit = bits, bits - 1
     size = rows * columns * samples * (2 if bits > 8 else 1) * len(pages)
     if was_lossy:
         lossy(made, "ISO_10918_1", sum(sum(page.databytecounts) for page in pages), size)
-    return Made(part, made, EXPLICIT_LITTLE, Native(size, lambda: (raw(_pixels(page)) for page in pages)))
+    return Made(part, made, EXPLICIT_LITTLE, Native(size, lambda: (_frame(page) for page in pages)))
 
 
 def _kind(frames: int, samples: int, bits: int, as_: str) -> Dataset:
@@ -141,6 +159,10 @@ def _kind(frames: int, samples: int, bits: int, as_: str) -> Dataset:
     made = capture(CAPTURE_COLOUR if samples == 3 else CAPTURE_GREY_WORD if bits > 8 else CAPTURE_GREY_BYTE)
     paged(made, frames, grey=samples == 1)
     return made
+
+
+def _frame(page: Any) -> bytes:
+    return raw(upright(_pixels(page), _orientation(page)))
 
 
 def _pixels(page: Any) -> Pixels:

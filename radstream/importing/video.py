@@ -23,6 +23,8 @@ _HEVC_MAIN: Final = "1.2.840.10008.1.2.4.107"
 _H264_PROFILES: Final = ("High", "Main", "Constrained Baseline")
 _HEVC_LEVEL_MAX: Final = 153  # 5.1, in thirtieths
 _SOUND: Final = frozenset({"aac", "mp3", "ac3"})
+# ffmpeg turns pictures upright as it encodes them.
+_AGAIN: Final = "encode it again (ffmpeg -i IN.mp4 -c:v libx264 -profile:v high -level 4.1 -pix_fmt yuv420p OUT.mp4)"
 _METHODS: Final = {"h264": "ISO_14496_10", "hevc": "ISO_23008_2"}
 
 
@@ -46,6 +48,10 @@ def source(path: Path, digest: str, how: How) -> Source:
         raise Refused("it is more than the 1 GB that the router takes as one object; cut it into parts")
     video = _looked_at(path)
     _transfer_syntax(video)
+    if _is_turned(path):
+        raise Refused(
+            f"it was held turned or is mirrored, which no DICOM object of video says: {_AGAIN}, which turns it"
+        )
     as_ = "endoscopy" if how.as_ == "endoscopy" else "photo"
     said = ["what the container says beside pictures stays in it"]
     if video.sound:
@@ -89,6 +95,19 @@ def _looked_at(path: Path) -> _Video:
         raise Refused("it cannot be read as MP4; it is damaged or was cut off") from None
 
 
+def _is_turned(path: Path) -> bool:
+    """Whether the container or the codestream says to turn or to mirror its pictures, which not every viewer does.
+
+    Raises Refused.
+    """
+    av = library("av", "an MP4 video")
+    try:
+        with av.open(str(path), format="mp4") as container:
+            return next(container.decode(video=0)).side_data.get("DISPLAYMATRIX") is not None
+    except Exception:  # noqa: BLE001 - a library's reader of foreign bytes raises whatever it likes
+        raise Refused("its first picture cannot be decoded; it is damaged") from None
+
+
 def _moment(text: str | None) -> datetime | None:
     """Universal time in the container; the local day is what a study's date means."""
     try:
@@ -103,24 +122,23 @@ def _moment(text: str | None) -> datetime | None:
 
 def _transfer_syntax(video: _Video) -> str:
     """Raises Refused for what no transfer syntax allows, and says what does not fit."""
-    again = "encode it again (ffmpeg -c:v libx264 -profile:v high -level 4.1 -pix_fmt yuv420p)"
     if video.frames < 1 or video.frame_ms <= 0 or min(video.rows, video.columns) < 1:
-        raise Refused(f"it does not say how many pictures it has, and how fast they follow: {again}")
+        raise Refused(f"it does not say how many pictures it has, and how fast they follow: {_AGAIN}")
     if others := sorted({one for one in video.sound if one not in _SOUND and not one.startswith("pcm_")}):
         raise Refused(f"its sound is {', '.join(others)}, where DICOM has AAC, MP3, AC-3 or PCM: encode that again")
     if video.codec == "h264":
         if video.profile not in _H264_PROFILES or video.pixel_format not in ("yuv420p", "yuvj420p"):
-            raise Refused(f"its H.264 is of profile {video.profile}, where DICOM has High at most: {again}")
+            raise Refused(f"its H.264 is of profile {video.profile}, where DICOM has High at most: {_AGAIN}")
         if video.level > 42:
-            raise Refused(f"its H.264 is of level {video.level / 10}, where DICOM has 4.2 at most: {again}")
+            raise Refused(f"its H.264 is of level {video.level / 10}, where DICOM has 4.2 at most: {_AGAIN}")
         return _H264_4_1 if video.level <= 41 else _H264_4_2
     if video.codec == "hevc":
         if video.profile != "Main" or video.pixel_format not in ("yuv420p", "yuvj420p"):
-            raise Refused(f"its HEVC is of profile {video.profile}, where video of visible light has Main: {again}")
+            raise Refused(f"its HEVC is of profile {video.profile}, where video of visible light has Main: {_AGAIN}")
         if video.level > _HEVC_LEVEL_MAX:
-            raise Refused(f"its HEVC is of level {video.level / 30:.1f}, where DICOM has 5.1 at most: {again}")
+            raise Refused(f"its HEVC is of level {video.level / 30:.1f}, where DICOM has 5.1 at most: {_AGAIN}")
         return _HEVC_MAIN
-    raise Refused(f"its pictures are coded by {video.codec}, where DICOM has H.264 and HEVC: {again}")
+    raise Refused(f"its pictures are coded by {video.codec}, where DICOM has H.264 and HEVC: {_AGAIN}")
 
 
 def _made(path: Path, as_: str) -> Iterator[Made]:

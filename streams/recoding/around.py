@@ -17,8 +17,7 @@ from pydicom.filewriter import write_dataset
 
 from streams.elements import PIXEL_DATA
 from streams.part10 import Part10
-from streams.pixels.image import PIXEL_REPRESENTATION
-from streams.recoding.explicit import converted
+from streams.recoding.explicit import converted, signs_of
 
 
 class Unconvertible(Exception):
@@ -42,8 +41,8 @@ def around_pixels(file: Part10, replaced: Mapping[int, bytes]) -> tuple[bytes, b
     elif file.encoding.explicit:
         written = ((one.tag, file.data[one.at : one.end]) for one in kept)
     else:
-        signed = file.unsigned(PIXEL_REPRESENTATION) == 1
-        written = ((one.tag, converted(file.data, one, signed=signed)) for one in kept)
+        signs = signs_of(file)
+        written = ((one.tag, converted(file.data, one, signs)) for one in kept)
     elements = {**dict(written), **replaced}
     before = b"".join(elements[tag] for tag in sorted(elements) if tag < PIXEL_DATA)
     behind = b"".join(elements[tag] for tag in sorted(elements) if tag > PIXEL_DATA)

@@ -7,6 +7,7 @@ hold a sequence in implicit VR as it is (PS3.5 section 6.2.2).
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR
@@ -21,6 +22,10 @@ from streams.elements import (
     Malformed,
     TooComplex,
 )
+from streams.part10 import Part10
+from streams.rendering.modality import gives_signed, modality
+from streams.rendering.scopes import Scopes
+from streams.rendering.voi import VOI_LUT
 
 _DEPTH_MAX = 64
 _SHORT_LENGTH_MAX = 0xFFFF
@@ -30,25 +35,40 @@ _LONG = struct.Struct("<HH2s2xI")
 _PIXEL_REPRESENTATION = 0x00280103
 
 
-def converted(data: bytes, element: Element, *, signed: bool) -> bytes:
-    """One element of the top level, with what it holds.
+@dataclass(frozen=True)
+class Signs:
+    """What decides between US and SS: `pixels` is the data set's pixel representation, `of_interest` the sign of what
+    its modality stage gives, which counts in VOI LUT sequences."""
 
-    `signed` is the data set's pixel representation: it decides between US and SS. Raises Malformed, TooComplex.
-    """
+    pixels: bool
+    of_interest: bool
+
+
+def signs_of(file: Part10) -> Signs:
+    """Of an image with many frames the first one's modality stage counts."""
+    signed = file.unsigned(_PIXEL_REPRESENTATION) == 1
+    first = modality(Scopes(file), 0, signed=signed, notes=set())
+    return Signs(signed, gives_signed(first, signed=signed))
+
+
+def converted(data: bytes, element: Element, signs: Signs) -> bytes:
+    """One element of the top level, with what it holds. Raises Malformed, TooComplex."""
     out = bytearray()
-    _Converter(data).element(out, element.at, element.end, signed, 0)
+    _Converter(data, signs).element(out, element.at, element.end, signs.pixels, 0)
     return bytes(out)
 
 
 class _Converter:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, signs: Signs) -> None:
+        self._data, self._signs = data, signs
 
     def element(self, out: bytearray, position: int, end: int, signed: bool, depth: int) -> int:
         """Appends the element at `position`; the byte after it."""
         group, number, length, value_at = self._head(position, end)
         tag = group << 16 | number
         vr = vr_of(tag, signed)
+        if tag == VOI_LUT:
+            signed = self._signs.of_interest
         if length == UNDEFINED_LENGTH:
             inner = bytearray()
             after = self._items(inner, value_at, end, signed, depth + 1, delimited=True)

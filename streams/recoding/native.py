@@ -18,10 +18,10 @@ from streams.part10 import (
 )
 from streams.pixels.codecs import JPEG_LOSSY, LOSSLESS, Undecodable
 from streams.pixels.frames import Frames
-from streams.pixels.image import PHOTOMETRIC, PIXEL_REPRESENTATION, PLANAR, RLE_LOSSLESS, Image, describe
+from streams.pixels.image import PHOTOMETRIC, PLANAR, RLE_LOSSLESS, Image, describe
 from streams.recoding import implicit
 from streams.recoding.around import Unconvertible, around_pixels, short
-from streams.recoding.explicit import converted
+from streams.recoding.explicit import converted, signs_of
 
 # Every peer that takes a SOP class has to take the first (PS3.5 section 10.1); the second says its VRs.
 TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
@@ -87,8 +87,8 @@ def _elements(file: Part10) -> bytes:
         raise Unrecodable("pixel_data_truncated")
     if file.encoding.explicit:
         return b"".join(memoryview(file.data)[one.at : one.end] for one in kept)
-    signed = file.unsigned(PIXEL_REPRESENTATION) == 1
-    return b"".join(converted(file.data, one, signed=signed) for one in kept)
+    signs = signs_of(file)
+    return b"".join(converted(file.data, one, signs) for one in kept)
 
 
 def _check(image: Image, pixel_bytes_max: int) -> None:

@@ -40,6 +40,12 @@ def modality(scopes: Scopes, frame: int, *, signed: bool, notes: set[str]) -> Re
     return Rescale()
 
 
+def gives_signed(stage: Rescale | Lut, *, signed: bool) -> bool:
+    """Whether what the stage gives may be below zero. The first input of a VOI table has that sign, not that of the
+    stored values, which is `signed` (PS3.3 section C.11.2.1.1)."""
+    return isinstance(stage, Rescale) and (signed or stage.intercept < 0)
+
+
 def _rescale(scope: Part10, notes: set[str]) -> Rescale | None:
     slope, intercept = decimal(scope, SLOPE), decimal(scope, INTERCEPT)
     if slope is None or intercept is None:

@@ -8,21 +8,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.part10 import Part10
 from streams.pixels.codecs import Undecodable
 from streams.rendering import colour, overlay, palette, shutter
 from streams.rendering.geometry import aspect_of
 from streams.rendering.grey import Grey, Pipeline, Samples, greys, stored_values
-from streams.rendering.modality import Rescale, modality
+from streams.rendering.modality import Rescale, gives_signed, modality
+from streams.rendering.padding import padding_of
 from streams.rendering.source import Source, not_rendered
 from streams.rendering.tables import Lut
-from streams.rendering.values import words
 from streams.rendering.voi import Between, Voi, Window, of_file
 
 # Raised by hand when a change here changes a picture: caches ask with it.
-VERSION = 2
+VERSION = 3
 
-PRESENTATION_INTENT, PADDING, PADDING_LIMIT, PRESENTATION_SHAPE = 0x00080068, 0x00280120, 0x00280121, 0x20500020
+PRESENTATION_INTENT, PRESENTATION_SHAPE = 0x00080068, 0x20500020
 # Of a frame without window or table: what lies between these percentiles is shown.
 _DARK, _BRIGHT = 1.0, 99.0
 _SAMPLED_PX = 128
@@ -69,18 +68,6 @@ def shown(source: Source, wanted: Wanted) -> Shown:
     return _Rendering(source, wanted, frame).shown()
 
 
-def padding_of(file: Part10, *, signed: bool) -> tuple[float, float] | None:
-    """Lowest and highest stored value that are no image: one, or all from it to the limit, on either side.
-
-    PS3.3 section C.7.5.1.1.2.
-    """
-    values = words(file, PADDING, signed=signed)
-    limits = words(file, PADDING_LIMIT, signed=signed) or values
-    if len(values) != 1 or len(limits) != 1:
-        return None
-    return float(min(values[0], limits[0])), float(max(values[0], limits[0]))
-
-
 class _Rendering:
     def __init__(self, source: Source, wanted: Wanted, frame: Samples) -> None:
         self._file, self._image, self._wanted, self._frame = source.file, source.image, wanted, frame
@@ -119,8 +106,7 @@ class _Rendering:
         window = self._wanted.window
         if isinstance(window, Window):
             return window
-        # PS3.3 section C.11.2.1.1: the first input's sign is that of what the modality stage gives.
-        signed = isinstance(first, Rescale) and (self._image.signed or first.intercept < 0)
+        signed = gives_signed(first, signed=self._image.signed)
         return of_file(self._scopes, self._wanted.frame, window, signed=signed, notes=self._notes)
 
     def _without(self, first: Rescale | Lut, padding: tuple[float, float] | None) -> tuple[Between, Choice]:
@@ -152,15 +138,16 @@ class _Rendering:
     def _covered(self, pixels: Grey, aspect: float) -> Grey:
         """Overlays above the image, the shutter above both."""
         points = self._points() if self._wanted.overlays else None
-        hidden = shutter.hidden(self._file, self._image.rows, self._image.columns, aspect)
+        closed = shutter.of_frame(self._scopes, self._wanted.frame)
+        hidden = shutter.hidden(closed, self._image.rows, self._image.columns, aspect) if closed is not None else None
         if points is None and hidden is None:
             return pixels
         covered = pixels.copy()
         highest = np.iinfo(pixels.dtype).max
         if points is not None:
             covered[points] = highest
-        if hidden is not None:
-            covered[hidden] = round(shutter.presentation_value(self._file) * highest)
+        if closed is not None and hidden is not None:
+            covered[hidden] = round(shutter.presentation_value(closed) * highest)
         return covered
 
     def _points(self) -> NDArray[np.bool_] | None:

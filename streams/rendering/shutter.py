@@ -1,4 +1,4 @@
-"""Display shutters (PS3.3 section C.7.6.11): what lies outside all of their shapes is hidden."""
+"""Display shutters (PS3.3 sections C.7.6.11 and C.7.6.16.2.16): what lies outside all of their shapes is hidden."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from streams.part10 import Part10
+from streams.rendering.scopes import Scopes
 from streams.rendering.values import decimals, words
 
-SHAPE, PRESENTATION_VALUE = 0x00181600, 0x00181622
+FRAME_SHUTTER, SHAPE, PRESENTATION_VALUE = 0x00189472, 0x00181600, 0x00181622
 LEFT, RIGHT, UPPER, LOWER = 0x00181602, 0x00181604, 0x00181606, 0x00181608
 CENTER, RADIUS, VERTICES = 0x00181610, 0x00181612, 0x00181620
 
 Mask = NDArray[np.bool_]
 
 
+def of_frame(scopes: Scopes, frame: int) -> Part10 | None:
+    """What has the shutter of a frame: its functional group, the shared one, or the data set."""
+    return next((scope for scope in scopes.of(frame, FRAME_SHUTTER) if scope.text(SHAPE)), None)
+
+
 def hidden(file: Part10, rows: int, columns: int, aspect: float) -> Mask | None:
-    """True where a frame is hidden, shaped (rows, columns); None without a shutter. `aspect` is a pixel's."""
+    """True where a frame is hidden, shaped (rows, columns); None where no shape can be used. `aspect` is a pixel's."""
     shapes = (file.text(SHAPE) or "").upper().split("\\")
     seen: Mask | None = None
     for name, shape in (("RECTANGULAR", _rectangle), ("CIRCULAR", _circle), ("POLYGONAL", _polygon)):

@@ -9,6 +9,7 @@ import numpy as np
 from streams.part10 import Part10
 
 _WORDS_MAX = 4096
+_REALS_MAX = 64
 
 
 def decimals(file: Part10, tag: int) -> tuple[float, ...]:
@@ -36,3 +37,13 @@ def words(file: Part10, tag: int, *, signed: bool) -> tuple[int, ...]:
     kind = "i" if element.vr == "SS" or (signed and element.vr != "US") else "u"
     sign = "<" if file.encoding.byte_order == "little" else ">"
     return tuple(int(value) for value in np.frombuffer(file.value(element), f"{sign}{kind}2"))
+
+
+def reals(file: Part10, tag: int, size: int) -> tuple[float, ...]:
+    """The values of an FL or FD element, `size` bytes each; none where one of them is no finite number."""
+    element = file.elements.get(tag)
+    if element is None or element.length % size or element.length > size * _REALS_MAX:
+        return ()
+    sign = "<" if file.encoding.byte_order == "little" else ">"
+    values = np.frombuffer(file.value(element), f"{sign}f{size}")
+    return tuple(map(float, values)) if np.isfinite(values).all() else ()

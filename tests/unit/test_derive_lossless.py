@@ -18,6 +18,8 @@ from consumers.derive.pack import Part
 from consumers.derive.policy import Choice
 from streams import part10
 from streams.codestream import picture
+from streams.rendering import source
+from streams.rendering.render import Wanted, shown
 from tests import images
 from tests.lossless_copies import copy_of, opened, others, pixels
 
@@ -87,6 +89,43 @@ def test_palette_colour_and_luminance_colour_keep_their_meaning() -> None:
         assert np.array_equal(decoded, expected)
 
 
+def table(first: int, vr: str, values: range) -> pydicom.Dataset:
+    made = pydicom.Dataset()
+    made.add_new(0x00283002, vr, [len(values), first, 8 if values.stop <= 256 else 16])
+    made.add_new(0x00283006, "OW", np.array(values, "<u2").tobytes())
+    return made
+
+
+def shown_of(data: bytes) -> list[list[int]]:
+    whole: list[list[int]] = shown(source.opened(data), Wanted()).pixels.tolist()
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("dtype", "first", "vr", "attributes"),
+    [
+        ("u2", -1000, "SS", {"RescaleIntercept": "-1024"}),
+        ("i2", 40_000, "US", {"ModalityLUTSequence": Sequence([table(0, "SS", range(40_000, 40_693))])}),
+    ],
+    ids=["an unsigned image below zero", "a signed image through a table"],
+)
+def test_a_copy_of_an_implicit_source_shows_what_its_source_does(
+    dtype: str, first: int, vr: str, attributes: dict[str, object]
+) -> None:
+    """The sign of a VOI table's first input is that of what the modality stage gives (PS3.3 section C.11.2.1.1)."""
+    ramp = np.arange(33 * 21, dtype=dtype).reshape(1, 33, 21)
+    of_interest = Sequence([table(first, vr, range(256))])
+    data = images.native(ramp, "implicit", VOILUTSequence=of_interest, **attributes)
+
+    part = copy_of(data)
+
+    read, _ = opened(part)
+    assert isinstance(part, Part)
+    assert vr == read.VOILUTSequence[0]["LUTDescriptor"].VR
+    assert shown_of(part.data) == shown_of(data)
+    assert {grey for row in shown_of(data) for grey in row} == set(range(256))
+
+
 @given(st.lists(st.text("abc", max_size=20), max_size=4), st.booleans(), st.integers(0, 3))
 @settings(max_examples=40, deadline=None)
 def test_sequences_and_private_elements_of_an_implicit_source_keep_their_values(
@@ -121,6 +160,8 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     assert copy_of(images.native(pixels("u2", 12)[:, :1, :1]), choice=Choice("jpeg-ls")) == "unsupported_pixels"
     assert copy_of(images.native(twelve), choice=Choice("none")) == "not_wanted"
     assert copy_of(images.native(pixels("u4", 32))) == "unsupported_pixels"
+    halved = images.native(pixels("u1", 8, samples=3), photometric="YBR_FULL_422")
+    assert copy_of(halved) == "unsupported_pixels"
     assert copy_of(images.native(twelve, bits_stored=12, HighBit=15)) == "unsupported_pixels"
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.80")) == "already_compressed"
     assert copy_of(images.compressed(twelve, [jpeg], "1.2.840.10008.1.2.4.81")) == "arrived_lossy"
@@ -130,6 +171,21 @@ def test_what_cannot_be_copied_without_loss_says_why() -> None:
     assert copy_of(images.native(twelve, NumberOfFrames=2)) == "undecodable"
     assert copy_of(images.native(twelve), Output(pixel_bytes_max=100)) == "too_large"
     assert copy_of(images.native(np.zeros((50_001, 1, 1), "u1"))) == "too_large"
+
+
+@pytest.mark.parametrize("number", ["90", "201", "202"])
+def test_what_is_coded_with_a_loss_is_not_copied_whatever_its_transfer_syntax_says(number: str) -> None:
+    def coded(frame: np.ndarray, *, reversible: bool) -> bytes:
+        if number == "90":
+            return bytes(imagecodecs.jpeg2k_encode(frame, codecformat="j2k", reversible=reversible, level=0))
+        return bytes(imagecodecs.htj2k_encode(frame, reversible=reversible))
+
+    frames = pixels("u2", 16, frames=2)
+    for exact, expected in (((False, False), "arrived_lossy"), ((True, False), "arrived_lossy"), ((True, True), None)):
+        codestreams = [coded(frame, reversible=one) for frame, one in zip(frames, exact, strict=True)]
+        data = images.compressed(frames, codestreams, f"1.2.840.10008.1.2.4.{number}")
+        copy = copy_of(data, choice=Choice("jpeg-ls", recompress=True))
+        assert copy == expected or (expected is None and isinstance(copy, Part))
 
 
 def test_a_frame_that_the_encoder_refuses_makes_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:

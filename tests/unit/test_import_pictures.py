@@ -11,6 +11,9 @@ import tifffile
 from PIL import Image, ImageOps
 from pydicom.encaps import generate_frames
 
+from streams.rendering.files import picture_of
+from streams.rendering.render import Wanted, shown
+from streams.rendering.source import opened
 from tests.importing import DATED, PATIENT, call, errors, facts, objects, one
 
 RANDOM = np.random.default_rng(4711)
@@ -116,6 +119,99 @@ def test_a_picture_that_was_held_turned_is_upright(tmp_path: Path) -> None:
         with Image.open(tmp_path / "in" / f"turned_{found.InstanceNumber}.jpg") as opened:
             assert np.array_equal(found.pixel_array, np.asarray(ImageOps.exif_transpose(opened)))
         assert (found.file_meta.TransferSyntaxUID, found.LossyImageCompression) == ("1.2.840.10008.1.2.1", "01")
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """As Pillow shows a picture that was held so."""
+    picture = Image.fromarray(pixels)
+    picture.getexif()[0x0112] = orientation
+    return np.asarray(ImageOps.exif_transpose(picture))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("shape", [(7, 9), (7, 9, 3)], ids=["grey", "colour"])
+def test_a_tiff_that_was_held_turned_is_upright_and_says_so(
+    tmp_path: Path, shape: tuple[int, ...], orientation: int
+) -> None:
+    pixels = noise(*shape)
+    tifffile.imwrite(tmp_path / "held.tif", pixels, extratags=[(274, "H", 1, orientation, True)], metadata=None)
+
+    done = call(tmp_path / "held.tif", "--out", tmp_path / "said", *DATED, "--json")
+    made = one(tmp_path / "held.tif", tmp_path / "out")
+
+    assert np.array_equal(made.pixel_array, turned(pixels, orientation))
+    said = "it was held turned, so it is stored upright" in facts(done)["files"][0]["notes"]
+    assert said == (orientation != 1)
+
+
+def test_pages_that_were_held_differently_are_each_upright(tmp_path: Path) -> None:
+    pages = [(noise(7, 9), 1), (noise(9, 7), 6), (noise(7, 9), 3), (noise(7, 9), 8)]
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
+        for pixels, orientation in pages:
+            file.write(pixels, extratags=[(274, "H", 1, orientation, True)], metadata=None)
+
+    made = objects(tmp_path / "pages.tif", tmp_path / "out")
+
+    assert [(found.get("NumberOfFrames", 1), found.Rows, found.Columns) for found in made] == [(3, 7, 9), (1, 9, 7)]
+    frames = [*made[0].pixel_array, made[1].pixel_array]
+    for frame, (pixels, orientation) in zip(frames, pages, strict=True):
+        assert np.array_equal(frame, turned(pixels, orientation))
+
+
+FAX = {"resolution": (204, 98), "resolutionunit": 2, "metadata": None}
+NOT_SQUARE = "its pixels are no squares, which is said in it (Pixel Aspect Ratio)"
+
+
+@pytest.mark.parametrize(("orientation", "ratio", "size"), [(1, [102, 49], (20, 21)), (6, [49, 102], (21, 20))])
+def test_a_fax_whose_pixels_are_no_squares_is_not_flattened(
+    tmp_path: Path, orientation: int, ratio: list[int], size: tuple[int, int]
+) -> None:
+    held = [(274, "H", 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "fax.tif", noise(10, 20), extratags=held, **FAX)
+
+    done = call(tmp_path / "fax.tif", "--out", tmp_path / "out", *DATED, "--json")
+    made = one(tmp_path / "fax.tif", tmp_path / "out")
+
+    assert made.PixelAspectRatio == ratio
+    assert NOT_SQUARE in facts(done)["files"][0]["notes"]
+    (path,) = (tmp_path / "out").glob("*.dcm")
+    assert picture_of(shown(opened(path.read_bytes()), Wanted())).size == size
+    assert errors(tmp_path / "out") == []
+
+
+def test_pages_of_other_pixels_are_objects_of_their_own(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as file:
+        file.write(noise(10, 20), **FAX)
+        file.write(noise(10, 20), metadata=None)
+
+    made = objects(tmp_path / "pages.tif", tmp_path / "out")
+
+    assert [found.get("PixelAspectRatio") for found in made] == [[102, 49], None]
+
+
+@pytest.mark.parametrize(
+    ("density", "ratio"),
+    [
+        ((300, 300), None),
+        ((300, 299), None),  # Rounded.
+        ((300, 0), None),
+        ((300, 1), None),  # Nobody's pixels are that flat: one of the two is not said.
+        ((200, 100), [2, 1]),
+        ((100, 200), [1, 2]),
+    ],
+)
+def test_png_and_jpeg_say_that_their_pixels_are_no_squares(
+    tmp_path: Path, density: tuple[int, int], ratio: list[int] | None
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(noise(16, 24)).save(tmp_path / "in" / "dense_1.png", dpi=density)
+    Image.fromarray(noise(16, 24)).save(tmp_path / "in" / "dense_2.jpg", dpi=density)
+
+    done = call(tmp_path / "in", "--out", tmp_path / "out", *DATED, "--json")
+    made = objects(tmp_path / "in", tmp_path / "out")
+
+    assert [found.get("PixelAspectRatio") for found in made] == [ratio, ratio]
+    assert [NOT_SQUARE in file["notes"] for file in facts(done)["files"]] == [ratio is not None] * 2
 
 
 def test_a_progressive_picture_is_decoded_and_says_so(tmp_path: Path) -> None:

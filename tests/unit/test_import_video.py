@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import av
@@ -72,7 +73,42 @@ def test_what_does_not_fit_is_refused_and_says_how_to_mend_it(
     (file,) = facts(done)["files"]
     assert done.exit_code == 1
     assert why in file["reason"]
-    assert "ffmpeg -c:v libx264" in file["reason"]
+    assert "ffmpeg -i IN.mp4 -c:v libx264" in file["reason"]
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(0, 1, -1, 0), (0, -1, 1, 0), (-1, 0, 0, -1), (-1, 0, 0, 1), (1, 0, 0, -1)],
+    ids=["right", "left", "upside down", "mirrored", "flipped"],
+)
+def test_a_video_that_was_held_turned_is_refused_and_says_how_to_turn_it(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    """Its track header says how to turn it (ISO/IEC 14496-12 section 8.3.2), which no DICOM object says."""
+    path = video(tmp_path / "v.mp4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    a, b, c, d = (number << 16 for number in matrix)
+    struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+    done = call(path, "--out", tmp_path / "out", *DATED, "--json")
+
+    assert done.exit_code == 1
+    assert "it was held turned or is mirrored" in facts(done)["files"][0]["reason"]
+    assert "ffmpeg -i IN.mp4 -c:v libx264" in facts(done)["files"][0]["reason"]
+
+
+def test_a_container_whose_pictures_are_no_codestream_is_refused(tmp_path: Path) -> None:
+    path = video(tmp_path / "v.mp4")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"mdat") + 4
+    data[at : at + 700] = bytes(700)
+    path.write_bytes(data)
+
+    done = call(path, "--out", tmp_path / "out", *DATED, "--json")
+
+    assert "damaged" in facts(done)["files"][0]["reason"]
 
 
 def test_a_container_that_was_cut_off_is_refused(tmp_path: Path) -> None:

@@ -144,6 +144,20 @@ def test_what_is_no_number_is_told_as_it_is() -> None:
     assert model_of(file_of(one))["00189073"]["Value"] == ["NaN", "-inf"]
 
 
+def test_a_table_of_values_of_interest_has_the_sign_of_what_the_modality_gives() -> None:
+    item = Dataset()
+    item.add_new(0x00283002, "SS", [2, -1000, 8])
+    item.add_new(0x00283006, "OW", b"\0\0\xff\0")
+    one = Dataset()
+    one.SOPClassUID, one.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "2.25.1"
+    one.PixelRepresentation, one.RescaleIntercept, one.RescaleSlope = 0, "-1024", "1"
+    one.VOILUTSequence = Sequence([item])
+
+    model = model_of(file_of(one, ImplicitVRLittleEndian))
+
+    assert model["00283010"]["Value"][0]["00283002"] == {"vr": "SS", "Value": [2, -1000, 8]}
+
+
 def alike_ones() -> list[bytes]:
     """Files that say the same in other words, and other things in the same ones."""
     found = [file_of(sample(), syntax) for syntax in ENCODINGS]

@@ -236,6 +236,23 @@ def test_a_shutter_that_hides_all_is_left_out() -> None:
     assert (seen(images.native(RAMP, ShutterShape="CIRCULAR", **far)) == RAMP[0]).all()
 
 
+def test_a_frame_has_the_shutter_of_its_functional_group() -> None:
+    """Enhanced XA and XRF images have theirs there (PS3.3 section C.7.6.16.2.16)."""
+    frames = np.full((2, 40, 40), 200, np.uint8)
+    round_ = {"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": ["20", "20"], "RadiusOfCircularShutter": "12"}
+    close = round_ | {"RadiusOfCircularShutter": "5", "ShutterPresentationValue": 0x8080}
+    groups = [item(), item(FrameDisplayShutterSequence=Sequence([item(**close)]))]
+    shared = item(FrameDisplayShutterSequence=Sequence([item(**round_)]))
+    made = images.native(
+        frames, SharedFunctionalGroupsSequence=Sequence([shared]), PerFrameFunctionalGroupsSequence=Sequence(groups)
+    )
+    rows, columns = np.mgrid[1:41, 1:41]
+    away = (rows - 20) ** 2 + (columns - 20) ** 2
+
+    assert (seen(made, frame=0) == np.where(away <= 144, 200, 0)).all()
+    assert (seen(made, frame=1) == np.where(away <= 25, 200, 128)).all()
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_palette_in_segments_is_expanded_as_pydicom_does(bits: int) -> None:
     size, top = ("B", 200) if bits == 8 else ("H", 60_000)
@@ -319,6 +336,36 @@ def test_luminance_and_chroma_become_rgb_to_the_nearest() -> None:
     )
 
     assert np.abs(from_ybr(every.astype(np.uint8)) - np.clip(exact, 0, 255)).max() <= 0.500001
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "dtype", "padding"),
+    [(0x7FE00008, "OF", "<f4", "FloatPixelPadding"), (0x7FE00009, "OD", "<f8", "DoubleFloatPixelPadding")],
+    ids=["float", "double"],
+)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_the_padding_of_real_numbers_is_no_part_of_the_image(
+    tag: int, vr: str, dtype: str, padding: str, syntax: pydicom.uid.UID
+) -> None:
+    padded = np.linspace(1, 5, 1024).astype(dtype).reshape(32, 32)
+    padded[:, :20], padded[:, 20] = -1000, -500
+
+    def greys_of(**attributes: float) -> NDArray[np.int64]:
+        made = images.image(np.zeros((1, 32, 32), np.uint8), photometric="MONOCHROME1", **attributes)
+        made.BitsAllocated = np.dtype(dtype).itemsize * 8
+        made.add_new(tag, vr, padded.tobytes())
+        return seen(images.written(made, syntax))
+
+    plain, one, range_ = (
+        greys_of(),
+        greys_of(**{f"{padding}Value": -1000}),
+        greys_of(**{f"{padding}Value": -1000, f"{padding}RangeLimit": -100}),
+    )
+
+    assert len(set(range_[:, 21:].flat)) > 100, "the greys are for what is image"
+    assert set(range_[:, :21].flat) == {0}
+    assert (set(one[:, :20].flat), set(one[:, 20])) == ({0}, {255})
+    assert (set(plain[:, :20].flat), set(plain[:, 20])) == ({255}, {128})
 
 
 def test_real_numbers_and_integers_of_32_and_64_bits_are_shown() -> None:

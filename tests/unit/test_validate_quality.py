@@ -144,6 +144,15 @@ def test_an_image_of_one_value_is_blank(modality: str, value: int) -> None:
     assert of(np.full_like(NOISE, value), modality, bits_stored=12) == ["pixels_blank"]
 
 
+@pytest.mark.parametrize("encoding", sorted(images.NATIVE))
+def test_what_shows_nothing_is_told_in_every_native_encoding(encoding: str) -> None:
+    blank, white = np.full_like(NOISE, 17), np.where(np.arange(NOISE.size).reshape(NOISE.shape) % 10 < 4, 4095, NOISE)
+
+    assert of(blank, "CT", bits_stored=12, encoding=encoding) == ["pixels_blank"]
+    assert of(white.astype(np.uint16), "CT", bits_stored=12, encoding=encoding) == ["pixels_saturated"]
+    assert of(NOISE, "CT", bits_stored=12, encoding=encoding) == []
+
+
 def test_one_pixel_is_enough_not_to_be_blank() -> None:
     pixels = np.zeros((1, 512, 512), np.uint16)
     pixels[0, 300, 301] = 1

@@ -14,13 +14,8 @@ from numpy.typing import NDArray
 
 from consumers.validate.rule import Broken, Rule
 from streams.elements import PIXEL_DATA
-from streams.part10 import (
-    EXPLICIT_VR_BIG_ENDIAN,
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
-    Part10,
-)
-from streams.pixels.image import Image
+from streams.part10 import Part10
+from streams.pixels.image import NATIVE, Image
 
 MODALITY, SAMPLES, PHOTOMETRIC = 0x00080060, 0x00280002, 0x00280004
 ROWS, COLUMNS = 0x00280010, 0x00280011
@@ -42,7 +37,6 @@ RULES = {
 _TOP_SHARE_MAX = {"CT": 0.25, "MR": 0.25, "PT": 0.25, "NM": 0.25, "US": 0.5}
 _OF_RADIOGRAPHS = 0.95
 _RADIOGRAPHS = frozenset({"CR", "DX", "MG", "IO", "PX", "RF", "XA"})
-_NATIVE = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _PHOTOGRAPHS = frozenset({"ES", "GM", "OP", "XC"})
 _SAMPLED = 16_384
@@ -122,7 +116,7 @@ def _samples(file: Part10) -> Flat | None:
     bits = file.unsigned(BITS_ALLOCATED)
     if element is None or element.undefined_length or element.truncated or bits not in (8, 16):
         return None
-    if file.transfer_syntax_uid not in _NATIVE or file.unsigned(SAMPLES) != 1 or file.text(PHOTOMETRIC) not in _GREY:
+    if file.transfer_syntax_uid not in NATIVE or file.unsigned(SAMPLES) != 1 or file.text(PHOTOMETRIC) not in _GREY:
         return None
     rows, columns = file.unsigned(ROWS) or 0, file.unsigned(COLUMNS) or 0
     if min(rows, columns) < _SIDE_MIN or element.length < rows * columns * bits // 8:
