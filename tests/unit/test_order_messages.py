@@ -98,6 +98,41 @@ def test_groups_of_one_procedure_are_one_order_and_others_are_others() -> None:
     assert [order.accession for order in found] == ["A-200", "A-201"]
 
 
+def of_steps(*groups: tuple[str, str]) -> str:
+    """An ORM of one procedure: a group with an order control for each step."""
+    group = "\r".join(ORM.split("\r")[3:5])
+    said = (group.replace("ORC|NW", f"ORC|{control}").replace("SPS200", step) for control, step in groups)
+    return "\r".join((*ORM.split("\r")[:3], *said))
+
+
+@pytest.mark.parametrize(
+    ("groups", "action", "left"),
+    [
+        ((("XO", "S1"), ("CA", "S2")), "changed", ["S1"]),
+        ((("CA", "S2"), ("XO", "S1")), "changed", ["S1"]),
+        ((("NW", "S1"), ("NW", "S2"), ("CA", "S1")), "placed", ["S2"]),
+        ((("CA", "S1"), ("NW", "S2"), ("CA", "S3")), "placed", ["S2"]),
+        ((("CA", "S1"), ("CA", "S2")), "cancelled", []),
+        ((("XO", "S1"), ("CA", "S1")), "cancelled", []),
+        ((("CA", "S1"), ("XO", "S1")), "changed", ["S1"]),
+    ],
+)
+def test_an_order_is_cancelled_where_all_its_steps_are(
+    groups: tuple[tuple[str, str], ...], action: str, left: list[str]
+) -> None:
+    (order,) = orders(of_steps(*groups))
+    assert order.action == action
+    assert [step.said["ScheduledProcedureStepID"] for step in order.steps] == left
+
+
+def test_a_step_that_an_omi_cancels_is_named_by_its_ipc() -> None:
+    head, pid, visit, allergy, *group, first, second = OMI.split("\r")
+    cancelled = [line.replace("ORC|NW", "ORC|CA") for line in group]
+    (order,) = orders("\r".join((head, pid, visit, allergy, *group, first, *cancelled, second)))
+    assert order.action == "placed"
+    assert [step.said["ScheduledProcedureStepID"] for step in order.steps] == ["SPS1"]
+
+
 @pytest.mark.parametrize(
     ("control", "action"),
     [("NW", "placed"), ("XO", "changed"), ("CA", "cancelled"), ("DC", "cancelled"), ("SC|PL1|FI1||CA", "cancelled")],
