@@ -253,6 +253,33 @@ def test_escapes_cost_nothing_and_leave_nothing(escaped: str, text: str) -> None
     assert orders(told)[0].said.get("ReasonForTheRequestedProcedure", "") == text
 
 
+@pytest.mark.parametrize(
+    ("charset", "escaped", "name"),
+    [
+        ("UNICODE UTF-8", r"M\XC3BC\ller^\XC384\nne", "Müller^Änne"),
+        ("UNICODE UTF-8", r"M\XC3\\XBC\ller", "Müller"),
+        ("UNICODE UTF-8", r"Ref\T\\XC3BC\ ", "Ref&ü"),
+        ("ASCII", r"M\XC3BC\ller", "Müller"),
+        ("8859/1", r"M\XFC\ller", "Müller"),
+        ("8859/5", r"\XB8D2D0DDDED2\ ", "Иванов"),
+        ("GB 18030-2000", r"\XC9BDCCEF\ ", "山田"),
+        ("~ISO IR87", r"\X1B24423B3345441B2842\ ", "山田"),
+        ("", r"M\XC3BC\ller", "Müller"),
+        ("", r"M\XFC\ller", "Müller"),
+    ],
+)
+def test_hexadecimal_escapes_are_bytes_of_the_character_set(charset: str, escaped: str, name: str) -> None:
+    told = OMI.replace("UNICODE UTF-8", charset).replace("Doe^Jane^Q^Jr^Dr^^L^A", escaped)
+    assert orders(told)[0].said["PatientName"] == name
+
+
+@pytest.mark.parametrize(("charset", "escaped"), [("UNICODE UTF-8", r"M\XFC\ller"), ("ASCII", r"M\XFC\ller")])
+def test_escaped_bytes_of_another_character_set_are_refused(charset: str, escaped: str) -> None:
+    said = refused(OMI.replace("UNICODE UTF-8", charset).replace("Doe^Jane", escaped))
+    assert "MSH-18" in said
+    assert "ller" not in said
+
+
 def test_a_message_has_the_fields_that_another_reader_finds() -> None:
     ours, theirs = read(OMI.encode()), hl7.parse(OMI)
     assert [segment.name for segment in ours.segments] == [str(segment[0]) for segment in theirs]
