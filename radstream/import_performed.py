@@ -12,7 +12,6 @@ from pydicom.sequence import Sequence as Items
 
 from consumers.catalog.imports import Imported
 from consumers.catalog.orders import WholeOrder
-from producers.dicom_router.terms import MODALITIES
 from producers.worklist.attribute_list import series, study_uids
 from producers.worklist.item import coded
 from radstream.import_identity import Identity
@@ -22,6 +21,7 @@ from streams.generation import of_facts
 from streams.identity import event_id, uid_of_event
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from streams.protected import ProtectedBlocks
+from streams.terms import MODALITIES
 
 STEP = "import"
 # What is done in each step, whatever was scheduled (PS3.16 CID 9231).

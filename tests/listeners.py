@@ -13,6 +13,7 @@ from producers.orders.announcing import Announcer
 from producers.orders.config import Settings
 from producers.orders.framing import framed
 from producers.orders.listening import Listener
+from producers.orders.placed import PlacedOrders
 from producers.orders.receiving import Receiver
 from streams.clock import SystemClock
 from streams.config import Site
@@ -89,6 +90,7 @@ def running_listener(hospital: Hospital | None = None, **settings: Any) -> Itera
     served = None if chosen.tls is None else Served(chosen.tls, "orders.tls", health, clock)
     receiver = Receiver(
         announcer=Announcer(Site(tenant=TENANT, site=SITE), hospital.blocks, clock),
+        placed=PlacedOrders(log, TENANT),
         producer=log.producer(),
         ids=SchemaIds(),
         health=health,

@@ -26,7 +26,8 @@ SELECT event_id::text FROM commitment_requests
 WHERE tenant = %(tenant)s AND calling_ae = %(calling_ae)s AND transaction_uid = %(transaction_uid)s
 ORDER BY requested_at, event_id LIMIT 1
 """
-# A copy counts where the newest decision on its study says that it was read back (imaging.tier.moved).
+# A copy counts where the newest decision on its study says that it was read back (imaging.tier.moved). What is held
+# after its backup keeps its copies: `standing` (migration 0017) is 2 of what is held, 3 of what was rejected.
 _CONTENTS = """
 SELECT i.sop_instance_uid, i.sop_class_uid, (
     SELECT count(DISTINCT c.store)
@@ -34,7 +35,7 @@ SELECT i.sop_instance_uid, i.sop_class_uid, (
     JOIN study_tiers s USING (tenant, study_uid, seq)
     CROSS JOIN LATERAL jsonb_to_recordset(t.copies) AS c(store text, verified boolean)
     WHERE t.tenant = i.tenant AND t.study_uid = i.study_uid AND t.digest = i.digest AND c.verified
-)
+), i.standing IN (2, 3)
 FROM instances i
 WHERE i.tenant = %(tenant)s AND i.sop_instance_uid = ANY(%(uids)s)
 """
@@ -75,8 +76,8 @@ class Catalog:
         contents: dict[str, list[Content]] = {}
         with self._cursor() as cursor:
             first = cursor.execute(_FIRST.encode(), asked).fetchone()
-            for uid, sop_class, copies in cursor.execute(_CONTENTS.encode(), asked):
-                contents.setdefault(uid, []).append(Content(sop_class, copies))
+            for uid, sop_class, copies, held in cursor.execute(_CONTENTS.encode(), asked):
+                contents.setdefault(uid, []).append(Content(sop_class, copies, held))
         return Known(first[0] if first else None, contents)
 
     def close(self) -> None:

@@ -15,16 +15,20 @@ NO_SUCH_INSTANCE: Final = 0x0112
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
 CLASS_NOT_SUPPORTED: Final = 0x0122
 DUPLICATE_TRANSACTION: Final = 0x0131
-# What time alone may mend: an instance may still come, and one that is here may still get its copies.
+# What time alone may mend: an instance may still come; one that is here may still get its copies, or be released.
 _MAY_STILL_COME: Final = frozenset((NO_SUCH_INSTANCE, PROCESSING_FAILURE))
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was received under a SOP Instance UID. `copies` counts stores whose copy was read back and is right."""
+    """What was received under a SOP Instance UID. `copies` counts stores whose copy was read back and is right.
+
+    `held`: it waits for a person, or one has rejected it, so that it may be wanted once more from who made it.
+    """
 
     sop_class_uid: str
     copies: int
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,6 @@ def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
         return NO_SUCH_INSTANCE
     if any(content.sop_class_uid != sop_class for content in contents):
         return CLASS_INSTANCE_CONFLICT
-    if any(content.copies < copies for content in contents):
+    if any(content.held or content.copies < copies for content in contents):
         return PROCESSING_FAILURE
     return 0

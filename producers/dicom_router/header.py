@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from producers.dicom_router import tags
-from producers.dicom_router.terms import BODY_PARTS, MODALITIES, PHOTOMETRICS
 from producers.dicom_router.text import decoded
 from streams.elements import Encoding
 from streams.events import Technical
@@ -24,6 +23,7 @@ from streams.part10 import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
+from streams.terms import BODY_PARTS, MODALITIES, PHOTOMETRICS
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _CHARACTER_SET: Final = 0x00080005

@@ -7,6 +7,7 @@ import structlog
 from producers.orders.announcing import Announcer
 from producers.orders.config import Settings
 from producers.orders.listening import Listener
+from producers.orders.placed import PlacedOrders
 from producers.orders.receiving import Receiver
 from streams.allocating import give_back_large_blocks
 from streams.clock import Clock
@@ -29,6 +30,7 @@ def main(context: Context, settings: Settings) -> None:
     producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
     receiver = Receiver(
         announcer=Announcer(context.site, ProtectedBlocks(context.store, keys, context.site.tenant), context.clock),
+        placed=PlacedOrders(context.log, context.site.tenant),
         producer=producer,
         ids=context.ids,
         health=context.health,

@@ -14,8 +14,9 @@ Code = Literal["AA", "AE", "AR"]
 ACCEPTED: Final[Code] = "AA"
 ERROR: Final[Code] = "AE"
 REJECTED: Final[Code] = "AR"
-# Of table 0357: the message is at fault. All else is the type of message, or the world: send it again, or never.
-_AT_FAULT: Final = frozenset(("101", "102", "103"))
+# Of table 0357: the message is at fault, also where it cancels an order that is not here. All else is the type of
+# message, or the world: send it again, or never.
+_AT_FAULT: Final = frozenset(("101", "102", "103", "204"))
 _PLAIN: Final = re.compile(rb"[ -~]{0,200}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from producers.dicom_router.terms import MODALITIES
 from producers.orders.order import Order, Step, check
 from schemas import Lane
 from streams.clock import Clock
@@ -13,6 +12,7 @@ from streams.events import Meta, OrderCommand, OrderStep
 from streams.generation import of_facts
 from streams.identity import event_id
 from streams.protected import ProtectedBlocks
+from streams.terms import MODALITIES
 
 STEP = "orders"
 

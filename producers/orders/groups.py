@@ -74,8 +74,17 @@ def orders_of(message: Message, settings: Settings) -> list[Order]:
         order = _order(group, whole)
         named = (order.issuer, order.accession, order.procedure_id)
         before = known.get(named)
-        known[named] = order if before is None else replace(order, steps=(*before.steps, *order.steps))
+        known[named] = order if before is None else _with(before, group, order)
     return list(known.values())
+
+
+def _with(before: Order, group: _Group, order: Order) -> Order:
+    """The last group has the last word, but on its own steps alone: an order is cancelled where no step is left."""
+    if order.action != "cancelled":
+        return replace(order, steps=(*before.steps, *order.steps))
+    ended = _step_ids(group, order.procedure_id)
+    left = tuple(step for step in before.steps if step.said["ScheduledProcedureStepID"] not in ended)
+    return replace(before, steps=left) if left else order
 
 
 def _groups(message: Message) -> Iterator[_Group]:
@@ -162,14 +171,22 @@ def _start(group: _Group) -> tuple[str | None, str | None]:
     return next((names.moment(text, where) for text, where in said if text), (None, None))
 
 
+def _step_ids(group: _Group, procedure_id: str) -> list[str]:
+    """One for each IPC, else the one in OBR; a step that has none is named by its procedure."""
+    said = [ipc.text(4) for ipc in group.ipcs] or [group.obr.text(20)]
+    return [names.plain(one) or procedure_id for one in said]
+
+
 def _steps(group: _Group, procedure_id: str, settings: Settings) -> Iterator[Step]:
     day, clock = _start(group)
+    step_ids = _step_ids(group, procedure_id)
     if not group.ipcs:
         modality = names.plain(group.obr.text(24)).upper()
-        said = of_step(group.obr, None, names.plain(group.obr.text(20)) or procedure_id)
+        said = of_step(group.obr, None, step_ids[0])
         yield Step(said, modality or None, settings.stations.get(modality, ()), day, clock)
-    for ipc in group.ipcs:
+        return
+    for ipc, step_id in zip(group.ipcs, step_ids, strict=True):
         modality = names.plain(ipc.text(5)).upper()
         titles = tuple(text for one in ipc.repeats(9) if (text := one.text().strip()))
-        said = of_step(group.obr, ipc, names.plain(ipc.text(4)) or procedure_id)
+        said = of_step(group.obr, ipc, step_id)
         yield Step(said, modality or None, titles or settings.stations.get(modality, ()), day, clock)

@@ -7,7 +7,8 @@ difference between a field that is absent and one that is empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,9 @@ _CODECS: Final[Mapping[str, str]] = {
     "KS X 1001": "euc_kr",
     "BIG-5": "big5",
 }
+# Where MSH-18 says nothing: HL7's default before there was Unicode comes second.
+_NOTHING_SAID: Final = ("utf-8", "latin-1")
+_NOT_OF_IT: Final = "the bytes are not of the character set that MSH-18 says"
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 # \F\ and its like (section 2.7.1), \X0D0A\ (2.7.6), \.br\ (2.7.4); all else is left out.
 _HEXADECIMAL: Final = re.compile(r"X(?:[0-9A-Fa-f]{2}){1,64}")
@@ -68,9 +72,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Segment:
+    """`codecs` are those that escaped bytes may be of, the first that fits."""
+
     name: str
     fields: Sequence[str]
     separators: Separators
+    codecs: tuple[str, ...] = _NOTHING_SAID
 
     def raw(self, number: int) -> str:
         return self.fields[number] if number < len(self.fields) else ""
@@ -90,7 +97,7 @@ class Segment:
         marks = self.separators
         return Field(
             tuple(
-                tuple(unescaped(part, marks) for part in component.split(marks.part))
+                tuple(unescaped(part, marks, self.codecs) for part in component.split(marks.part))
                 for component in raw.split(marks.component)
             )
         )
@@ -108,21 +115,37 @@ class Message:
         return next((segment for segment in self.segments if segment.name == name), None)
 
 
-def unescaped(text: str, marks: Separators) -> str:
+def unescaped(text: str, marks: Separators, codecs: Sequence[str]) -> str:
+    """Raises BadMessage for escaped bytes that are of none of the codecs."""
     if marks.escape not in text:
         return text
     said = {"F": marks.field, "S": marks.component, "R": marks.repeat, "E": marks.escape, "T": marks.part, ".br": "\n"}
     pieces = text.split(marks.escape)
     # Every second piece is an escape; one that does not end is text.
     ends = len(pieces) - (len(pieces) % 2 == 0)
-    made = [piece if at % 2 == 0 else _escape(piece, said) for at, piece in enumerate(pieces[:ends])]
-    return "".join([*made, *pieces[ends:]]).strip()
+    return "".join([*_undone(pieces[:ends], said, codecs), *pieces[ends:]]).strip()
 
 
-def _escape(code: str, said: Mapping[str, str]) -> str:
-    if _HEXADECIMAL.fullmatch(code):
-        return bytes.fromhex(code[1:]).decode("latin-1")
-    return said.get(code, "")
+def _undone(pieces: Sequence[str], said: Mapping[str, str], codecs: Sequence[str]) -> Iterator[str]:
+    """Bytes of escapes that follow each other at once are read together: they may be of one character."""
+    data = b""
+    for at, piece in enumerate(pieces):
+        is_escape = at % 2 == 1
+        if is_escape and _HEXADECIMAL.fullmatch(piece):
+            data += bytes.fromhex(piece[1:])
+        elif is_escape or piece:
+            yield decoded(data, codecs)
+            yield said.get(piece, "") if is_escape else piece
+            data = b""
+    yield decoded(data, codecs)
+
+
+def decoded(data: bytes, codecs: Sequence[str]) -> str:
+    """By the first codec that fits. Raises BadMessage where none does."""
+    for codec in codecs:
+        with suppress(UnicodeDecodeError):
+            return data.decode(codec)
+    raise BadMessage("102", _NOT_OF_IT)
 
 
 def read(data: bytes) -> Message:
@@ -131,18 +154,13 @@ def read(data: bytes) -> Message:
     if data.count(b"\r") > 2 * SEGMENTS_MAX or data.count(marks.field.encode()) > FIELDS_MAX:
         raise BadMessage("207", f"the message has more than {SEGMENTS_MAX} segments or {FIELDS_MAX} fields")
     head = data.split(b"\r", 1)[0].split(marks.field.encode())
-    codec = _codec(head[17].decode("ascii", "replace") if len(head) > 17 else "", marks)
-    try:
-        text = data.decode(codec)
-    except UnicodeDecodeError:
-        if codec != "utf-8" or (len(head) > 17 and head[17].strip()):
-            raise BadMessage("102", "the bytes are not of the character set that MSH-18 says") from None
-        text = data.decode("latin-1")  # MSH-18 says nothing: HL7's default before there was Unicode
+    codecs = _codecs(head[17].decode("ascii", "replace") if len(head) > 17 else "", marks)
+    text = decoded(data, codecs)
     lines = [line.strip("\n") for line in text.split("\r")]
     lines = [line for line in lines if line.strip()]
     if len(lines) > SEGMENTS_MAX:
         raise BadMessage("207", f"the message has more than {SEGMENTS_MAX} segments")
-    return Message([_segment(line, marks) for line in lines])
+    return Message([_segment(line, marks, codecs) for line in lines])
 
 
 def separators(data: bytes) -> Separators:
@@ -154,19 +172,21 @@ def separators(data: bytes) -> Separators:
     return Separators(field=signs[0], component=signs[1], repeat=signs[2], escape=signs[3], part=signs[4])
 
 
-def _codec(said: str, marks: Separators) -> str:
+def _codecs(said: str, marks: Separators) -> tuple[str, ...]:
+    if not said.strip():
+        return _NOTHING_SAID
     names = [name.strip().upper() for name in said.split(marks.repeat)]
     # Japanese names come with escape sequences to the sets that the repetitions name.
     codec = "iso2022_jp_2" if "ISO IR87" in names else _CODECS.get(names[0])
     if codec is None:
         raise BadMessage("103", "MSH-18 is a character set that is not known here")
-    return codec
+    return (codec,)
 
 
-def _segment(line: str, marks: Separators) -> Segment:
+def _segment(line: str, marks: Separators, codecs: tuple[str, ...]) -> Segment:
     if not _NAME.fullmatch(line[:3]) or line[3:4] not in (marks.field, ""):
         raise BadMessage("100", "a line is no segment")
     if line.startswith("MSH"):
         # MSH-1 is the separator itself, so its fields are one on.
-        return Segment("MSH", ["MSH", marks.field, *line[4:].split(marks.field)], marks)
-    return Segment(line[:3], line.split(marks.field), marks)
+        return Segment("MSH", ["MSH", marks.field, *line[4:].split(marks.field)], marks, codecs)
+    return Segment(line[:3], line.split(marks.field), marks, codecs)

@@ -13,15 +13,19 @@ from producers.orders.announcing import Announcer
 from producers.orders.config import Settings
 from producers.orders.groups import orders_of
 from producers.orders.message import BadMessage, Message, read
-from producers.orders.order import BadOrder, Order
+from producers.orders.order import BadOrder, Order, check
+from producers.orders.placed import PlacedOrders
 from streams import metrics
 from streams.health import Health
-from streams.log import LogAway, LogRefused, Producer
+from streams.log import LogAway, LogClosed, LogRefused, Producer
 from streams.objects import Damaged, StoreAway
 from streams.wire import SchemaIds, encode
 
 _TYPES = frozenset((("OMI", "O23"), ("ORM", "O01")))
-_INVALID, _INTERNAL = "102", "207"
+_INVALID, _UNKNOWN, _INTERNAL = "102", "204", "207"
+_NOTHING_TO_CANCEL = (
+    "there is no such order to cancel: say accession number, issuer and requested procedure ID as it was placed with"
+)
 _AWAY = "the order could not be kept; send it again"
 _UNREADY_S = 5.0
 # One message at a time: while it is read it takes many times its size.
@@ -33,6 +37,7 @@ class Receiver:
     """Used from the threads of all connections at once."""
 
     announcer: Announcer
+    placed: PlacedOrders
     producer: Producer
     ids: SchemaIds
     health: Health
@@ -73,9 +78,11 @@ class Receiver:
     def _keep(self, data: bytes, peer: str) -> None:
         """All of a message's orders, or none is accepted; what is sent again is the same events."""
         said_as = hashlib.sha256(data).hexdigest()
+        orders = self._orders(data)
+        if any(order.action == "cancelled" and not self._is_placed(order) for order in orders):
+            raise BadMessage(_UNKNOWN, _NOTHING_TO_CANCEL)
         events = [
-            self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}")
-            for number, order in enumerate(self._orders(data))
+            self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}") for number, order in enumerate(orders)
         ]
         sent = [self.producer.send(encode(event, self.ids, source=self.source)) for event in events]
         for one in sent:
@@ -87,6 +94,16 @@ class Receiver:
             message = read(data)
             _check_head(message)
             return orders_of(message, self.settings)
+
+    def _is_placed(self, order: Order) -> bool:
+        """Raises BadOrder, LogAway."""
+        check(order)
+        try:
+            return self.placed.has(self.announcer.order_id(order))
+        except LogClosed as error:
+            # A site whose ACLs are older: that an order is cancelled matters more than that nothing was.
+            structlog.get_logger().warning("cancellation_not_checked", reason=str(error))
+            return True
 
     def _failed(self, error: Exception, peer: str) -> None:
         self.failed_at = self.announcer.clock.monotonic()

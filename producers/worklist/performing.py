@@ -17,7 +17,6 @@ import structlog
 from pydicom.dataset import Dataset
 from pynetdicom.events import Event
 
-from producers.dicom_router.terms import MODALITIES
 from producers.worklist.attribute_list import STATUSES, Refusal, refuse_create, refuse_set, series, settable, study_uids
 from producers.worklist.known_steps import KnownSteps, Status
 from producers.worklist.received import Received
@@ -33,6 +32,7 @@ from streams.identity import uid_is_usable, uid_of_event
 from streams.log import LogAway, LogRefused, Producer
 from streams.objects import Damaged, StoreAway
 from streams.protected import ProtectedBlocks
+from streams.terms import MODALITIES
 from streams.titles import ae_title
 from streams.wire import SchemaIds, encode
 

@@ -18,7 +18,7 @@ from gateway.dimse.config import Settings as RetrieveSettings
 from producers.dicom_router.config import Settings as RouterSettings
 from producers.orders.config import Settings as OrdersSettings
 from producers.worklist.config import Settings as WorklistSettings
-from radstream.checks.check import Check, broken, well
+from radstream.checks.check import Check, broken, note, well
 from radstream.demographics import config as demographics
 from streams import nodes, ris
 from streams.chains.config import Settings as ChainsSettings
@@ -100,6 +100,7 @@ def check(config: Config) -> Iterator[Check]:
     yield from _routes(config)
     yield from _levels(config)
     yield from _copies(config)
+    yield from _apart(config)
     yield from _nodes(config)
     yield from _ris(config)
     yield from _keys(config)
@@ -143,6 +144,23 @@ def _copies(config: Config) -> Iterator[Check]:
             "storage commitment",
             f"[commitment] promises {promised} copies of an image, and the policy of [tiering] makes {policy.copies}.",
             "Lower the one, or raise the other: until then no image is committed.",
+        )
+
+
+def _apart(config: Config) -> Iterator[Check]:
+    """[store] has one endpoint for all its buckets: how far apart they lie behind it, nothing here can see."""
+    try:
+        promised = config.section("commitment", CommitmentSettings).copies
+        stores = config.section("store", Store).buckets
+    except ConfigError:
+        return
+    if min(promised, len(stores)) > 1:
+        yield note(
+            PART,
+            "storage commitment",
+            f"The {promised} copies that [commitment] promises are in buckets of one endpoint: what takes that object "
+            "store away takes all of them.",
+            'Keep its buckets on storage of their own: docs/operations.md, "How far apart copies are".',
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,10 +13,16 @@ from pydicom.uid import UID
 
 from streams.identity import uid_is_usable
 from streams.routes.rules import Match, Patterns
+from streams.terms import BODY_PARTS, MODALITIES
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),\s?([0-9A-Fa-f]{4})\)?\Z")
 # PS3.5 section 6.2, a code string: what is written in lower case would never fit.
 _CODE = re.compile(r"[A-Z0-9 _*?]+\Z")
+# What events carry of an image, by the name of the condition: the keyword of its element, and its terms.
+_TERMS: Mapping[str, tuple[str, Set[str]]] = {
+    "modality": ("Modality", MODALITIES),
+    "body_part": ("BodyPartExamined", BODY_PARTS),
+}
 
 Pattern = re.Pattern[str]
 
@@ -63,8 +69,8 @@ def _condition(at: tuple[str, ...], patterns: Patterns) -> Condition:
             return Condition(at[0], _uids(patterns, "SOP Class"))
         case ("transfer_syntax",):
             return Condition(at[0], _uids(patterns, "Transfer Syntax"))
-        case ("modality" | "body_part",):
-            return Condition(at[0], _codes(patterns))
+        case ("modality" | "body_part" as name,):
+            return Condition(name, _codes(patterns, *_TERMS[name]))
         case ("tags", name):
             return Condition(f"tags.{name}", globs(patterns), tag_of(name))
         case _:
@@ -117,10 +123,18 @@ def _wild(part: str) -> str:
     return ".*" if part.startswith("*") else re.escape(part)
 
 
-def _codes(patterns: Patterns) -> tuple[Pattern, ...]:
+def _codes(patterns: Patterns, keyword: str, terms: Set[str]) -> tuple[Pattern, ...]:
+    """Raises Unknown also for a pattern that fits no term: only terms are in events, so no image would ever fit."""
     if any(_CODE.match(one) is None for one in _listed(patterns)):
         raise Unknown("codes are upper case letters, digits, spaces and underscores (PS3.5 section 6.2), with * and ?")
-    return globs(patterns)
+    found = globs(patterns)
+    for text, pattern in zip(_listed(patterns), found, strict=True):
+        if not any(map(pattern.match, terms)):
+            raise Unknown(
+                f"`{text}` is none of the defined terms of {keyword} that events carry, so it would fit no image; in a "
+                f"rule that may look at tags, match on tags.{keyword}, which is read out of the image"
+            )
+    return found
 
 
 def _uids(patterns: Patterns, kind: str) -> tuple[Pattern, ...]:

@@ -16,8 +16,11 @@ import pytest
 from producers.orders.config import Settings
 from producers.orders.framing import END, START, framed
 from producers.orders.listening import Listener
+from producers.orders.placed import PlacedOrders
 from streams.config import ConfigError
-from tests.event_streams import Hospital
+from streams.log import TopicClosed
+from streams.memory_log import MemoryLog
+from tests.event_streams import TENANT, Hospital
 from tests.hl7_messages import OMI, ORM, STUDY, changed
 from tests.listeners import Running, running_listener
 from tests.waiting import wait_until
@@ -60,6 +63,59 @@ def test_many_messages_on_one_connection_are_answered_in_their_order() -> None:
         said = listener.commands()
         actions = [[one.action for one in said if one.order_id == order] for order in {one.order_id for one in said}]
         assert sorted(actions) == [["placed"], ["placed", "changed", "cancelled"]]
+
+
+def without(message: str, *names: str) -> str:
+    """A message without its segments of these names."""
+    return "\r".join(line for line in message.split("\r") if line[:3] not in names)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(without(OMI, "OBR", "IPC", "TQ1"), id="ORC alone: its numbers are not the accession number"),
+        pytest.param(OMI.replace("A-100", "A-101"), id="another accession number"),
+        pytest.param(OMI.replace("RP100", "RP101"), id="another procedure"),
+        pytest.param(OMI.replace("A-100^NORTH", "A-100^SOUTH"), id="another issuer"),
+    ],
+)
+def test_a_cancellation_that_would_cancel_nothing_is_not_accepted(told: str) -> None:
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        answer = ris.send(changed(told, "CA", "M1"))
+        assert msa(answer) == ["AE", "M1"]
+        assert "204^" in next(segment for segment in answer if segment.startswith("ERR"))
+        assert "accession number" in str(answer)
+        assert "A-10" not in str(answer)
+        # The log has nothing of it: also after the first stray one, the second is one.
+        assert msa(ris.send(changed(told, "DC", "M2"))) == ["AE", "M2"]
+        assert [command.action for command in listener.commands()] == ["placed"]
+        assert msa(ris.send(changed(OMI, "CA", "M3"))) == ["AA", "M3"]
+        assert msa(ris.send(changed(OMI, "CA", "M4"))) == ["AA", "M4"]
+
+
+def test_an_order_without_an_accession_number_is_cancelled_by_what_orc_says() -> None:
+    bare = ORM.replace("A-200|RP200", "|")
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(bare)) == ["AA", "M4712"]
+        assert msa(ris.send(changed(without(bare, "OBR", "ZDS"), "CA", "M1"))) == ["AA", "M1"]
+        placed, cancelled = listener.commands()
+    assert placed.order_id == cancelled.order_id
+
+
+def test_a_cancellation_waits_for_a_log_that_is_away_and_not_for_one_that_it_may_not_read() -> None:
+    class Closed(MemoryLog):
+        def partitions(self, topic: str) -> int:
+            raise TopicClosed(f"read of {topic}: not authorised")
+
+    with running_listener() as listener, listener.connection() as ris:
+        ris.send(OMI)
+        listener.log.away = True
+        assert msa(ris.send(changed(OMI, "CA", "M1"))) == ["AR", "M1"]
+        listener.log.away = False
+        listener.receiver.placed = PlacedOrders(Closed(), TENANT)
+        assert msa(ris.send(changed(OMI, "CA", "M2"))) == ["AA", "M2"]
+        assert [command.action for command in listener.commands()] == ["placed", "cancelled"]
 
 
 def test_a_connection_that_no_thread_is_left_for_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

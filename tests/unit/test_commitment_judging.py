@@ -41,6 +41,8 @@ def reasons(judged: Judged) -> dict[str, int]:
         pytest.param(CT, [], 0x0112, True, id="never came, or is on the spool alone"),
         pytest.param(MR, [Content(CT, 2)], 0x0119, False, id="of another class"),
         pytest.param(CT, [Content(CT, 2), Content(CT, 0)], 0x0110, True, id="other content under the same UID"),
+        pytest.param(CT, [Content(CT, 2, held=True)], 0x0110, True, id="held, for all its copies"),
+        pytest.param(CT, [Content(CT, 2), Content(CT, 2, held=True)], 0x0110, True, id="other content, held"),
         pytest.param(VERIFICATION, [], 0x0122, False, id="a service"),
         pytest.param(PRINT, [], 0x0122, False, id="another service"),
         pytest.param("1.2.999.1", [Content("1.2.999.1", 2)], 0, False, id="a private storage class"),

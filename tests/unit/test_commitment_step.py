@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from consumers.commitment.judging import Content
 from streams.memory_log import MemoryLog
 from streams.metrics import COMMITMENT_REPORTS
 from tests.commitment_world import World, with_topics
@@ -44,6 +45,18 @@ def test_what_comes_late_is_waited_for(world: World) -> None:
         world.shelf.holds(CT, "1.2", "1.3")
         (result,) = wait_until(world.results, "the result")
     assert reasons(result) == {"1.1": 0, "1.2": 0, "1.3": 0}
+
+
+def test_what_is_held_is_waited_for_until_a_person_has_decided(world: World) -> None:
+    world.shelf.contents = {"1.1": [Content(CT, 2, held=True)], "1.2": [Content(CT, 2, held=True)]}
+    with world.running():
+        asked(world, "1.1", "1.2")
+        wait_until(world.parked, "it waits")
+        assert world.results() == []
+        world.shelf.holds(CT, "1.1")
+        world.clock.ahead_s = world.settings.deadline_s + 1
+        (result,) = wait_until(world.results, "the result")
+    assert reasons(result) == {"1.1": 0, "1.2": 0x0110}
 
 
 def test_when_its_time_is_over_each_has_its_reason(world: World) -> None:

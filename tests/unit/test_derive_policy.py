@@ -64,6 +64,7 @@ def test_the_first_rule_that_fits_counts_and_says_only_what_it_says(tmp_path: Pa
     [
         ('syntax = "jpeg"', 4, "Invalid enum value 'jpeg'"),
         ('match.modality = "CT"', 3, "it says nothing: give it syntax or recompress"),
+        ('syntax = "none"\nmatch.modality = "CTA"', 3, "match.modality: `CTA` is none of the defined terms"),
         ('syntax = "none"\nmatch.modality = "ct"', 3, "match.modality: codes are upper case"),
         ('syntax = "none"\nmatch.sop_class = "CTStorage"', 3, "match.sop_class: `CTStorage` is no keyword"),
         ('syntax = "none"\nmatch.tags.Nonsense = "1"', 3, "match.tags.Nonsense: `Nonsense` is no keyword"),

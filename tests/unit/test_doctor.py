@@ -112,6 +112,25 @@ def test_rules_that_cannot_be_used_are_broken_with_their_line(tmp_path: Path, wh
     assert broken(looked_at(tmp_path, text)) == []
 
 
+@pytest.mark.parametrize(
+    ("buckets", "copies", "says"),
+    [
+        pytest.param('{hot = "hot", backup = "backup"}', 2, True, id="two copies in one object store"),
+        pytest.param('{hot = "hot", backup = "backup"}', 1, False, id="one copy is promised"),
+        pytest.param('{hot = "hot"}', 2, False, id="one store, so that nothing is ever promised"),
+    ],
+)
+def test_copies_that_one_object_store_has_are_a_note(
+    tmp_path: Path, whole: str, buckets: str, copies: int, says: bool
+) -> None:
+    text = whole.replace('{hot = "hot"}', buckets).replace("[commitment]", f"[commitment]\ncopies = {copies}")
+    checks = looked_at(tmp_path, text)
+    assert broken(checks) == []
+    notes = [check for check in checks if check.state == "note"]
+    assert [check.name for check in notes] == (["storage commitment"] if says else [])
+    assert all("one endpoint" in check.found and "docs/operations.md" in check.mend for check in notes)
+
+
 def test_keys_that_others_can_read_are_broken(tmp_path: Path, whole: str) -> None:
     (tmp_path / "keys.toml").chmod(0o644)
     (wrong,) = broken(looked_at(tmp_path, whole))

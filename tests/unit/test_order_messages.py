@@ -98,6 +98,41 @@ def test_groups_of_one_procedure_are_one_order_and_others_are_others() -> None:
     assert [order.accession for order in found] == ["A-200", "A-201"]
 
 
+def of_steps(*groups: tuple[str, str]) -> str:
+    """An ORM of one procedure: a group with an order control for each step."""
+    group = "\r".join(ORM.split("\r")[3:5])
+    said = (group.replace("ORC|NW", f"ORC|{control}").replace("SPS200", step) for control, step in groups)
+    return "\r".join((*ORM.split("\r")[:3], *said))
+
+
+@pytest.mark.parametrize(
+    ("groups", "action", "left"),
+    [
+        ((("XO", "S1"), ("CA", "S2")), "changed", ["S1"]),
+        ((("CA", "S2"), ("XO", "S1")), "changed", ["S1"]),
+        ((("NW", "S1"), ("NW", "S2"), ("CA", "S1")), "placed", ["S2"]),
+        ((("CA", "S1"), ("NW", "S2"), ("CA", "S3")), "placed", ["S2"]),
+        ((("CA", "S1"), ("CA", "S2")), "cancelled", []),
+        ((("XO", "S1"), ("CA", "S1")), "cancelled", []),
+        ((("CA", "S1"), ("XO", "S1")), "changed", ["S1"]),
+    ],
+)
+def test_an_order_is_cancelled_where_all_its_steps_are(
+    groups: tuple[tuple[str, str], ...], action: str, left: list[str]
+) -> None:
+    (order,) = orders(of_steps(*groups))
+    assert order.action == action
+    assert [step.said["ScheduledProcedureStepID"] for step in order.steps] == left
+
+
+def test_a_step_that_an_omi_cancels_is_named_by_its_ipc() -> None:
+    head, pid, visit, allergy, *group, first, second = OMI.split("\r")
+    cancelled = [line.replace("ORC|NW", "ORC|CA") for line in group]
+    (order,) = orders("\r".join((head, pid, visit, allergy, *group, first, *cancelled, second)))
+    assert order.action == "placed"
+    assert [step.said["ScheduledProcedureStepID"] for step in order.steps] == ["SPS1"]
+
+
 @pytest.mark.parametrize(
     ("control", "action"),
     [("NW", "placed"), ("XO", "changed"), ("CA", "cancelled"), ("DC", "cancelled"), ("SC|PL1|FI1||CA", "cancelled")],
@@ -216,6 +251,33 @@ def test_other_separators_are_read_and_escapes_undone() -> None:
 def test_escapes_cost_nothing_and_leave_nothing(escaped: str, text: str) -> None:
     told = OMI.replace("Follow-up of a nodule", escaped)
     assert orders(told)[0].said.get("ReasonForTheRequestedProcedure", "") == text
+
+
+@pytest.mark.parametrize(
+    ("charset", "escaped", "name"),
+    [
+        ("UNICODE UTF-8", r"M\XC3BC\ller^\XC384\nne", "Müller^Änne"),
+        ("UNICODE UTF-8", r"M\XC3\\XBC\ller", "Müller"),
+        ("UNICODE UTF-8", r"Ref\T\\XC3BC\ ", "Ref&ü"),
+        ("ASCII", r"M\XC3BC\ller", "Müller"),
+        ("8859/1", r"M\XFC\ller", "Müller"),
+        ("8859/5", r"\XB8D2D0DDDED2\ ", "Иванов"),
+        ("GB 18030-2000", r"\XC9BDCCEF\ ", "山田"),
+        ("~ISO IR87", r"\X1B24423B3345441B2842\ ", "山田"),
+        ("", r"M\XC3BC\ller", "Müller"),
+        ("", r"M\XFC\ller", "Müller"),
+    ],
+)
+def test_hexadecimal_escapes_are_bytes_of_the_character_set(charset: str, escaped: str, name: str) -> None:
+    told = OMI.replace("UNICODE UTF-8", charset).replace("Doe^Jane^Q^Jr^Dr^^L^A", escaped)
+    assert orders(told)[0].said["PatientName"] == name
+
+
+@pytest.mark.parametrize(("charset", "escaped"), [("UNICODE UTF-8", r"M\XFC\ller"), ("ASCII", r"M\XFC\ller")])
+def test_escaped_bytes_of_another_character_set_are_refused(charset: str, escaped: str) -> None:
+    said = refused(OMI.replace("UNICODE UTF-8", charset).replace("Doe^Jane", escaped))
+    assert "MSH-18" in said
+    assert "ller" not in said
 
 
 def test_a_message_has_the_fields_that_another_reader_finds() -> None:

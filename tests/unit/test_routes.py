@@ -85,6 +85,10 @@ def wanted(routes: Routes, destination: str, facts: Facts) -> bool | None:
         (('forward = ["pacs"]', 'forwrad = ["pacs"]'), 15, "unknown field `forwrad`"),
         (('forward = ["pacs"]\n', ""), 13, "it does nothing"),
         (('match.modality = ["CT", "MR"]', 'match.modality = ["ct"]'), 20, "upper case"),
+        (('match.modality = ["CT", "MR"]', 'match.modality = ["CT", "CTA"]'), 20, "`CTA` is none of the defined terms"),
+        (('match.modality = ["CT", "MR"]', 'match.modality = "?TA"'), 20, "match on tags.Modality"),
+        (('match.modality = ["CT", "MR"]', 'match.body_part = "KNEE LEFT"'), 20, "match on tags.BodyPartExamined"),
+        (('match.modality = ["CT", "MR"]', 'match.body_part = ["KNEE", "KNEE L*"]'), 20, "`KNEE L*` is none"),
         (('match.modality = ["CT", "MR"]', "match.modality = 7"), 20, "give one pattern or a list"),
         (('match.modality = ["CT", "MR"]', "match.modality = []"), 20, "give one pattern or a list"),
         (("ClinicalTrialProtocolID", "ClinicalTrialProtokollID"), 19, "no keyword of PS3.6 and not (gggg,eeee)"),
@@ -105,6 +109,26 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
         load(path)
     assert f"{path}:{line}: " in str(raised.value)
     assert says in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "patterns"),
+    [
+        ("modality", '"*"'),
+        ("modality", '"RT*"'),
+        ("modality", '["C?", "??", "US"]'),
+        ("body_part", '["*SPINE", "KNEE"]'),
+    ],
+)
+def test_a_pattern_that_fits_any_term_is_taken(tmp_path: Path, name: str, patterns: str) -> None:
+    load(written(tmp_path, RULES.replace('match.modality = ["CT", "MR"]', f"match.{name} = {patterns}")))
+
+
+def test_what_events_do_not_carry_is_matched_on_in_the_image(tmp_path: Path) -> None:
+    text = RULES.replace('match.modality = ["CT", "MR"]', 'match.tags.BodyPartExamined = "KNEE *"')
+    routes = load(written(tmp_path, text))
+    image = file(ClinicalTrialProtocolID="NCT0042", BodyPartExamined="KNEE LEFT")
+    assert wanted(routes, "research", Facts(calling_ae="CT1", file=image)) is True
 
 
 def test_everything_that_is_wrong_is_said_at_once_and_no_value_of_a_tag(tmp_path: Path) -> None:

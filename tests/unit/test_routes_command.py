@@ -102,6 +102,15 @@ def test_check_counts_or_names_the_line(home: Path) -> None:
     assert "routes.toml:15: no destination is called `pax`" in str(done.exception)
 
 
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_a_rule_that_no_image_could_ever_fit_is_said(home: Path, command: str) -> None:
+    (home / "routes.toml").write_text(RULES.replace('match.modality = "CT"', 'match.modality = "CTA"'))
+    done = run(home, command, *([str(home / "explicit.dcm")] if command == "test" else []))
+    assert isinstance(done.exception, ConfigError)
+    assert "routes.toml:14: `CTA` is none of the defined terms" in str(done.exception)
+    assert "tags.Modality" in str(done.exception)
+
+
 def test_what_is_no_dicom_file_and_what_is_no_rules_file_is_said(home: Path) -> None:
     (home / "text.dcm").write_text("not DICOM")
     assert "no DICOM file" in str(run(home, "test", str(home / "text.dcm")).exception)

@@ -38,6 +38,7 @@ def seeds() -> Iterator[bytes]:
         yield message.encode()
     yield OMI.replace("UNICODE UTF-8", "8859/1").replace("Doe", "Döe").encode("latin-1")
     yield OMI.replace("UNICODE UTF-8", "~ISO IR87").encode()
+    yield OMI.replace("Doe", r"D\XC3\\XB6\\T\e").encode()
 
 
 def check(data: bytes) -> None:

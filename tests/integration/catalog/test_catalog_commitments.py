@@ -21,6 +21,8 @@ from streams.step import Away
 from tests.catalogs import catalog_of, project, projected
 from tests.commitment_events import CT, committed, decided, reported, requested
 from tests.event_streams import TENANT, Hospital, new_log, write
+from tests.quarantine_events import assessed_as_strange, let_go
+from tests.quarantine_events import decided as decided_by_hand
 from tests.tiering_events import backed_up, grown_cold
 from tests.unit.test_commitment_judging import reasons
 
@@ -102,6 +104,33 @@ def test_what_the_service_asks_is_answered_by_what_tiering_has_decided(dsn: str)
         write(log, [late])
         project(catalog, log)
         assert reasons(judge(request, asked.of(request), copies=2))[uids[3]] == 0x0110
+
+
+def test_what_is_held_is_not_safe_however_many_copies_it_has(dsn: str) -> None:
+    """An image of another patient is backed up before its study is looked at; its scanner has to keep it until then."""
+    hospital, log = Hospital(), new_log()
+    images = hospital.study("P1", "DOE", series=1)
+    stray, doubted, own = images
+    uids = [image.instance.sop_instance_uid for image in images]
+    request = requested(hospital, "2.25.7", uids, own.instance.sop_class_uid)
+    write(log, [*images, *map(hospital.validated, images), *backed_up(hospital, images), request])
+    with catalog_of(dsn, log, hospital) as catalog, closing(Catalog(dsn)) as asked:
+        for events, expected in (
+            ([], [0, 0, 0]),
+            ([assessed_as_strange(hospital, stray), assessed_as_strange(hospital, doubted)], [0x0110, 0x0110, 0]),
+            (
+                [
+                    decided_by_hand(hospital, stray, "rejected", code="contradicts_patient"),
+                    decided_by_hand(hospital, doubted, "released", code="contradicts_patient"),
+                    let_go(hospital, doubted),
+                ],
+                [0x0110, 0, 0],
+            ),
+        ):
+            write(log, events)
+            project(catalog, log)
+            said = reasons(judge(request, asked.of(request), copies=2))
+            assert [said[uid] for uid in uids] == expected
 
 
 def test_the_first_request_with_a_transaction_uid_has_it(dsn: str) -> None:
