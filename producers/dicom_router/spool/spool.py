@@ -16,8 +16,7 @@ from producers.dicom_router.spool import aside, ballast, places
 from producers.dicom_router.spool.order import Entry, Waiting
 from producers.dicom_router.spool.others import Others
 from producers.dicom_router.spool.places import Owned
-from producers.dicom_router.spool.reading import read
-from producers.dicom_router.spool.record import NotARecord
+from producers.dicom_router.spool.reading import is_whole
 from producers.dicom_router.spool.recovery import recovered, take_over
 from producers.dicom_router.spool.room import Limits, Room, disk_is_full, try_disk
 from producers.dicom_router.spool.segment import SegmentFailed, Sync
@@ -90,8 +89,9 @@ class Spool:
         if entry is None:
             return False
         try:
-            read(entry.shelf.path, entry.found)
-        except (NotARecord, OSError):
+            if not is_whole(entry.shelf.path, entry.found):
+                return False
+        except OSError:
             return False
         with self._lock:
             if self._known.get(digest) is not entry:
