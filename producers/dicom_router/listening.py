@@ -75,7 +75,7 @@ class Listener:
             association_s=settings.association_timeout_s,
             pdu_bytes_max=settings.pdu_bytes_max,
         )
-        self._admission = Admission(settings.associations_max, settings.associations_per_peer_max, shared)
+        self._admission = Admission(settings.associations_max, settings.of_one_address_max, shared)
         self._trust = trust
         self._door = Door(settings.ae_title, trust, self._admission, refusals, clock)
         self._open: set[Connection] = set()

@@ -174,6 +174,17 @@ def test_one_peer_cannot_take_the_room_of_the_others() -> None:
         wait_until(room_again, "the place that was given back")
 
 
+def test_a_small_router_has_room_for_others_too_though_nothing_says_how_much_one_may_take() -> None:
+    with running_router(associations_max=4) as router, ExitStack() as stack:
+        greedy = [stack.enter_context(RawPeer(router.target)) for _ in range(4)]
+        for peer in greedy[:3]:
+            peer.associated()
+        greedy[3].send(associate_rq())
+        assert greedy[3].read() == (3, bytes((0, 2, 3, 2)))
+        with RawPeer(router.target, OTHER).associated() as good:
+            assert echo(good) == 0
+
+
 def test_who_heard_that_an_association_is_released_finds_its_room() -> None:
     with running_router(associations_max=1) as router, RawPeer(router.target).associated() as first:
         first.send(RELEASE_RQ)

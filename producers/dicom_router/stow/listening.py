@@ -42,7 +42,7 @@ class StowListener:
         self._door = door
         self._store = store
         self._networks = networks_of(settings.addresses)
-        self._admission = Admission(settings.requests_max, settings.requests_per_peer_max, shared, "stow")
+        self._admission = Admission(settings.requests_max, settings.of_one_address_max, shared, "stow")
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False
