@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from schemas import Lane
 from streams.config import ConfigError, Section
+from streams.exceptions import check_until
 from streams.networks import Address, Network, network_of
 from streams.peers.lines import Lines
 from streams.peers.peer import Peer, Peers, Plain
@@ -133,7 +134,7 @@ def _peer(entry: _Entry) -> Peer:
         addresses=tuple(_network(text) for text in entry.addresses),
         common_name=entry.common_name,
         fingerprints=frozenset(_fingerprint(text) for text in entry.fingerprints),
-        plain=None if entry.plain is None else Plain(_address(entry.plain.address), entry.plain.until),
+        plain=None if entry.plain is None else _exception(entry.plain),
         associations_max=entry.associations_max,
         lane=entry.lane,
     )
@@ -148,6 +149,14 @@ def _peer(entry: _Entry) -> Peer:
     if peer.plain is not None and not peer.has_address(peer.plain.address):
         raise _Wrong("plain", "its address is not one of addresses")
     return peer
+
+
+def _exception(plain: _Plain) -> Plain:
+    try:
+        check_until(plain.until)
+    except ValueError as error:
+        raise _Wrong("plain", str(error)) from None
+    return Plain(_address(plain.address), plain.until)
 
 
 def _network(text: str) -> Network:
