@@ -98,6 +98,16 @@ def test_a_service_is_an_image_of_its_own_that_may_write_nothing_else(services: 
         assert services[name]["build"]["target"] == "cli"
 
 
+def test_large_objects_that_come_in_are_on_a_disk_and_not_in_memory_that_looks_like_one(
+    services: dict[str, Any], config: Config
+) -> None:
+    folder = config.section("router", Router).objects_folder
+    volumes = [Path(mount.split(":")[1]) for mount in services["router"]["volumes"]]
+    assert folder is not None
+    assert any(volume in folder.parents for volume in volumes)
+    assert not any(Path(mount) in folder.parents for mount in services["router"]["tmpfs"])
+
+
 def test_images_of_others_have_a_version(services: dict[str, Any]) -> None:
     for name, service in services.items():
         if "build" not in service:
