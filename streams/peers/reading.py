@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,8 +22,8 @@ from msgspec import Meta
 
 from schemas import Lane
 from streams.config import ConfigError, Section
-from streams.exceptions import check_until
-from streams.networks import Address, Network, network_of
+from streams.networks import Network, network_of
+from streams.peers.exceptions import exception
 from streams.peers.lines import Lines
 from streams.peers.peer import Peer, Peers, Plain
 from streams.titles import AeTitle
@@ -153,10 +152,9 @@ def _peer(entry: _Entry) -> Peer:
 
 def _exception(plain: _Plain) -> Plain:
     try:
-        check_until(plain.until)
+        return exception(plain.address, plain.until)
     except ValueError as error:
         raise _Wrong("plain", str(error)) from None
-    return Plain(_address(plain.address), plain.until)
 
 
 def _network(text: str) -> Network:
@@ -164,13 +162,6 @@ def _network(text: str) -> Network:
         return network_of(text)
     except ValueError as error:
         raise _Wrong("addresses", str(error)) from None
-
-
-def _address(text: str) -> Address:
-    try:
-        return ip_address(text.strip())
-    except ValueError:
-        raise _Wrong("plain", f"{text} is not one address; an exception is for one, as 10.20.3.7") from None
 
 
 def _fingerprint(text: str) -> str:

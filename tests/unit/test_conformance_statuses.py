@@ -155,7 +155,7 @@ _OF_ONE_ADDRESS = {
             Router,
             {"host", "port", "ae_title", "peers", "tls", "lanes", "objects_folder", "spool", "stow", "watch"},
         ),
-        ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "calling_ae"}),
+        ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "plain", "calling_ae"}),
         ("WORKLIST-SCP, [worklist]", Worklist, {"dsn", "host", "port", "peers", "tls", "ae_title"}),
         ("RETRIEVE-SCP, [retrieve]", Retrieve, {"dsn", "host", "port", "peers", "tls", "ae_title", "limits"}),
         ("COMMITMENT-SCP, [commitment]", Commitment, {"dsn", "runner"}),
