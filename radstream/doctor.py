@@ -15,6 +15,7 @@ from radstream.checks import (
     configuration,
     database,
     destinations,
+    large_objects,
     machine,
     object_store,
     schema_registry,
@@ -66,6 +67,7 @@ def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], It
     yield lambda: schema_registry.check(config.section("registry", Registry), config.section("kafka", Kafka))
     yield lambda: object_store.check(config.section("store", Store))
     yield lambda: database.check(config.section("catalog", CatalogSettings))
+    yield lambda: large_objects.check(config.section("router", RouterSettings).objects_folder)
     yield lambda: spool.check(config.section("router", RouterSettings).spool)
     yield lambda: trust.check(config.section("router", RouterSettings), config.path.parent)
     yield lambda: trust.check_nodes(config)

@@ -58,7 +58,7 @@ def folders() -> None:
     if not (ETC / "chain-keys").exists():
         chain_keys.create(ETC / "chain-keys", ETC / "chain-keys.public")
     if not (ETC / "peers.toml").exists():
-        (ETC / "peers.toml").write_text(peers(datetime.now(UTC).date()), encoding="utf-8")
+        (ETC / "peers.toml").write_text(dated("peers.toml", datetime.now(UTC).date()), encoding="utf-8")
     files = ("radstream.toml", "site-keys", "chain-keys", "chain-keys.public", "peers.toml")
     for path in (ETC, *(ETC / name for name in files), SPOOL):
         os.chown(path, ACCOUNT, ACCOUNT)
@@ -67,7 +67,7 @@ def folders() -> None:
 
 def configuration(site: Path, secrets: Mapping[str, str]) -> str:
     """The text of radstream.toml: ours, and behind it the sections of the site. Raises ConfigError, naming the file."""
-    text, own = Path(__file__).with_name("radstream.toml").read_text(encoding="utf-8"), site / SECTIONS
+    text, own = dated("radstream.toml", datetime.now(UTC).date()), site / SECTIONS
     for name in SECRETS:
         text = text.replace(f"@{name}@", secrets[name])
     config.load(own)
@@ -81,9 +81,9 @@ def configuration(site: Path, secrets: Mapping[str, str]) -> str:
     return whole
 
 
-def peers(today: date) -> str:
-    """The text of the peers file; its exceptions last a year."""
-    text = Path(__file__).with_name("peers.toml").read_text(encoding="utf-8")
+def dated(name: str, today: date) -> str:
+    """The text of a file of ours; its exceptions from TLS last a year."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     return text.replace("@UNTIL@", (today + timedelta(days=365)).isoformat())
 
 

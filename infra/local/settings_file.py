@@ -76,6 +76,7 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
     for name in ("catalog", "commitment", "worklist", "gateway", "retrieve"):
         services[name]["dsn"] = database.dsn(state.ports["postgres"], state.secrets.database)
     services["gateway"]["stow_url"] = f"http://{ports.HOST}:{state.ports['stow']}"
+    services["router"]["objects_folder"] = str(site.data("router") / "objects")
     services["router"]["stow"] = {"port": state.ports["stow"]}
     services["router"]["spool"] = {"folder": str(site.data("router") / "spool")}
     private, public = chain_keys_files(site.home)

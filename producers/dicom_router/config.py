@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from producers.dicom_router import peer_share
 from producers.dicom_router.spool.config import Settings as Spool
 from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.trust.config import Tls
@@ -23,7 +24,7 @@ class Settings(Service, frozen=True, kw_only=True):
     """`lanes` maps a calling AE title to the lane of what it sends; all others travel in 'routine'.
 
     `peers` names the file that says who may send (`trust.reading`); without one only this machine may. Times are in
-    seconds. A peer is an address: `associations_per_peer_max` of them leave room for the others.
+    seconds. A peer is an address: `associations_per_peer_max` of them leave room for the others (`of_one_address_max`).
     """
 
     port: Annotated[int, Meta(ge=0, le=65535)]
@@ -36,7 +37,7 @@ class Settings(Service, frozen=True, kw_only=True):
     tls: Tls | None = None
     lanes: Mapping[AeTitle, Lane] = msgspec.field(default_factory=dict)
     associations_max: Annotated[int, Meta(ge=1)] = 64
-    associations_per_peer_max: Annotated[int, Meta(ge=1)] = 48
+    associations_per_peer_max: Annotated[int, Meta(ge=1)] | None = None
     # How many C-STOREs a sender may have outstanding on one association, where it asks for that (PS3.7 annex D.3.3.3):
     # the next is read while those before are written. 1 turns it off.
     operations_per_association_max: Annotated[int, Meta(ge=1, le=256)] = 16
@@ -63,7 +64,12 @@ class Settings(Service, frozen=True, kw_only=True):
     # How long associations may go on after SIGTERM, or once a newer process serves.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 20.0
 
+    @property
+    def of_one_address_max(self) -> int:
+        return peer_share.of_one_address(self.associations_max, self.associations_per_peer_max, default=48)
+
     def __post_init__(self) -> None:
+        peer_share.check("associations", self.associations_max, self.associations_per_peer_max)
         if self.peers is None and not is_loopback(self.host):
             raise ValueError(
                 f"host {self.host} lets other machines in, and nothing says which may send: write a peers file "

@@ -34,7 +34,7 @@ class Doors:
         self.watch: Watch | None = None
         if settings.stow is not None:
             door = Door("STOW-RS", settings.stow.calling_ae, settings.ae_title, room)
-            self.stow = StowListener(settings.stow, door, store, ports, shared)
+            self.stow = StowListener(settings.stow, door, store, clock, ports, shared)
         if settings.watch is not None:
             door = Door("folder", settings.watch.calling_ae, settings.ae_title, room)
             self.watch = Watch(settings.watch, door, store, clock)

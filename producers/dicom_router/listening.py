@@ -18,6 +18,7 @@ from producers.dicom_router.admission import Admission, Shared
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.object_file import made
 from producers.dicom_router.operations import operations
 from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.receiver import Receiver
@@ -59,14 +60,14 @@ class Listener:
     ) -> None:
         """`beside_storage` are further operations, by the command field of their requests. `ports` may hold ours
         already, from a process that serves. `shared` is there where other processes of this router take connections,
-        too. Raises ConfigError for a port that cannot be had.
+        too. Raises ConfigError for a port or a folder that cannot be had.
         """
         self._settings = settings
         self.room = Room(
             object_bytes_max=settings.object_bytes_max,
             memory=BufferPool(Budget(settings.objects_memory_bytes_max)),
             disk=Budget(settings.objects_disk_bytes_max),
-            folder=settings.objects_folder,
+            folder=made(settings.objects_folder),
         )
         self._operations = {**operations(receiver, settings.ae_title, self.room), **beside_storage}
         self._limits = Limits(
@@ -75,7 +76,7 @@ class Listener:
             association_s=settings.association_timeout_s,
             pdu_bytes_max=settings.pdu_bytes_max,
         )
-        self._admission = Admission(settings.associations_max, settings.associations_per_peer_max, shared)
+        self._admission = Admission(settings.associations_max, settings.of_one_address_max, shared)
         self._trust = trust
         self._door = Door(settings.ae_title, trust, self._admission, refusals, clock)
         self._open: set[Connection] = set()

@@ -13,6 +13,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from producers.dicom_router.object_buffer import Budget
+from producers.dicom_router.spool.room import disk_is_full
+from streams.config import ConfigError
+
+
+def made(folder: Path | None) -> Path | None:
+    """The folder for such files, made where it is not there, of mode 700. Raises ConfigError.
+
+    A disk that is full ends no router: what waits on its spool is drained, and large objects are told 0xA700 meanwhile.
+    """
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        if not disk_is_full(error):
+            raise ConfigError(
+                f"[router] objects_folder {folder} cannot be used ({error.strerror}): "
+                "set it to one on a disk with room, that the router may write"
+            ) from None
+    return folder
 
 
 class ObjectFile:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from producers.dicom_router.config import Settings
 from producers.dicom_router.trust.current import SECTION
-from producers.dicom_router.trust.ends import ends_of_exceptions
+from producers.dicom_router.trust.ends import ends_of_exceptions, ends_of_stow
 from radstream.checks.check import Check, broken, note, well
 from streams import nodes
 from streams.config import Config, ConfigError
@@ -37,10 +37,11 @@ _RENEW_CLIENTS = {
 def check(settings: Settings, folder: Path) -> Iterator[Check]:
     """`folder` is that of the configuration file."""
     settings = settings.beside(folder)
+    ends = list(ends_of_stow(settings.stow))
     if settings.peers is None:
         yield well(PART, "peers", f"No peers file: anybody on this machine may send, nobody else ({settings.host}).")
+        yield from _ends(ends, PART, _RENEW)
         return
-    ends: list[End] = []
     try:
         peers = read_peers(settings.peers)
     except ConfigError as error:

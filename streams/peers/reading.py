@@ -14,7 +14,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,7 +22,8 @@ from msgspec import Meta
 
 from schemas import Lane
 from streams.config import ConfigError, Section
-from streams.networks import Address, Network, network_of
+from streams.networks import Network, network_of
+from streams.peers.exceptions import exception
 from streams.peers.lines import Lines
 from streams.peers.peer import Peer, Peers, Plain
 from streams.titles import AeTitle
@@ -133,7 +133,7 @@ def _peer(entry: _Entry) -> Peer:
         addresses=tuple(_network(text) for text in entry.addresses),
         common_name=entry.common_name,
         fingerprints=frozenset(_fingerprint(text) for text in entry.fingerprints),
-        plain=None if entry.plain is None else Plain(_address(entry.plain.address), entry.plain.until),
+        plain=None if entry.plain is None else _exception(entry.plain),
         associations_max=entry.associations_max,
         lane=entry.lane,
     )
@@ -150,18 +150,18 @@ def _peer(entry: _Entry) -> Peer:
     return peer
 
 
+def _exception(plain: _Plain) -> Plain:
+    try:
+        return exception(plain.address, plain.until)
+    except ValueError as error:
+        raise _Wrong("plain", str(error)) from None
+
+
 def _network(text: str) -> Network:
     try:
         return network_of(text)
     except ValueError as error:
         raise _Wrong("addresses", str(error)) from None
-
-
-def _address(text: str) -> Address:
-    try:
-        return ip_address(text.strip())
-    except ValueError:
-        raise _Wrong("plain", f"{text} is not one address; an exception is for one, as 10.20.3.7") from None
 
 
 def _fingerprint(text: str) -> str:

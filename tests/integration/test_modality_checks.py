@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_the_address_to_enter_is_that_on_the_way_to_the_node() -> None:
     assert address_for(node, everywhere) == "127.0.0.1"
 
 
-PEERS = """
+PEERS = f"""
 [[peer]]
 ae_title = "CT1"
 addresses = ["10.1.2.0/24"]
@@ -130,12 +131,12 @@ common_name = "ct1"
 [[peer]]
 ae_title = "XA7"
 addresses = ["10.1.3.7"]
-plain = { address = "10.1.3.7", until = 9999-12-31 }
+plain = {{ address = "10.1.3.7", until = {datetime.now(UTC).date() + timedelta(days=30)} }}
 
 [[peer]]
 ae_title = "OLD"
 addresses = ["10.1.3.8"]
-plain = { address = "10.1.3.8", until = 2020-01-01 }
+plain = {{ address = "10.1.3.8", until = 2020-01-01 }}
 
 [[peer]]
 ae_title = "HERE"

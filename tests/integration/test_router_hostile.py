@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import resource
+import stat
 import struct
 import time
 import tracemalloc
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
+from streams.config import ConfigError
 from tests.raw_peer import (
     RELEASE_RP,
     RELEASE_RQ,
@@ -172,6 +174,35 @@ def test_one_peer_cannot_take_the_room_of_the_others() -> None:
                 return answer is not None and answer.kind == 2
 
         wait_until(room_again, "the place that was given back")
+
+
+def test_a_small_router_has_room_for_others_too_though_nothing_says_how_much_one_may_take() -> None:
+    with running_router(associations_max=4) as router, ExitStack() as stack:
+        greedy = [stack.enter_context(RawPeer(router.target)) for _ in range(4)]
+        for peer in greedy[:3]:
+            peer.associated()
+        greedy[3].send(associate_rq())
+        assert greedy[3].read() == (3, bytes((0, 2, 3, 2)))
+        with RawPeer(router.target, OTHER).associated() as good:
+            assert echo(good) == 0
+
+
+def test_the_folder_for_large_objects_is_made_and_is_the_routers_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "not yet" / "there"
+    with running_router(objects_folder=folder, objects_memory_bytes_max=0) as router:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        large = Ct(pixels=bytes(2 << 20))
+        assert router.send(large.item()).statuses == {"0000": 1}
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_for_large_objects_that_cannot_be_used_is_said_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with (
+        pytest.raises(ConfigError, match=r"\[router\] objects_folder .*file cannot be used"),
+        running_router(objects_folder=tmp_path / "file"),
+    ):
+        pass
 
 
 def test_who_heard_that_an_association_is_released_finds_its_room() -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(600)
 ACCEPTED, REJECTED = 2, 3
 # An association that waits while processes start on a busy machine.
 PATIENT = "idle_timeout_s = 600"
-PER_PEER_MAX = Settings(http_port=0, port=0).associations_per_peer_max
+PER_PEER_MAX = Settings(http_port=0, port=0).of_one_address_max
 
 
 @pytest.fixture

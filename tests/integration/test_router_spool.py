@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from producers.dicom_router.spool import aside, draining, places
+from producers.dicom_router.spool import aside, draining, places, stuck
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import THREADS
 from streams.config import ConfigError
@@ -357,6 +357,40 @@ def test_what_cannot_be_committed_is_set_aside_with_its_reason_and_blocks_nobody
         assert metric("spool_aside") == 1.0
         (reason,) = (folder / places.ASIDE).glob("*.reason")
         assert json.loads(reason.read_text()) == {"reason": "the store holds other bytes under its key"}
+        assert aside.records(folder)[0].read_bytes().endswith(bad.data_set())
+
+
+def test_what_a_full_disk_does_not_let_stand_aside_counts_as_waiting_and_is_tried_until_it_does(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, bad, last = images(3)
+    store.spoils = lambda key: f"/{bad.instance}/" in key
+    tries: list[object] = []
+
+    def full(*_: object) -> None:
+        tries.append(None)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(stuck, "PAUSE_S", 0.0)
+    with running_router(store, store, spool=settings(folder)) as router:
+        with monkeypatch.context() as patched:
+            patched.setattr(aside, "set_record_aside", full)
+            store.away = True
+            assert router.send(*(image.item() for image in (first, bad, last))).statuses == {"0000": 3}
+            store.away = False
+            arrived(router, 2)
+            wait_until(lambda: (router.keeping.look(), len(tries) > 20)[1], "it to be tried often")
+            router.clock.ahead_s += 700
+            router.keeping.look()
+            assert metric("spool_instances") == 1.0
+            assert metric("spool_bytes") > 0.0
+            assert metric("spool_oldest_seconds") > 600.0
+            assert router.health.failing() == {}
+            before = metric("acknowledged_total", promise="replicated")
+            assert router.send(Ct(study="1.2.9", instance="1.2.9.1").item()).statuses == {"0000": 1}
+            assert metric("acknowledged_total", promise="replicated") == before + 1, "nothing is away"
+        wait_until(lambda: (router.keeping.look(), metric("spool_aside"))[1] == 1.0, "it to stand aside")
+        wait_until(lambda: (router.keeping.look(), metric("spool_instances"))[1] == 0.0, "nothing to wait")
         assert aside.records(folder)[0].read_bytes().endswith(bad.data_set())
 
 

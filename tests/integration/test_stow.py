@@ -17,6 +17,7 @@ from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.spool.config import Settings as SpoolSettings
 from producers.dicom_router.stow.config import Settings as StowSettings
 from producers.dicom_router.stow.listening import StowListener
+from streams.clock import SystemClock
 from streams.config import ConfigError
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
@@ -292,7 +293,7 @@ def test_many_at_once_lose_nothing() -> None:
 def test_a_port_in_use_is_one_clear_message() -> None:
     door = Door("STOW-RS", "A", "B", Room(1, BufferPool(Budget(0)), Budget(0)))
     with running_stow() as stow, pytest.raises(ConfigError, match=r"\[router.stow\].*set another port"):
-        StowListener(StowSettings(port=stow.port), door, lambda _: 0)
+        StowListener(StowSettings(port=stow.port), door, lambda _: 0, SystemClock())
 
 
 def test_no_patient_data_is_in_events_or_answers() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
-from producers.dicom_router.stow.config import Settings
+from producers.dicom_router.stow.config import Plain, Settings
 from producers.dicom_router.stow.connection import HEAD_BYTES_MAX
 from producers.dicom_router.stow.parts import EPILOGUE_BYTES_MAX, PARTS_MAX, PREAMBLE_BYTES_MAX
 from producers.dicom_router.stow.storing import STRANGE_PARTS_MAX
@@ -245,6 +246,20 @@ def test_an_address_that_may_not_send_is_heard_out_by_nobody() -> None:
         with socket.create_connection(("127.0.0.1", stow.port), timeout=30.0, source_address=("127.0.0.2", 0)) as known:
             known.sendall(request_head(10) + b"0123456789")
             assert answered(known).status == 400
+
+
+def test_an_exception_from_tls_lets_its_address_send_until_its_day_is_over() -> None:
+    """As loopback is all that a test has, it is that what the exception is for."""
+    today = datetime.now(UTC).date()
+    exception = Plain(address="127.0.0.1", until=today)
+    with running_stow({"addresses": ("127.0.0.2/32",), "plain": (exception,)}) as stow:
+        with stow.raw() as known:
+            known.sendall(request_head(10) + b"0123456789")
+            assert answered(known).status == 400
+        stow.router.clock.ahead_s = 86_400.0
+        with stow.raw() as ended:
+            ended.sendall(request_head(10) + b"0123456789")
+            assert answered(ended).status == 0
 
 
 def test_addresses_that_are_none_are_a_mistake_in_the_configuration() -> None:

@@ -113,6 +113,28 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path: Path, monk
         assert watch.names() == {"image"}
 
 
+@pytest.mark.parametrize("there", [100, 1000], ids=["refused", "acknowledged"])
+def test_a_copy_that_goes_on_while_what_was_there_is_stored_is_read_again_as_a_whole(
+    tmp_path: Path, there: int
+) -> None:
+    """Over a network a copy stalls for longer than a file has to settle."""
+    file = file_of(Ct(pixels=bytes(2000)))
+
+    def store(arrival: Arrival) -> int:
+        status = watch.router.receiver.answer(arrival)
+        if path.stat().st_size < len(file):
+            path.write_bytes(file)
+        return status
+
+    with watched(tmp_path, store) as watch:
+        path = watch.put("image", file[:there])
+        watch.settle()
+        assert watch.names() == {"image"}
+        watch.settle()
+        assert watch.names() == {"done/image"}
+        assert watch.router.held.read(watch.router.received()[-1].object) == file
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -113,7 +113,7 @@ def _through_proxies(stack: Disturbed) -> str:
         (f"{ports.HOST}:{stack.ports['kafka']}", f"{ports.HOST}:{between[LOG]}"),
         (f"http://{ports.HOST}:{stack.ports['store']}", f"http://{ports.HOST}:{between[STORE]}"),
         # What is above a megabyte comes in through files, so that these meet a full disk too.
-        ("\n[router]\n", f'\n[router]\nobjects_folder = "{folder / "objects"}"\nobjects_memory_bytes_max = 0\n'),
+        ("\n[router]\n", "\n[router]\nobjects_memory_bytes_max = 0\n"),
         # Small segments and little patience: much happens in a round.
         (
             f'folder = "{folder / "spool"}"\n',

@@ -141,6 +141,11 @@ def test_at_most_so_many_failed_instances_are_listed() -> None:
 
 # Limits.
 
+_OF_ONE_ADDRESS = {
+    "associations_per_peer_max": str(Router(http_port=0, port=0).of_one_address_max),
+    "requests_per_peer_max": str(Stow(port=0).of_one_address_max),
+}
+
 
 @pytest.mark.parametrize(
     ("before", "settings", "left_out"),
@@ -150,7 +155,7 @@ def test_at_most_so_many_failed_instances_are_listed() -> None:
             Router,
             {"host", "port", "ae_title", "peers", "tls", "lanes", "objects_folder", "spool", "stow", "watch"},
         ),
-        ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "calling_ae"}),
+        ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "plain", "calling_ae"}),
         ("WORKLIST-SCP, [worklist]", Worklist, {"dsn", "host", "port", "peers", "tls", "ae_title"}),
         ("RETRIEVE-SCP, [retrieve]", Retrieve, {"dsn", "host", "port", "peers", "tls", "ae_title", "limits"}),
         ("COMMITMENT-SCP, [commitment]", Commitment, {"dsn", "runner"}),
@@ -163,6 +168,8 @@ def test_defaults_are_those_of_the_configuration(before: str, settings: Any, lef
     said = {name: default for name, default, _ in table(heading.lstrip("# "))}
     of_service = {field.name for field in msgspec.structs.fields(Service)}
     known = {field.name: str(field.default) for field in msgspec.structs.fields(settings)}
+    # These two follow from the limit of all, where they are not set.
+    known |= {name: of_one for name, of_one in _OF_ONE_ADDRESS.items() if known.get(name) == "None"}
     assert said == {name: default for name, default in known.items() if name not in {*left_out, *of_service}}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -155,6 +155,21 @@ def test_an_error_points_at_its_line(tmp_path: Path, wrong: str) -> None:
     assert problem.line == line
     assert said in problem.text
     assert str(raised.value).startswith(f"{path}:{line}: [[peer]]")
+
+
+@pytest.mark.parametrize("days", [729, 740])
+def test_an_exception_ends_within_two_years(tmp_path: Path, days: int) -> None:
+    until = datetime.now(UTC).date() + timedelta(days=days)
+    path = tmp_path / "peers.toml"
+    path.write_text(
+        f'[[peer]]\nae_title = "OLD"\naddresses = ["10.0.0.1"]\nplain = {{ address = "10.0.0.1", until = {until} }}\n',
+        encoding="utf-8",
+    )
+    if days < 730:
+        assert read_peers(path).by_title["OLD"].plain is not None
+        return
+    with pytest.raises(PeersWrong, match=r"peers\.toml:4: \[\[peer\]\] OLD: plain: .*two years"):
+        read_peers(path)
 
 
 def test_every_error_is_said_at_once(tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import socket
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from msgspec.structs import replace
 
 from producers.dicom_router.config import Settings
+from producers.dicom_router.stow.config import Plain
+from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.trust.config import Tls
 from radstream.checks import trust
 from radstream.checks.check import Check
@@ -153,6 +157,14 @@ def test_the_doctor_says_what_ends_soon_and_what_has_ended(tmp_path: Path, autho
     ]
     assert found["note"][0].found == "The exception from TLS of OLD ended on 2020-02-29."
     assert found["note"][1].found.endswith("in 8 days.")
+
+
+def test_the_doctor_says_that_an_exception_of_stow_ends_soon(tmp_path: Path) -> None:
+    stow = Stow(port=0, plain=(Plain(address="10.0.0.2", until=datetime.now(UTC).date() + timedelta(days=5)),))
+    for peers in (KNOWN, None):
+        settings = replace(router(tmp_path, KNOWN), stow=stow, peers=Path("peers.toml") if peers else None)
+        (found,) = [check.found for check in looked_at(tmp_path, settings)["note"] if check.name == "ends"]
+        assert found.startswith("The exception from TLS of 10.0.0.2 in [router.stow] ends on ")
 
 
 def test_the_doctor_names_the_line_of_a_broken_peers_file(tmp_path: Path) -> None:

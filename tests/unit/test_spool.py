@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -346,6 +347,20 @@ def test_the_same_bytes_again_are_stored_where_those_on_the_spool_are_damaged(fo
     content[-1] ^= 1
     path.write_bytes(content)
     assert not spool.repeated(one.digest)
+
+
+def test_a_sender_that_repeats_what_waits_takes_little_memory_by_it(folder: Path) -> None:
+    """Each association may, and an object may have gigabytes."""
+    spool = opened(folder, segment_bytes=32 << 20)
+    one = incoming(bytes(16 << 20))
+    spool.append(one)
+    tracemalloc.start()
+    try:
+        assert spool.repeated(one.digest)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 << 20
 
 
 def test_what_stands_aside_is_tried_again_at_the_next_start(folder: Path) -> None:

@@ -66,6 +66,18 @@ def test_a_file_that_is_read_is_in_memory_once(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_a_start_that_looks_whether_the_last_file_is_whole_has_little_of_it_in_memory(tmp_path: Path) -> None:
+    head, segment = new_segment()
+    path = written(tmp_path / "1.segment", head + record(segment, 0, bytes(16 << 20)))
+    tracemalloc.start()
+    try:
+        assert len(walk(path).found) == 1
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 << 20
+
+
 def test_what_was_written_is_read(tmp_path: Path, parts: list[bytes], data_sets: list[bytes]) -> None:
     path = written(tmp_path / "1.segment", b"".join(parts))
     walked = walk(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from gateway.config import Settings as Gateway
-from infra.compose.__main__ import peers
+from infra.compose.__main__ import dated
 from infra.local import founding
 from infra.local.parts import kafka
 from infra.local.parts.services import MODULES, Listening
@@ -21,7 +21,7 @@ from infra.local.parts.store import BUCKETS
 from producers.dicom_router.config import Settings as Router
 from radstream import demo_run, sending
 from streams.config import Config, Registry, Store
-from streams.networks import address_of, is_in, networks_of
+from streams.networks import address_of
 from streams.peers.peer import Peer
 from streams.peers.reading import read_peers
 
@@ -42,7 +42,7 @@ def services() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def config() -> Config:
     path = FOLDER / "radstream.toml"
-    text = path.read_text(encoding="utf-8")
+    text = dated(path.name, datetime.now(UTC).date())
     return Config(path, text, tomllib.loads(text))
 
 
@@ -82,7 +82,7 @@ def test_the_demo_and_the_sender_of_this_machine_may_send_through_the_published_
     compose = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))
     (network,) = compose["networks"]["default"]["ipam"]["config"]
     today = date(2026, 2, 28)
-    (tmp_path / "peers.toml").write_text(peers(today), encoding="utf-8")
+    (tmp_path / "peers.toml").write_text(dated("peers.toml", today), encoding="utf-8")
     found = read_peers(tmp_path / "peers.toml")
     for title in (sending.CALLING_AE, demo_run.CALLING_AE):
         assert isinstance(found.judge(title, address_of(network["gateway"]), None, today), Peer)
@@ -96,6 +96,16 @@ def test_a_service_is_an_image_of_its_own_that_may_write_nothing_else(services: 
         assert services[name]["cap_drop"] == ["ALL"]
     for name in ONCE:
         assert services[name]["build"]["target"] == "cli"
+
+
+def test_large_objects_that_come_in_are_on_a_disk_and_not_in_memory_that_looks_like_one(
+    services: dict[str, Any], config: Config
+) -> None:
+    folder = config.section("router", Router).objects_folder
+    volumes = [Path(mount.split(":")[1]) for mount in services["router"]["volumes"]]
+    assert folder is not None
+    assert any(volume in folder.parents for volume in volumes)
+    assert not any(Path(mount) in folder.parents for mount in services["router"]["tmpfs"])
 
 
 def test_images_of_others_have_a_version(services: dict[str, Any]) -> None:
@@ -122,4 +132,4 @@ def test_the_router_takes_what_is_posted_to_the_gateway(services: dict[str, Any]
     assert stow is not None
     assert gateway.stow_url == f"http://router:{stow.port}"
     address = services["gateway"]["networks"]["default"]["ipv4_address"]
-    assert is_in(address_of(address), networks_of(stow.addresses))
+    assert address_of(address) in {one.address for one in stow.exceptions}

@@ -102,6 +102,12 @@ def test_the_settings_file_is_the_persons_own_and_only_gains_sections(founded: S
     assert tomllib.loads(founded.config.read_text()) == tomllib.loads(text)
 
 
+def test_large_objects_are_on_the_disk_that_the_spool_is_on(founded: Site) -> None:
+    settings_file.ensure(founded)
+    router = tomllib.loads(founded.config.read_text())["router"]
+    assert Path(router["objects_folder"]).parent == Path(router["spool"]["folder"]).parent
+
+
 def test_a_gateway_beside_a_router_without_stow_hands_nothing_to_it(founded: Site) -> None:
     settings_file.ensure(founded)
     text = founded.config.read_text()

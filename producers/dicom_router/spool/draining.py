@@ -125,7 +125,8 @@ class Drain:
         except (*AWAY, MemoryError):
             raise
         except Exception as error:
-            self._refused_in_a_row += 1
+            # What is tried again and again because it is stuck was counted when it came.
+            self._refused_in_a_row += not entry.was_stuck
             if self._refused_in_a_row > _REFUSED_MAX:
                 raise LogAway(f"{_REFUSED_MAX} instances in a row could not be committed") from error
             raise
@@ -186,8 +187,6 @@ class Drain:
 
     def _stuck(self, entry: Entry, failure: Exception) -> None:
         structlog.get_logger().error("spool_stuck", error=failure, file=entry.shelf.path.name)
-        while self._spool.once_more(entry):
-            pass
         self._spool.stuck(entry)
 
 

@@ -70,9 +70,9 @@ class Keeping:
         why = self._spool.look()
         ready = why is None or not self._needs(self._spool)
         self._health.ready(CHECK, ready, f"{why}; senders are told to try again (0xA700)")
-        oldest_ms, now_ms = self._spool.waiting.oldest_ms(), self._archive.clock.now().timestamp() * 1000
-        metrics.SPOOL_INSTANCES.set(self._spool.waiting.count)
-        metrics.SPOOL_BYTES.set(self._spool.waiting.bytes)
+        (count, size, oldest_ms), now_ms = self._spool.figures(), self._archive.clock.now().timestamp() * 1000
+        metrics.SPOOL_INSTANCES.set(count)
+        metrics.SPOOL_BYTES.set(size)
         metrics.SPOOL_OLDEST_SECONDS.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
         metrics.SPOOL_DISK_BYTES.set(self._spool.used_bytes)
         metrics.SPOOL_BUDGET_BYTES.set(self._settings.budget_bytes)

@@ -18,11 +18,13 @@ _HELD_S: Final = 0.005
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """A durable record that is not committed. `again` counts how often the same bytes came meanwhile."""
+    """A durable record that is not committed. `again` counts how often the same bytes came meanwhile; `was_stuck` is
+    whether it could be neither committed nor set aside once (`stuck`)."""
 
     shelf: Shelf
     found: Found
     again: int = 0
+    was_stuck: bool = False
 
     @property
     def study(self) -> str:

@@ -30,6 +30,7 @@ from producers.dicom_router.spool.record import (
 )
 
 _STEP_BYTES: Final = 1 << 20
+_OTHER_FILE: Final = "the file is not what was written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,16 @@ def read(path: Path, found: Found) -> tuple[Kept, bytearray]:
         return segment.kept(found.start, own)[1], segment.file(found)
 
 
+def is_whole(path: Path, found: Found) -> bool:
+    """Whether a record is what was written; little of it is in memory at a time. Raises OSError."""
+    with _opened(path) as segment:
+        try:
+            segment.kept(found.start, segment_id(segment.read(0, SEGMENT_HEAD_BYTES)))
+        except NotARecord:
+            return False
+        return segment.has_file(found)
+
+
 def read_bytes(path: Path, part: Part) -> Iterator[bytes]:
     """What a part of a segment holds, as it is. Raises OSError."""
     with _opened(path) as segment:
@@ -149,12 +160,10 @@ def _last(segment: _Segment, one: Found, found: list[Found], damaged: list[Part]
     end = one.start + one.length
     if end > segment.size or segment.is_zeros(end - one.head.file, end):
         return Walk(found, damaged, one.start)
-    try:
-        segment.file(one)
-    except NotARecord as error:
-        damaged.append(Part(one.start, end, str(error)))
-    else:
+    if segment.has_file(one):
         found.append(one)
+    else:
+        damaged.append(Part(one.start, end, _OTHER_FILE))
     return Walk(found, damaged, None)
 
 
@@ -191,8 +200,15 @@ class _Segment:
         head = found.head
         data = self._read(found.start + head.length - head.file, head.file)
         if hashlib.sha256(data).digest() != head.digest:
-            raise NotARecord("the file is not what was written")
+            raise NotARecord(_OTHER_FILE)
         return data
+
+    def has_file(self, found: Found) -> bool:
+        """Whether the file is what was written."""
+        digest, end = hashlib.sha256(), found.start + found.length
+        for start in range(end - found.head.file, end, _STEP_BYTES):
+            digest.update(self._read(start, min(_STEP_BYTES, end - start)))
+        return digest.digest() == found.head.digest
 
     def next_record(self, start: int, own: bytes) -> int | None:
         """Where the next head that is right begins."""

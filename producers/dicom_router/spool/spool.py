@@ -16,12 +16,12 @@ from producers.dicom_router.spool import aside, ballast, places
 from producers.dicom_router.spool.order import Entry, Waiting
 from producers.dicom_router.spool.others import Others
 from producers.dicom_router.spool.places import Owned
-from producers.dicom_router.spool.reading import read
-from producers.dicom_router.spool.record import NotARecord
+from producers.dicom_router.spool.reading import is_whole
 from producers.dicom_router.spool.recovery import recovered, take_over
 from producers.dicom_router.spool.room import Limits, Room, disk_is_full, try_disk
 from producers.dicom_router.spool.segment import SegmentFailed, Sync
 from producers.dicom_router.spool.shelf import Shelf
+from producers.dicom_router.spool.stuck import Stuck
 from producers.dicom_router.spool.ticks import Ticks
 from producers.dicom_router.spool.writing import Incoming, NotSpooled, Writing
 from streams import metrics
@@ -36,6 +36,7 @@ class Spool:
     def __init__(self, folder: Path, limits: Limits, segment_bytes: int, fdatasync: Sync = os.fdatasync) -> None:
         self.folder = folder
         self.waiting = Waiting()
+        self._stuck = Stuck()
         self._limits = limits
         self._segment_bytes = segment_bytes
         self._room = Room(folder, limits)
@@ -90,8 +91,9 @@ class Spool:
         if entry is None:
             return False
         try:
-            read(entry.shelf.path, entry.found)
-        except (NotARecord, OSError):
+            if not is_whole(entry.shelf.path, entry.found):
+                return False
+        except OSError:
             return False
         with self._lock:
             if self._known.get(digest) is not entry:
@@ -118,8 +120,19 @@ class Spool:
         entry.shelf.drop()
 
     def stuck(self, entry: Entry) -> None:
-        """An entry that can be neither committed nor set aside: its segment stays, until the next start."""
+        """An entry that was taken can be neither committed nor set aside now. It is tried again, by `look`; its segment
+        stays, and what is behind it goes on."""
         self.waiting.done(entry)
+        self._stuck.put(entry)
+
+    def figures(self) -> tuple[int, int, int | None]:
+        """Of what is not committed and does not stand aside: instances, bytes, and when the oldest was received (Unix
+        time in ms), None where there is none."""
+        stuck, oldest_ms = self._stuck.entries, self.waiting.oldest_ms()
+        count = self.waiting.count + len(stuck)
+        size = self.waiting.bytes + sum(entry.found.length for entry in stuck)
+        received = [entry.found.head.received_ms for entry in stuck] + ([] if oldest_ms is None else [oldest_ms])
+        return count, size, min(received, default=None)
 
     def holds(self, study: str) -> bool:
         """Whether something of that study is not committed yet, here or on the spool of another process."""
@@ -139,6 +152,7 @@ class Spool:
     def look(self) -> str | None:
         """What is to be done every second. Why the spool does not take another segment, or None."""
         self._writing.seal_if_idle()
+        self.waiting.put(*self._stuck.take_due())
         with suppress(OSError):
             self._adopt()
         with suppress(OSError):

@@ -20,6 +20,7 @@ from producers.dicom_router.stow.connection import BadFraming, BadHead, Connecti
 from producers.dicom_router.stow.request import Accepted
 from producers.dicom_router.stow.storing import Store, Storing
 from streams import metrics
+from streams.clock import Clock
 from streams.networks import address_of, is_in, networks_of
 from streams.ports import Ports
 
@@ -36,13 +37,21 @@ class StowListener:
     """
 
     def __init__(
-        self, settings: Settings, door: Door, store: Store, ports: Ports | None = None, shared: Shared | None = None
+        self,
+        settings: Settings,
+        door: Door,
+        store: Store,
+        clock: Clock,
+        ports: Ports | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._settings = settings
         self._door = door
         self._store = store
+        self._clock = clock
         self._networks = networks_of(settings.addresses)
-        self._admission = Admission(settings.requests_max, settings.requests_per_peer_max, shared, "stow")
+        self._exceptions = settings.exceptions
+        self._admission = Admission(settings.requests_max, settings.of_one_address_max, shared, "stow")
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False
@@ -104,7 +113,10 @@ class StowListener:
 
     def _may_send(self, peer: str) -> bool:
         address = address_of(peer)
-        return is_in(address, self._networks)
+        if is_in(address, self._networks):
+            return True
+        today = self._clock.now().date()
+        return any(one.address == address and today <= one.until for one in self._exceptions)
 
     def _serve(self, connection: Connection, peer: str) -> None:
         """The life of one connection, in its own thread."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from producers.dicom_router.config import Settings
-from producers.dicom_router.trust.ends import ends_of_exceptions, ends_of_peers
+from producers.dicom_router.trust.ends import ends_of_exceptions, ends_of_peers, ends_of_stow
 from streams import metrics
 from streams.clock import Clock
 from streams.gauges import Board
@@ -33,6 +33,7 @@ class Trust:
         self._clock = clock
         self._board = Board()
         self._seen: dict[str, datetime] = {}
+        self._ends_of_stow = tuple(ends_of_stow(settings.stow))
         self._peers: Watched[Peers] | None = None
         self._ours: Watched[Ours] | None = None
         if settings.peers is not None:
@@ -74,7 +75,7 @@ class Trust:
         self._health.warn("ends", soon(ends, now, "radstream peers list"))
 
     def _ends(self) -> list[End]:
-        ends: list[End] = []
+        ends = list(self._ends_of_stow)
         if self._ours is not None:
             ends += ends_of_ours(self._ours.value.ends_at.items(), SECTION)
         if self._peers is not None:

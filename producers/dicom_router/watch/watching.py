@@ -75,7 +75,8 @@ class Folder:
         log, path = structlog.get_logger(), waiting.file.path
         try:
             reason = self._stored(waiting.file)
-            if reason is None:
+            if reason is None or look(path) != waiting.file:
+                # A copy that had stalled goes on, and would do so where it was moved to: the next look finds another.
                 self._again(waiting)
             elif reason:
                 self._places.failed(path, reason)
@@ -99,7 +100,7 @@ class Folder:
         try:
             _read(file.path, incoming)
             if look(file.path) != file:
-                return None  # It changed while it was read: the next look finds another.
+                return None
             arrival = incoming.arrival()
             status = self._store(arrival)
             metrics.WATCHED_FILES.labels(f"{status:04X}").inc()

@@ -1,0 +1,33 @@
+"""The doctor looks at where large objects go that come in: on a disk, which a file system in memory is none."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from radstream.checks.large_objects import check
+
+# Linux has one there always (POSIX shared memory).
+IN_MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+def states(folder: Path | None) -> list[tuple[str, str]]:
+    return [(one.name, one.state) for one in check(folder)]
+
+
+def test_a_folder_on_a_disk_is_well() -> None:
+    assert states(Path(__file__).parent) == [("large objects", "well")]
+
+
+def test_a_folder_in_memory_is_noted_also_before_the_router_made_it() -> None:
+    for folder in (IN_MEMORY, IN_MEMORY / "not" / "there"):
+        (one,) = check(folder)
+        assert one.state == "note"
+        assert "objects_folder" in one.mend
+
+
+def test_where_nothing_is_set_it_is_the_systems_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(IN_MEMORY))
+    assert states(None) == [("large objects", "note")]
