@@ -29,7 +29,7 @@ from tests.instance_events import meta_of
 
 LATER = timedelta(hours=1)
 CHAIN, HEAD = "imaging.study.chain", "imaging.chain.head"
-# The long form of the measure: RADSTREAM_VERIFY_OBJECTS=1000.
+# `make faults` takes 1000.
 OBJECTS = int(os.environ.get("RADSTREAM_VERIFY_OBJECTS", "60"))
 
 
