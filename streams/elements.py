@@ -120,7 +120,8 @@ class Walk:
         """Indexes the top level from `start` to the end of the data. Raises Malformed, TooComplex."""
         position, end, previous = start, len(self._data), -1
         while position < end:
-            if self.elements and self._is_filling(position, end):
+            # Asked of zeros alone: there may be millions of elements.
+            if not self._data[position] and self.elements and self._is_filling(position, end):
                 self.oddities.add("trailing_zeros")
                 break
             tag, vr, value_at, length = self._head(position, end, explicit)
