@@ -43,8 +43,9 @@ test-alone:
 test-faults:
 	.venv/bin/pytest $(FAULTS)
 
-# The long form of the fault tests: every part killed in each round, in an order and at moments drawn anew; and rounds of
-# faults of the router, and of what serves readers, which print their counts. SEED repeats those, REPORT and
+# The long form of the fault tests: a flipped bit in each of a thousand stored objects, which verify has to find; every part
+# killed in each round, in an order and at moments drawn anew; and rounds of faults of the router, and of what serves
+# readers, which print their counts. SEED repeats those, REPORT and
 # READER_REPORT name files for their counts in JSON.
 ROUNDS = 10
 ROUTER_ROUNDS = 500
@@ -54,6 +55,7 @@ REPORT =
 READER_REPORT =
 faults:
 	@python3 infra/local/bootstrap.py test
+	RADSTREAM_VERIFY_OBJECTS=1000 .venv/bin/pytest tests/unit/test_verify.py
 	RADSTREAM_FAULT_ROUNDS=$(ROUNDS) RADSTREAM_ROUTER_ROUNDS=$(ROUTER_ROUNDS) RADSTREAM_FAULT_SEED=$(SEED) \
 		RADSTREAM_READER_ROUNDS=$(READER_ROUNDS) RADSTREAM_FAULT_REPORT=$(REPORT) \
 		RADSTREAM_READER_REPORT=$(READER_REPORT) .venv/bin/pytest tests/fault
@@ -65,7 +67,7 @@ EXAMPLES = 300
 TARGETS =
 fuzz:
 	@python3 infra/local/bootstrap.py test
-	RADSTREAM_MUTATED_MB=20 .venv/bin/pytest tests/unit/test_validate_mutations.py
+	RADSTREAM_MUTATED_MB=20 .venv/bin/pytest tests/unit/test_validate_mutations.py tests/unit/test_derive_mutations.py
 	RADSTREAM_GATEWAY_EXAMPLES=$(EXAMPLES) .venv/bin/pytest -s tests/integration/gateway
 	.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 

@@ -1,4 +1,6 @@
-"""What the check of IODs finds beside dciodvfy, and what it costs: `python -m bench.conformance CORPUS [--json]`.
+"""What the check of IODs finds beside dciodvfy, what it costs, and what the whole judgement of a file costs.
+
+`python -m bench.conformance CORPUS [--json]`.
 
 CORPUS is a folder with `files/`, and in `dciodvfy/` what dciodvfy said of each, as `<file>.txt`.
 """
@@ -13,12 +15,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydicom.datadict import keyword_for_tag
 
 from consumers.validate import iod
+from consumers.validate.config import Limits
 from consumers.validate.iod import tables
+from consumers.validate.judging import judged
 from streams import part10
 from streams.elements import Malformed, TooComplex
 from streams.events import Finding
@@ -112,6 +117,30 @@ def _overlay(tag: int) -> str:
     return RepeatersDictionary.get(f"60xx{tag & 0xFFFF:04X}", ("",) * 5)[4]
 
 
+def judgements(corpus: Path) -> dict[str, object]:
+    """What the validate step spends on each file, its pixels decoded, from bytes in memory: by the clock, and of the
+    processor without what decoders spend in processes of their own."""
+    files = [path.read_bytes() for path in sorted((corpus / "files").iterdir())]
+    for data in files[:5]:
+        judged(data, Limits(), datetime.now(UTC))  # Tables are read, and decoders started, once.
+    clock, processor = [], []
+    for data in files:
+        began, began_processor = time.perf_counter(), time.process_time()
+        judged(data, Limits(), datetime.now(UTC))
+        clock.append((time.perf_counter() - began) * 1000)
+        processor.append((time.process_time() - began_processor) * 1000)
+    return {
+        "judged files": len(files),
+        "judged ms": _spread(clock),
+        "judged ms of the processor": _spread(processor),
+    }
+
+
+def _spread(milliseconds: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(milliseconds, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 1), "highest": round(max(milliseconds), 1)}
+
+
 def report(made: Compared) -> dict[str, object]:
     return {
         "files": len(made.milliseconds),
@@ -126,7 +155,7 @@ def report(made: Compared) -> dict[str, object]:
 
 def main(arguments: list[str]) -> None:
     made = compare(Path(arguments[0]))
-    print(json.dumps(report(made), indent=2))  # noqa: T201
+    print(json.dumps(report(made) | judgements(Path(arguments[0])), indent=2))  # noqa: T201
     if "--json" not in arguments:
         for name, kind, (how, keyword), _ in made.missed:
             print(f"dciodvfy alone: {name} {how} {keyword} (Type {kind})")  # noqa: T201

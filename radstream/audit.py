@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from radstream.errors import Failure
 from streams.auditing import STEP, Outcome, audit_event
@@ -45,17 +45,40 @@ def audit(
         reason=reason,
         attributes=attributes,
     )
+    _write(log, ids, site, [event])
+    return event
+
+
+def audit_each(log: Log, ids: SchemaIds, site: Site, *, action: str, of: Mapping[str, Mapping[str, str]]) -> None:
+    """As `audit`, of many subjects with the attributes of each, and one wait for all."""
+    made = (
+        audit_event(
+            site,
+            SystemClock(),
+            actor=account(),
+            action=action,
+            subject=subject,
+            outcome="success",
+            attributes=attributes,
+        )
+        for subject, attributes in of.items()
+    )
+    _write(log, ids, site, list(made))
+
+
+def _write(log: Log, ids: SchemaIds, site: Site, events: Sequence[AuditEvent]) -> None:
     producer = log.producer()
     try:
-        producer.send(encode(event, ids, source=source_of(site, STEP))).result(timeout=_ACKNOWLEDGED_S_MAX)
+        sent = [producer.send(encode(event, ids, source=source_of(site, STEP))) for event in events]
+        for future in sent:
+            future.result(timeout=_ACKNOWLEDGED_S_MAX)
     except (LogAway, LogRefused, TimeoutError) as error:
         raise Failure(
-            f"{action} was not done: the audit event could not be written ({type(error).__name__}); "
+            f"{events[0].action} was not done: the audit event could not be written ({type(error).__name__}); "
             "see whether the broker runs: radstream status"
         ) from None
     finally:
         producer.close(_ACKNOWLEDGED_S_MAX)
-    return event
 
 
 def account() -> str:

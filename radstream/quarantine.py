@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
+from radstream.errors import Failure
 from radstream.options import Moment, config_option, json_option, log_answers, open_config, open_log
 from radstream.output import show
-from radstream.quarantine_deciding import Decided, decide
-from radstream.quarantine_lines import print_decided, print_held, print_shown
+from radstream.quarantine_asking import Asked, asked_by
+from radstream.quarantine_deciding import decide, decide_study
+from radstream.quarantine_lines import deciding_progress, print_decided, print_held, print_shown, print_study_decided
 from radstream.quarantine_log import Quarantined, quarantined
 from radstream.quarantine_showing import shown
 
@@ -67,33 +70,70 @@ def show_(name: str, config_path: Path, as_json: bool) -> None:
 
 def decision_options(command: F) -> F:
     for option in (
-        click.option("--reason", required=True, metavar="TEXT", help="Why. Kept encrypted, outside the log."),
-        click.option("--as", "actor", metavar="NAME", help="Account of the person who decides; else yours."),
         click.option("--again", is_flag=True, help="Although another decision was made before."),
+        click.option("--as", "actor", metavar="NAME", help="Account of the person who decides; else yours."),
+        click.option("--reason", required=True, metavar="TEXT", help="Why. Kept encrypted, outside the log."),
+        click.option("--code", metavar="REASON", help="With --study: only those that are held for this reason."),
+        click.option("--study", "study_uid", metavar="UID", help="All of this study that wait for a decision."),
+        click.argument("name", metavar="[DIGEST|SOP_UID]", required=False),
     ):
         command = option(command)
     return command
 
 
 @quarantine.command()
-@click.argument("name", metavar="DIGEST|SOP_UID")
 @decision_options
 @config_option
 @json_option
-def release(name: str, reason: str, actor: str | None, again: bool, config_path: Path, as_json: bool) -> None:
-    """Let a held instance flow all the same, and wait until it does. It keeps a finding that says so."""
-    _decided(decide(open_config(config_path), name, "released", reason, actor, again=again), as_json)
+def release(
+    name: str | None,
+    study_uid: str | None,
+    code: str | None,
+    reason: str,
+    actor: str | None,
+    again: bool,
+    config_path: Path,
+    as_json: bool,
+) -> None:
+    """Let a held instance flow all the same, and wait until it does. It keeps a finding that says so.
+
+    With --study, all of a study that wait for a decision, for one reason.
+    """
+    _decide(config_path, (name, study_uid, code), asked_by(actor, "released", reason, again=again), as_json)
 
 
 @quarantine.command()
-@click.argument("name", metavar="DIGEST|SOP_UID")
 @decision_options
 @config_option
 @json_option
-def reject(name: str, reason: str, actor: str | None, again: bool, config_path: Path, as_json: bool) -> None:
-    """Say that a held instance is never served. Its bytes stay as they were received."""
-    _decided(decide(open_config(config_path), name, "rejected", reason, actor, again=again), as_json)
+def reject(
+    name: str | None,
+    study_uid: str | None,
+    code: str | None,
+    reason: str,
+    actor: str | None,
+    again: bool,
+    config_path: Path,
+    as_json: bool,
+) -> None:
+    """Say that a held instance is never served. Its bytes stay as they were received.
+
+    With --study, all of a study that wait for a decision, for one reason.
+    """
+    _decide(config_path, (name, study_uid, code), asked_by(actor, "rejected", reason, again=again), as_json)
 
 
-def _decided(found: Decided, as_json: bool) -> None:
-    show(as_json, found, lambda: print_decided(found))
+def _decide(config_path: Path, which: tuple[str | None, str | None, str | None], asked: Asked, as_json: bool) -> None:
+    name, study_uid, code = which
+    if (name is None) == (study_uid is None):
+        raise Failure("name one instance, or --study UID: which wait is in radstream quarantine list")
+    if code is not None and study_uid is None:
+        raise Failure("--code narrows --study UID; an instance is named by itself")
+    config = open_config(config_path)
+    if name is not None:
+        one = decide(config, name, asked)
+        show(as_json, one, lambda: print_decided(one))
+    elif study_uid is not None:
+        with deciding_progress(shown=not as_json and sys.stderr.isatty()) as told:
+            many = decide_study(config, study_uid, code, asked, told)
+        show(as_json, many, lambda: print_study_decided(many))

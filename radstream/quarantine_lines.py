@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from radstream.output import console, plain, print_table
-from radstream.quarantine_deciding import Decided
+from radstream.quarantine_asking import Told
+from radstream.quarantine_deciding import Decided, StudyDecided
 from radstream.quarantine_log import Held, Quarantined
 from radstream.quarantine_showing import Decision, Shown
+
+_TOLD = {"noted": "keeping the reason", "shown": "carried out"}
 
 
 def print_held(found: Quarantined, *, decided: bool) -> None:
@@ -42,6 +50,32 @@ def print_decided(found: Decided) -> None:
     else:
         click.echo(f"rejected {at}: it is served to nobody, and its bytes stay")
     console().print(f"  study {found.study_uid or '-'}\n  file  {found.digest}", soft_wrap=True)
+
+
+def print_study_decided(found: StudyDecided) -> None:
+    if found.written:
+        then = "they flow, with the finding released_by_hand" if found.action == "released" else "they are never served"
+        images = "1 image" if found.written == 1 else f"{found.written} images"
+        click.echo(f"{images} {found.action} by {plain(found.actor)}: {then}")
+    else:
+        click.echo("nothing was done: none waits for a decision")
+    if found.stood:
+        click.echo(f"{found.stood} stood so before")
+    if found.left:
+        stays = (
+            "was decided otherwise before, and stays so" if found.left == 1 else "were decided otherwise, and stay so"
+        )
+        click.echo(f"{found.left} {stays}; to decide on that too: --again")
+    console().print(f"  study {found.study_uid}", soft_wrap=True)
+
+
+@contextmanager
+def deciding_progress(*, shown: bool) -> Iterator[Told]:
+    """Two bars on stderr: reasons that are kept, and decisions that are seen."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        tasks = {what: bar.add_task(text, total=None, visible=False) for what, text in _TOLD.items()}
+        yield lambda what, done, total: bar.update(tasks[what], completed=done, total=total, visible=True)
 
 
 def print_shown(found: Shown) -> None:

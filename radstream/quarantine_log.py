@@ -106,6 +106,14 @@ class Quarantine:
             raise Failure(f"{len(found)} instances are held under {name}; say which: {', '.join(sorted(found))}")
         return self.events[found[0]]
 
+    def of_study(self, tenant: str, study_uid: str, code: str | None) -> list[InstanceQuarantined]:
+        """Those of a study, also what was decided on; with `code` those that are held for that reason."""
+        return [
+            one
+            for one in self.events.values()
+            if one.meta.tenant == tenant and one.instance.study_uid == study_uid and (code is None or one.code == code)
+        ]
+
 
 def read(log: Log) -> Quarantine:
     """Reads both topics to their ends. Raises LogAway, LogRefused, and Failure for a record of a newer radstream."""

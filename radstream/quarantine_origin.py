@@ -1,9 +1,11 @@
-"""What was announced of an instance before it was held: from whom it came, of what kind it is, whether from outside."""
+"""What was announced of instances before they were held: from whom they came, of what kind, whether from outside."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from confluent_kafka import murmur2
 
@@ -16,9 +18,32 @@ from streams.wire import Undecodable, UnknownSchema, decode
 # Clocks of the router and of the broker's clients are not the same one.
 _CLOCKS_S_MAX = timedelta(minutes=10)
 
+Origin = InstanceReceived | InstanceValidated
 
-def origin_of(log: Log, event: InstanceQuarantined) -> InstanceReceived | InstanceValidated | None:
+
+def origin_of(log: Log, event: InstanceQuarantined) -> Origin | None:
     """What was announced of the instance before it was held; None where the log has that no more."""
+    return origins_of(log, [event]).get(event.instance.digest)
+
+
+def origins_of(log: Log, events: Iterable[InstanceQuarantined]) -> Mapping[str, Origin]:
+    """As `origin_of`, by digest. What was held beside its study is looked for once for all of a study."""
+    found: dict[str, Origin] = {}
+    beside: dict[bytes, list[tuple[InstanceQuarantined, StudyRevision]]] = defaultdict(list)
+    for event in events:
+        match _input_of(log, event):
+            case StudyRevision() as revision:
+                beside[partition_key(event.meta.tenant, event.instance.study_uid)].append((event, revision))
+            case InstanceReceived() | InstanceValidated() as origin:
+                found[event.instance.digest] = origin
+    for key, held in beside.items():
+        since = min(revision.first_received_at for _, revision in held)
+        found |= _announced(log, key, {event.instance.digest for event, _ in held}, since)
+    return found
+
+
+def _input_of(log: Log, event: InstanceQuarantined) -> Origin | StudyRevision | None:
+    """What the step that held it has read."""
     for ref in event.provenance.inputs:
         try:
             for record in log.read(TopicPartition(ref.topic, ref.partition), ref.offset, ref.offset + 1):
@@ -26,28 +51,34 @@ def origin_of(log: Log, event: InstanceQuarantined) -> InstanceReceived | Instan
                 if isinstance(found, InstanceReceived | InstanceValidated) and found.instance == event.instance:
                     return found
                 if isinstance(found, StudyRevision):
-                    return _announced(log, event, found)
+                    return found
         except (OffsetOutOfRange, Undecodable, UnknownSchema):
             continue
     return None
 
 
-def _announced(log: Log, event: InstanceQuarantined, revision: StudyRevision) -> InstanceReceived | None:
-    """Of what is held beside its study: its receipt. It is looked for since the study's first, then in all there is."""
-    key = partition_key(event.meta.tenant, event.instance.study_uid)
+def _announced(log: Log, key: bytes, digests: set[str], since: datetime) -> dict[str, Origin]:
+    """Receipts of one study's instances. They are looked for since the study's first, then in all there is."""
     names = [
         TopicPartition(topic, murmur2(key, log.partitions(topic)))
         for topic in load_topics().physical(SUBJECTS[InstanceReceived])
     ]
     bounds = log.bounds(names)
-    since = log.since(names, int((revision.first_received_at - _CLOCKS_S_MAX).timestamp() * 1000))
-    later = {name: (max(start, since[name]), end) for name, (start, end) in bounds.items()}
+    first = log.since(names, int((since - _CLOCKS_S_MAX).timestamp() * 1000))
+    later = {name: (max(start, first[name]), end) for name, (start, end) in bounds.items()}
+    found: dict[str, Origin] = {}
     for name, (start, end) in (*later.items(), *bounds.items()):
-        for record in log.read(name, start, end) if start < end else ():
-            if record.key != key:
-                continue
+        for event in _received(log, key, name, start, end):
+            if event.instance.digest in digests:
+                found.setdefault(event.instance.digest, event)
+            if len(found) == len(digests):
+                return found
+    return found
+
+
+def _received(log: Log, key: bytes, name: TopicPartition, start: int, end: int) -> Iterator[InstanceReceived]:
+    for record in log.read(name, start, end) if start < end else ():
+        if record.key == key:
             with suppress(Undecodable):
-                found = decode(record)
-                if isinstance(found, InstanceReceived) and found.instance.digest == event.instance.digest:
-                    return found
-    return None
+                if isinstance(found := decode(record), InstanceReceived):
+                    yield found

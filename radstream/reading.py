@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from consumers.catalog.config import Settings
 from consumers.catalog.database import Cursor, snapshot
 from consumers.catalog.migrate import MigrationChanged
-from radstream.audit import audit
+from radstream.audit import audit, audit_each
 from radstream.errors import Failure
 from streams.config import Config, Kafka, Site
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
@@ -49,10 +49,9 @@ def audited(
     config: Config, log: Log, action: str, subject: str, attributes: Mapping[str, str], *, reason: str = ""
 ) -> None:
     """Writes the audit event of what is about to be shown or done, or was. Raises Failure: then it is not done."""
-    path = config.section("kafka", Kafka).schema_ids
     audit(
         log,
-        read_ids(path) if path else SchemaIds(),
+        _ids(config),
         config.section("site", Site),
         action=action,
         subject=subject,
@@ -60,3 +59,13 @@ def audited(
         reason=reason,
         attributes=attributes,
     )
+
+
+def audited_each(config: Config, log: Log, action: str, of: Mapping[str, Mapping[str, str]]) -> None:
+    """As `audited`, of many subjects with the attributes of each."""
+    audit_each(log, _ids(config), config.section("site", Site), action=action, of=of)
+
+
+def _ids(config: Config) -> SchemaIds:
+    path = config.section("kafka", Kafka).schema_ids
+    return read_ids(path) if path else SchemaIds()

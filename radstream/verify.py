@@ -153,6 +153,12 @@ def print_report(report: Report) -> None:
             "checked against their events",
             soft_wrap=True,
         )
+    if report.archived:
+        out.print(
+            f"{report.archived} copies are there and in archives, so their bytes were not read: radstream tier restore "
+            "brings a study back, and it can be verified then",
+            soft_wrap=True,
+        )
     if report.waiting:
         out.print(f"{report.waiting} are too young to be in a chain or under a signature: verify again in 15 minutes")
     if report.without_metadata:

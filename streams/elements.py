@@ -20,6 +20,8 @@ PIXEL_DATA_TAGS = (PIXEL_DATA, 0x7FE00008, 0x7FE00009)
 SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 VRS = SHORT_VRS | LONG_VRS
+# The most that anybody reads (docs/decisions/0078).
+ELEMENTS_MAX, DEPTH_MAX, INFLATED_BYTES_MAX = 20_000_000, 200, 256 << 20
 # Of a tag: one zero may be the beginning of a big-endian one.
 _GROUP_BYTES = 2
 _BLOCK_BYTES = 64 << 10
@@ -34,21 +36,26 @@ class Malformed(Exception):
 
 
 class TooComplex(Exception):
-    """A limit was met before the end. The text says which."""
+    """A limit was met before the end: the one of `Limits` that `limit` names."""
 
-
-class InflatesTooFar(TooComplex):
-    """A deflated data set has more than `Limits.inflated_bytes`."""
+    def __init__(self, text: str, limit: Literal["elements", "top_level", "depth", "inflated_bytes"]) -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may cost. `elements` are those at every level, `top_level` those that are indexed."""
+    """What one file may cost. `elements` are those at every level, `top_level` those that are indexed.
 
-    elements: int = 500_000
+    As it is here it is for who reads what validate has let through, or a person has: nobody behind validate refuses
+    what a site's limits allow, which are at most these (`consumers.validate.config`, docs/decisions/0078). A level of
+    `depth` is three calls of Python's thousand.
+    """
+
+    elements: int = ELEMENTS_MAX
     top_level: int = 20_000
-    depth: int = 64
-    inflated_bytes: int = 64 << 20
+    depth: int = DEPTH_MAX
+    inflated_bytes: int = INFLATED_BYTES_MAX
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,8 @@ class Walk:
         """Indexes the top level from `start` to the end of the data. Raises Malformed, TooComplex."""
         position, end, previous = start, len(self._data), -1
         while position < end:
-            if self.elements and self._is_filling(position, end):
+            # Asked of zeros alone: there may be millions of elements.
+            if not self._data[position] and self.elements and self._is_filling(position, end):
                 self.oddities.add("trailing_zeros")
                 break
             tag, vr, value_at, length = self._head(position, end, explicit)
@@ -123,13 +131,14 @@ class Walk:
                 self.oddities.add("repeated" if tag == previous else "order")
             previous = max(previous, tag)
             if len(self.elements) >= self._limits.top_level:
-                raise TooComplex(f"There are more than {self._limits.top_level} data elements at the top level.")
+                most = self._limits.top_level
+                raise TooComplex(f"There are more than {most} data elements at the top level.", "top_level")
             after, truncated = self._skip(tag, vr, value_at, length, end, explicit, 0)
             undefined = length == UNDEFINED_LENGTH
             # The first of two equal tags counts, as for most readers; the file is flagged all the same.
-            self.elements.setdefault(
-                tag, Element(tag, vr.decode("latin-1"), position, value_at, after, undefined, truncated)
-            )
+            if tag not in self.elements:
+                vr_said = vr.decode("latin-1")
+                self.elements[tag] = Element(tag, vr_said, position, value_at, after, undefined, truncated)
             position = after
 
     def _is_filling(self, position: int, end: int) -> bool:
@@ -206,7 +215,7 @@ class Walk:
     def _items(self, position: int, end: int, explicit: bool, depth: int, *, delimited: bool) -> int:
         """Walks through a sequence's items; the byte after the sequence."""
         if depth > self._limits.depth:
-            raise TooComplex(f"Sequences are nested more than {self._limits.depth} deep.")
+            raise TooComplex(f"Sequences are nested more than {self._limits.depth} deep.", "depth")
         while position < end:
             tag, _, value_at, length = self._head(position, end, False)
             if tag == SEQUENCE_DELIMITER and delimited:
@@ -256,7 +265,7 @@ class Walk:
         return end, True
 
     def _too_many(self) -> TooComplex:
-        return TooComplex(f"There are more than {self._limits.elements} data elements.")
+        return TooComplex(f"There are more than {self._limits.elements} data elements.", "elements")
 
     def _says_unknown_vr(self) -> None:
         self.oddities.add("vr")

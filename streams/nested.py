@@ -71,7 +71,7 @@ class Nested(Walk):
     ) -> tuple[list[Item], int]:
         """The items from `position` on, and the byte after the sequence."""
         if depth > self._limits.depth:
-            raise TooComplex(f"Sequences are nested more than {self._limits.depth} deep.")
+            raise TooComplex(f"Sequences are nested more than {self._limits.depth} deep.", "depth")
         found: list[Item] = []
         while position < end:
             tag, _, at, length = self._head(position, end, False)

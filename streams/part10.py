@@ -18,7 +18,6 @@ from streams.elements import (
     VRS,
     Element,
     Encoding,
-    InflatesTooFar,
     Limits,
     Malformed,
     TooComplex,
@@ -183,7 +182,7 @@ def _inflated_bytes(deflated: memoryview, bytes_max: int) -> int:
         part = inflater.decompress(rest, _INFLATED_BYTES)
         length += len(part)
         if length > bytes_max:
-            raise InflatesTooFar(f"The data set inflates to more than {bytes_max} bytes.")
+            raise TooComplex(f"The data set inflates to more than {bytes_max} bytes.", "inflated_bytes")
         rest = inflater.unconsumed_tail
         if not rest and not inflater.eof:
             rest = bytes(deflated[at : at + _INFLATED_BYTES])

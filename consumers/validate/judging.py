@@ -14,11 +14,11 @@ from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from consumers.validate import iod, pixels, quality, rules, values
-from consumers.validate.config import INFLATED_BELIEVED_BYTES, Limits
+from consumers.validate.config import ELEMENTS_BELIEVED, INFLATED_BELIEVED_BYTES, Limits
 from consumers.validate.once import said_once
 from consumers.validate.rule import Broken
 from streams import elements, part10
-from streams.elements import InflatesTooFar, Malformed, TooComplex
+from streams.elements import Malformed, TooComplex
 from streams.events import Finding, Instance
 from streams.identity import uid_has_leading_zero, uid_is_usable
 from streams.part10 import Part10
@@ -76,21 +76,31 @@ def too_large(size: int, limits: Limits) -> Quarantine | None:
 
 def opened(data: bytes, limits: Limits) -> Part10 | Quarantine:
     """The file, walked through; or why that cannot be."""
-    believed = max(INFLATED_BELIEVED_BYTES, limits.inflated_ratio_max * len(data))
-    ceilings = elements.Limits(
-        elements=limits.elements_max,
-        depth=limits.depth_max,
-        inflated_bytes=min(limits.inflated_bytes_max, believed),
-    )
+    ceilings, names = _ceilings(len(data), limits)
     try:
         return part10.read(data, ceilings)
-    except InflatesTooFar as error:
-        limit = "inflated_ratio_max" if believed < limits.inflated_bytes_max else "inflated_bytes_max"
-        return Quarantine("too_complex", f"{error} The limit that it met is {limit}.")
     except TooComplex as error:
-        return Quarantine("too_complex", str(error))
+        name = names.get(error.limit)
+        met = f"The limit that it met is {name}." if name else "No setting raises this limit."
+        return Quarantine("too_complex", f"{error} {met}")
     except Malformed as error:
         return Quarantine("truncated" if error.code == "truncated" else "unreadable", str(error))
+
+
+def _ceilings(size: int, limits: Limits) -> tuple[elements.Limits, dict[str, str]]:
+    """What a file of `size` bytes may cost, and by what settings: what few bytes can ask for is less."""
+    inflated = max(INFLATED_BELIEVED_BYTES, limits.inflated_ratio_max * size)
+    count = max(ELEMENTS_BELIEVED, size // limits.element_bytes_min)
+    ceilings = elements.Limits(
+        elements=min(limits.elements_max, count),
+        depth=limits.depth_max,
+        inflated_bytes=min(limits.inflated_bytes_max, inflated),
+    )
+    return ceilings, {
+        "elements": "element_bytes_min" if count < limits.elements_max else "elements_max",
+        "depth": "depth_max",
+        "inflated_bytes": "inflated_ratio_max" if inflated < limits.inflated_bytes_max else "inflated_bytes_max",
+    }
 
 
 def unidentified(file: Part10, announced: Instance | None) -> Quarantine | None:

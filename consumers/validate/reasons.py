@@ -32,7 +32,8 @@ REASONS = {
     ),
     "too_complex": Reason(
         "The file has more elements, deeper sequences or a larger inflated data set than this site reads.",
-        "Ask what it is. Raise the limit it names in [validate] limits if such files are meant to come here.",
+        "Ask what it is. If such files are meant to come here, raise the limit that the detail names in "
+        "[validate.limits] (lower element_bytes_min), or release it.",
     ),
     "too_large": Reason(
         "The file is larger than this site's limit for one object.",

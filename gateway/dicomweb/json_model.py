@@ -156,7 +156,7 @@ class Modelled(Walk):
 
     def _items_of(self, position: int, end: int, scope: _Scope, *, delimited: bool) -> tuple[list[Model], int]:
         if scope.depth > _DEPTH_MAX:
-            raise TooComplex(f"Sequences are nested more than {_DEPTH_MAX} deep.")
+            raise TooComplex(f"Sequences are nested more than {_DEPTH_MAX} deep.", "depth")
         found: list[Model] = []
         while position < end:
             tag, _, at, length = self._head(position, end, False)

@@ -60,10 +60,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     good: tuple[str, ...] = ()
 
 
-def next_of_copy(kind: Kind, good: tuple[str, ...]) -> str:
-    """What to do about a copy, with those that are good."""
+def next_of_copy(kind: Kind, good: tuple[str, ...], asleep: tuple[str, ...], study_uid: str) -> str:
+    """What to do about a copy, with those that are good, and those in archives, of which nobody knows that."""
     if kind in NEXT:
         return NEXT[kind]
+    if not good and asleep:
+        return (
+            f"Its copy in {', '.join(asleep)} was not read: radstream tier restore {study_uid} brings it back, then "
+            "verify again"
+        )
     if not good:
         return _NONE_LEFT
     mend = _MEND["lost" if kind == "lost" else "changed"]
@@ -71,7 +76,8 @@ def next_of_copy(kind: Kind, good: tuple[str, ...]) -> str:
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What was looked at, and what is wrong. `waiting` are too young to be in a chain or signed.
+    """What was looked at, and what is wrong. `waiting` are too young to be in a chain or signed, and `archived` copies
+    in the archives that `[store] archived` names, which are there and cannot be read before they are restored.
 
     Of `unlinked` images, which are in no chain, and of `held` ones, which never are, the bytes were checked against
     their events.
@@ -83,6 +89,7 @@ class Report(msgspec.Struct, kw_only=True):
     held: int = 0
     heads: int = 0
     copies: int = 0
+    archived: int = 0
     bytes: int = 0
     derived: int = 0
     waiting: int = 0

@@ -51,12 +51,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Looked:
-    """`copies` and `bytes` are what was read."""
+    """`copies` and `bytes` are what was read; `archived` are copies in archives, which are there and were not."""
 
     wanted: Wanted
     findings: tuple[Finding, ...]
     copies: int
     bytes: int
+    archived: int
 
 
 @dataclass(frozen=True)
@@ -72,24 +73,28 @@ def look(store: ObjectStore, wanted: Wanted) -> Looked:
     """Reads every copy, in pieces."""
     wrong: list[_Wrong] = []
     good: list[str] = []
+    asleep: list[str] = []
     copies = size = 0
     for name, versions in wanted.versions.items():
         if not versions:
             wrong.append(_Wrong(name, None, "lost", f"no object is at its key in {name}"))
-        before = len(wrong)
+        before = len(wrong) + len(asleep)
         for version_id in versions:
             read = _read(store, wanted, name, version_id)
             if isinstance(read, _Wrong):
                 wrong.append(read)
+            elif read is None:
+                asleep.append(name)
             else:
                 copies, size = copies + 1, size + read
-        if versions and len(wrong) == before:
+        if versions and len(wrong) + len(asleep) == before:
             good.append(name)
-    return Looked(wanted, tuple(_finding(wanted, one, tuple(good)) for one in wrong), copies, size)
+    findings = tuple(_finding(wanted, one, tuple(good), tuple(dict.fromkeys(asleep))) for one in wrong)
+    return Looked(wanted, findings, copies, size, len(asleep))
 
 
-def _read(store: ObjectStore, wanted: Wanted, name: str, version_id: str | None) -> int | _Wrong:
-    """How many bytes there are, where they are the right ones."""
+def _read(store: ObjectStore, wanted: Wanted, name: str, version_id: str | None) -> int | _Wrong | None:
+    """How many bytes there are, where they are the right ones; None where the site has them in an archive."""
     ref = wanted.ref(name, version_id)
     for left in reversed(range(_TRIES)):
         try:
@@ -98,7 +103,12 @@ def _read(store: ObjectStore, wanted: Wanted, name: str, version_id: str | None)
                 return size
             return _described(store, wanted, ref, digest, size)
         except Archived:
-            text = f"{name} is an archive, and its bytes were not read; radstream tier restore brings the study back"
+            if name in store.archived:
+                return None
+            text = (
+                f"{name} has it in an archive of its own and does not give its bytes, and [store] archived does not "
+                "name it: readers are sent there. radstream tier restore brings the study back"
+            )
             return _Wrong(name, version_id, "unreadable", text)
         except Absent:
             return _Wrong(name, version_id, "lost", f"no object is at its key in {name}, though one is listed or known")
@@ -133,11 +143,11 @@ def _described(store: ObjectStore, wanted: Wanted, ref: ObjectRef, digest: str, 
     return _Wrong(ref.store, ref.version_id, "changed", f"in {ref.store}: {_WORDS[part]}", part)
 
 
-def _finding(wanted: Wanted, wrong: _Wrong, good: tuple[str, ...]) -> Finding:
+def _finding(wanted: Wanted, wrong: _Wrong, good: tuple[str, ...], asleep: tuple[str, ...]) -> Finding:
     return Finding(
         kind=wrong.kind,
         text=wrong.text,
-        next=next_of_copy(wrong.kind, good),
+        next=next_of_copy(wrong.kind, good, asleep, wanted.study_uid),
         study_uid=wanted.study_uid,
         series_uid=wanted.series_uid,
         sop_instance_uid=wanted.link.sop_instance_uid,

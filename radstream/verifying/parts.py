@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from radstream.verifying.finding import Part
 from streams import part10
-from streams.elements import Limits, Malformed, TooComplex
+from streams.elements import Malformed, TooComplex
 from streams.part10 import Part10
 from streams.stored_file import PREAMBLE, file_meta
 
 SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-_LIMITS = Limits(inflated_bytes=256 << 20)
 
 
 def changed_part(data: bytes, metadata: bytes | None) -> tuple[Part, Part10 | None]:
@@ -19,7 +18,7 @@ def changed_part(data: bytes, metadata: bytes | None) -> tuple[Part, Part10 | No
     hash of the whole file differs.
     """
     try:
-        file = part10.read(data, _LIMITS)
+        file = part10.read(data)
     except Malformed as error:
         return ("cut" if error.code == "truncated" else "structure"), None
     except TooComplex:

@@ -148,6 +148,7 @@ class Verifying:
     def _take(self, looked: Looked, places: Places) -> None:
         report = self._report
         report.copies += looked.copies
+        report.archived += looked.archived
         report.bytes += looked.bytes
         report.findings.extend(_left(looked.findings, self._moved(looked, places)))
 

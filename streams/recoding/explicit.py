@@ -95,7 +95,7 @@ class _Converter:
 
     def _items(self, out: bytearray, position: int, end: int, signed: bool, depth: int, *, delimited: bool) -> int:
         if depth > _DEPTH_MAX:
-            raise TooComplex(f"Sequences are nested more than {_DEPTH_MAX} deep.")
+            raise TooComplex(f"Sequences are nested more than {_DEPTH_MAX} deep.", "depth")
         while position < end:
             group, number, length, value_at = self._head(position, end)
             tag = group << 16 | number

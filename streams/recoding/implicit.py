@@ -92,7 +92,7 @@ class _Converter:
 
     def _items(self, out: bytearray, position: int, end: int, depth: int, *, explicit: bool, delimited: bool) -> int:
         if depth > _DEPTH_MAX:
-            raise TooComplex(f"Sequences are nested more than {_DEPTH_MAX} deep.")
+            raise TooComplex(f"Sequences are nested more than {_DEPTH_MAX} deep.", "depth")
         while position < end:
             group, number, length = self._mark(position, end)
             tag = group << 16 | number

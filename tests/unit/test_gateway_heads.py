@@ -23,6 +23,7 @@ from streams import part10
 from streams.events import ObjectRef
 from streams.memory_store import MemoryStore
 from streams.step import NewObject
+from tests import functional_groups
 from tests.images import CT, native
 
 KEY = "general/studies/1/2/3/x.dcm"
@@ -89,6 +90,14 @@ def test_no_more_is_read_than_the_header() -> None:
     proof = part10.metadata_sha256(part10.read(PLAIN))
     assert said(head_of(store, proof, file=PLAIN)) == ("RIGHT", False)
     assert store.read_bytes < 2 * HEAD_BYTES < len(PLAIN)
+
+
+def test_the_header_of_thousands_of_frames_is_read() -> None:
+    file, store = functional_groups.enhanced(frames=5_000, macros=9, side=32), MemoryStore()
+    store.create(NewObject("general", "hot", KEY, file))
+    pixels = head_of(store, part10.metadata_sha256(part10.read(file)), alone=True, file=file).pixels
+    assert pixels is not None
+    assert pixels.frames == 5_000
 
 
 def test_what_it_was_made_of_ends_where_the_pixels_begin() -> None:

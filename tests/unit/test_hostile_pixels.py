@@ -113,6 +113,7 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
         "too_complex",
     ),
     "nesting": (lambda: images.raw_file(hostile_data_sets.nesting(True)), "too_complex"),
+    "elements": (lambda: images.raw_file(b"\x08\x00\x05\x00CS\x00\x00" * 2_000_000), "too_complex"),
     "offset-table": (
         lambda: fragmented(hostile_data_sets.ITEM + struct.pack("<I", 40_000_000) + bytes(40_000_000), 10_000_000),
         "frames",

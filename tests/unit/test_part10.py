@@ -133,7 +133,7 @@ def test_limits_end_the_walk() -> None:
     with pytest.raises(TooComplex, match="100 data elements"):
         part10.read(many, Limits(elements=100))
     with pytest.raises(TooComplex, match="64 deep"):
-        part10.read(deep)
+        part10.read(deep, Limits(depth=64))
 
 
 def test_elements_of_group_0_cost_no_look_at_all_that_follows() -> None:

@@ -7,87 +7,22 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 from msgspec import structs
 
-from radstream import quarantine, quarantine_deciding, quarantine_showing
-from radstream.__main__ import cli
 from radstream.errors import Failure
 from streams.events import (
-    AuditEvent,
     InputRef,
     InstanceQuarantined,
-    QuarantineCommand,
 )
-from streams.log import TopicPartition
-from streams.wire import decode
-from tests.event_streams import TENANT, Hospital, new_log, write
+from tests.event_streams import write
 from tests.import_events import DISC
 from tests.quarantine_events import assessed_as_strange
-
-CONFIG = f"""
-[site]
-tenant = "{TENANT}"
-site = "north"
-[kafka]
-bootstrap = "127.0.0.1:1"
-[store]
-endpoint = "http://127.0.0.1:1"
-buckets = {{hot = "hot"}}
-[protected]
-key_file = "keys"
-[catalog]
-http_port = 1
-dsn = "postgresql://127.0.0.1:1/x"
-"""
-WHY = "the referring physician has the rest"
-
-
-class World:
-    """A log with two instances that are held, one of them without a name."""
-
-    def __init__(self, folder: Path) -> None:
-        self.hospital, self.log = Hospital(), new_log(partitions=1)
-        (self.image,) = self.hospital.study("P1", "DOE", series=1, images=1)
-        write(self.log, [self.image])
-        read = InputRef(
-            topic="imaging.instance.received", topic_id="x", partition=0, offset=0, event_id=self.image.meta.event_id
-        )
-        held = self.hospital.quarantined(self.image)
-        self.held = structs.replace(held, provenance=structs.replace(held.provenance, inputs=(read,)))
-        write(self.log, [self.held])
-        (folder / "radstream.toml").write_text(CONFIG)
-        self._config = str(folder / "radstream.toml")
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(cli, ["quarantine", *arguments, "--config", self._config], env={"COLUMNS": "300"})
-
-    def decide(self, action: str, *more: str) -> Result:
-        return self.run(action, self.held.instance.digest, "--reason", WHY, *more)
-
-    def commands(self) -> list[QuarantineCommand]:
-        return [one for one in self._all("imaging.quarantine.command") if isinstance(one, QuarantineCommand)]
-
-    def audits(self) -> list[AuditEvent]:
-        return [one for one in self._all("imaging.audit.event") if isinstance(one, AuditEvent)]
-
-    def _all(self, topic: str) -> list[object]:
-        place = TopicPartition(topic, 0)
-        start, end = self.log.bounds([place])[place]
-        return [decode(record) for record in self.log.read(place, start, end)]
+from tests.quarantine_world import WHY, World, world_of
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(tmp_path)
-    for module in (quarantine, quarantine_deciding):
-        monkeypatch.setattr(module, "open_log", lambda _: made.log)
-    for module in (quarantine_deciding, quarantine_showing):
-        monkeypatch.setattr(module, "notes_of", lambda _: made.hospital.blocks)
-    # The catalog is tried where there is one (tests/integration/catalog, tests/integration).
-    monkeypatch.setattr(quarantine_deciding, "_wait", lambda *_: None)
-    monkeypatch.setattr(quarantine_showing, "_findings", lambda *_: [])
-    return made
+    return world_of(tmp_path, monkeypatch)
 
 
 def test_a_release_says_who_and_why_and_brings_what_is_needed_to_let_it_flow(world: World) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from radstream.verify import print_report
 from radstream.verifying import unlinked
 from streams import part10
 from streams.chains.keys import create
@@ -28,7 +29,7 @@ from tests.instance_events import meta_of
 
 LATER = timedelta(hours=1)
 CHAIN, HEAD = "imaging.study.chain", "imaging.chain.head"
-# The long form of the measure: RADSTREAM_VERIFY_OBJECTS=1000.
+# `make faults` takes 1000.
 OBJECTS = int(os.environ.get("RADSTREAM_VERIFY_OBJECTS", "60"))
 
 
@@ -105,12 +106,32 @@ def test_what_is_lost_and_where_a_good_copy_is(archive: Archive) -> None:
     assert "A good copy is in backup" in wrong[copied.key].next
 
 
-def test_what_an_archive_does_not_give_is_not_lost(archive: Archive) -> None:
+def test_what_a_store_has_archived_that_the_site_does_not_call_an_archive_is_not_lost(archive: Archive) -> None:
     ref = archive.refs[1, 0]
     archive.store.asleep.add((ref.store, ref.key))
     (finding,) = archive.verify(1, later=LATER).findings
     assert (finding.kind, finding.key) == ("unreadable", ref.key)
     assert "radstream tier restore" in finding.text
+
+
+def test_copies_in_an_archive_are_counted_and_no_fault(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    for ref in archive.refs.values():
+        archive.store.create(NewObject(TENANT, "cold", ref.key, archive.bytes_of(ref)))
+        archive.store.asleep.add(("cold", ref.key))
+    archive.store.archived = ("cold",)
+
+    report = archive.verify(later=LATER)
+    assert (report.sound, report.copies, report.archived) == (True, 12, 12)
+    print_report(report)
+    said = capsys.readouterr().out
+    assert "12 copies are there and in archives" in said
+    assert said.endswith("sound\n")
+
+    archive.drop(archive.refs[1, 0])
+    report = archive.verify(later=LATER)
+    (finding,) = report.findings
+    assert (finding.kind, finding.good, report.archived) == ("lost", (), 12)
+    assert "Its copy in cold was not read: radstream tier restore" in finding.next
 
 
 def test_two_that_were_exchanged_within_a_study_and_across(archive: Archive) -> None:

@@ -58,7 +58,7 @@ class Check:
         self._file = file
         uid = file.text(SOP_CLASS) or file.meta.get(MEDIA_STORAGE_CLASS, "")
         self._iod = iod(uid)
-        self._nested = Nested(file, Limits(elements=_ELEMENTS_MAX))
+        self._nested = Nested(file, Limits(elements=_ELEMENTS_MAX, depth=_DEPTH_MAX))
         self._places = Places()
         self._checked = Checked(self._iod.name if self._iod else None)
         self._shift = 0

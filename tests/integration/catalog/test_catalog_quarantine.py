@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from prometheus_client import REGISTRY
 
@@ -10,6 +12,9 @@ from consumers.catalog.holding import show
 from consumers.catalog.presence import present
 from consumers.catalog.quarantine import Verdicts, broken_rules, findings_of, standing, undecided, verdicts
 from consumers.catalog.study import Study, study
+from radstream import quarantine_waiting
+from radstream.errors import Failure
+from streams.config import load
 from streams.events import Event, InstanceReceived
 from tests.catalogs import checksum_of, projected, rows
 from tests.event_streams import TENANT, Hospital, new_log, write
@@ -154,3 +159,28 @@ def test_what_waits_for_a_person_is_a_metric_by_reason_until_they_have_decided(d
     projected(dsn, log, hospital)
     show(dsn, seen)
     assert open_of(f"{action}-test") == 0
+
+
+def test_who_decides_on_a_study_waits_until_all_of_it_is_shown_and_is_told_how_far_it_is(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital, log = Hospital(), new_log()
+    images = hospital.study("P1", "DOE", series=1, images=3)
+    commands = [decided(hospital, image) for image in images]
+    for image in images:
+        write(log, [image, hospital.quarantined(image)])
+    write(log, [*commands, *(let_go(hospital, image) for image in images[:2])])
+    projected(dsn, log, hospital)
+    (tmp_path / "radstream.toml").write_text(f'[catalog]\nhttp_port = 1\ndsn = "{dsn}"\n')
+    config = load(tmp_path / "radstream.toml")
+    monkeypatch.setattr(quarantine_waiting, "SHOWN_S_MAX", 0.5)
+
+    told: list[tuple[str, int, int]] = []
+    with pytest.raises(Failure, match=r"3 images are released: .* The catalog shows 2 of them"):
+        quarantine_waiting.wait(config, commands, lambda *said: told.append(said))
+    assert told == [("shown", 2, 3)]
+
+    write(log, [let_go(hospital, images[2])])
+    projected(dsn, log, hospital)
+    quarantine_waiting.wait(config, commands, lambda *said: told.append(said))
+    assert told[-1] == ("shown", 3, 3)
