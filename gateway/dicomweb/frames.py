@@ -49,6 +49,15 @@ class Source:
     def is_native(self) -> bool:
         return self.syntax in NATIVE
 
+    def copy_as(self, syntax: str) -> Derived | None:
+        """The copy, where it is what has that transfer syntax."""
+        return self.copy if self.copy is not None and syntax == self.copy.transfer_syntax != self.syntax else None
+
+    def digest_of(self, syntax: str) -> str:
+        """Of what frames in that transfer syntax come from: another build of derive makes another copy."""
+        copy = self.copy_as(syntax)
+        return self.served.digest if copy is None else copy.blob.digest
+
     @property
     def can_be_native(self) -> bool:
         """Whether frames can be had as PS3.5 section 8.1.1 has them, and be what the metadata say of them.
@@ -92,9 +101,9 @@ class Frames:
     async def place(self, source: Source, index: int, syntax: str) -> Place | None:
         """Where frame `index` (from 0) is, as `syntax` has it; None where it is not to be had without work."""
         pixels, served = source.pixels, source.served
-        if source.copy is not None and syntax == source.copy.transfer_syntax != source.syntax:
-            at, length = source.copy.frames[index]
-            return Place(source.copy.blob, at, length)
+        if (copy := source.copy_as(syntax)) is not None:
+            at, length = copy.frames[index]
+            return Place(copy.blob, at, length)
         if source.is_native:
             start, rest = divmod(index * pixels.frame_bits, 8)
             if source.head.inflated or pixels.big or rest or pixels.frame_bits % 8:

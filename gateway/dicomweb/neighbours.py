@@ -36,6 +36,4 @@ class Neighbours:
                 self._expect(series[place + way * step], syntax)
 
     def _expect(self, served: Served, syntax: str) -> None:
-        copy = served.of_kind("lossless")
-        is_copy = copy is not None and syntax == copy.transfer_syntax != served.transfer_syntax
-        self._reading.expect_whole(copy.blob if copy is not None and is_copy else served.blob)
+        self._reading.expect_whole(served.stored_as(syntax) or served.blob)

@@ -164,8 +164,9 @@ class Retrieving:
         choice = chosen(accepted(request), framing.offers(source, alone=len(indices) == 1))
         if choice is None:
             raise Problem(406, _NOT_ACCEPTABLE)
+        digest = source.digest_of(str(choice.offer.transfer_syntax))
         # Of a range its ends: a header may say that there are two thousand million frames.
-        tag = tag_of(served.digest, choice.offer.content_type, str(choice.multipart), str(indices))
+        tag = tag_of(digest, choice.offer.content_type, str(choice.multipart), str(indices))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same

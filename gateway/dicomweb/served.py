@@ -82,6 +82,13 @@ class Served:
     def of_kind(self, kind: str) -> Derived | None:
         return next((one for one in self.derived if one.kind == kind), None)
 
+    def stored_as(self, syntax: str) -> Blob | None:
+        """The file, or its lossless copy, that is of this transfer syntax; None where it is to be made."""
+        if syntax == self.transfer_syntax:
+            return self.blob
+        copy = self.of_kind("lossless")
+        return copy.blob if copy is not None and syntax == copy.transfer_syntax else None
+
 
 @dataclass(frozen=True)
 class Asked:

@@ -1,0 +1,133 @@
+"""Frames of what was copied, of what is large, and of video: each has its own bytes, and is read once."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from msgspec import structs
+
+from streams.events import FrameRange, InstanceDerived, InstanceReceived, ObjectRef, Representation
+from streams.identity import derived_key
+from streams.memory_store import MemoryStore
+from streams.step import NewObject
+from tests.catalogs import projected
+from tests.event_streams import TENANT, Hospital, new_log, write
+from tests.gateways import Client, running_gateway
+from tests.images import native
+
+HTJ2K = "1.2.840.10008.1.2.4.201"
+MPEG4 = "1.2.840.10008.1.2.4.102"
+ANY_OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+
+
+class CountingStore(MemoryStore):
+    """Knows what was read of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_digests: list[str] = []
+        self._counting = threading.Lock()
+
+    def read(self, ref: ObjectRef) -> bytes:
+        with self._counting:
+            self.read_digests.append(ref.sha256)
+        return super().read(ref)
+
+
+class Archive:
+    """A catalog and a store, and gateways over them."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn, self.log, self.store = dsn, new_log(), CountingStore()
+        self.hospital = Hospital(store=self.store)
+        self.study, self.series = self.hospital.uid(), self.hospital.uid()
+        self._images = 0
+
+    def image(self, make: Any, syntax: str = "1.2.840.10008.1.2.1") -> InstanceReceived:
+        """Received and valid. `make` gives its file, of attributes."""
+        self._images += 1
+        event = self.hospital.received(self.study, self.series, {}, number=self._images)
+        uids = event.instance
+        file = make(
+            StudyInstanceUID=uids.study_uid, SeriesInstanceUID=uids.series_uid, SOPInstanceUID=uids.sop_instance_uid
+        )
+        digest = hashlib.sha256(file).hexdigest()
+        ref = self.store.create(NewObject(TENANT, "hot", event.object.key.replace(uids.digest, digest), file)).ref
+        uids = structs.replace(uids, digest=digest, transfer_syntax_uid=syntax)
+        image = structs.replace(event, meta=self.hospital.meta("dicom_router", digest), instance=uids, object=ref)
+        self.take(image, self.hospital.validated(image))
+        return image
+
+    def copy(self, image: InstanceReceived, codestream: bytes, generation: int) -> None:
+        """Derive has made a lossless copy of one frame, in that generation."""
+        event: InstanceDerived = self.hospital.derived(image, generation)
+        before = b"what stands before it"
+        key = derived_key(TENANT, event.meta.event_id)
+        ref = self.store.create(NewObject(TENANT, "hot", key, before + codestream)).ref
+        lossless = Representation(
+            kind="lossless",
+            media_type="application/dicom",
+            rows=8,
+            columns=8,
+            object=ref,
+            transfer_syntax_uid=HTJ2K,
+            frames=(FrameRange(offset=len(before), length=len(codestream)),),
+        )
+        self.take(structs.replace(event, representations=(lossless,)))
+
+    def take(self, *events: Any) -> None:
+        write(self.log, events)
+        projected(self.dsn, self.log, self.hospital)
+
+    def reads_of(self, image: InstanceReceived) -> int:
+        return self.store.read_digests.count(image.instance.digest)
+
+    @contextmanager
+    def gateway(self, **more: Any) -> Iterator[Client]:
+        with running_gateway(self.dsn, self.log, self.store, **more) as client:
+            yield client
+
+
+@pytest.fixture
+def archive(dsn: str) -> Archive:
+    return Archive(dsn)
+
+
+def get(client: Client, image: InstanceReceived, path: str = "", **headers: str) -> requests.Response:
+    uids = image.instance
+    instance = f"/studies/{uids.study_uid}/series/{uids.series_uid}/instances/{uids.sop_instance_uid}"
+    said = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.get(f"{client.root}{instance}{path}", headers=said, timeout=30)
+
+
+def small(**attributes: Any) -> bytes:
+    return native(np.arange(64, dtype=np.uint16).reshape(1, 8, 8), **attributes)
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"),
+    [
+        ("/frames/1", f"image/jphc; transfer-syntax={HTJ2K}"),
+        ("/frames/1", f'multipart/related; type="image/jphc"; transfer-syntax={HTJ2K}'),
+        ("", f"application/dicom; transfer-syntax={HTJ2K}"),
+    ],
+)
+def test_another_copy_of_the_same_image_has_another_tag(archive: Archive, path: str, accept: str) -> None:
+    image = archive.image(small)
+    archive.copy(image, b"one codestream", generation=1)
+    with archive.gateway() as client:
+        tag = get(client, image, path, accept=accept).headers["etag"]
+        assert get(client, image, path, accept=accept, if_none_match=tag).status_code == 304
+    archive.copy(image, b"another codestream", generation=2)
+    with archive.gateway() as client:
+        rest = get(client, image, path, accept=accept, range="bytes=4-", if_range=tag)
+        assert rest.status_code == 200, "no rest of one is put behind the beginning of the other"
+        assert b"another codestream" in rest.content
+        assert get(client, image, path, accept=accept, if_none_match=tag).status_code == 200
