@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,17 +41,28 @@ def unchanged(request: Request, tag: str) -> Response | None:
 
 
 class AtHand(Response):
-    """An answer whose pieces are all there: each goes to the socket as it is, and nothing is copied into one."""
+    """An answer whose pieces are all there: each goes to the socket as it is, and nothing is copied into one.
 
-    def __init__(self, pieces: Sequence[bytes | memoryview], said: Mapping[str, str], status: int = 200) -> None:
+    `then` is called behind the last of them: what is begun before the client has his answer competes with it.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[bytes | memoryview],
+        said: Mapping[str, str],
+        status: int = 200,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(status_code=status, headers={**said, "content-length": str(sum(map(len, pieces)))})
-        self._pieces = pieces
+        self._pieces, self._then = pieces, then
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._pieces) - 1
         for number, piece in enumerate(self._pieces):
             await send({"type": "http.response.body", "body": piece, "more_body": number < last})
+        if self._then is not None:
+            self._then()
 
 
 def head_only(request: Request, said: dict[str, str]) -> Response | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -98,7 +97,7 @@ class Frames:
         copy = served.of_kind("lossless")
         return Source(served, head, head.pixels, copy if copy and len(copy.frames) == head.pixels.frames else None)
 
-    async def place(self, source: Source, index: int, syntax: str) -> Place | None:
+    def place(self, source: Source, index: int, syntax: str) -> Place | None:
         """Where frame `index` (from 0) is, as `syntax` has it; None where it is not to be had without work."""
         pixels, served = source.pixels, source.served
         if (copy := source.copy_as(syntax)) is not None:
@@ -116,7 +115,7 @@ class Frames:
 
         Raises Problem 422 for a frame of more than FRAME_BYTES_MAX, and as `frame`.
         """
-        blob, place = source.served.blob, await self.place(source, index, syntax)
+        blob, place = source.served.blob, self.place(source, index, syntax)
         if place is not None:
             return _within(place.length) + (place.blob.length if place.blob.is_whole_for(place.length) else 0)
         if source.is_native:
@@ -128,7 +127,7 @@ class Frames:
 
     async def long(self, source: Source, index: int, syntax: str) -> Place | None:
         """A frame that lies in one piece, and is long and had best be read as it is sent. Raises Problem 422."""
-        place = await self.place(source, index, syntax)
+        place = self.place(source, index, syntax)
         if place is None or place.length <= SMALL_BYTES or place.blob.is_whole_for(place.length):
             return None
         if place.at + place.length > _end(source, place):
@@ -144,14 +143,11 @@ class Frames:
 
         Raises Problem 422 where the file does not hold it or nothing decodes it, and as `Reading.whole` does.
         """
-        place = await self.place(source, index, syntax)
+        place = self.place(source, index, syntax)
         if place is not None:
             if place.at + place.length > _end(source, place):
                 raise Problem(422, _CUT)
             data = await self._reading.view(place.blob, place.at, place.length)
-            if source.is_native and place.blob is source.served.blob:
-                for step in range(1, min(_AHEAD, source.pixels.frames - 1 - index) + 1):
-                    self._reading.expect(place.blob, place.at + step * place.length, place.length)
             if len(data) < place.length:
                 raise Problem(422, _CUT)
             return data
@@ -162,20 +158,30 @@ class Frames:
             return stored
         return await self._decoded(source, stored)
 
-    async def _codestream(self, source: Source, index: int) -> bytes:
+    def expect(self, source: Source, index: int, syntax: str) -> None:
+        """Reads the frames behind one that was given, for who asks for them next."""
+        for behind in range(index + 1, min(index + 1 + _AHEAD, source.pixels.frames)):
+            place = self.place(source, behind, syntax) or self._codestream_at(source, behind)
+            if place is not None:
+                self._reading.expect(place.blob, place.at, place.length)
+
+    def _codestream_at(self, source: Source, index: int) -> Place | None:
+        """Where a codestream is, with the heads of its fragments; None where no table is at hand."""
+        blob = source.served.blob
+        table = None if source.is_native else self._tables.at_hand(blob)
+        return None if table is None else Place(blob, table[index], table[index + 1] - table[index])
+
+    async def _codestream(self, source: Source, index: int) -> bytes | memoryview:
         table = await self._tables.of(source.served.blob, source.head, source.pixels)
         start, end = table[index], table[index + 1]
-        raw = await self._reading.part(source.served.blob, start, end - start)
-        for one, other in pairwise(table[index + 1 : index + 2 + _AHEAD]):
-            self._reading.expect(source.served.blob, one, other - one)
-        return codestream(raw)
+        return codestream(await self._reading.view(source.served.blob, start, end - start))
 
-    async def _decoded(self, source: Source, stored: bytes) -> bytes:
+    async def _decoded(self, source: Source, stored: bytes | memoryview) -> bytes:
         image = source.pixels.image
         if image is None:
             raise Problem(422, "What the header says of the pixels cannot be.")
         try:
-            return await self._workers.run(lambda: _as_native(shared().decode(stored, image), image))
+            return await self._workers.run(lambda: _as_native(shared().decode(bytes(stored), image), image))
         except Undecodable:
             raise Problem(422, "A frame of the instance cannot be decoded.") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from asyncio import Semaphore
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -181,7 +182,8 @@ class Retrieving:
         if len(indices) == 1 and await self._frames.long(source, indices[0], syntax) is None:
             data = await self._frame(share, source, indices[0], syntax)
             record(self._parts, request, served.study_uid, 1)
-            return multipart.alone(choice.offer.content_type, data, choice.offer.media_type, headers(tag))
+            then = partial(self._look_ahead, source, indices[0], syntax)
+            return multipart.alone(choice.offer.content_type, data, choice.offer.media_type, headers(tag), then)
         made = await multipart.primed(self._each(share, source, indices, choice.offer))
         record(self._parts, request, served.study_uid, 1)
         return multipart.response(made, choice.offer.media_type, headers(tag))
@@ -197,13 +199,18 @@ class Retrieving:
                 yield multipart.Part(kind, pieces, long.length)
                 continue
             data = await self._frame(share, source, index, syntax)
+            self._frames.expect(source, index, syntax)
             yield multipart.Part(kind, multipart.of_bytes(data), len(data))
             share.give(len(data))
+        self._neighbours.shown(source.served, syntax)
+
+    def _look_ahead(self, source: framing.Source, index: int, syntax: str) -> None:
+        """Behind a frame that was given: reads those that follow it in its file, and the slices in its series."""
+        self._frames.expect(source, index, syntax)
+        self._neighbours.shown(source.served, syntax)
 
     async def _frame(self, share: Share, source: framing.Source, index: int, syntax: str) -> bytes | memoryview:
-        """The one that is asked for, which stays taken of the share; the slices that follow it in its series are read
-        meanwhile."""
-        self._neighbours.shown(source.served, syntax)
+        """The one that is asked for, which stays taken of the share."""
         size = await self._frames.bytes_of(source, index, syntax)
         return await share.made(size, lambda: self._frames.frame(source, index, syntax))
 
@@ -247,7 +254,8 @@ class Retrieving:
             said["content-range"] = f"bytes {first}-{first + count - 1}/{length}"
         status = 200 if wanted is None else 206
         if long is None:
-            return AtHand((data if count == length else data[first : first + count],), said, status)
+            then = partial(self._look_ahead, source, index, syntax)
+            return AtHand((data if count == length else data[first : first + count],), said, status, then)
         pieces = await multipart.primed(self._frames.pieces(long, first, count))
         return Streamed(pieces, status, {**said, "content-length": str(count)})
 

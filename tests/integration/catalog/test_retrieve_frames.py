@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,9 @@ import pytest
 import requests
 from msgspec import structs
 
+from consumers.catalog.database import Writer
+from consumers.catalog.summarizing import refresh_all
+from streams import part10
 from streams.events import FrameRange, InstanceDerived, InstanceReceived, ObjectRef, Representation
 from streams.identity import derived_key
 from streams.memory_store import MemoryStore
@@ -21,6 +26,7 @@ from tests.catalogs import projected
 from tests.event_streams import TENANT, Hospital, new_log, write
 from tests.gateways import Client, running_gateway
 from tests.images import native
+from tests.waiting import wait_until
 
 HTJ2K = "1.2.840.10008.1.2.4.201"
 MPEG4 = "1.2.840.10008.1.2.4.102"
@@ -33,11 +39,14 @@ class CountingStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.read_digests: list[str] = []
+        # What it gives only when it may.
+        self.waits_with, self.may_answer = "", threading.Event()
         self._counting = threading.Lock()
 
     def read(self, ref: ObjectRef) -> bytes:
         with self._counting:
             self.read_digests.append(ref.sha256)
+        assert ref.sha256 != self.waits_with or self.may_answer.wait(30.0)
         return super().read(ref)
 
 
@@ -62,7 +71,8 @@ class Archive:
         ref = self.store.create(NewObject(TENANT, "hot", event.object.key.replace(uids.digest, digest), file)).ref
         uids = structs.replace(uids, digest=digest, transfer_syntax_uid=syntax)
         image = structs.replace(event, meta=self.hospital.meta("dicom_router", digest), instance=uids, object=ref)
-        self.take(image, self.hospital.validated(image))
+        proof = part10.metadata_sha256(part10.read(file))
+        self.take(image, structs.replace(self.hospital.validated(image), metadata_sha256=proof))
         return image
 
     def copy(self, image: InstanceReceived, codestream: bytes, generation: int) -> None:
@@ -85,6 +95,8 @@ class Archive:
     def take(self, *events: Any) -> None:
         write(self.log, events)
         projected(self.dsn, self.log, self.hospital)
+        with closing(Writer(self.dsn)) as writer:
+            refresh_all(writer)
 
     def reads_of(self, image: InstanceReceived) -> int:
         return self.store.read_digests.count(image.instance.digest)
@@ -131,3 +143,33 @@ def test_another_copy_of_the_same_image_has_another_tag(archive: Archive, path: 
         assert rest.status_code == 200, "no rest of one is put behind the beginning of the other"
         assert b"another codestream" in rest.content
         assert get(client, image, path, accept=accept, if_none_match=tag).status_code == 200
+
+
+@pytest.mark.parametrize("accept", [ANY_OCTETS, "application/octet-stream"])
+def test_the_slice_beside_it_is_not_read_before_the_one_that_is_asked_for_was_sent(
+    archive: Archive, accept: str
+) -> None:
+    before, asked, behind = (archive.image(small) for _ in range(3))
+    series = f"/studies/{archive.study}/series/{archive.series}/metadata"
+    with archive.gateway() as client, ThreadPoolExecutor(1) as reader:
+        assert len(client.find(series).json()) == 3
+        archive.store.read_digests.clear()
+        archive.store.waits_with = asked.instance.digest
+        answer = reader.submit(get, client, asked, "/frames/1", accept=accept)
+        wait_until(lambda: archive.reads_of(asked) == 1, "its read", 10.0)
+        assert get(client, before, "/metadata", accept="application/dicom+json").status_code == 200
+        assert archive.store.read_digests == [asked.instance.digest]
+        archive.store.may_answer.set()
+        assert answer.result(30.0).status_code == 200
+        wait_until(lambda: archive.reads_of(behind) == 1, "the next slice", 10.0)
+
+
+def test_a_radiograph_is_read_once_for_all_who_look_at_it(archive: Archive) -> None:
+    pixels = np.arange(10 << 20, dtype=np.uint32).astype(np.uint16).reshape(1, 2560, 4096)
+    image = archive.image(partial(native, pixels))
+    with archive.gateway() as client:
+        for _ in range(2):
+            answer = get(client, image, "/frames/1", accept="application/octet-stream")
+            assert answer.status_code == 200
+            assert hashlib.sha256(answer.content).digest() == hashlib.sha256(pixels).digest()
+    assert archive.reads_of(image) == 1
