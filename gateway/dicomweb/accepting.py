@@ -59,6 +59,11 @@ class Chosen:
     offer: Offer
     multipart: bool
 
+    @property
+    def content_type(self) -> str:
+        """Of the answer, but for the boundary of its parts."""
+        return f'{MULTIPART}; type="{self.offer.media_type}"' if self.multipart else self.offer.content_type
+
 
 def accepted(request: Request) -> Turns:
     """The parameter `accept` counts where something in it can be had, else the header (PS3.18 section 8.7.8). Who says

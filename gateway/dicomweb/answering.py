@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.parts import Parts
+from gateway.problem import Problem
 
 # A path names an instance, not its bytes: it may be withheld, or another content served. So a cache asks again, and is
 # told in a line that nothing has changed.
@@ -95,6 +97,28 @@ def byte_range(request: Request, tag: str, length: int) -> tuple[int, int] | Non
     if found[2] and last < first:
         return None
     return (first, min(last, length - 1) - first + 1) if first < length else (-1, 0)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`count` bytes of a payload from `first` on: all of it, or the range that is asked for."""
+
+    first: int
+    count: int
+    status: int
+    said: dict[str, str]
+
+
+def piece_of(request: Request, tag: str, length: int) -> Piece:
+    """Of a payload that ranges may be asked of. Raises Problem 416."""
+    said = {"accept-ranges": "bytes"}
+    wanted = byte_range(request, tag, length)
+    if wanted is None:
+        return Piece(0, length, 200, said)
+    first, count = wanted
+    if first < 0:
+        raise Problem(416, "It has no such bytes.", {"content-range": f"bytes */{length}"})
+    return Piece(first, count, 206, said | {"content-range": f"bytes {first}-{first + count - 1}/{length}"})
 
 
 def reader_of(request: Request) -> str:

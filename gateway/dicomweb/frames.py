@@ -28,7 +28,8 @@ _AHEAD = 2
 # No frame of more is decoded (as `streams.rendering.source` has it), nor put together out of its fragments.
 FRAME_BYTES_MAX = 128 << 20
 _TOO_LARGE = f"A frame of more than {FRAME_BYTES_MAX >> 20} MB is not had by itself; retrieve its instance."
-_CUT = "The pixel data of the instance are cut short."
+_VIDEO = "All frames of a video are one stream: it is had as pixel data or bulk data, or with its instance."
+CUT = "The pixel data of the instance are cut short."
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ class Frames:
         self._reading, self._heads, self._tables, self._workers = reading, heads, tables, workers
 
     async def source(self, served: Served) -> Source:
-        """Raises Problem 404 where there are no pixels."""
+        """Raises Problem 404 where there are no pixels, 422 for a video."""
+        if served.is_video:
+            raise Problem(422, _VIDEO)
         head = await self._heads.of(served)
         if head.pixels is None:
             raise Problem(404, "The instance has no pixel data.")
@@ -131,7 +134,7 @@ class Frames:
         if place is None or place.length <= SMALL_BYTES or place.blob.is_whole_for(place.length):
             return None
         if place.at + place.length > _end(source, place):
-            raise Problem(422, _CUT)
+            raise Problem(422, CUT)
         return place
 
     def pieces(self, place: Place, start: int, length: int) -> AsyncIterator[bytes]:
@@ -146,10 +149,10 @@ class Frames:
         place = self.place(source, index, syntax)
         if place is not None:
             if place.at + place.length > _end(source, place):
-                raise Problem(422, _CUT)
+                raise Problem(422, CUT)
             data = await self._reading.view(place.blob, place.at, place.length)
             if len(data) < place.length:
-                raise Problem(422, _CUT)
+                raise Problem(422, CUT)
             return data
         if source.is_native:
             return await self._native(source, index)
@@ -201,7 +204,7 @@ class Frames:
                 data = _swapped(data, pixels)[spare : spare + end - first]
             data = data[: end - first]
         if len(data) * 8 < skip + pixels.frame_bits or pixels.at + end > pixels.end:
-            raise Problem(422, _CUT)
+            raise Problem(422, CUT)
         return data if not skip and not pixels.frame_bits % 8 else _aligned(data, skip, pixels.frame_bits)
 
 
@@ -219,15 +222,15 @@ def offers(source: Source, *, alone: bool) -> list[Offer]:
         if can_be_native:
             found.append(Offer(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, True, alone=alone))
     else:
-        found += _stored(syntax, not can_be_native, alone)
+        found += as_stored(syntax, not can_be_native, alone)
         if can_be_native:
             found.append(Offer(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, True, alone=alone))
     if source.copy is not None and source.copy.transfer_syntax not in (None, syntax):
-        found += _stored(str(source.copy.transfer_syntax), False, alone)
+        found += as_stored(str(source.copy.transfer_syntax), False, alone)
     return found
 
 
-def _stored(syntax: str, is_default: bool, alone: bool) -> list[Offer]:
+def as_stored(syntax: str, is_default: bool, alone: bool) -> list[Offer]:
     """Under the type that the standard has, under those that viewers ask by, and as mere bytes of a named syntax."""
     types = (*MEDIA_TYPES.get(syntax, ()), OCTETS)
     return [Offer(kind, syntax, is_default and kind == types[0], alone=alone) for kind in types]

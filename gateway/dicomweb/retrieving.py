@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.dicomweb import bulk, instances, multipart
 from gateway.dicomweb import frames as framing
-from gateway.dicomweb.accepting import Chosen, Offer, accepted, chosen
-from gateway.dicomweb.answering import AtHand, byte_range, head_only, headers, record, tag_of, unchanged
+from gateway.dicomweb.accepting import Offer, accepted, chosen
+from gateway.dicomweb.answering import AtHand, head_only, headers, piece_of, record, tag_of, unchanged
 from gateway.dicomweb.frame_table import FrameTables
 from gateway.dicomweb.frames import Frames
 from gateway.dicomweb.heads import VERSION, Heads
@@ -28,6 +28,7 @@ from gateway.dicomweb.rendering import Pictures
 from gateway.dicomweb.served import Served, asked
 from gateway.dicomweb.shown import Shown
 from gateway.dicomweb.syntaxes import OCTETS
+from gateway.dicomweb.video import Videos
 from gateway.dicomweb.xml_model import XML, native
 from gateway.memory import Share, share_of
 from gateway.parts import Parts
@@ -75,6 +76,7 @@ class Retrieving:
         self._frames = Frames(
             self._reading, self._heads, FrameTables(self._reading, parts.workers, kept), parts.workers
         )
+        self._videos = Videos(parts, self._reading, self._heads)
         self._neighbours = Neighbours(self._shown, self._reading)
         self.pictures = Pictures(parts, self._shown, self._reading, self._frames)
         settings = parts.settings
@@ -99,7 +101,7 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served[0].study_uid, len(served))
             return same
-        if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
+        if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         name = f"metadata {self._heads.damaged} {tag}"
         said = headers(tag) | {"content-type": choice.offer.media_type}
@@ -157,6 +159,8 @@ class Retrieving:
         return await self._all_frames(request, await self._shown.one(asked(request)))
 
     async def _all_frames(self, request: Request, served: Served) -> Response:
+        if served.is_video:
+            return await self._videos.answer(request, served)
         source = await self._frames.source(served)
         return await self._of_frames(request, source, range(source.pixels.frames))
 
@@ -171,7 +175,7 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
-        if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
+        if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         if not choice.multipart:
             answer = await self._alone(request, source, indices[0], choice.offer, tag)
@@ -220,16 +224,16 @@ class Retrieving:
         head = await self._heads.of(served)
         path = request.path_params["path"]
         place = bulk.place_of(head, path)
+        if head.pixels is not None and head.pixels.encapsulated and path == f"{head.pixels.tag:08X}":
+            return await self._all_frames(request, served)
         choice = chosen(accepted(request), _BULK)
         if choice is None:
             raise Problem(406, _NOT_ACCEPTABLE)
-        if head.pixels is not None and head.pixels.encapsulated and path == f"{head.pixels.tag:08X}":
-            return await self._all_frames(request, served)
         tag = tag_of(served.digest, path, str(choice.multipart))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
-        if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
+        if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         await share_of(request).take(bulk.bytes_of(served.blob, head, place))
         pieces = await multipart.primed(bulk.value(self._reading, self._parts.workers, served.blob, head, place))
@@ -241,29 +245,17 @@ class Retrieving:
 
     async def _alone(self, request: Request, source: framing.Source, index: int, offer: Offer, tag: str) -> Response:
         """One frame as the whole payload: of this, a range may be asked for, such as the first resolutions."""
-        said = headers(tag) | {"accept-ranges": "bytes", "content-type": offer.content_type}
         syntax = str(offer.transfer_syntax)
         long = await self._frames.long(source, index, syntax)
         data = b"" if long is not None else await self._frame(share_of(request), source, index, syntax)
-        length = len(data) if long is None else long.length
-        wanted = byte_range(request, tag, length)
-        first, count = wanted or (0, length)
-        if first < 0:
-            raise Problem(416, "The frame has no such bytes.", {"content-range": f"bytes */{length}"})
-        if wanted is not None:
-            said["content-range"] = f"bytes {first}-{first + count - 1}/{length}"
-        status = 200 if wanted is None else 206
+        piece = piece_of(request, tag, len(data) if long is None else long.length)
+        said = headers(tag) | piece.said | {"content-type": offer.content_type}
         if long is None:
+            wanted = data if piece.count == len(data) else data[piece.first : piece.first + piece.count]
             then = partial(self._look_ahead, source, index, syntax)
-            return AtHand((data if count == length else data[first : first + count],), said, status, then)
-        pieces = await multipart.primed(self._frames.pieces(long, first, count))
-        return Streamed(pieces, status, {**said, "content-length": str(count)})
-
-
-def _typed(choice: Chosen) -> dict[str, str]:
-    offer = choice.offer
-    kind = f'multipart/related; type="{offer.media_type}"' if choice.multipart else offer.content_type
-    return {"content-type": kind}
+            return AtHand((wanted,), said, piece.status, then)
+        pieces = await multipart.primed(self._frames.pieces(long, piece.first, piece.count))
+        return Streamed(pieces, piece.status, said | {"content-length": str(piece.count)})
 
 
 async def _one(part: multipart.Part) -> AsyncIterator[multipart.Part]:

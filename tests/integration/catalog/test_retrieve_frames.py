@@ -25,7 +25,7 @@ from streams.step import NewObject
 from tests.catalogs import projected
 from tests.event_streams import TENANT, Hospital, new_log, write
 from tests.gateways import Client, running_gateway
-from tests.images import native
+from tests.images import compressed, native
 from tests.waiting import wait_until
 
 HTJ2K = "1.2.840.10008.1.2.4.201"
@@ -173,3 +173,59 @@ def test_a_radiograph_is_read_once_for_all_who_look_at_it(archive: Archive) -> N
             assert answer.status_code == 200
             assert hashlib.sha256(answer.content).digest() == hashlib.sha256(pixels).digest()
     assert archive.reads_of(image) == 1
+
+
+STREAM = hashlib.shake_256(b"what a camera saw").digest(5 << 20)
+
+
+def video(archive: Archive, fragments: list[bytes], syntax: str = MPEG4) -> InstanceReceived:
+    pixels = np.zeros((3, 8, 8, 3), np.uint8)
+    return archive.image(partial(compressed, pixels, fragments, syntax, table=False), syntax)
+
+
+@pytest.mark.parametrize("fragments", [[STREAM], [STREAM[:1000], STREAM[1000:]]])
+@pytest.mark.parametrize("path", ["/bulkdata/7FE00010", "/pixeldata"])
+def test_a_video_is_one_payload_of_which_ranges_are_had(archive: Archive, fragments: list[bytes], path: str) -> None:
+    image = video(archive, fragments)
+    with archive.gateway() as client:
+        # As OHIF asks, and what a browser then says of itself.
+        asked = partial(get, client, image, f"{path}?accept=video/mp4", accept="*/*")
+        answer = asked()
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == f"video/mp4;transfer-syntax={MPEG4}"
+        assert (answer.headers["accept-ranges"], answer.headers["content-length"]) == ("bytes", str(len(STREAM)))
+        assert answer.content == STREAM
+        for said, start, end in (("990-1009", 990, 1010), (f"{4 << 20}-", 4 << 20, 5 << 20), ("-10", -10, None)):
+            part = asked(range=f"bytes={said}", if_range=answer.headers["etag"])
+            assert part.status_code == 206
+            assert part.content == STREAM[start:end]
+        assert asked(range=f"bytes={len(STREAM)}-").status_code == 416
+        assert asked(if_none_match=answer.headers["etag"]).status_code == 304
+        parts = get(client, image, path, accept='multipart/related; type="video/mp4"')
+        assert f"content-length: {len(STREAM)}\r\n".encode() in parts.content.lower()[:300]
+        assert parts.content.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0] == STREAM
+        assert get(client, image, path, accept="image/jpeg").status_code == 406
+    assert archive.reads_of(image) == 1
+
+
+@pytest.mark.parametrize("path", ["/frames/1", "/frames/1,2", "/rendered", "/frames/1/rendered"])
+def test_frames_of_a_video_are_refused_at_once(archive: Archive, path: str) -> None:
+    image = video(archive, [STREAM])
+    with archive.gateway() as client:
+        refused = get(client, image, path, accept="*/*")
+    assert refused.status_code == 422
+    assert "bulk data" in refused.json()["title"]
+    assert archive.reads_of(image) == 0
+
+
+@pytest.mark.parametrize("cut", [9, len(STREAM) // 2, len(STREAM) + 8])
+def test_a_video_that_is_cut_short_says_so(archive: Archive, cut: int) -> None:
+    def cut_short(**said: Any) -> bytes:
+        whole = compressed(np.zeros((3, 8, 8, 3), np.uint8), [STREAM], MPEG4, table=False, **said)
+        return whole[:-cut]
+
+    image = archive.image(cut_short, MPEG4)
+    with archive.gateway() as client:
+        refused = get(client, image, "/pixeldata?accept=video/mp4")
+    assert refused.status_code == 422
+    assert refused.json()["title"] == "The pixel data of the instance are cut short."
