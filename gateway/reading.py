@@ -95,7 +95,7 @@ class Reading:
         self._expected_bytes = 0
         # Of their own: one in which a store that is frozen holds a thread is left, and the others go on.
         self._threads, self._checking = ThreadPoolExecutor(_READS_MAX, "reading"), asyncio.Semaphore(1)
-        # Of what is held whole and is not small: this bounds memory.
+        # Of what is read whole and is not small: this bounds memory beside what is held.
         self._large_reads = asyncio.Semaphore(_LARGE_READS_MAX)
         # Copies that were found damaged, and until when they are not asked for.
         self._damaged: OrderedDict[tuple[str, str, str], float] = OrderedDict()

@@ -89,6 +89,8 @@ class Videos:
         known = self._parts.kept.at_hand(name)
         if known is None:
             known = b"".join([_FRAGMENT.pack(*one) async for one in self._looked_for(blob, pixels)])
+            if not known:
+                raise Problem(422, CUT)
             self._parts.kept.hold(name, known)
         return list(_FRAGMENT.iter_unpack(known))
 

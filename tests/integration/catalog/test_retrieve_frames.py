@@ -17,6 +17,7 @@ from msgspec import structs
 
 from consumers.catalog.database import Writer
 from consumers.catalog.summarizing import refresh_all
+from gateway import reading
 from streams import part10
 from streams.events import FrameRange, InstanceDerived, InstanceReceived, ObjectRef, Representation
 from streams.identity import derived_key
@@ -208,6 +209,17 @@ def test_a_video_is_one_payload_of_which_ranges_are_had(archive: Archive, fragme
     assert archive.reads_of(image) == 1
 
 
+def test_of_a_long_video_no_more_is_read_than_a_player_asks_for(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LARGE_BYTES", len(STREAM) // 2)
+    image = video(archive, [STREAM[:1000], STREAM[1000:]])
+    with archive.gateway() as client:
+        part = get(client, image, "/pixeldata?accept=video/mp4", range="bytes=500-1499")
+        assert (part.status_code, part.content) == (206, STREAM[500:1500])
+    assert archive.reads_of(image) == 0, "as a whole"
+
+
 @pytest.mark.parametrize("path", ["/frames/1", "/frames/1,2", "/rendered", "/frames/1/rendered"])
 def test_frames_of_a_video_are_refused_at_once(archive: Archive, path: str) -> None:
     image = video(archive, [STREAM])
@@ -218,11 +230,14 @@ def test_frames_of_a_video_are_refused_at_once(archive: Archive, path: str) -> N
     assert archive.reads_of(image) == 0
 
 
-@pytest.mark.parametrize("cut", [9, len(STREAM) // 2, len(STREAM) + 8])
-def test_a_video_that_is_cut_short_says_so(archive: Archive, cut: int) -> None:
+@pytest.mark.parametrize(
+    ("cut", "end"),
+    [(9, b""), (len(STREAM) // 2, b""), (len(STREAM) + 8, b""), (len(STREAM) + 16, b"\xfe\xff\xdd\xe0\0\0\0\0")],
+)
+def test_a_video_that_is_cut_short_says_so(archive: Archive, cut: int, end: bytes) -> None:
     def cut_short(**said: Any) -> bytes:
         whole = compressed(np.zeros((3, 8, 8, 3), np.uint8), [STREAM], MPEG4, table=False, **said)
-        return whole[:-cut]
+        return whole[:-cut] + end
 
     image = archive.image(cut_short, MPEG4)
     with archive.gateway() as client:
