@@ -30,13 +30,17 @@ class Memory:
 
     async def take(self, client: str, size: int) -> None:
         """Returns when there is room. Raises Problem (503) where there is none in time."""
+        if not self._has_room(client, size):
+            await self._room(client, size)
+        self._by_client[client] += size
+
+    async def _room(self, client: str, size: int) -> None:
         try:
             async with asyncio.timeout(self._wait_s):
                 while not self._has_room(client, size):
                     await self._freed.wait()
         except TimeoutError:
             raise Problem(503, "Too much is being read at once; ask again.", {"retry-after": _AGAIN_S}) from None
-        self._by_client[client] += size
 
     def give(self, client: str, size: int) -> None:
         self._by_client[client] -= size

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 # Read whole rather than in part: a range of it costs as much.
 SMALL_BYTES: Final = 4 << 20
-# Never held whole.
+# Never read whole into memory.
 LARGE_BYTES: Final = 64 << 20
 BLOCK_BYTES: Final = 128 << 10
 _DIGEST_BYTES: Final = 32
@@ -95,7 +95,7 @@ class Reading:
         self._expected_bytes = 0
         # Of their own: one in which a store that is frozen holds a thread is left, and the others go on.
         self._threads, self._checking = ThreadPoolExecutor(_READS_MAX, "reading"), asyncio.Semaphore(1)
-        # Of what is held whole and is not small: this bounds memory.
+        # Of what is read whole and is not small: this bounds memory beside what is held.
         self._large_reads = asyncio.Semaphore(_LARGE_READS_MAX)
         # Copies that were found damaged, and until when they are not asked for.
         self._damaged: OrderedDict[tuple[str, str, str], float] = OrderedDict()
@@ -118,19 +118,27 @@ class Reading:
         length = max(0, min(length, blob.length - start))
         if blob.is_whole_for(length):
             return memoryview(await self.whole(blob))[start : start + length]
-        held = self._held.get(_range_name(blob, start, length))
+        held = self._held_part(blob, start, length)
         if held is not None:
             return memoryview(held)
         blocks = await self._blocks(blob)
         if blocks is None:
             if blob.length <= LARGE_BYTES:
-                return memoryview(await self.whole(blob))[start : start + length]
+                return memoryview((await self.whole(blob))[start : start + length])
             self._check_later(blob)
         return memoryview(
             await self._flights.shared(
                 (blob.digest, start, length), lambda: self._held_range(blob, start, length, blocks)
             )
         )
+
+    def _held_part(self, blob: Blob, start: int, length: int) -> bytes | None:
+        """A range of its own that is held; or a copy of its bytes: who reads it slowly is not to keep all of it."""
+        whole = self._held.get(blob.digest)
+        return self._held.get(_range_name(blob, start, length)) if whole is None else whole[start : start + length]
+
+    def _holds(self, blob: Blob, start: int, length: int) -> bool:
+        return any(self._held.get(name) is not None for name in (blob.digest, _range_name(blob, start, length)))
 
     async def _held_range(self, blob: Blob, start: int, length: int, blocks: bytes | None) -> bytes:
         data = await self._from_places(blob, lambda place: self._range(place, start, length, blocks))
@@ -147,7 +155,7 @@ class Reading:
         """Reads a range for who will want it next, unless enough is being read already."""
         if blob.is_small:
             self.expect_whole(blob)
-        elif length <= SMALL_BYTES and self._held.get(_range_name(blob, start, length)) is None:
+        elif length <= SMALL_BYTES and not self._holds(blob, start, length):
             self._expect((blob.digest, start), length, lambda: self.part(blob, start, length))
 
     def expect_whole(self, blob: Blob) -> None:
@@ -299,7 +307,6 @@ class Reading:
         """Read and compared in one go of a thread: this is what most of the bytes that a viewer sees go through."""
         if place.length <= SMALL_BYTES:
             data = await self.in_thread(lambda: self._store.read(place), place.length)
-            self._held.put(place.sha256, data)
         else:
             # Behind a store that is frozen one does not wait for those who wait before.
             await _in_time(self._large_reads.acquire(), LARGE_BYTES)
@@ -309,6 +316,8 @@ class Reading:
                 self._large_reads.release()
             if blocks is not None:
                 self._kept.put(_name(place.sha256), blocks)
+        # A radiograph is asked for again, and hashing it takes longer than sending it.
+        self._held.put(place.sha256, data)
         self._is_right(place, data)
         return data
 

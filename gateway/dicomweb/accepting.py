@@ -29,7 +29,7 @@ class Range:
 
     media_type: str
     quality: float
-    parameters: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 # What is tried after one another: those of the query, those of the header.
@@ -58,6 +58,11 @@ class Offer:
 class Chosen:
     offer: Offer
     multipart: bool
+
+    @property
+    def content_type(self) -> str:
+        """Of the answer, but for the boundary of its parts."""
+        return f'{MULTIPART}; type="{self.offer.media_type}"' if self.multipart else self.offer.content_type
 
 
 def accepted(request: Request) -> Turns:
@@ -108,6 +113,11 @@ def chosen(turns: Turns, offers: Sequence[Offer]) -> Chosen | None:
     """The best of `offers`, which are in our order: that of the highest quality, then of the first range, then of the
     default where a range leaves that open (PS3.18 section 8.7.4). Of the ranges that fit, the most specific says the
     quality (RFC 9110 section 12.5.1). None where nothing fits: 406."""
+    return _chosen(turns, tuple(offers))
+
+
+@lru_cache(_REMEMBERED)
+def _chosen(turns: Turns, offers: tuple[Offer, ...]) -> Chosen | None:
     return next((found for wanted in turns if (found := _best(wanted, offers)) is not None), None)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.parts import Parts
+from gateway.problem import Problem
 
 # A path names an instance, not its bytes: it may be withheld, or another content served. So a cache asks again, and is
 # told in a line that nothing has changed.
@@ -41,17 +43,28 @@ def unchanged(request: Request, tag: str) -> Response | None:
 
 
 class AtHand(Response):
-    """An answer whose pieces are all there: each goes to the socket as it is, and nothing is copied into one."""
+    """An answer whose pieces are all there: each goes to the socket as it is, and nothing is copied into one.
 
-    def __init__(self, pieces: Sequence[bytes | memoryview], said: Mapping[str, str], status: int = 200) -> None:
+    `then` is called behind the last of them: what is begun before the client has his answer competes with it.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[bytes | memoryview],
+        said: Mapping[str, str],
+        status: int = 200,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(status_code=status, headers={**said, "content-length": str(sum(map(len, pieces)))})
-        self._pieces = pieces
+        self._pieces, self._then = pieces, then
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         last = len(self._pieces) - 1
         for number, piece in enumerate(self._pieces):
             await send({"type": "http.response.body", "body": piece, "more_body": number < last})
+        if self._then is not None:
+            self._then()
 
 
 def head_only(request: Request, said: dict[str, str]) -> Response | None:
@@ -84,6 +97,28 @@ def byte_range(request: Request, tag: str, length: int) -> tuple[int, int] | Non
     if found[2] and last < first:
         return None
     return (first, min(last, length - 1) - first + 1) if first < length else (-1, 0)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """`count` bytes of a payload from `first` on: all of it, or the range that is asked for."""
+
+    first: int
+    count: int
+    status: int
+    said: dict[str, str]
+
+
+def piece_of(request: Request, tag: str, length: int) -> Piece:
+    """Of a payload that ranges may be asked of. Raises Problem 416."""
+    said = {"accept-ranges": "bytes"}
+    wanted = byte_range(request, tag, length)
+    if wanted is None:
+        return Piece(0, length, 200, said)
+    first, count = wanted
+    if first < 0:
+        raise Problem(416, "It has no such bytes.", {"content-range": f"bytes */{length}"})
+    return Piece(first, count, 206, said | {"content-range": f"bytes {first}-{first + count - 1}/{length}"})
 
 
 def reader_of(request: Request) -> str:

@@ -16,7 +16,7 @@ from streams.elements import Malformed, TooComplex
 # Tags and numbers of items by turns: 00400100/0/00091001.
 _PATH = re.compile(r"[0-9A-F]{8}(?:/[0-9]{1,6}/[0-9A-F]{8}){0,32}")
 # What is taken in memory for a value that is read a piece at a time.
-_PIECES_BYTES = 4 << 20
+PIECES_BYTES = 4 << 20
 
 
 def bytes_of(blob: Blob, head: Head, place: Place) -> int:
@@ -25,7 +25,7 @@ def bytes_of(blob: Blob, head: Head, place: Place) -> int:
         return blob.length + 2 * place.length
     if head.big and place.length > LARGE_BYTES:
         raise Problem(422, "The value is too large to be turned into little endian.")
-    return 3 * place.length if head.big else min(place.length, _PIECES_BYTES)
+    return 3 * place.length if head.big else min(place.length, PIECES_BYTES)
 
 
 def place_of(head: Head, path: str) -> Place:

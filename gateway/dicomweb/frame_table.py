@@ -31,16 +31,24 @@ class FrameTables:
 
     async def of(self, blob: Blob, head: Head, pixels: Pixels) -> Sequence[int]:
         """Raises Problem 422 where frames cannot be told apart, and as `Reading.whole` does."""
-        name = f"frames {blob.digest}"
-        known = self._kept.at_hand(name) or await self._workers.run(lambda: self._kept.get(name))
+        name = _name(blob)
+        known = self._kept.at_hand(name)
+        # Of what is small, which is read anyway, it is found sooner than a file of it is.
+        if known is None and not blob.is_small:
+            known = await self._workers.run(lambda: self._kept.get(name))
         if known is None:
             known = await self._flights.shared(name, lambda: self._made(name, blob, head, pixels))
         return memoryview(known).cast("Q")
 
+    def at_hand(self, blob: Blob) -> Sequence[int] | None:
+        """What is in memory of it."""
+        known = self._kept.at_hand(_name(blob))
+        return None if known is None else memoryview(known).cast("Q")
+
     async def _made(self, name: str, blob: Blob, head: Head, pixels: Pixels) -> bytes:
         table = await self._by_table(blob, head, pixels) or await self._looked_for(blob, pixels)
         data = array("Q", table).tobytes()
-        self._kept.put(name, data)
+        (self._kept.hold if blob.is_small else self._kept.put)(name, data)
         return data
 
     async def _by_table(self, blob: Blob, head: Head, pixels: Pixels) -> list[int] | None:
@@ -123,9 +131,12 @@ class _Scan:
         return found if len(found) == frames and found[0] == self._items[0] else None
 
 
-def codestream(raw: bytes) -> bytes:
-    """A frame without the heads of its fragments. Raises Problem 422 for what is not made of items."""
-    parts, position, view = [], 0, memoryview(raw)
+def codestream(raw: memoryview) -> bytes | memoryview:
+    """A frame without the heads of its fragments: one that is in one piece is not copied.
+
+    Raises Problem 422 for what is not made of items.
+    """
+    parts, position = list[memoryview](), 0
     while position + _ITEM.size <= len(raw):
         group, number, length = _ITEM.unpack_from(raw, position)
         tag = group << 16 | number
@@ -134,8 +145,12 @@ def codestream(raw: bytes) -> bytes:
         position += _ITEM.size
         if tag != ITEM or position + length > len(raw):
             raise Problem(422, "The frames of an instance cannot be told apart.")
-        parts.append(view[position : position + length])
+        parts.append(raw[position : position + length])
         position += length
     if not parts:
         raise Problem(422, "The frames of an instance cannot be told apart.")
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _name(blob: Blob) -> str:
+    return f"frames {blob.digest}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +28,8 @@ _AHEAD = 2
 # No frame of more is decoded (as `streams.rendering.source` has it), nor put together out of its fragments.
 FRAME_BYTES_MAX = 128 << 20
 _TOO_LARGE = f"A frame of more than {FRAME_BYTES_MAX >> 20} MB is not had by itself; retrieve its instance."
-_CUT = "The pixel data of the instance are cut short."
+_VIDEO = "All frames of a video are one stream: it is had as pixel data or bulk data, or with its instance."
+CUT = "The pixel data of the instance are cut short."
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,15 @@ class Source:
     @property
     def is_native(self) -> bool:
         return self.syntax in NATIVE
+
+    def copy_as(self, syntax: str) -> Derived | None:
+        """The copy, where it is what has that transfer syntax."""
+        return self.copy if self.copy is not None and syntax == self.copy.transfer_syntax != self.syntax else None
+
+    def digest_of(self, syntax: str) -> str:
+        """Of what frames in that transfer syntax come from: another build of derive makes another copy."""
+        copy = self.copy_as(syntax)
+        return self.served.digest if copy is None else copy.blob.digest
 
     @property
     def can_be_native(self) -> bool:
@@ -82,19 +91,21 @@ class Frames:
         self._reading, self._heads, self._tables, self._workers = reading, heads, tables, workers
 
     async def source(self, served: Served) -> Source:
-        """Raises Problem 404 where there are no pixels."""
+        """Raises Problem 404 where there are no pixels, 422 for a video."""
+        if served.is_video:
+            raise Problem(422, _VIDEO)
         head = await self._heads.of(served)
         if head.pixels is None:
             raise Problem(404, "The instance has no pixel data.")
         copy = served.of_kind("lossless")
         return Source(served, head, head.pixels, copy if copy and len(copy.frames) == head.pixels.frames else None)
 
-    async def place(self, source: Source, index: int, syntax: str) -> Place | None:
+    def place(self, source: Source, index: int, syntax: str) -> Place | None:
         """Where frame `index` (from 0) is, as `syntax` has it; None where it is not to be had without work."""
         pixels, served = source.pixels, source.served
-        if source.copy is not None and syntax == source.copy.transfer_syntax != source.syntax:
-            at, length = source.copy.frames[index]
-            return Place(source.copy.blob, at, length)
+        if (copy := source.copy_as(syntax)) is not None:
+            at, length = copy.frames[index]
+            return Place(copy.blob, at, length)
         if source.is_native:
             start, rest = divmod(index * pixels.frame_bits, 8)
             if source.head.inflated or pixels.big or rest or pixels.frame_bits % 8:
@@ -107,7 +118,7 @@ class Frames:
 
         Raises Problem 422 for a frame of more than FRAME_BYTES_MAX, and as `frame`.
         """
-        blob, place = source.served.blob, await self.place(source, index, syntax)
+        blob, place = source.served.blob, self.place(source, index, syntax)
         if place is not None:
             return _within(place.length) + (place.blob.length if place.blob.is_whole_for(place.length) else 0)
         if source.is_native:
@@ -119,11 +130,11 @@ class Frames:
 
     async def long(self, source: Source, index: int, syntax: str) -> Place | None:
         """A frame that lies in one piece, and is long and had best be read as it is sent. Raises Problem 422."""
-        place = await self.place(source, index, syntax)
+        place = self.place(source, index, syntax)
         if place is None or place.length <= SMALL_BYTES or place.blob.is_whole_for(place.length):
             return None
         if place.at + place.length > _end(source, place):
-            raise Problem(422, _CUT)
+            raise Problem(422, CUT)
         return place
 
     def pieces(self, place: Place, start: int, length: int) -> AsyncIterator[bytes]:
@@ -135,16 +146,13 @@ class Frames:
 
         Raises Problem 422 where the file does not hold it or nothing decodes it, and as `Reading.whole` does.
         """
-        place = await self.place(source, index, syntax)
+        place = self.place(source, index, syntax)
         if place is not None:
             if place.at + place.length > _end(source, place):
-                raise Problem(422, _CUT)
+                raise Problem(422, CUT)
             data = await self._reading.view(place.blob, place.at, place.length)
-            if source.is_native and place.blob is source.served.blob:
-                for step in range(1, min(_AHEAD, source.pixels.frames - 1 - index) + 1):
-                    self._reading.expect(place.blob, place.at + step * place.length, place.length)
             if len(data) < place.length:
-                raise Problem(422, _CUT)
+                raise Problem(422, CUT)
             return data
         if source.is_native:
             return await self._native(source, index)
@@ -153,20 +161,30 @@ class Frames:
             return stored
         return await self._decoded(source, stored)
 
-    async def _codestream(self, source: Source, index: int) -> bytes:
+    def expect(self, source: Source, index: int, syntax: str) -> None:
+        """Reads the frames behind one that was given, for who asks for them next."""
+        for behind in range(index + 1, min(index + 1 + _AHEAD, source.pixels.frames)):
+            place = self.place(source, behind, syntax) or self._codestream_at(source, behind)
+            if place is not None:
+                self._reading.expect(place.blob, place.at, place.length)
+
+    def _codestream_at(self, source: Source, index: int) -> Place | None:
+        """Where a codestream is, with the heads of its fragments; None where no table is at hand."""
+        blob = source.served.blob
+        table = None if source.is_native else self._tables.at_hand(blob)
+        return None if table is None else Place(blob, table[index], table[index + 1] - table[index])
+
+    async def _codestream(self, source: Source, index: int) -> bytes | memoryview:
         table = await self._tables.of(source.served.blob, source.head, source.pixels)
         start, end = table[index], table[index + 1]
-        raw = await self._reading.part(source.served.blob, start, end - start)
-        for one, other in pairwise(table[index + 1 : index + 2 + _AHEAD]):
-            self._reading.expect(source.served.blob, one, other - one)
-        return codestream(raw)
+        return codestream(await self._reading.view(source.served.blob, start, end - start))
 
-    async def _decoded(self, source: Source, stored: bytes) -> bytes:
+    async def _decoded(self, source: Source, stored: bytes | memoryview) -> bytes:
         image = source.pixels.image
         if image is None:
             raise Problem(422, "What the header says of the pixels cannot be.")
         try:
-            return await self._workers.run(lambda: _as_native(shared().decode(stored, image), image))
+            return await self._workers.run(lambda: _as_native(shared().decode(bytes(stored), image), image))
         except Undecodable:
             raise Problem(422, "A frame of the instance cannot be decoded.") from None
 
@@ -186,7 +204,7 @@ class Frames:
                 data = _swapped(data, pixels)[spare : spare + end - first]
             data = data[: end - first]
         if len(data) * 8 < skip + pixels.frame_bits or pixels.at + end > pixels.end:
-            raise Problem(422, _CUT)
+            raise Problem(422, CUT)
         return data if not skip and not pixels.frame_bits % 8 else _aligned(data, skip, pixels.frame_bits)
 
 
@@ -204,15 +222,15 @@ def offers(source: Source, *, alone: bool) -> list[Offer]:
         if can_be_native:
             found.append(Offer(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, True, alone=alone))
     else:
-        found += _stored(syntax, not can_be_native, alone)
+        found += as_stored(syntax, not can_be_native, alone)
         if can_be_native:
             found.append(Offer(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, True, alone=alone))
     if source.copy is not None and source.copy.transfer_syntax not in (None, syntax):
-        found += _stored(str(source.copy.transfer_syntax), False, alone)
+        found += as_stored(str(source.copy.transfer_syntax), False, alone)
     return found
 
 
-def _stored(syntax: str, is_default: bool, alone: bool) -> list[Offer]:
+def as_stored(syntax: str, is_default: bool, alone: bool) -> list[Offer]:
     """Under the type that the standard has, under those that viewers ask by, and as mere bytes of a named syntax."""
     types = (*MEDIA_TYPES.get(syntax, ()), OCTETS)
     return [Offer(kind, syntax, is_default and kind == types[0], alone=alone) for kind in types]

@@ -146,6 +146,8 @@ class Heads:
         head = self._decoded.get(digest) or self._known(digest)
         if head is None:
             return
+        # Whoever is shown the image is about to ask for it.
+        self._hold(digest, head)
         if head.read <= len(first) and hashlib.sha256(memoryview(first)[: head.read]).hexdigest() != head.sha256:
             structlog.get_logger().error("header_damaged", digest=digest)
             self._kept.drop(_name(digest))
@@ -167,10 +169,13 @@ class Heads:
         head = self._known(served.digest)
         if head is None:
             head = await self._flights.shared(served.digest, lambda: self._at_hand(served))
-        self._decoded[served.digest] = head
+        self._hold(served.digest, head)
+        return head
+
+    def _hold(self, digest: str, head: Head) -> None:
+        self._decoded[digest] = head
         if len(self._decoded) > _DECODED_MAX:
             self._decoded.popitem(last=False)
-        return head
 
     async def of_many(self, served: Sequence[Served]) -> list[Head]:
         """In their order; what is to be read is read some at a time, in threads. Raises as `of` does."""

@@ -42,14 +42,16 @@ async def answer(
     wanted = accepted(request)
     choices = _choices(wanted, [_offers(each, alone=alone) for each in served])
     syntaxes = [str(choice.offer.transfer_syntax) for choice in choices]
-    tag = tag_of((each.digest for each in served), syntaxes, str(choices[0].multipart))
+    blobs = [each.stored_as(syntax) for each, syntax in zip(served, syntaxes, strict=True)]
+    # Another build of derive makes another copy of the same file.
+    digests = [(blob or each.blob).digest for each, blob in zip(served, blobs, strict=True)]
+    tag = tag_of(digests, syntaxes, str(choices[0].multipart))
     if (same := unchanged(request, tag)) is not None:
         record(parts, request, served[0].study_uid, len(served))
         return same
     kind = f'multipart/related; type="{DICOM}"' if choices[0].multipart else _type(syntaxes[0])
     if (nothing := head_only(request, headers(tag) | {"content-type": kind})) is not None:
         return nothing
-    blobs = [_as_stored(each, syntax) for each, syntax in zip(served, syntaxes, strict=True)]
     await _check_online(reading, served, blobs)
     one_by_one = _files(parts, reading, recoding, share_of(request), served, syntaxes, blobs, wanted)
     if not choices[0].multipart:
@@ -151,14 +153,6 @@ async def _in_turn(
         return data
     finally:
         recoding.release()
-
-
-def _as_stored(served: Served, syntax: str) -> Blob | None:
-    """The file, or its lossless copy, that is of this transfer syntax; None where it is to be made."""
-    if syntax == served.transfer_syntax:
-        return served.blob
-    copy = served.of_kind("lossless")
-    return copy.blob if copy is not None and syntax == copy.transfer_syntax else None
 
 
 async def _stored(reading: Reading, blob: Blob, syntax: str, data: bytes | None) -> multipart.Part:

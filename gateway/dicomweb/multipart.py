@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -73,12 +73,18 @@ def response(
     return Streamed(body(), headers=said)
 
 
-def alone(content_type: str, data: bytes | memoryview, media_type: str, headers: dict[str, str]) -> Response:
-    """One part, its bytes at hand."""
+def alone(
+    content_type: str,
+    data: bytes | memoryview,
+    media_type: str,
+    headers: dict[str, str],
+    then: Callable[[], None] | None = None,
+) -> Response:
+    """One part, its bytes at hand; `then` as `AtHand` has it."""
     boundary = Boundary()
     head = boundary.head(content_type, len(data))
     said = {**headers, "content-type": boundary.content_type(media_type)}
-    return AtHand((head, data, _BETWEEN + boundary.end), said)
+    return AtHand((head, data, _BETWEEN + boundary.end), said, then=then)
 
 
 async def primed(pieces: AsyncIterator[T]) -> AsyncIterator[T]:

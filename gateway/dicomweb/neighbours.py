@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.dicomweb.served import Served
 from gateway.dicomweb.shown import Shown
 from gateway.reading import Reading
 
+# Who scrolls fast leaves some out, and of requests that are under way at once any may be answered first.
+_STEP_MAX: Final = 4
 _AHEAD: Final = 4
 _SERIES_MAX: Final = 1000
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Where a series was looked at, and which way it goes; `is_known`, as a step was seen."""
+
+    place: int
+    way: int
+    is_known: bool
+
+    @property
+    def ahead(self) -> int:
+        """How many slices. A jump says little of where one goes from there: four reads would be for nothing."""
+        return _AHEAD if self.is_known else 1
 
 
 class Neighbours:
@@ -18,24 +35,28 @@ class Neighbours:
 
     def __init__(self, shown: Shown, reading: Reading) -> None:
         self._shown, self._reading = shown, reading
-        # Where each series was looked at last, and which way it goes.
-        self._last: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._last: OrderedDict[str, _Look] = OrderedDict()
 
     def shown(self, served: Served, syntax: str) -> None:
-        """A frame of `served` is shown, in that transfer syntax."""
+        """A frame of `served` was shown, in that transfer syntax."""
         series, place = self._shown.beside(served)
         if len(series) == 1:
             return
-        last, way = self._last.pop(served.series_uid, (place - 1, 1))
-        way = way if place == last else 1 if place > last else -1
-        self._last[served.series_uid] = place, way
+        look = self._last[served.series_uid] = _next(self._last.pop(served.series_uid, None), place)
         while len(self._last) > _SERIES_MAX:
             self._last.popitem(last=False)
-        for step in range(1, _AHEAD + 1):
-            if 0 <= place + way * step < len(series):
-                self._expect(series[place + way * step], syntax)
+        for step in range(1, look.ahead + 1):
+            if 0 <= (next_one := place + look.way * step) < len(series):
+                self._expect(series[next_one], syntax)
 
     def _expect(self, served: Served, syntax: str) -> None:
-        copy = served.of_kind("lossless")
-        is_copy = copy is not None and syntax == copy.transfer_syntax != served.transfer_syntax
-        self._reading.expect_whole(copy.blob if copy is not None and is_copy else served.blob)
+        self._reading.expect_whole(served.stored_as(syntax) or served.blob)
+
+
+def _next(last: _Look | None, place: int) -> _Look:
+    if last is None:
+        # Who begins at the first slice goes through them all.
+        return _Look(place, 1, is_known=place == 0)
+    if place == last.place:
+        return last
+    return _Look(place, 1 if place > last.place else -1, is_known=abs(place - last.place) <= _STEP_MAX)

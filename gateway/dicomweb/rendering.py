@@ -146,9 +146,11 @@ class Pictures:
         if source.head.inflated:
             head = await self._reading.whole(blob)
         try:
-            return await run(lambda: cache.picture(key, lambda: rendered(_opened(source, head, bytes(data)), how)))
+            picture = await run(lambda: cache.picture(key, lambda: rendered(_opened(source, head, bytes(data)), how)))
         except NotRendered as error:
             raise Problem(_STATUSES.get(error.code, 422), str(error)) from None
+        self._frames.expect(source, index, syntax)
+        return picture
 
 
 def _bytes_of(source: Source, box: Viewport | None) -> int:

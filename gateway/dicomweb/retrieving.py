@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from asyncio import Semaphore
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -14,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.dicomweb import bulk, instances, multipart
 from gateway.dicomweb import frames as framing
-from gateway.dicomweb.accepting import Chosen, Offer, accepted, chosen
-from gateway.dicomweb.answering import AtHand, byte_range, head_only, headers, record, tag_of, unchanged
+from gateway.dicomweb.accepting import Offer, accepted, chosen
+from gateway.dicomweb.answering import AtHand, head_only, headers, piece_of, record, tag_of, unchanged
 from gateway.dicomweb.frame_table import FrameTables
 from gateway.dicomweb.frames import Frames
 from gateway.dicomweb.heads import VERSION, Heads
@@ -27,6 +28,7 @@ from gateway.dicomweb.rendering import Pictures
 from gateway.dicomweb.served import Served, asked
 from gateway.dicomweb.shown import Shown
 from gateway.dicomweb.syntaxes import OCTETS
+from gateway.dicomweb.video import Videos
 from gateway.dicomweb.xml_model import XML, native
 from gateway.memory import Share, share_of
 from gateway.parts import Parts
@@ -74,6 +76,7 @@ class Retrieving:
         self._frames = Frames(
             self._reading, self._heads, FrameTables(self._reading, parts.workers, kept), parts.workers
         )
+        self._videos = Videos(parts, self._reading, self._heads)
         self._neighbours = Neighbours(self._shown, self._reading)
         self.pictures = Pictures(parts, self._shown, self._reading, self._frames)
         settings = parts.settings
@@ -98,7 +101,7 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served[0].study_uid, len(served))
             return same
-        if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
+        if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         name = f"metadata {self._heads.damaged} {tag}"
         said = headers(tag) | {"content-type": choice.offer.media_type}
@@ -156,6 +159,8 @@ class Retrieving:
         return await self._all_frames(request, await self._shown.one(asked(request)))
 
     async def _all_frames(self, request: Request, served: Served) -> Response:
+        if served.is_video:
+            return await self._videos.answer(request, served)
         source = await self._frames.source(served)
         return await self._of_frames(request, source, range(source.pixels.frames))
 
@@ -164,12 +169,13 @@ class Retrieving:
         choice = chosen(accepted(request), framing.offers(source, alone=len(indices) == 1))
         if choice is None:
             raise Problem(406, _NOT_ACCEPTABLE)
+        digest = source.digest_of(str(choice.offer.transfer_syntax))
         # Of a range its ends: a header may say that there are two thousand million frames.
-        tag = tag_of(served.digest, choice.offer.content_type, str(choice.multipart), str(indices))
+        tag = tag_of(digest, choice.offer.content_type, str(choice.multipart), str(indices))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
-        if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
+        if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         if not choice.multipart:
             answer = await self._alone(request, source, indices[0], choice.offer, tag)
@@ -180,7 +186,8 @@ class Retrieving:
         if len(indices) == 1 and await self._frames.long(source, indices[0], syntax) is None:
             data = await self._frame(share, source, indices[0], syntax)
             record(self._parts, request, served.study_uid, 1)
-            return multipart.alone(choice.offer.content_type, data, choice.offer.media_type, headers(tag))
+            then = partial(self._look_ahead, source, indices[0], syntax)
+            return multipart.alone(choice.offer.content_type, data, choice.offer.media_type, headers(tag), then)
         made = await multipart.primed(self._each(share, source, indices, choice.offer))
         record(self._parts, request, served.study_uid, 1)
         return multipart.response(made, choice.offer.media_type, headers(tag))
@@ -196,13 +203,18 @@ class Retrieving:
                 yield multipart.Part(kind, pieces, long.length)
                 continue
             data = await self._frame(share, source, index, syntax)
+            self._frames.expect(source, index, syntax)
             yield multipart.Part(kind, multipart.of_bytes(data), len(data))
             share.give(len(data))
+        self._neighbours.shown(source.served, syntax)
+
+    def _look_ahead(self, source: framing.Source, index: int, syntax: str) -> None:
+        """Behind a frame that was given: reads those that follow it in its file, and the slices in its series."""
+        self._frames.expect(source, index, syntax)
+        self._neighbours.shown(source.served, syntax)
 
     async def _frame(self, share: Share, source: framing.Source, index: int, syntax: str) -> bytes | memoryview:
-        """The one that is asked for, which stays taken of the share; the slices that follow it in its series are read
-        meanwhile."""
-        self._neighbours.shown(source.served, syntax)
+        """The one that is asked for, which stays taken of the share."""
         size = await self._frames.bytes_of(source, index, syntax)
         return await share.made(size, lambda: self._frames.frame(source, index, syntax))
 
@@ -212,16 +224,16 @@ class Retrieving:
         head = await self._heads.of(served)
         path = request.path_params["path"]
         place = bulk.place_of(head, path)
+        if head.pixels is not None and head.pixels.encapsulated and path == f"{head.pixels.tag:08X}":
+            return await self._all_frames(request, served)
         choice = chosen(accepted(request), _BULK)
         if choice is None:
             raise Problem(406, _NOT_ACCEPTABLE)
-        if head.pixels is not None and head.pixels.encapsulated and path == f"{head.pixels.tag:08X}":
-            return await self._all_frames(request, served)
         tag = tag_of(served.digest, path, str(choice.multipart))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
-        if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
+        if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         await share_of(request).take(bulk.bytes_of(served.blob, head, place))
         pieces = await multipart.primed(bulk.value(self._reading, self._parts.workers, served.blob, head, place))
@@ -233,28 +245,17 @@ class Retrieving:
 
     async def _alone(self, request: Request, source: framing.Source, index: int, offer: Offer, tag: str) -> Response:
         """One frame as the whole payload: of this, a range may be asked for, such as the first resolutions."""
-        said = headers(tag) | {"accept-ranges": "bytes", "content-type": offer.content_type}
         syntax = str(offer.transfer_syntax)
         long = await self._frames.long(source, index, syntax)
         data = b"" if long is not None else await self._frame(share_of(request), source, index, syntax)
-        length = len(data) if long is None else long.length
-        wanted = byte_range(request, tag, length)
-        first, count = wanted or (0, length)
-        if first < 0:
-            raise Problem(416, "The frame has no such bytes.", {"content-range": f"bytes */{length}"})
-        if wanted is not None:
-            said["content-range"] = f"bytes {first}-{first + count - 1}/{length}"
-        status = 200 if wanted is None else 206
+        piece = piece_of(request, tag, len(data) if long is None else long.length)
+        said = headers(tag) | piece.said | {"content-type": offer.content_type}
         if long is None:
-            return AtHand((data if count == length else data[first : first + count],), said, status)
-        pieces = await multipart.primed(self._frames.pieces(long, first, count))
-        return Streamed(pieces, status, {**said, "content-length": str(count)})
-
-
-def _typed(choice: Chosen) -> dict[str, str]:
-    offer = choice.offer
-    kind = f'multipart/related; type="{offer.media_type}"' if choice.multipart else offer.content_type
-    return {"content-type": kind}
+            wanted = data if piece.count == len(data) else data[piece.first : piece.first + piece.count]
+            then = partial(self._look_ahead, source, index, syntax)
+            return AtHand((wanted,), said, piece.status, then)
+        pieces = await multipart.primed(self._frames.pieces(long, piece.first, piece.count))
+        return Streamed(pieces, piece.status, said | {"content-length": str(piece.count)})
 
 
 async def _one(part: multipart.Part) -> AsyncIterator[multipart.Part]:

@@ -15,6 +15,7 @@ from gateway.states import STATES
 from streams.events import ObjectRef
 from streams.fetching import ORDER
 from streams.identity import original_key, uid_is_usable
+from streams.pixels.image import VIDEO
 
 _STATES = STATES.format(tenant="%(tenant)s", of="= %(study)s")
 # One question: each costs a frame more than its rows do. Each part is made once: a planner that takes the first for one
@@ -79,8 +80,19 @@ class Served:
     def digest(self) -> str:
         return self.blob.digest
 
+    @property
+    def is_video(self) -> bool:
+        return self.transfer_syntax.startswith(VIDEO)
+
     def of_kind(self, kind: str) -> Derived | None:
         return next((one for one in self.derived if one.kind == kind), None)
+
+    def stored_as(self, syntax: str) -> Blob | None:
+        """The file, or its lossless copy, that is of this transfer syntax; None where it is to be made."""
+        if syntax == self.transfer_syntax:
+            return self.blob
+        copy = self.of_kind("lossless")
+        return copy.blob if copy is not None and syntax == copy.transfer_syntax else None
 
 
 @dataclass(frozen=True)

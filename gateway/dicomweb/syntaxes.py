@@ -17,9 +17,10 @@ _BY_NUMBER: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("80", "81"), ("image/jls", "image/x-jls")),
     **dict.fromkeys(("90", "91"), ("image/jp2", "image/j2c")),
     **dict.fromkeys(("92", "93"), ("image/jpx",)),
-    **dict.fromkeys(("100", "101"), ("video/mpeg",)),
-    **dict.fromkeys(("102", "103", "104", "105", "106"), ("video/mp4",)),
-    **dict.fromkeys(("107", "108"), ("video/h265",)),
+    # With ".1" they may have several fragments ("fragmentable", PS3.6 annex A).
+    **dict.fromkeys(("100", "100.1", "101", "101.1"), ("video/mpeg",)),
+    **dict.fromkeys((f"{number}{more}" for number in range(102, 107) for more in ("", ".1")), ("video/mp4",)),
+    **dict.fromkeys(("107", "108"), ("video/h265", "video/mp4")),
     **dict.fromkeys(("110", "111", "112"), ("image/jxl",)),
     **dict.fromkeys(("201", "202", "203"), ("image/jphc", "image/jph", "image/jhc")),
 }

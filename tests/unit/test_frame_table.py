@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from gateway.dicomweb.frame_table import FrameTables, codestream
 from gateway.dicomweb.heads import Head, Pixels
 from gateway.kept import Kept
 from gateway.problem import Problem
-from gateway.reading import Blob, Reading
+from gateway.reading import SMALL_BYTES, Blob, Reading
 from gateway.workers import Workers
 from streams.events import ObjectRef
 from streams.memory_store import MemoryStore
@@ -42,15 +43,16 @@ def file_of(frames: Sequence[Sequence[bytes]], table: Sequence[int] = ()) -> byt
     return BEFORE + basic + fragments + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0) + BEHIND
 
 
-def found(data: bytes, count: int, offsets: bytes = b"") -> list[bytes]:
+def found(data: bytes, count: int, offsets: bytes = b"", folder: Path | None = None) -> list[bytes]:
     store = MemoryStore()
     ref = store.create(NewObject("general", "hot", "x", data)).ref
     assert ref.sha256 == hashlib.sha256(data).hexdigest()
-    return asyncio.run(_found(store, ref, len(data), count, offsets))
+    with closing(Kept(1 << 20, folder, 1 << 20)) as kept:
+        return asyncio.run(_found(store, ref, len(data), count, offsets, kept))
 
 
-async def _found(store: MemoryStore, ref: ObjectRef, size: int, count: int, offsets: bytes) -> list[bytes]:
-    workers, kept = Workers(2), Kept(1 << 20, None, 0)
+async def _found(store: MemoryStore, ref: ObjectRef, size: int, count: int, offsets: bytes, kept: Kept) -> list[bytes]:
+    workers = Workers(2)
     reading = Reading(store, workers, kept, 1 << 20)
     head = Head(
         model=b"", offsets=offsets, read=0, sha256="", inflated=False, explicit=True, big=False, bulk={}, pixels=None
@@ -69,7 +71,7 @@ async def _found(store: MemoryStore, ref: ObjectRef, size: int, count: int, offs
     )
     blob = Blob((ref,))
     table = await FrameTables(reading, workers, kept).of(blob, head, pixels)
-    return [codestream(await reading.part(blob, start, end - start)) for start, end in pairwise(table)]
+    return [bytes(codestream(await reading.view(blob, start, end - start))) for start, end in pairwise(table)]
 
 
 FRAGMENTED = [
@@ -93,6 +95,22 @@ def test_one_frame_is_all_fragments_however_they_begin() -> None:
     assert found(file_of([[b"no", b"\xff\xd8", b"head"]]), 1) == [b"no\xff\xd8head"]
 
 
+@pytest.mark.parametrize(("length", "files"), [(10_000, 0), (SMALL_BYTES, 2)])
+def test_a_table_of_what_is_read_anyway_is_no_file(tmp_path: Path, length: int, files: int) -> None:
+    one = frame(1, length)
+    assert found(file_of([[one]]), 1, folder=tmp_path) == [one]
+    # Of what is large, the digests of its blocks are the other.
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == files
+
+
+def test_a_frame_in_one_piece_is_not_copied() -> None:
+    held = item(b"one") + item(b"other")
+    assert codestream(memoryview(held)) == b"oneother"
+    alone = codestream(memoryview(held)[:11])
+    assert isinstance(alone, memoryview)
+    assert (alone.obj, bytes(alone)) == (held, b"one")
+
+
 def test_frames_that_cannot_be_told_apart() -> None:
     with pytest.raises(Problem) as refused:
         found(file_of([[b"one", b"of", b"them"]]), 2)
@@ -109,4 +127,4 @@ def test_a_fragment_each_is_a_frame_each(frames: list[list[bytes]]) -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_are_frames_or_refused(raw: bytes) -> None:
     with suppress(Problem):
-        assert len(codestream(raw)) <= len(raw)
+        assert len(codestream(memoryview(raw))) <= len(raw)

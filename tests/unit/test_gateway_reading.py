@@ -17,6 +17,7 @@ import pytest
 from starlette.types import Message
 
 from gateway import reading
+from gateway.dicomweb.answering import AtHand
 from gateway.kept import Kept
 from gateway.reading import BLOCK_BYTES, SMALL_BYTES, AllDamaged, Blob, NotOnline, Reading
 from gateway.streamed import Streamed
@@ -405,3 +406,29 @@ def test_what_is_read_ahead_has_a_budget_and_is_there_for_who_asks() -> None:
 async def until(so: Callable[[], bool]) -> None:
     while not so():
         await asyncio.sleep(0)
+
+
+def test_what_is_to_be_done_behind_an_answer_is_done_when_all_of_it_was_sent() -> None:
+    done: list[Any] = []
+
+    async def send(message: Message) -> None:
+        done.append(message.get("body"))
+
+    async def receive() -> Message:
+        raise AssertionError("it asks for nothing")
+
+    answer = AtHand((b"one", b"other"), {}, then=lambda: done.append("then"))
+    asyncio.run(answer({"type": "http"}, receive, send))
+    assert done == [None, b"one", b"other", "then"]
+
+
+def test_who_reads_a_part_of_what_is_held_keeps_no_more_than_that() -> None:
+    blob = stored(store := CountingStore(), LARGE)
+
+    async def work(one: Reading) -> None:
+        first, other = await one.view(blob, 0, 10), await one.view(blob, 50, 10)
+        assert bytes(first) + bytes(other) == LARGE[:10] + LARGE[50:60]
+        assert [len(part.obj) for part in (first, other) if isinstance(part.obj, bytes)] == [10, 10]
+
+    run(store, work, held_bytes_max=8 * len(LARGE))
+    assert len(store.reads) == 1

@@ -1,0 +1,117 @@
+"""Video: all frames are one stream, in one fragment or several (PS3.5 sections 8.2.5 to 8.2.11): it is one payload."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.dicomweb import multipart
+from gateway.dicomweb.accepting import Chosen, accepted, chosen
+from gateway.dicomweb.answering import head_only, headers, piece_of, record, tag_of, unchanged
+from gateway.dicomweb.bulk import PIECES_BYTES
+from gateway.dicomweb.frames import CUT, as_stored
+from gateway.dicomweb.heads import Heads, Pixels
+from gateway.dicomweb.served import Served
+from gateway.memory import share_of
+from gateway.parts import Parts
+from gateway.problem import Problem
+from gateway.reading import Blob, Reading
+from gateway.streamed import Streamed
+from streams.elements import ITEM, SEQUENCE_DELIMITER
+
+_ITEM: Final = struct.Struct("<HHI")
+_FRAGMENT: Final = struct.Struct("<QQ")
+# Each is found by a read of its own.
+_FRAGMENTS_MAX: Final = 4096
+
+# Offset in the file and length (bytes) of each.
+Fragments = Sequence[tuple[int, int]]
+
+
+class Videos:
+    """For one event loop."""
+
+    def __init__(self, parts: Parts, reading: Reading, heads: Heads) -> None:
+        self._parts, self._reading, self._heads = parts, reading, heads
+
+    async def answer(self, request: Request, served: Served) -> Response:
+        """The stream as it is stored; where it is had alone, a range of it may be asked for, as players do.
+
+        Raises Problem 404 where there is none, 406, 416, 422 for one that is broken, and as `Reading.part` does.
+        """
+        pixels = (await self._heads.of(served)).pixels
+        if pixels is None:
+            raise Problem(404, "The instance has no pixel data.")
+        choice = chosen(accepted(request), as_stored(served.transfer_syntax, is_default=True, alone=True))
+        if choice is None:
+            raise Problem(406, "The video is not of a type that the request accepts.")
+        tag = tag_of(served.digest, choice.content_type)
+        if (same := unchanged(request, tag)) is not None:
+            record(self._parts, request, served.study_uid, 1)
+            return same
+        said = headers(tag) | {"content-type": choice.content_type}
+        if (nothing := head_only(request, said)) is not None:
+            return nothing
+        fragments = await self._fragments(served.blob, pixels)
+        answer = await self._of(request, served.blob, fragments, choice, tag)
+        record(self._parts, request, served.study_uid, 1)
+        return answer
+
+    async def _of(self, request: Request, blob: Blob, fragments: Fragments, choice: Chosen, tag: str) -> Response:
+        length = sum(length for _, length in fragments)
+        kind = choice.offer.content_type
+        await share_of(request).take(min(length, PIECES_BYTES))
+        if choice.multipart:
+            part = multipart.Part(kind, await self._begun(blob, fragments, 0, length), length)
+            whole = multipart.in_turn([part])
+            return multipart.response(whole, choice.offer.media_type, headers(tag), [(kind, length)])
+        piece = piece_of(request, tag, length)
+        said = headers(tag) | piece.said | {"content-type": kind, "content-length": str(piece.count)}
+        return Streamed(await self._begun(blob, fragments, piece.first, piece.count), piece.status, said)
+
+    async def _begun(self, blob: Blob, fragments: Fragments, first: int, count: int) -> AsyncIterator[bytes]:
+        return await multipart.primed(self._pieces(blob, fragments, first, count))
+
+    async def _pieces(self, blob: Blob, fragments: Fragments, first: int, count: int) -> AsyncIterator[bytes]:
+        for at, length in fragments:
+            start, end = min(first, length), min(first + count, length)
+            async for piece in self._reading.long_part(blob, at + start, end - start):
+                yield piece
+            first, count = first - start, count - (end - start)
+
+    async def _fragments(self, blob: Blob, pixels: Pixels) -> Fragments:
+        """Of a video, which may be of gigabytes, nothing but the heads of its items is read for that."""
+        name = f"fragments {blob.digest}"
+        known = self._parts.kept.at_hand(name)
+        if known is None:
+            known = b"".join([_FRAGMENT.pack(*one) async for one in self._looked_for(blob, pixels)])
+            if not known:
+                raise Problem(422, CUT)
+            self._parts.kept.hold(name, known)
+        return list(_FRAGMENT.iter_unpack(known))
+
+    async def _looked_for(self, blob: Blob, pixels: Pixels) -> AsyncIterator[tuple[int, int]]:
+        """Raises Problem 422."""
+        at = pixels.at
+        # One more is the table, which is empty or says where the first begins.
+        for number in range(_FRAGMENTS_MAX + 1):
+            head = await self._reading.part(blob, at, _ITEM.size)
+            if len(head) < _ITEM.size:
+                raise Problem(422, CUT)
+            group, element, length = _ITEM.unpack(head)
+            tag = group << 16 | element
+            if tag == SEQUENCE_DELIMITER:
+                return
+            at += _ITEM.size
+            if tag != ITEM:
+                raise Problem(422, "The pixel data of the instance are not made of fragments.")
+            if at + length > pixels.end:
+                raise Problem(422, CUT)
+            if number:
+                yield at, length
+            at += length
+        raise Problem(422, "The video has too many fragments to be had by itself; retrieve its instance.")
