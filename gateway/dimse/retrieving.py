@@ -374,6 +374,7 @@ _WHY: Final = {
     "lost": "the destination lost the association",
     "identity_erased": "whose it is here was erased",
     "held": "it is held since the retrieve began",
+    "whose_changed": "whose it is here has changed meanwhile; ask again",
     "catalog_away": "the catalog does not answer; ask again",
 }
 

@@ -63,11 +63,11 @@ class World:
         digest = hashlib.sha256(file).hexdigest()
         self.wanted.append(Wanted(STUDY, uid, CT, digest, (Copy(syntax, ref),), None, pixel_bytes))
 
-    def shown(self, _: Any, __: str, wanted: Sequence[Wanted]) -> set[str]:
+    def shown(self, _: Any, __: str, wanted: Sequence[Wanted]) -> dict[str, str | None]:
         self.questions += 1
         if self.is_away:
             raise Away("it does not answer")
-        return {one.digest for one in wanted} - self.held
+        return {one.digest: None for one in wanted if one.digest not in self.held}
 
     def told(self, topic: str) -> list[Any]:
         names = [TopicPartition(topic, number) for number in range(self.log.partitions(topic))]
