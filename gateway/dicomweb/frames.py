@@ -92,9 +92,9 @@ class Frames:
     async def place(self, source: Source, index: int, syntax: str) -> Place | None:
         """Where frame `index` (from 0) is, as `syntax` has it; None where it is not to be had without work."""
         pixels, served = source.pixels, source.served
-        if source.copy is not None and syntax == source.copy.transfer_syntax != source.syntax:
-            at, length = source.copy.frames[index]
-            return Place(source.copy.blob, at, length)
+        if (copy := _copy_in(source, syntax)) is not None:
+            at, length = copy.frames[index]
+            return Place(copy.blob, at, length)
         if source.is_native:
             start, rest = divmod(index * pixels.frame_bits, 8)
             if source.head.inflated or pixels.big or rest or pixels.frame_bits % 8:
@@ -188,6 +188,17 @@ class Frames:
         if len(data) * 8 < skip + pixels.frame_bits or pixels.at + end > pixels.end:
             raise Problem(422, _CUT)
         return data if not skip and not pixels.frame_bits % 8 else _aligned(data, skip, pixels.frame_bits)
+
+
+def blob_of(source: Source, syntax: str) -> Blob:
+    """What frames in a transfer syntax are read of."""
+    copy = _copy_in(source, syntax)
+    return source.served.blob if copy is None else copy.blob
+
+
+def _copy_in(source: Source, syntax: str) -> Derived | None:
+    copy = source.copy
+    return copy if copy is not None and syntax == copy.transfer_syntax != source.syntax else None
 
 
 def _within(length: int) -> int:

@@ -98,14 +98,15 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served[0].study_uid, len(served))
             return same
+        name = f"metadata {self._heads.damaged} {tag}"
+        if (listed := self._parts.kept.at_hand(name)) is None:
+            await self._heads.check_online(served)
         if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
             return nothing
-        name = f"metadata {self._heads.damaged} {tag}"
         said = headers(tag) | {"content-type": choice.offer.media_type}
-        if (listed := self._parts.kept.at_hand(name)) is not None:
+        if listed is not None:
             record(self._parts, request, served[0].study_uid, len(served))
             return AtHand((listed,), said)
-        await self._heads.check_online(served)
         models = await multipart.primed(self._models(share_of(request), served, base))
         record(self._parts, request, served[0].study_uid, len(served))
         if choice.multipart:
@@ -169,6 +170,8 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
+        if request.method == "HEAD":
+            await self._reading.check_online(framing.blob_of(source, str(choice.offer.transfer_syntax)))
         if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
             return nothing
         if not choice.multipart:
@@ -242,6 +245,8 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
+        if request.method == "HEAD":
+            await self._reading.check_online(served.blob)
         if (nothing := head_only(request, headers(tag) | _typed(choice))) is not None:
             return nothing
         await share_of(request).take(bulk.bytes_of(served.blob, head, place))
