@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from msgspec import structs
 
+from consumers.catalog.database import Writer
+from consumers.catalog.summarizing import refresh_all
+from gateway.dimse import candidates
 from streams.config import Site
 from tests.archives import image
 from tests.catalogs import projected
 from tests.event_streams import SITE, TENANT, Hospital, new_log, write
+from tests.import_events import DISC, decided
 from tests.retrieves import Client, keys, running_retrieve
 
 
@@ -47,3 +52,48 @@ def test_of_several_modalities_a_study_has_any(client: Client, asked: str | list
 def test_several_values_of_another_key_mean_nothing_and_are_refused(client: Client) -> None:
     asked = keys("STUDY", StudyInstanceUID=None, AccessionNumber=["A-1", "A-2"])
     assert client.find(asked) == (0xC000, [])
+
+
+UTF_8 = {"SpecificCharacterSet": "ISO_IR 192"}
+NAMES = ("DOE^JANE", "Doering^Jan", "MÜLLER^ÄNNE", "O'BRIEN^SEÁN", "Yamada^Tarou=山田^太郎", "", "Łukasz^X")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_what_is_found_by_the_lists_is_what_is_found_without_them(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of studies that are on a list, of one that has changed since, and of one from outside that is reconciled."""
+    hospital, log = Hospital(), new_log()
+    images = [
+        image(hospital, {**UTF_8, "PatientID": f"P1{number}", "PatientName": name, "AccessionNumber": f"A-{number}00"})
+        for number, name in enumerate(NAMES)
+    ]
+    outside = image(hospital, {"PatientID": "X1", "PatientName": "ROE^R", "AccessionNumber": "A-100"}, outside=DISC)
+    decision = decided(hospital, outside.instance.study_uid, PatientID="P19", AccessionNumber="A-1_")
+    write(log, [*images, outside, *map(hospital.validated, [*images, outside]), decision])
+    projected(dsn, log, hospital)
+    with closing(Writer(dsn)) as writer:
+        refresh_all(writer)
+    late = image(hospital, {"PatientID": "P18", "PatientName": "DOE^LATE", "AccessionNumber": "A-101"})
+    write(log, [late, hospital.validated(late)])
+    projected(dsn, log, hospital)
+    asked = [
+        *({"PatientID": key} for key in ("P1*", "P1?", "*8", "P1_*", "X*", "?", "*")),
+        *({"AccessionNumber": key} for key in ("A-1*", "A-1_*", "A-?00", "%*")),
+        *({"PatientName": key} for key in ("doe*", "*ANN*", "o'br*", "山田*", "*u?asz*", "DOE^JANE", "R*", "*")),
+        {"PatientName": "DOE*", "PatientID": "P1*"},
+    ]
+    with running_retrieve(dsn, hospital.store, log, Site(tenant=TENANT, site=SITE)) as client:
+
+        def found(said: dict[str, str], extended: bytes) -> list[str]:
+            status, studies = client.find(keys("STUDY", **UTF_8, StudyInstanceUID=None, **said), extended=extended)
+            assert status == 0x0000
+            return [one.StudyInstanceUID for one in studies]
+
+        def all_found() -> list[list[str]]:
+            return [found(said, extended) for said in asked for extended in (b"", b"\0\0\1")]
+
+        by_lists = all_found()
+        monkeypatch.setattr(candidates, "FEW_MAX", -1)
+        assert by_lists == all_found()
+    assert len(by_lists[0]) == len(images) + 2
+    assert late.instance.study_uid in by_lists[2 * asked.index({"PatientName": "doe*"})]
+    assert by_lists[2 * asked.index({"PatientName": "R*"})] == []
