@@ -13,21 +13,41 @@ from streams.events import InstanceReceived, ObjectRef, Phase, TierMoved
 from streams.memory_store import MemoryStore
 from streams.step import NewObject
 from tests.event_streams import TENANT, Hospital
-from tests.images import native
+from tests.images import data_set, native, written
 from tests.tiering_events import backed_up, moved
+
+ENCAPSULATED_PDF, PDF = "1.2.840.10008.5.1.4.1.1.104.1", "application/pdf"
 
 
 def image(hospital: Hospital, said: dict[str, str], study_uid: str = "", **more: Any) -> InstanceReceived:
     """Received, with its bytes in the store."""
     event = hospital.received(study_uid or hospital.uid(), hospital.uid(), said, **more)
+    return stored(hospital, event, native(np.arange(64, dtype=np.uint16).reshape(1, 8, 8), **_uids(event), **said))
+
+
+def pdf(hospital: Hospital, document: bytes, **more: Any) -> InstanceReceived:
+    """As `image`, an encapsulated PDF; `more` is of its data set."""
+    event = hospital.received(hospital.uid(), hospital.uid(), {})
+    uids = structs.replace(event.instance, sop_class_uid=ENCAPSULATED_PDF)
+    technical = structs.replace(event.technical, modality="DOC", rows=None, columns=None)
+    event = structs.replace(event, instance=uids, technical=technical)
+    said = {"SOPClassUID": ENCAPSULATED_PDF, "Modality": "DOC", "MIMETypeOfEncapsulatedDocument": PDF, **more}
+    padded = document + b"\0" * (len(document) % 2)
+    return stored(hospital, event, written(data_set(**_uids(event), **said, EncapsulatedDocument=padded)))
+
+
+def _uids(event: InstanceReceived) -> dict[str, str]:
     uids = event.instance
-    file = native(
-        np.arange(64, dtype=np.uint16).reshape(1, 8, 8),
-        StudyInstanceUID=uids.study_uid,
-        SeriesInstanceUID=uids.series_uid,
-        SOPInstanceUID=uids.sop_instance_uid,
-        **said,
-    )
+    return {
+        "StudyInstanceUID": uids.study_uid,
+        "SeriesInstanceUID": uids.series_uid,
+        "SOPInstanceUID": uids.sop_instance_uid,
+    }
+
+
+def stored(hospital: Hospital, event: InstanceReceived, file: bytes) -> InstanceReceived:
+    """As it was received, of this file, which is in the store."""
+    uids = event.instance
     digest = hashlib.sha256(file).hexdigest()
     key = event.object.key.replace(uids.digest, digest)
     ref = hospital.store.create(NewObject(TENANT, "hot", key, file)).ref

@@ -12,6 +12,9 @@ _PLAIN: Final = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"}
 )
 _WORD: Final = re.compile(r"[^\W_]+")
+_WILD: Final = re.compile(r"[*?]")
+# Each costs the database; nobody means more.
+_TERMS_MAX: Final = 24
 # American Soundex, and before it what sounds alike at the beginning of a word in the languages of our neighbours.
 _BEGINNINGS: Final = (("ph", "f"), ("pf", "f"), ("kn", "n"), ("wr", "r"))
 _FIRST: Final = str.maketrans("cqzxyjvw", "kkssiiff")
@@ -51,6 +54,24 @@ def trigrams(word: str, *, begins: bool = True, ends: bool = True) -> Iterator[s
 def terms(field: str, text: str) -> set[str]:
     """What folded text is found by; `field` is a letter that says of which attribute."""
     return {field + part for word in words(text) for part in trigrams(word)}
+
+
+def found_by(field: str, patterns: Iterable[str], *, ends: bool = True) -> list[str]:
+    """What is among the terms of whatever matches one of these patterns of `*` and `?`, the rarest; nothing where they
+    are too short to tell. Without `ends` what matches may go on behind them."""
+    found = {term for pattern in patterns for term in _of_pattern(field, folded(pattern), ends)}
+    # The longest are the rarest: three letters say more than a beginning.
+    return sorted(found, key=lambda term: (term.count(" "), term))[:_TERMS_MAX]
+
+
+def _of_pattern(field: str, pattern: str, ends: bool) -> Iterator[str]:
+    """Of what is between two wild cards; a word at its edge may go on behind them."""
+    fragments = _WILD.split(pattern)
+    for at, fragment in enumerate(fragments):
+        is_first, is_last = at == 0, ends and at == len(fragments) - 1
+        for word in _WORD.finditer(fragment):
+            begins, is_whole = is_first or word.start() > 0, is_last or word.end() < len(fragment)
+            yield from (field + part for part in trigrams(word[0], begins=begins, ends=is_whole))
 
 
 def sounds(field: str, names: Iterable[str]) -> set[str]:

@@ -68,7 +68,8 @@ class AtHand(Response):
 
 
 def head_only(request: Request, said: dict[str, str]) -> Response | None:
-    """What HEAD is answered, without reading what it would be about (RFC 9110 section 9.3.2)."""
+    """What HEAD is answered, without reading what it would be about (RFC 9110 section 9.3.2). Whoever asks this has
+    seen to it that what is archived is said, as GET says it."""
     if request.method != "HEAD":
         return None
     answer = Response(headers=said)

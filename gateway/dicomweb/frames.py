@@ -53,10 +53,10 @@ class Source:
         """The copy, where it is what has that transfer syntax."""
         return self.copy if self.copy is not None and syntax == self.copy.transfer_syntax != self.syntax else None
 
-    def digest_of(self, syntax: str) -> str:
-        """Of what frames in that transfer syntax come from: another build of derive makes another copy."""
+    def blob_of(self, syntax: str) -> Blob:
+        """What frames in that transfer syntax come from: another build of derive makes another copy."""
         copy = self.copy_as(syntax)
-        return self.served.digest if copy is None else copy.blob.digest
+        return self.served.blob if copy is None else copy.blob
 
     @property
     def can_be_native(self) -> bool:

@@ -49,10 +49,10 @@ async def answer(
     if (same := unchanged(request, tag)) is not None:
         record(parts, request, served[0].study_uid, len(served))
         return same
+    await _check_online(reading, served, blobs)
     kind = f'multipart/related; type="{DICOM}"' if choices[0].multipart else _type(syntaxes[0])
     if (nothing := head_only(request, headers(tag) | {"content-type": kind})) is not None:
         return nothing
-    await _check_online(reading, served, blobs)
     one_by_one = _files(parts, reading, recoding, share_of(request), served, syntaxes, blobs, wanted)
     if not choices[0].multipart:
         part = await anext(one_by_one)

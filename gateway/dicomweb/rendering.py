@@ -62,19 +62,19 @@ class Pictures:
         self._parts, self._shown, self._reading, self._frames = parts, shown, reading, frames
         self._flights = Flights()
 
-    async def rendered(self, request: Request) -> Response:
-        return await self._answer(request, is_thumbnail=False)
+    async def rendered(self, request: Request, found: Sequence[Served]) -> Response:
+        return await self._answer(request, found, is_thumbnail=False)
 
     async def thumbnail(self, request: Request) -> Response:
-        return await self._answer(request, is_thumbnail=True)
+        return await self._answer(request, await self._shown.found(asked(request)), is_thumbnail=True)
 
-    async def _answer(self, request: Request, *, is_thumbnail: bool) -> Response:
+    async def _answer(self, request: Request, found: Sequence[Served], *, is_thumbnail: bool) -> Response:
         choice = chosen(accepted(request), _THUMBNAIL_OFFERS if is_thumbnail else OFFERS)
         if choice is None:
             raise Problem(406, "Pictures are image/jpeg, image/png or image/webp.")
         kind = choice.offer.media_type
         wish = wish_of(request.query_params, has_frame="frames" in request.path_params)
-        served = _representative(await self._shown.found(asked(request)), asked(request))
+        served = _representative(found, asked(request))
         index = _index(request, wish, served)
         middle = served.frames // 2
         is_as_made = wish.is_plain and index in (None, middle)

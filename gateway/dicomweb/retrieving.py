@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.dicomweb import bulk, instances, multipart
+from gateway.dicomweb import bulk, documents, instances, multipart
 from gateway.dicomweb import frames as framing
 from gateway.dicomweb.accepting import Offer, accepted, chosen
 from gateway.dicomweb.answering import AtHand, head_only, headers, piece_of, record, tag_of, unchanged
 from gateway.dicomweb.frame_table import FrameTables
 from gateway.dicomweb.frames import Frames
-from gateway.dicomweb.heads import VERSION, Heads
+from gateway.dicomweb.heads import VERSION, Head, Heads, Place
 from gateway.dicomweb.models import MODELS
 from gateway.dicomweb.neighbours import Neighbours
 from gateway.dicomweb.preparing import Preparing
@@ -60,7 +60,7 @@ def routes(room: Retrieving, root: str) -> list[BaseRoute]:
         *(Route(f"{path}/metadata", room.metadata) for path in (study, series, instance)),
         Route(f"{instance}/bulkdata/{{path:path}}", room.bulk_data),
         Route(f"{instance}/pixeldata", room.pixel_data),
-        *(Route(f"{path}/rendered", room.pictures.rendered) for path in shown),
+        *(Route(f"{path}/rendered", room.rendered) for path in shown),
         *(Route(f"{path}/thumbnail", room.pictures.thumbnail) for path in shown),
     ]
 
@@ -101,14 +101,15 @@ class Retrieving:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served[0].study_uid, len(served))
             return same
+        name = f"metadata {self._heads.damaged} {tag}"
+        if (listed := self._parts.kept.at_hand(name)) is None:
+            await self._heads.check_online(served)
         if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
-        name = f"metadata {self._heads.damaged} {tag}"
         said = headers(tag) | {"content-type": choice.offer.media_type}
-        if (listed := self._parts.kept.at_hand(name)) is not None:
+        if listed is not None:
             record(self._parts, request, served[0].study_uid, len(served))
             return AtHand((listed,), said)
-        await self._heads.check_online(served)
         models = await multipart.primed(self._models(share_of(request), served, base))
         record(self._parts, request, served[0].study_uid, len(served))
         if choice.multipart:
@@ -169,12 +170,14 @@ class Retrieving:
         choice = chosen(accepted(request), framing.offers(source, alone=len(indices) == 1))
         if choice is None:
             raise Problem(406, _NOT_ACCEPTABLE)
-        digest = source.digest_of(str(choice.offer.transfer_syntax))
+        blob = source.blob_of(str(choice.offer.transfer_syntax))
         # Of a range its ends: a header may say that there are two thousand million frames.
-        tag = tag_of(digest, choice.offer.content_type, str(choice.multipart), str(indices))
+        tag = tag_of(blob.digest, choice.offer.content_type, str(choice.multipart), str(indices))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
+        if request.method == "HEAD":
+            await self._reading.check_online(blob)
         if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         if not choice.multipart:
@@ -226,13 +229,36 @@ class Retrieving:
         place = bulk.place_of(head, path)
         if head.pixels is not None and head.pixels.encapsulated and path == f"{head.pixels.tag:08X}":
             return await self._all_frames(request, served)
-        choice = chosen(accepted(request), _BULK)
+        pdf = documents.pdf_of(head) if path == documents.PATH else None
+        choice = chosen(accepted(request), _BULK if pdf is None else [*_BULK, documents.PDF])
         if choice is None:
             raise Problem(406, _NOT_ACCEPTABLE)
-        tag = tag_of(served.digest, path, str(choice.multipart))
+        if pdf is not None and choice.offer == documents.PDF:
+            place = pdf
+        return await self._value(request, served, head, place, choice)
+
+    async def rendered(self, request: Request) -> Response:
+        """Section 10.4.1.1.4: of a PDF in an instance itself, of all else a picture."""
+        wanted = asked(request)
+        found = await self._shown.found(wanted)
+        if wanted.instance is None or found[0].sop_class_uid != documents.ENCAPSULATED_PDF:
+            return await self.pictures.rendered(request, found)
+        head = await self._heads.of(found[0])
+        pdf, choice = documents.pdf_of(head), chosen(accepted(request), [documents.PDF])
+        if pdf is None:
+            raise Problem(404, "The instance has no PDF.")
+        if choice is None:
+            raise Problem(406, "The document is application/pdf.")
+        return await self._value(request, found[0], head, pdf, choice)
+
+    async def _value(self, request: Request, served: Served, head: Head, place: Place, choice: Chosen) -> Response:
+        kind = choice.offer.media_type
+        tag = tag_of(served.digest, str(place.at), str(place.length), kind, str(choice.multipart))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
+        if request.method == "HEAD":
+            await self._reading.check_online(served.blob)
         if (nothing := head_only(request, headers(tag) | {"content-type": choice.content_type})) is not None:
             return nothing
         await share_of(request).take(bulk.bytes_of(served.blob, head, place))
@@ -240,8 +266,8 @@ class Retrieving:
         record(self._parts, request, served.study_uid, 1)
         if choice.multipart:
             return multipart.response(_one(multipart.Part(OCTETS, pieces, place.length)), OCTETS, headers(tag))
-        said = headers(tag) | {"content-length": str(place.length)}
-        return Streamed(pieces, media_type=OCTETS, headers=said)
+        said = headers(tag) | {"content-length": str(place.length), "content-type": kind}
+        return Streamed(pieces, headers=said | (documents.ISOLATED if choice.offer == documents.PDF else {}))
 
     async def _alone(self, request: Request, source: framing.Source, index: int, offer: Offer, tag: str) -> Response:
         """One frame as the whole payload: of this, a range may be asked for, such as the first resolutions."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
-from consumers.catalog.names import folded, folded_name, sound, terms, trigrams, words
+from consumers.catalog.names import folded, folded_name, found_by, sound, words
 from consumers.catalog.summaries import date_of, time_of
 from gateway.dicomweb.searching_attributes import ITEM_KEYWORDS, Attribute, Kind
 from gateway.problem import Problem
@@ -20,7 +20,6 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,12}\Z")
 _HOURS: Final = re.compile(r"[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]{1,6})?)?)?\Z")
 # Each costs the database; nobody means more.
 _WILD_MAX: Final = 16
-_TERMS_MAX: Final = 24
 # What any date and any time is behind and before.
 _FIRST_DAY, _LAST_DAY = "00000000", "99999999"
 _FIRST_TIME, _LAST_TIME = "000000.000000", "235959.999999"
@@ -212,30 +211,8 @@ def _expression(group: str) -> str:
 
 def _by_terms(attribute: Attribute, groups: Sequence[str]) -> list[Condition]:
     """What must be among the terms of a row that matches; nothing where the key is too short to tell."""
-    if attribute.field is None:
-        return []
-    known: list[str] = []
-    for group in groups:
-        text = folded(group)
-        if not _WILD.search(text):
-            known += sorted(terms(attribute.field, text))
-            continue
-        fragments = re.split(r"[*?]", text)
-        for at, fragment in enumerate(fragments):
-            known += _of_fragment(attribute.field, fragment, first=at == 0, last=at == len(fragments) - 1)
-    # The longest are the rarest: three letters say more than a beginning.
-    known = sorted(set(known), key=lambda term: (term.count(" "), term))[:_TERMS_MAX]
+    known = [] if attribute.field is None else found_by(attribute.field, groups)
     return [Condition("s.terms @> %s::text[]", (known,))] if known else []
-
-
-def _of_fragment(field: str, fragment: str, *, first: bool, last: bool) -> list[str]:
-    """Trigrams of what is between two wild cards; a word at its edge may go on behind them."""
-    found: list[str] = []
-    for word in re.finditer(r"[^\W_]+", fragment):
-        begins = first or word.start() > 0
-        ends = last or word.end() < len(fragment)
-        found += [field + part for part in trigrams(word[0], begins=begins, ends=ends)]
-    return found
 
 
 # Dates and times.

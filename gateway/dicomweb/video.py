@@ -53,6 +53,8 @@ class Videos:
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
             return same
+        if request.method == "HEAD":
+            await self._reading.check_online(served.blob)
         said = headers(tag) | {"content-type": choice.content_type}
         if (nothing := head_only(request, said)) is not None:
             return nothing

@@ -27,6 +27,8 @@ UNIQUE: Final[dict[Level, str]] = {
 # With whose number a Patient ID is one patient's.
 ISSUER: Final = "IssuerOfPatientID"
 _PERIODS: Final[tuple[Period, ...]] = (("StudyDate", "StudyTime"), ("SeriesDate", "SeriesTime"))
+# QIDO-RS takes several of these too.
+_LISTS: Final = ("ModalitiesInStudy",)
 _WILD: Final = frozenset("*?")
 # PS3.4 tables C.5.1-1 and C.5.2-1, byte by byte: what is supported of what may be asked for.
 _SUPPORTED: Final = {FIND: b"\1\1\1", MOVE: b"\1", GET: b"\1"}
@@ -55,7 +57,8 @@ def answered(sop_class: str, asked: bytes) -> bytes:
 def asking(sop_class: str, asked: bytes | None) -> Asking:
     """`asked` is what the requestor proposed for the SOP class, None where nothing."""
     said = answered(sop_class, asked or b"").ljust(3, b"\0")
-    return Asking(relational=bool(said[0]), agreed=Agreed(periods=_PERIODS if said[1] else (), fuzzy=bool(said[2])))
+    agreed = Agreed(periods=_PERIODS if said[1] else (), fuzzy=bool(said[2]), lists=_LISTS)
+    return Asking(relational=bool(said[0]), agreed=agreed)
 
 
 def levels_of(sop_class: str) -> tuple[Level, ...]:
@@ -86,5 +89,11 @@ def values(keys: Dataset, keyword: str) -> list[str]:
 
 def single(keys: Dataset, keyword: str) -> str | None:
     """The value of a key that is to be matched as it is, or None."""
+    said = plain(keys, keyword)
+    return said[0] if len(said) == 1 else None
+
+
+def plain(keys: Dataset, keyword: str) -> list[str]:
+    """The values of a key that are to be matched as they are; none where one of them has wild cards."""
     said = values(keys, keyword)
-    return said[0] if len(said) == 1 and not _WILD & set(said[0]) else None
+    return [] if any(_WILD & set(one) for one in said) else said

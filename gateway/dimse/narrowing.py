@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
-from gateway.dimse.models import ISSUER, single, values
+from gateway.dimse.models import ISSUER, plain, single, values
 from streams.dimse.matching import BadKey, day_range, words_of
 
 # What is visible, and to whom it belongs: `s` studies, `b` its block, `c` whose it is here. A study from outside that
@@ -60,12 +60,12 @@ def narrowed(keys: Dataset, *, fuzzy: bool) -> Asked:
         )
         asked["acc"] = accession
     _dates(keys, where, asked)
-    if (modality := single(keys, "ModalitiesInStudy")) is not None:
+    if modalities := plain(keys, "ModalitiesInStudy"):
         where.append(
             "EXISTS (SELECT FROM instances i WHERE i.tenant = s.tenant AND i.study_uid = s.study_uid "
-            "AND i.modality = %(modality)s)"
+            "AND i.modality = ANY(%(modalities)s))"
         )
-        asked["modality"] = modality
+        asked["modalities"] = modalities
     if pattern := names(keys, fuzzy=fuzzy):
         where.append(f"{_PLAIN.format(_NAME)} LIKE ALL(%(names)s)")
         asked["names"] = pattern

@@ -208,12 +208,13 @@ class Retriever:
                 wanted = self._wanted(request)
                 sender, to = self._sender(request, wanted)
                 counts = Counts(len(wanted))
+                action, to = f"retrieve.{request.service[2:].lower()}", to or reader
                 try:
+                    self._told.begun(reader, action, to, Counter(one.study_uid for one in wanted))
                     status = self._sent(request, reader, sender, wanted, counts)
                 finally:
                     sender.close()
-                    action = f"retrieve.{request.service[2:].lower()}"
-                    self._told.retrieved(reader, action, to or reader, counts.sent, len(counts.failed), counts.read)
+                    self._told.retrieved(reader, action, to, counts.sent, len(counts.failed), counts.read)
         except _Refused as error:
             request.respond(error.status, comment=str(error))
             return error.status, counts
@@ -316,18 +317,21 @@ class Retriever:
         self, service: str, reader: str, sender: Sender, still: Still, place: int, one: Wanted, counts: Counts
     ) -> str:
         """A stable name of what came of it."""
-        # Before it goes out: who then breaks off may have had all of it.
-        counts.read[one.study_uid] += 1
+        # Who breaks off before he answers may have had all of it.
+        is_out = True
         try:
             still.check(place)
             status = sender.send(place)
             why = f"0x{status:04X}"
         except Unsent as error:
+            is_out = isinstance(error, Lost)
             status, why = UNABLE_TO_PROCESS, str(error)
             if why == "absent" and self._is_restored(one, reader, counts):
                 why = "restored"
-            if not isinstance(error, Lost):
-                counts.read[one.study_uid] -= 1
+        finally:
+            if is_out:
+                counts.read[one.study_uid] += 1
+                self._told.read(reader, one.study_uid)
         counts.remaining -= 1
         if status == SUCCESS or status in _WARNINGS:
             outcome = "done" if status == SUCCESS else "warned"
@@ -374,6 +378,7 @@ _WHY: Final = {
     "lost": "the destination lost the association",
     "identity_erased": "whose it is here was erased",
     "held": "it is held since the retrieve began",
+    "whose_changed": "whose it is here has changed meanwhile; ask again",
     "catalog_away": "the catalog does not answer; ask again",
 }
 

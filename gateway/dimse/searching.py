@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from consumers.catalog.database import Cursor
 from consumers.catalog.reading import Reads
 from gateway.dimse import items, rows
+from gateway.dimse.candidates import among_few
 from gateway.dimse.models import UNIQUE, Asking, Level, values
 from gateway.dimse.narrowing import narrowed, of_patients
 from streams.dimse.matching import matches
@@ -77,7 +78,10 @@ class Search:
     def _studies(self) -> Iterator[dict[str, Dataset]]:
         """Pages of studies that match, by UID."""
         after: rows.Study | None = None
-        wanted = narrowed(self.keys, fuzzy=self.asking.agreed.fuzzy)
+        fuzzy = self.asking.agreed.fuzzy
+        wanted = narrowed(self.keys, fuzzy=fuzzy)
+        with self.reads.snapshot() as cursor:
+            wanted = among_few(cursor, self.tenant, self.keys, wanted, fuzzy=fuzzy)
         while True:
             self.step()
             with self.reads.snapshot() as cursor:

@@ -17,7 +17,7 @@ from gateway.dimse.narrowing import SERVED, STUDIES, VISIBLE, narrowed
 from streams.events import Encryption, ObjectRef
 
 _STUDIES: Final = f"""
-SELECT s.study_uid, s.outside_issuer, c.event_id IS NOT NULL AS reconciled, c.block_state::text AS block_state,
+SELECT s.study_uid, s.outside_issuer, c.event_id::text AS decision, c.block_state::text AS block_state,
     c.patient_id, c.patient_issuer, c.patient_name, c.birth_date, c.sex, c.accession_number, c.accession_issuer,
     c.procedure_id, c.decided_at
 FROM {STUDIES}
@@ -48,9 +48,12 @@ WHERE v.tenant = %(tenant)s AND v.study_uid = ANY(%(studies)s)
 ORDER BY v.study_uid, v.series_uid, v.instance_number NULLS LAST, v.sop_instance_uid
 LIMIT %(limit)s
 """
-# May still be shown: of one moment, long after the list was made.
+# May still be shown, and as whose: of one moment, long after the list was made.
 _SHOWN: Final = """
-SELECT v.digest FROM served_instances v
+SELECT v.digest, (
+    SELECT c.event_id::text FROM current_imports c
+    WHERE c.tenant = v.tenant AND c.study_uid = v.study_uid
+) FROM served_instances v
 WHERE v.tenant = %(tenant)s AND v.digest = ANY(%(digests)s)
 """
 # By keyword in the identity of `streams.coercion`, the column.
@@ -91,7 +94,8 @@ class Copy:
 class Wanted:
     """One instance. `copies` are the original and, where there is one, the stored lossless copy of it.
 
-    `pixel_bytes` are those of its pixels where they are decoded, as far as the catalog tells.
+    `pixel_bytes` are those of its pixels where they are decoded, as far as the catalog tells. `decision` is the event
+    that says whose its study is here, None where none does.
     """
 
     study_uid: str
@@ -101,6 +105,7 @@ class Wanted:
     copies: tuple[Copy, ...]
     identity: Identity | None
     pixel_bytes: int = 0
+    decision: str | None = None
 
     @property
     def original(self) -> Copy:
@@ -110,7 +115,7 @@ class Wanted:
 class _Study(msgspec.Struct, frozen=True):
     study_uid: str
     outside_issuer: str | None
-    reconciled: bool
+    decision: str | None
     block_state: str | None
     patient_id: str | None
     patient_issuer: str | None
@@ -124,7 +129,7 @@ class _Study(msgspec.Struct, frozen=True):
 
     @property
     def identity(self) -> Identity | None:
-        if not self.reconciled or self.decided_at is None:
+        if self.decision is None or self.decided_at is None:
             return None
         said = {keyword: getattr(self, column) or "" for keyword, column in _IDENTITY.items()}
         is_open = self.block_state == "open" and said["PatientID"]
@@ -188,21 +193,22 @@ def selected(cursor: Cursor, tenant: str, keys: Dataset, instances_max: int) -> 
         read = rows.execute(_INSTANCES.encode(), wanted).fetchall()
     if len(read) > instances_max:
         raise TooMany
-    return [_wanted(tenant, row, studies[row.study_uid].identity) for row in read]
+    return [_wanted(tenant, row, studies[row.study_uid]) for row in read]
 
 
-def shown(cursor: Cursor, tenant: str, wanted: Sequence[Wanted]) -> set[str]:
-    """The digests of those that are neither held nor rejected, nor stand behind another content by now."""
+def shown(cursor: Cursor, tenant: str, wanted: Sequence[Wanted]) -> dict[str, str | None]:
+    """Of those that are neither held nor rejected, nor stand behind another content by now, the digest; and the
+    decision that says whose the study is here by now."""
     asked = {"tenant": tenant, "digests": [one.digest for one in wanted]}
-    return {str(digest) for (digest,) in cursor.execute(_SHOWN.encode(), asked).fetchall()}
+    return {str(digest): decision for digest, decision in cursor.execute(_SHOWN.encode(), asked).fetchall()}
 
 
-def _wanted(tenant: str, row: _Row, identity: Identity | None) -> Wanted:
+def _wanted(tenant: str, row: _Row, study: _Study) -> Wanted:
     copies = [Copy(row.transfer_syntax_uid, _ref(tenant, row.original))]
     if row.lossless is not None:
         copies.append(Copy(str(row.lossless["transfer_syntax_uid"]), _ref(tenant, row.lossless)))
     uids = (row.study_uid, row.sop_instance_uid, row.sop_class_uid)
-    return Wanted(*uids, row.digest, tuple(copies), identity, row.pixel_bytes)
+    return Wanted(*uids, row.digest, tuple(copies), study.identity, row.pixel_bytes, study.decision)
 
 
 def _ref(tenant: str, row: Mapping[str, Any]) -> ObjectRef:

@@ -1,4 +1,5 @@
-"""Whether what a retrieve began to send may still be sent: images are held while it runs.
+"""Whether what a retrieve began to send may still be sent, and as whose: while it runs images are held, and a person
+may decide that a study from outside is another patient's, or nobody's here.
 
 Asked for many instances at once, and again once the answer is a quarter of a second old: a question for each would
 cost as much as to send it.
@@ -27,18 +28,22 @@ class Still:
         self._tenant = tenant
         self._wanted = wanted
         # None where the catalog did not answer.
-        self._shown: set[str] | None = set()
+        self._shown: dict[str, str | None] | None = {}
         self._end = 0
         self._asked_s = 0.0
 
     def check(self, place: int) -> None:
-        """Raises Unsent for an instance that was held since the list was made, or where nobody can say."""
+        """Raises Unsent for what was held since the list was made, or is another's here by now, or of which nobody can
+        say."""
         if place >= self._end or (self._shown is not None and time.monotonic() - self._asked_s > _OLD_S):
             self._ask(place)
         if self._shown is None:
             raise Unsent("catalog_away")
-        if self._wanted[place].digest not in self._shown:
+        one = self._wanted[place]
+        if one.digest not in self._shown:
             raise Unsent("held")
+        if self._shown[one.digest] != one.decision:
+            raise Unsent("whose_changed")
 
     def _ask(self, place: int) -> None:
         self._asked_s, self._end = time.monotonic(), place + _AT_ONCE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -51,24 +51,25 @@ class Told:
             sums[0] += 1
             sums[1] += matches
 
+    def begun(self, reader: str, action: str, to: str, wanted: Mapping[str, int]) -> None:
+        """Before anything goes out: of a retrieve whose end nobody lives to say, the log has what it was about.
+
+        `wanted` counts instances by study. `to` is a node's AE title, or the reader itself.
+        """
+        if wanted:
+            said = {"to": to, "instances": str(sum(wanted.values())), **_listed(wanted)}
+            self._send(reader, f"{action}.begun", _subject(wanted), said, "success")
+
+    def read(self, reader: str, study_uid: str) -> None:
+        """Of an instance bytes have gone out."""
+        self._accesses.record(study_uid, reader)
+
     def retrieved(
         self, reader: str, action: str, to: str, sent: Mapping[str, int], failed: int, read: Mapping[str, int]
     ) -> None:
-        """`sent` and `read` count instances by study: those that were taken, and those of which bytes went out.
-
-        `to` is a node's AE title, or the reader itself.
-        """
-        went_out = {study_uid: count for study_uid, count in read.items() if count}
-        for study_uid, count in went_out.items():
-            self._accesses.record(study_uid, reader, count)
-        studies = list(went_out)
-        self._send(
-            reader,
-            action,
-            studies[0] if len(studies) == 1 else f"{len(studies)} studies",
-            {"to": to, "instances": str(sum(sent.values())), "failed": str(failed), **_listed(studies)},
-            "success" if sent or not (failed or went_out) else "failure",
-        )
+        """`sent` and `read` count instances by study: those that were taken, and those of which bytes went out."""
+        said = {"to": to, "instances": str(sum(sent.values())), "failed": str(failed), **_listed(read)}
+        self._send(reader, action, _subject(read), said, "success" if sent or not (failed or read) else "failure")
 
     def flush(self) -> None:
         """Writes what was summed, once its interval is over."""
@@ -102,6 +103,10 @@ class Told:
             step=STEP,
         )
         self._producer.send(encode(event, self._ids, source=self._source)).add_done_callback(_counted)
+
+
+def _subject(studies: Collection[str]) -> str:
+    return next(iter(studies)) if len(studies) == 1 else f"{len(studies)} studies"
 
 
 def _listed(studies: Iterable[str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -82,8 +83,12 @@ class _Stream:
             if last is None:
                 # So that it can come back here, also when it has heard nothing until then.
                 yield _place(self._feed.positions.id_of(self._listener.position))
-            while not (self._listener.has_ended and self._listener.entries.empty()):
+            while not self._is_over:
                 yield await self._next()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._listener.has_ended and self._listener.entries.empty()
 
     @asynccontextmanager
     async def _on_the_list(self) -> AsyncIterator[None]:
@@ -105,11 +110,22 @@ class _Stream:
             yield entry
 
     async def _next(self) -> bytes:
-        try:
-            entry = await asyncio.wait_for(self._listener.entries.get(), _SILENT_S)
-        except TimeoutError:
-            return _place(self._feed.here) if self._listener.entries.empty() else b""
-        return b"" if entry is None else self._piece(entry)
+        """The next event that it is told; after a while without one, where it has got to."""
+        until_s = time.monotonic() + _SILENT_S
+        reached = None
+        while not self._is_over and (left_s := until_s - time.monotonic()) > 0:
+            try:
+                entry = await asyncio.wait_for(self._listener.entries.get(), left_s)
+            except TimeoutError:
+                break
+            if entry is None:
+                break
+            if piece := self._piece(entry):
+                return piece
+            reached = entry.id
+        if not self._listener.has_ended and self._listener.entries.empty():
+            reached = self._feed.here
+        return b"" if reached is None else _place(reached)
 
     def _piece(self, entry: Entry | None) -> bytes:
         if entry is None:

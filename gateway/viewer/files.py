@@ -21,7 +21,7 @@ _HASHED = re.compile(r"\.[0-9a-f]{16,}\.js$|^[0-9a-f]{20}\.(wasm|woff2)$")
 _FOR_EVER, _ASK_AGAIN = "private, max-age=31536000, immutable", "no-cache"
 
 # Its workers share memory only where no other origin has a part in the page; nobody else may show it in a frame.
-# It compiles WebAssembly, starts workers from blobs, and styles by script.
+# It compiles WebAssembly, starts workers from blobs, styles by script, and shows a PDF as an object of the page.
 HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-embedder-policy": "require-corp",
@@ -31,7 +31,7 @@ HEADERS = {
     "content-security-policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; "
         "worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self' data:; connect-src 'self' data: blob:; frame-ancestors 'none'; object-src 'none'; "
+        "font-src 'self' data:; connect-src 'self' data: blob:; frame-ancestors 'none'; object-src 'self'; "
         "base-uri 'self'; form-action 'self'"
     ),
 }

@@ -48,7 +48,7 @@ def _source(dicomweb: str) -> dict[str, Any]:
         "supportsStow": True,
         "dicomUploadEnabled": False,
         "imageRendering": "wadors",
-        "thumbnailRendering": "wadors",
+        "thumbnailRendering": "thumbnail",
         "enableStudyLazyLoad": True,
         "supportsFuzzyMatching": True,
         "supportsWildcard": True,

@@ -31,10 +31,13 @@ class Agreed:
 
     `periods`: two ranges, of a date and of its time, are one from a moment to a moment (sections C.2.2.2.5, K.6.1.2.2).
     `fuzzy`: every word of a name in a key begins some word of a name (section C.2.2.2.1 leaves to us what that means).
+    `lists`: keywords of which several values are any of them. Unless Multiple Value Matching was negotiated, to which
+    nobody here agrees, what they mean is undefined (section C.2.2.2.8): of other keys they are refused.
     """
 
     periods: tuple[Period, ...] = ()
     fuzzy: bool = False
+    lists: tuple[str, ...] = ()
 
 
 NOTHING: Final = Agreed()
@@ -63,11 +66,11 @@ def _matches(key: DataElement, held: DataElement, agreed: Agreed, depth: int) ->
         return True
     if key.VR == "UI":
         return any(uid in wanted for uid in texts(held))
-    if len(wanted) > 1:
+    if len(wanted) > 1 and key.keyword not in agreed.lists:
         raise BadKey(f"{key.keyword} has more than one value")
     if agreed.fuzzy and held.VR == "PN":
         return any(_alike(wanted[0], text) for text in texts(held)) or wanted[0] == "*"
-    return any(_one(held.VR, wanted[0], text) for text in texts(held)) or wanted[0] == "*"
+    return any(_one(held.VR, one, text) for one in wanted for text in texts(held)) or "*" in wanted
 
 
 def texts(element: DataElement) -> Iterator[str]:

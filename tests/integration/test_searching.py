@@ -276,6 +276,17 @@ def test_what_no_sequence_has_is_not_matched_and_said(requested: Client) -> None
     assert "not matched here: RequestAttributesSequence.ScheduledProcedureStepID" in studies.headers["warning"]
 
 
+def test_a_page_has_no_more_than_the_site_allows_whatever_is_asked_for(archive: Archive, client: Client) -> None:
+    whole = values(client.find("/studies").json(), STUDY)
+    with running_gateway(archive.dsn, archive.log, page_max=2) as bounded:
+        for limit in ({}, {"limit": "1000"}):
+            answer = bounded.find("/studies", **limit)
+            assert values(answer.json(), STUDY) == whole[:2]
+            assert f"There are {len(whole) - 2} additional results" in answer.headers["warning"]
+        assert values(bounded.find("/studies", offset="2").json(), STUDY) == whole[2:4]
+        assert values(bounded.find("/studies", limit="1").json(), STUDY) == whole[:1]
+
+
 def test_kinds_of_matching_that_there_are_not_are_said(client: Client) -> None:
     asked = {"emptyvaluematching": "true", "multiplevaluematching": "false", "limit": "1"}
     said = client.find("/studies", **asked).headers["warning"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
@@ -120,3 +121,11 @@ def test_a_range_of_blanks_is_read_at_once(text: str) -> None:
 )
 def test_ranges(text: str, expected: tuple[int, int]) -> None:
     assert ranged(text) == expected
+
+
+def test_the_viewers_page_shows_documents_of_ours_alone(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<p>viewer</p>", encoding="utf-8")
+    with running_gateway(NOWHERE, MemoryLog(), viewer=tmp_path) as client:
+        said = client.get(address(client, "/viewer"), timeout=30).headers
+    assert "object-src 'self';" in said["content-security-policy"]
+    assert said["cross-origin-embedder-policy"] == "require-corp"

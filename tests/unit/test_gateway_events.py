@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live import feed as feeding
+from gateway.live import streaming
 from gateway.live.feed import Feed
 from gateway.live.position import BadPosition, Positions
 from gateway.live.streaming import _Listened, _Stream
@@ -158,6 +159,48 @@ def test_a_page_of_one_study_hears_of_that_study(monkeypatch: pytest.MonkeyPatch
         start = await world.feed.listen()
         beginning = world.feed.positions.id_of(dict.fromkeys(start.position, 0))
         assert studies(await taken(world.listener(beginning, wanted[0]), 1)) == [wanted]
+
+    run(body, monkeypatch)
+
+
+def test_a_page_of_one_study_is_not_silent_while_others_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, each event of another study put it off: a proxy closed the silent connection, which came back with an id
+    from long ago, and read all of it."""
+    monkeypatch.setattr(streaming, "_SILENT_S", 0.2)
+
+    async def body(world: World) -> None:
+        async def others() -> None:
+            while True:
+                world.revise()
+                await asyncio.sleep(0.01)
+
+        busy = asyncio.create_task(others())
+        quiet = world.listener(study="1.2.3")
+        places = [await anext(quiet) for _ in range(4)]
+        busy.cancel()
+        assert {place.kind for place in places} == {None}
+        reached = [sum(world.feed.positions.read(place.id or "").values()) for place in places]
+        assert reached == sorted(set(reached)), "each is further on"
+        rest = await taken(world.listener(places[-1].id), len(world.said) - reached[-1])
+        assert set(studies(rest)) == set(world.said[-len(rest) :] if rest else [])
+
+    run(body, monkeypatch)
+
+
+def test_a_page_of_one_study_that_is_let_go_comes_back_without_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What did not fit any more is not behind the place that it is given."""
+    monkeypatch.setattr(feeding, "_WAITING_MAX", 4)
+
+    async def body(world: World) -> None:
+        slow = world.listener(study="1.2.3")
+        await anext(slow)
+        world.revise(40)
+        while world.feed.listeners:
+            await asyncio.sleep(0.01)
+        places = [block async for block in slow]
+        (last,) = [sum(world.feed.positions.read(place.id or "").values()) for place in places]
+        assert 0 < last < 40
+        assert len(await taken(world.listener(places[-1].id), 40 - last)) == 40 - last
 
     run(body, monkeypatch)
 

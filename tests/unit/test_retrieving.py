@@ -37,6 +37,7 @@ from tests.event_streams import SITE, TENANT, new_log
 from tests.images import CT, native
 from tests.nodes import node
 from tests.retrieves import STUDY_FIND, STUDY_GET, Client, keys, running_retrieve
+from tests.waiting import wait_until
 
 STUDY = "1.2.840.99.1"
 STORED = [(CT, EXPLICIT_VR_LITTLE_ENDIAN)]
@@ -63,11 +64,11 @@ class World:
         digest = hashlib.sha256(file).hexdigest()
         self.wanted.append(Wanted(STUDY, uid, CT, digest, (Copy(syntax, ref),), None, pixel_bytes))
 
-    def shown(self, _: Any, __: str, wanted: Sequence[Wanted]) -> set[str]:
+    def shown(self, _: Any, __: str, wanted: Sequence[Wanted]) -> dict[str, str | None]:
         self.questions += 1
         if self.is_away:
             raise Away("it does not answer")
-        return {one.digest for one in wanted} - self.held
+        return {one.digest: None for one in wanted if one.digest not in self.held}
 
     def told(self, topic: str) -> list[Any]:
         names = [TopicPartition(topic, number) for number in range(self.log.partitions(topic))]
@@ -208,6 +209,31 @@ def after_the_first(then: Callable[[], None]) -> Callable[[Any], int]:
         return 0x0000
 
     return take
+
+
+def test_what_is_being_read_is_told_before_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, of who had thousands of images nothing was in the log where the service was killed before the last."""
+    world, taken = World(3), 0
+
+    def take(_: Any) -> int:
+        nonlocal taken
+        taken += 1
+        if taken == 1:
+            wait_until(lambda: ("retrieve.get.begun", STUDY, "success") in world.audited(), "who began to read", WAIT_S)
+        else:
+            wait_until(lambda: world.read() == [(STUDY, "VIEWER@127.0.0.1", 1)], "who has read", WAIT_S)
+        return 0x0000
+
+    with (
+        running(world, monkeypatch) as client,
+        client.association([STUDY_GET], stored=STORED, EVT_C_STORE=take) as association,
+    ):
+        assert int(list(association.send_c_get(ASKED, STUDY_GET))[-1][0].Status) == 0x0000
+    assert sum(reads for _, _, reads in world.read()) == 3
+    assert [one for one in world.audited() if one[0].startswith("retrieve.get")] == [
+        ("retrieve.get.begun", STUDY, "success"),
+        ("retrieve.get", STUDY, "success"),
+    ]
 
 
 @pytest.mark.parametrize("is_away", [False, True])

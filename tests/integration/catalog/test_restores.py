@@ -136,10 +136,31 @@ def test_each_resource_says_when_it_is_expected_and_one_restore_is_asked_for(wor
 
 
 def test_who_asks_for_the_head_alone_has_nothing_restored(world: World, client: Client) -> None:
-    for path in (f"{world.path(world.images[0])}/frames/1", f"{world.path(world.images[0])}/rendered"):
-        answer = requests.head(f"{client.root}{path}", headers={"accept": "*/*"}, timeout=30)
-        assert answer.status_code == 503, path
+    """Before, most of it was 200, as if it were there."""
+    one = world.path(world.images[0])
+    series = one.partition("/instances")[0]
+    some = (world.path(), series, one, f"{one}/frames/1", f"{one}/pixeldata", f"{one}/rendered", f"{one}/thumbnail")
+    for path in (*some, f"{one}/bulkdata/7FE00010", *(f"{path}/metadata" for path in some[:3])):
+        assert head(client, path) == 503, path
     assert world.commands == []
+
+
+def test_who_asks_for_the_head_hears_what_a_kept_header_alone_gives(world: World, client: Client) -> None:
+    there = list(restored(world.hospital, world.images, "planned", "copied", "verified", "switched"))
+    one = world.path(world.images[0])
+    for path in (one, f"{one}/frames/1", f"{one}/bulkdata/7FE00010", f"{one}/metadata"):
+        assert head(client, path) == 200, path
+    assert get(client, f"{world.path()}/metadata", "application/dicom+json").status_code == 200
+    for each in world.images:
+        world.hospital.store.delete(structs.replace(each.object, version_id=found_version(world, each)))
+    assert len(there) == 4
+    for path in (world.path(), f"{one}/metadata"):
+        status = get(client, path, "*/*").status_code
+        assert head(client, path) == (503 if status == 202 else status), path
+
+
+def head(client: Client, path: str) -> int:
+    return requests.head(f"{client.root}{path}", headers={"accept": "*/*"}, timeout=30).status_code
 
 
 def test_a_hundred_readers_at_once_ask_once(world: World, client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import shutil
 import struct
 import subprocess
@@ -225,6 +226,41 @@ def test_an_image_that_is_held_while_a_retrieve_runs_is_not_sent(dsn: str, monke
         last = list(association.send_c_get(keys("STUDY", StudyInstanceUID="1.2.3"), STUDY_GET))[-1][0]
     assert len(got) == 1
     assert (last.Status, last.NumberOfCompletedSuboperations, last.NumberOfFailedSuboperations) == (0xB000, 1, 1)
+
+
+@pytest.mark.parametrize("service", ["C-GET", "C-MOVE"])
+@pytest.mark.parametrize("is_nobodys", [False, True])
+def test_what_becomes_another_patients_while_a_retrieve_runs_is_not_sent(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str, is_nobodys: bool
+) -> None:
+    """Before, the rest went out under the Patient ID that the study had when the retrieve began."""
+    monkeypatch.setattr(still, "_OLD_S", 0.0)
+    hospital, log, nodes = Hospital(), new_log(), tmp_path / "nodes.toml"
+    images = [image(hospital, THEIRS, study_uid="1.2.3", number=number, outside=DISC) for number in (1, 2, 3)]
+    write(log, [*images, *map(hospital.validated, images), decided(hospital, "1.2.3")])
+    projected(dsn, log, hospital)
+    again = decided(hospital, "1.2.3", "unreconciled" if is_nobodys else "reconciled", PatientID="P2")
+
+    def take(number: int) -> int:
+        if not number:
+            write(log, [again])
+            projected(dsn, log, hospital)
+        return 0x0000
+
+    asked, numbers = keys("STUDY", StudyInstanceUID="1.2.3"), itertools.count()
+    with (
+        node([EXPLICIT_VR_LITTLE_ENDIAN], take) as there,
+        running_retrieve(dsn, hospital.store, log, Site(tenant=TENANT, site=SITE), nodes) as client,
+        client.association([STUDY_GET], stored=STORED, EVT_C_STORE=lambda _: take(next(numbers))) as association,
+    ):
+        nodes.write_text(f'[there]\nae_title = "NODE"\nhost = "127.0.0.1"\nport = {there.port}\n', encoding="utf-8")
+        if service == "C-MOVE":
+            last = client.move(asked, "NODE")[-1][0]
+        else:
+            last = list(association.send_c_get(asked, STUDY_GET))[-1][0]
+    assert (last.Status, last.NumberOfCompletedSuboperations, last.NumberOfFailedSuboperations) == (0xB000, 1, 2)
+    assert last.ErrorComment == "whose it is here has changed meanwhile; ask again"
+    assert len(there.instances) == (service == "C-MOVE")
 
 
 def test_how_fast_it_is_there_is_said(dsn: str) -> None:
