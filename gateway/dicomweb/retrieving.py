@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.dicomweb import bulk, documents, instances, multipart
 from gateway.dicomweb import frames as framing
-from gateway.dicomweb.accepting import Offer, accepted, chosen
+from gateway.dicomweb.accepting import Chosen, Offer, accepted, chosen
 from gateway.dicomweb.answering import AtHand, head_only, headers, piece_of, record, tag_of, unchanged
 from gateway.dicomweb.frame_table import FrameTables
 from gateway.dicomweb.frames import Frames
