@@ -18,8 +18,6 @@ from radstream.importing.said import Said
 from radstream.importing.writing import encoded
 from streams.identity import EVENT_NAMESPACE
 
-# Raised when the same file and the same words make another object.
-CODE_VERSION: Final = "2"
 _EMPTY: Final = (
     ("PatientBirthDate", ""),
     ("PatientSex", ""),
@@ -94,7 +92,7 @@ def _converter(source: Source) -> Dataset:
     made.PurposeOfReferenceCodeSequence = Sequence([code])
     made.Manufacturer = "radstream"
     made.ManufacturerModelName = "radstream import"
-    made.SoftwareVersions = CODE_VERSION
+    made.SoftwareVersions = source.code_version
     made.ContributionDescription = f"{source.format} file wrapped as DICOM"
     return made
 
@@ -128,7 +126,7 @@ def _name(whole: Dataset, made: Made, source: Source, said: Said) -> None:
         whole.DimensionOrganizationSequence = Sequence([Dataset()])
         whole.DimensionOrganizationSequence[0].DimensionOrganizationUID = _uid("dimensions", whole.SeriesInstanceUID)
     content = uuid.uuid5(EVENT_NAMESPACE, encoded(whole).hex())
-    whole.SOPInstanceUID = _uid("instance", CODE_VERSION, source.digest, made.part, str(content))
+    whole.SOPInstanceUID = _uid("instance", source.code_version, source.digest, made.part, str(content))
 
 
 def _uid(*parts: str) -> str:

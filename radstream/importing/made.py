@@ -65,7 +65,8 @@ class Source:
     `modality` is None where a file of this kind does not tell. `captured` is what the file says itself. `wanted` are
     keywords that the kind of object cannot do without and the file does not tell. `own_series`: its objects belong
     together and to no other file's. `needs_time`: the day is not enough. `made` reads the file anew each time
-    and raises Refused. `digest` is SHA-256 of the whole file.
+    and raises Refused. `digest` is SHA-256 of the whole file. `code_version` is part of its objects' UIDs: raised for a
+    file of which other pixels, or other objects of the same ones, are made than before, and for no other.
     """
 
     path: Path
@@ -78,3 +79,4 @@ class Source:
     wanted: tuple[str, ...] = ()
     own_series: bool = False
     needs_time: bool = False
+    code_version: str = "1"

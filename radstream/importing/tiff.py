@@ -51,6 +51,7 @@ def source(path: Path, digest: str, how: How) -> Source:
             captured=moment(date.value) if date else None,
             made=lambda: _made(path, as_),
             notes=_notes(pages),
+            code_version=_code_version(pages),
         )
 
 
@@ -103,6 +104,12 @@ def _notes(pages: list[Any]) -> tuple[str, ...]:
     if any(_aspect(page) is not None for page in pages):
         said.append(NOT_SQUARE)
     return tuple(said)
+
+
+def _code_version(pages: list[Any]) -> str:
+    """Version 1 asked neither how a page was held nor for its resolution. One such page is enough for all: pages are
+    alike otherwise, and the objects after it have other numbers."""
+    return "1" if all(_orientation(page) == 1 and _aspect(page) is None for page in pages) else "2"
 
 
 def _orientation(page: Any) -> int:

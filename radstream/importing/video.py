@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,14 +99,18 @@ def _looked_at(path: Path) -> _Video:
 def _is_turned(path: Path) -> bool:
     """Whether the container or the codestream says to turn or to mirror its pictures, which not every viewer does.
 
-    Raises Refused.
+    A matrix that only moves or scales them leaves them upright (ISO/IEC 14496-12 section 8.3.2). Raises Refused.
     """
     av = library("av", "an MP4 video")
     try:
         with av.open(str(path), format="mp4") as container:
-            return next(container.decode(video=0)).side_data.get("DISPLAYMATRIX") is not None
+            matrix = next(container.decode(video=0)).side_data.get("DISPLAYMATRIX")
     except Exception:  # noqa: BLE001 - a library's reader of foreign bytes raises whatever it likes
         raise Refused("its first picture cannot be decoded; it is damaged") from None
+    if matrix is None:
+        return False
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    return bool(b or c or a < 0 or d < 0)
 
 
 def _moment(text: str | None) -> datetime | None:

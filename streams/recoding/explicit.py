@@ -23,6 +23,7 @@ from streams.elements import (
     TooComplex,
 )
 from streams.part10 import Part10
+from streams.pixels.image import BITS_ALLOCATED, BITS_STORED
 from streams.rendering.modality import gives_signed, modality
 from streams.rendering.scopes import Scopes
 from streams.rendering.voi import VOI_LUT
@@ -33,6 +34,8 @@ _HEAD = struct.Struct("<HHI")
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2s2xI")
 _PIXEL_REPRESENTATION = 0x00280103
+# Whoever says more, or nothing, has no pixels that are read.
+_BITS_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def signs_of(file: Part10) -> Signs:
     """Of an image with many frames the first one's modality stage counts."""
     signed = file.unsigned(_PIXEL_REPRESENTATION) == 1
     first = modality(Scopes(file), 0, signed=signed, notes=set())
-    return Signs(signed, gives_signed(first, signed=signed))
+    bits = min(file.unsigned(BITS_STORED) or file.unsigned(BITS_ALLOCATED) or _BITS_MAX, _BITS_MAX)
+    return Signs(signed, gives_signed(first, bits=bits, signed=signed))
 
 
 def converted(data: bytes, element: Element, signs: Signs) -> bytes:

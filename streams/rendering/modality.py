@@ -40,10 +40,14 @@ def modality(scopes: Scopes, frame: int, *, signed: bool, notes: set[str]) -> Re
     return Rescale()
 
 
-def gives_signed(stage: Rescale | Lut, *, signed: bool) -> bool:
-    """Whether what the stage gives may be below zero. The first input of a VOI table has that sign, not that of the
-    stored values, which is `signed` (PS3.3 section C.11.2.1.1)."""
-    return isinstance(stage, Rescale) and (signed or stage.intercept < 0)
+def gives_signed(stage: Rescale | Lut, *, bits: int, signed: bool) -> bool:
+    """Whether what the stage gives of stored values of so many bits may be below zero. The first input of a VOI table
+    has that sign, not that of the stored values, which is `signed` (PS3.3 section C.11.2.1.1)."""
+    if isinstance(stage, Lut):
+        return False
+    # Which of the two is lower depends on the slope.
+    of_zero, of_highest = stage.intercept, stage.intercept + stage.slope * ((1 << bits) - 1)
+    return signed or min(of_zero, of_highest) < 0
 
 
 def _rescale(scope: Part10, notes: set[str]) -> Rescale | None:

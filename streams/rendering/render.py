@@ -106,7 +106,7 @@ class _Rendering:
         window = self._wanted.window
         if isinstance(window, Window):
             return window
-        signed = gives_signed(first, signed=self._image.signed)
+        signed = gives_signed(first, bits=self._image.bits_stored, signed=self._image.signed)
         return of_file(self._scopes, self._wanted.frame, window, signed=signed, notes=self._notes)
 
     def _without(self, first: Rescale | Lut, padding: tuple[float, float] | None) -> tuple[Between, Choice]:

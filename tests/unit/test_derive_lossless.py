@@ -105,9 +105,16 @@ def shown_of(data: bytes) -> list[list[int]]:
     ("dtype", "first", "vr", "attributes"),
     [
         ("u2", -1000, "SS", {"RescaleIntercept": "-1024"}),
+        ("u2", -600, "SS", {"RescaleIntercept": "0", "RescaleSlope": "-1"}),
+        ("u2", 64_900, "US", {"RescaleIntercept": "65535", "RescaleSlope": "-1"}),
         ("i2", 40_000, "US", {"ModalityLUTSequence": Sequence([table(0, "SS", range(40_000, 40_693))])}),
     ],
-    ids=["an unsigned image below zero", "a signed image through a table"],
+    ids=[
+        "an unsigned image below zero",
+        "one whose slope is",
+        "one that is inverted",
+        "a signed image through a table",
+    ],
 )
 def test_a_copy_of_an_implicit_source_shows_what_its_source_does(
     dtype: str, first: int, vr: str, attributes: dict[str, object]

@@ -76,6 +76,14 @@ def test_what_does_not_fit_is_refused_and_says_how_to_mend_it(
     assert "ffmpeg -i IN.mp4 -c:v libx264" in file["reason"]
 
 
+def held(path: Path, matrix: tuple[int, int, int, int], at: tuple[int, int] = (0, 0)) -> None:
+    """Writes a, b, c and d, and x and y, into the header of the video's track (ISO/IEC 14496-12 section 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    a, b, c, d = matrix
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0, *at, 1 << 30)
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     "matrix",
     [(0, 1, -1, 0), (0, -1, 1, 0), (-1, 0, 0, -1), (-1, 0, 0, 1), (1, 0, 0, -1)],
@@ -84,19 +92,37 @@ def test_what_does_not_fit_is_refused_and_says_how_to_mend_it(
 def test_a_video_that_was_held_turned_is_refused_and_says_how_to_turn_it(
     tmp_path: Path, matrix: tuple[int, int, int, int]
 ) -> None:
-    """Its track header says how to turn it (ISO/IEC 14496-12 section 8.3.2), which no DICOM object says."""
     path = video(tmp_path / "v.mp4")
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 44
     a, b, c, d = (number << 16 for number in matrix)
-    struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(data)
+    held(path, (a, b, c, d))
 
     done = call(path, "--out", tmp_path / "out", *DATED, "--json")
 
     assert done.exit_code == 1
     assert "it was held turned or is mirrored" in facts(done)["files"][0]["reason"]
     assert "ffmpeg -i IN.mp4 -c:v libx264" in facts(done)["files"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "at"),
+    [
+        ((1 << 16, 0, 0, 1 << 16), (64 << 16, 0)),
+        ((2 << 16, 0, 0, 2 << 16), (0, 0)),
+        ((65_535, 0, 0, 65_535), (0, 0)),
+        ((0, 0, 0, 0), (0, 0)),
+    ],
+    ids=["elsewhere", "larger", "rounded", "not said"],
+)
+def test_a_video_that_lies_upright_is_taken_whatever_else_its_matrix_says(
+    tmp_path: Path, matrix: tuple[int, int, int, int], at: tuple[int, int]
+) -> None:
+    path = video(tmp_path / "v.mp4")
+    held(path, matrix, at)
+
+    made = one(path, tmp_path / "out")
+
+    (stream,) = generate_frames(made.PixelData, number_of_frames=1)
+    assert stream[: path.stat().st_size] == path.read_bytes()
 
 
 def test_a_container_whose_pictures_are_no_codestream_is_refused(tmp_path: Path) -> None:

@@ -144,13 +144,14 @@ def test_what_is_no_number_is_told_as_it_is() -> None:
     assert model_of(file_of(one))["00189073"]["Value"] == ["NaN", "-inf"]
 
 
-def test_a_table_of_values_of_interest_has_the_sign_of_what_the_modality_gives() -> None:
+@pytest.mark.parametrize(("intercept", "slope"), [("-1024", "1"), ("0", "-1")])
+def test_a_table_of_values_of_interest_has_the_sign_of_what_the_modality_gives(intercept: str, slope: str) -> None:
     item = Dataset()
     item.add_new(0x00283002, "SS", [2, -1000, 8])
     item.add_new(0x00283006, "OW", b"\0\0\xff\0")
     one = Dataset()
     one.SOPClassUID, one.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "2.25.1"
-    one.PixelRepresentation, one.RescaleIntercept, one.RescaleSlope = 0, "-1024", "1"
+    one.PixelRepresentation, one.RescaleIntercept, one.RescaleSlope = 0, intercept, slope
     one.VOILUTSequence = Sequence([item])
 
     model = model_of(file_of(one, ImplicitVRLittleEndian))
