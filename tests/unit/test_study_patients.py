@@ -156,10 +156,14 @@ def test_when_the_first_image_is_rejected_the_study_is_of_the_patient_of_the_nex
 def test_a_patient_whose_image_was_released_is_one_of_the_studys_own() -> None:
     world, images = a_scout_of_bob_and_images_of_ann()
     world.decide(images[1:2], "released")
-    world.assess(world.revision(world.add([images[1], *images[6:]])))
-    assert world.held == []
+    late, still_held = world.add([images[1], *images[6:]]), world.add(images[2:6])
+    said = world.assess(world.revision(late))
+    assert {event.instance.digest for event in world.held} == set(still_held), (
+        "what comes late flows, what waits is said"
+    )
+    assert (said.held_count, said.findings[0].rule) == (4, "patient_contradicts")
     world.decide(images[2:6], "released")
-    world.assess(world.revision(world.add(images[2:6])))
+    world.assess(world.revision(still_held))
     assert world.held == []
 
 
@@ -334,6 +338,39 @@ def test_a_late_image_does_not_say_whose_an_archived_study_is() -> None:
     assert {one.digest for one in whose.instances} == set(early)
     assert (part.rule, part.severity, part.instance_count) == ("study_not_all_compared", "info", 5)
     assert (said.read_count, said.instance_count) == (3, 8)
+
+
+def a_study_of_ann_with_a_released_image_of_bob(instances_max: int = 100) -> tuple[Studies, list[str], list[Dataset]]:
+    """And what comes late: an image of Bob, and two of Cleo."""
+    images = sorted(section_series(), key=lambda one: str(one.SOPInstanceUID))
+    late, released, early = images[:3], images[3:4], images[4:]
+    of_patient(early, **ANN)
+    of_patient([*released, late[0]], **BOB)
+    of_patient(late[1:], **CLEO)
+    world = Studies(instances_max=instances_max)
+    world.assess(world.revision(world.add(early)))
+    digests = world.add(released)
+    world.assess(world.revision(digests))
+    world.decide(released, "released")
+    return world, digests, late
+
+
+def test_a_third_patient_is_held_also_while_the_released_image_is_archived() -> None:
+    """So is the second, whom nobody can see to be one of the study's own now."""
+    world, released, late = a_study_of_ann_with_a_released_image_of_bob()
+    archived(world, released)
+    said = world.assess(world.revision(digests := world.add(late)))
+    assert {event.instance.digest for event in world.held} == set(digests)
+    assert "study_not_all_compared" in {one.rule for one in said.findings}
+
+
+def test_of_a_huge_study_what_a_person_released_is_read_first_too() -> None:
+    world, _, late = a_study_of_ann_with_a_released_image_of_bob(instances_max=7)
+    bob, *cleo = world.add(late)
+    world.assess(world.revision([bob, *cleo]))
+    held = {event.instance.digest for event in world.held}
+    assert held
+    assert held <= set(cleo)
 
 
 def test_one_image_that_can_be_read_says_whose_an_archived_study_is() -> None:

@@ -19,16 +19,16 @@ from consumers.validate.study.header import Header, Patient
 _PATIENTS_MAX = 50
 
 
-def strangers(headers: Sequence[Header], voters: Sequence[Header], decided: Decided) -> list[Header]:
+def strangers(headers: Sequence[Header], voters: Sequence[Header], inside: Set[str], decided: Decided) -> list[Header]:
     """The instances that are of another patient than the study, without those that a person has decided on. `voters`
-    say whose the study is."""
+    say whose the study is. Of those that are not `inside` it any more, a person decides one by one."""
     whose = patient_of(voters)
     if whose is None:
         return []
     open_ones = [one for one in headers if one.digest not in decided.released and one.digest not in decided.rejected]
     own = {one.patient for one in headers if one.digest in decided.released}
     odd = (one for one in open_ones if contradicts(one.patient, whose))
-    return [one for one in odd if not any(is_same(one.patient, other) for other in own)]
+    return [one for one in odd if one.digest not in inside or not any(is_same(one.patient, other) for other in own)]
 
 
 def voters_of(
@@ -45,8 +45,6 @@ def voters_of(
     `inside` is the last of them. What is still in the study votes before what was taken out of it, so that a study
     stays of the patient whom it was found to be of.
     """
-    if decided.released and decided.released <= unread:
-        return None
     for listed in revisions:
         if listed is None:
             return None

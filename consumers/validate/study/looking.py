@@ -54,8 +54,10 @@ def seen(item: Input[StudyRevision], decided: Decided, reading: Reading) -> Look
     # person has decided.
     gone_from = range(1, event.revision) if event.removals else ()
     out = set().union(*(listed(number) or () for number in gone_from)) - inside - decided.rejected
-    read = reading.beginnings(event, inside | out, first=listed(1) or set())
+    # Who votes, and whom a person has let in: all others are compared with them.
+    first = (listed(1) or set()) | decided.released
+    read = reading.beginnings(event, inside | out, first)
     revisions = (listed(number) for number in range(1, event.revision + 1))
     voters = voters_of(revisions, inside, read.headers, read.unread, decided)
-    held = strangers(read.headers, voters or (), decided)
+    held = strangers(read.headers, voters or (), inside, decided)
     return Look(item, decided, inside, out, read, held, knows_whose=voters is not None)
