@@ -13,11 +13,12 @@ from msgspec import structs
 from prometheus_client import REGISTRY
 from pydicom.dataset import Dataset
 
+from consumers.validate.releasing import REJECTED
 from consumers.validate.study.decided import Decided, Decisions
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.events import Event, InstanceQuarantined, InstanceValidated, StudyAssessed, StudyRevision
-from streams.held import DECISION
+from streams.held import CONTRADICTS, DECISION
 from streams.identity import original_key
 from streams.step import Done, Input, NewObject, RetryLater
 from streams.wire import Message, Record
@@ -476,15 +477,17 @@ class Hospital:
         self._decide(images, "released", held_images.let_go)
 
     def reject(self, images: Sequence[Dataset]) -> None:
-        self._decide(images, "rejected", lambda valid: held_images.held(valid, "rejected", DECISION, 0))
+        """As who rejects what nothing had held."""
+        self._decide(images, "rejected", lambda valid: held_images.held(valid, REJECTED, DECISION, 0), REJECTED)
 
     def _decide(
         self,
         images: Sequence[Dataset],
         action: Literal["released", "rejected"],
         followed_by: Callable[[InstanceValidated], Event],
+        code: str = CONTRADICTS,
     ) -> None:
-        self.studies.decide(images, action, at=self.around.clock.now())
+        self.studies.decide(images, action, code, at=self.around.clock.now())
         held_images.write(self.around.log, *(followed_by(self.studies.validated(image).event) for image in images))
         self.quiet()
 
