@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Literal
 
@@ -20,6 +20,8 @@ from streams.clock import SystemClock
 from streams.events import Event, InstanceQuarantined, InstanceValidated, StudyAssessed, StudyRevision
 from streams.held import CONTRADICTS, DECISION
 from streams.identity import original_key
+from streams.log import LogAway, TopicPartition
+from streams.memory_log import MemoryLog
 from streams.step import Done, Input, NewObject, RetryLater
 from streams.wire import Message, Record
 from tests import held_images
@@ -129,12 +131,30 @@ def test_what_was_taken_out_of_the_study_is_still_said_to_be_of_another_patient(
 # What a person says
 
 
-def a_scout_of_bob_and_images_of_ann() -> tuple[Studies, list[Dataset]]:
+class WatchedLog(MemoryLog):
+    """Says from where it was read. It goes away before the record at `away_at`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        (commands,) = load_topics().physical("imaging.quarantine.command")
+        self.create_topic(commands, 1)
+        self.read_from: list[int] = []
+        self.away_at: int | None = None
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        self.read_from.append(start)
+        for record in super().read(partition, start, end):
+            if record.offset == self.away_at:
+                raise LogAway("it went away")
+            yield record
+
+
+def a_scout_of_bob_and_images_of_ann(log: MemoryLog | None = None) -> tuple[Studies, list[Dataset]]:
     """The scout was sent by mistake, and the study was quiet behind it: the rest is held."""
     images = section_series()
     of_patient(images[:1], **BOB)
     of_patient(images[1:], **ANN)
-    world = Studies()
+    world = Studies(log=log or held_images.log_of_holds())
     world.assess(world.revision(world.add(images[:1])))
     assert world.assess(world.revision(world.add(images[1:6]))).held_count == 5
     world.assess(without(world, images[1:6]))
@@ -221,8 +241,8 @@ def test_a_revision_is_judged_by_what_was_decided_before_it_whenever_it_is_judge
 
 
 def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() -> None:
-    world, images = a_scout_of_bob_and_images_of_ann()
-    decisions, empty = Decisions(world.log), Decided(rejected=set(), released=set())
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    decisions, empty = Decisions(log), Decided(rejected=set(), released=set())
     assert decisions.until(WHEN, TENANT, world.study_uid) == empty
     names = [world.add([image])[0] for image in images[:2]]
     for count in (1, 2):
@@ -231,7 +251,19 @@ def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() 
         world.log.append(Message(command, None, b"no event"))
         decided = decisions.until(WHEN, TENANT, world.study_uid)
         assert (decided.rejected, decided.released) == (set(names[:count]), set())
+    assert log.read_from == [0, 2], "what was read is not read again"
     assert decisions.until(WHEN, "another", world.study_uid) == decisions.until(WHEN, TENANT, "1.2.3") == empty
+
+
+def test_a_log_that_goes_away_meanwhile_is_read_on_from_there() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    world.decide(images[:3], "rejected")
+    decisions, log.away_at = Decisions(log), 2
+    with pytest.raises(LogAway):
+        decisions.until(WHEN, TENANT, world.study_uid)
+    log.away_at = None
+    assert decisions.until(WHEN, TENANT, world.study_uid).rejected == set(world.add(images[:3]))
+    assert log.read_from == [0, 2]
 
 
 def test_while_the_log_does_not_say_what_people_decided_a_study_waits() -> None:

@@ -86,6 +86,7 @@ class Decisions:
                 # What is no event is a dead letter of validate, which reads the topic too.
                 with suppress(Undecodable):
                     self._take(record)
+                self._next[name] = record.offset + 1
             self._next[name] = end
 
     def _take(self, record: Record) -> None:
