@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Literal
 
@@ -26,8 +27,9 @@ from streams.step import Done, Input, NewObject, RetryLater
 from streams.wire import Message, Record
 from tests import held_images
 from tests.ai_world import TENANT, WHEN
-from tests.deciding_world import REVISION, new_world
+from tests.deciding_world import REVISION, HandClock, new_world
 from tests.study_world import ANN, BOB, Studies, assess_of, assessed, found, of_patient, section_series
+from tests.waiting import wait_until
 
 CLEO = {"PatientID": "P3", "PatientName": "Poe^Cleo", "PatientBirthDate": "19800101", "PatientSex": "F"}
 
@@ -131,6 +133,16 @@ def test_what_was_taken_out_of_the_study_is_still_said_to_be_of_another_patient(
 # What a person says
 
 
+class CountingClock(SystemClock):
+    """How often it was asked for the monotonic time."""
+
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
+        return super().monotonic()
+
+
 class WatchedLog(MemoryLog):
     """Says from where it was read. It goes away before the record at `away_at`."""
 
@@ -139,7 +151,12 @@ class WatchedLog(MemoryLog):
         (commands,) = load_topics().physical("imaging.quarantine.command")
         self.create_topic(commands, 1)
         self.read_from: list[int] = []
+        self.looks = 0
         self.away_at: int | None = None
+
+    def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        self.looks += 1
+        return super().bounds(partitions)
 
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
         self.read_from.append(start)
@@ -242,28 +259,54 @@ def test_a_revision_is_judged_by_what_was_decided_before_it_whenever_it_is_judge
 
 def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() -> None:
     world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
-    decisions, empty = Decisions(log), Decided(rejected=set(), released=set())
-    assert decisions.until(WHEN, TENANT, world.study_uid) == empty
+    clock = HandClock()
+    decisions, empty = Decisions(log, clock), Decided(rejected=set(), released=set())
+    assert decisions.until(clock.now(), TENANT, world.study_uid) == empty
     names = [world.add([image])[0] for image in images[:2]]
     for count in (1, 2):
         world.decide(images[count - 1 : count], "rejected")
         (command,) = load_topics().physical("imaging.quarantine.command")
         world.log.append(Message(command, None, b"no event"))
-        decided = decisions.until(WHEN, TENANT, world.study_uid)
+        decided = decisions.until(clock.now(), TENANT, world.study_uid)
         assert (decided.rejected, decided.released) == (set(names[:count]), set())
     assert log.read_from == [0, 2], "what was read is not read again"
-    assert decisions.until(WHEN, "another", world.study_uid) == decisions.until(WHEN, TENANT, "1.2.3") == empty
+    assert decisions.until(clock.now(), "another", world.study_uid) == decisions.until(clock.now(), TENANT, "1.2.3") == empty
 
 
 def test_a_log_that_goes_away_meanwhile_is_read_on_from_there() -> None:
     world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
     world.decide(images[:3], "rejected")
-    decisions, log.away_at = Decisions(log), 2
+    decisions, log.away_at = Decisions(log, HandClock()), 2
     with pytest.raises(LogAway):
         decisions.until(WHEN, TENANT, world.study_uid)
     log.away_at = None
     assert decisions.until(WHEN, TENANT, world.study_uid).rejected == set(world.add(images[:3]))
     assert log.read_from == [0, 2]
+
+
+def test_what_is_long_past_is_judged_again_without_a_look_at_the_log() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    world.decide(images[:1], "rejected")
+    decisions, log.looks = Decisions(log, SystemClock()), 0
+    for _ in range(3):
+        assert decisions.until(WHEN, TENANT, world.study_uid).rejected == set(world.add(images[:1]))
+    assert log.looks == 1
+
+
+def test_who_waits_while_another_looks_shares_the_next_look() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    clock, log.looks = CountingClock(), 0
+    decisions, now = Decisions(log, clock), clock.now()
+    with ThreadPoolExecutor(4) as pool:
+        with log.changed:
+            first = pool.submit(decisions.until, now, TENANT, world.study_uid)
+            wait_until(lambda: clock.asked == 2, "the first to look")
+            others = [pool.submit(decisions.until, now, TENANT, world.study_uid) for _ in range(3)]
+            wait_until(lambda: clock.asked == 5, "the others to wait")
+            world.decide(images[:1], "rejected")
+        assert first.result().rejected <= set(world.add(images[:1]))
+        assert [one.result().rejected for one in others] == [set(world.add(images[:1]))] * 3
+    assert log.looks == 2
 
 
 def test_while_the_log_does_not_say_what_people_decided_a_study_waits() -> None:
@@ -497,7 +540,7 @@ class Hospital:
         self.around = new_world()
         self.studies = Studies(store=self.around.store, log=self.around.log)
         self.member = self.around.member()
-        self.assess = assess_of(self.studies)
+        self.assess = assess_of(self.studies, self.around.clock)
         self.assessed: list[StudyAssessed] = []
         self.held: set[str] = set()
 
