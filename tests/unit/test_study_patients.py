@@ -23,6 +23,8 @@ from streams.held import CONTRADICTS, DECISION
 from streams.identity import original_key
 from streams.log import LogAway, TopicPartition
 from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.objects import Stored
 from streams.step import Done, Input, NewObject, RetryLater
 from streams.wire import Message, Record
 from tests import held_images
@@ -270,7 +272,11 @@ def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() 
         decided = decisions.until(clock.now(), TENANT, world.study_uid)
         assert (decided.rejected, decided.released) == (set(names[:count]), set())
     assert log.read_from == [0, 2], "what was read is not read again"
-    assert decisions.until(clock.now(), "another", world.study_uid) == decisions.until(clock.now(), TENANT, "1.2.3") == empty
+    assert (
+        decisions.until(clock.now(), "another", world.study_uid)
+        == decisions.until(clock.now(), TENANT, "1.2.3")
+        == empty
+    )
 
 
 def test_a_log_that_goes_away_meanwhile_is_read_on_from_there() -> None:
@@ -331,6 +337,44 @@ def test_where_the_first_revision_names_nobody_the_first_that_names_somebody_dec
         assert world.assess(world.revision(world.add(some))).held_count == 0
     world.assess(world.revision(world.add(images[7:])))
     assert {event.instance.sop_instance_uid for event in world.held} == {str(one.SOPInstanceUID) for one in images[7:]}
+
+
+class CountingStore(MemoryStore):
+    """How many lists of revisions were asked for."""
+
+    lists = 0
+
+    def find(self, tenant: str, store: str, key: str) -> Stored | None:
+        self.lists += "/derived/" in key
+        return super().find(tenant, store, key)
+
+
+def test_a_study_in_which_nobody_is_named_is_assessed_without_the_lists_of_all_its_revisions() -> None:
+    images = section_series()
+    of_patient(images)
+    store = CountingStore()
+    world = Studies(store=store)
+    for image in images:
+        store.lists = 0
+        assert world.assess(world.revision(world.add([image]))).findings == ()
+    assert store.lists == 1
+
+
+def test_who_was_named_late_says_whose_it_is_after_many_revisions() -> None:
+    """Each list is read once; of those that were rejected, and of those that came again, nothing is asked twice."""
+    images = section_series(15)
+    of_patient(images[:8])
+    of_patient(images[8:12], **ANN)
+    of_patient(images[12:], **BOB)
+    store = CountingStore()
+    world = Studies(store=store)
+    for image in images[:8]:
+        world.assess(world.revision(world.add([image])))
+    world.assess(world.revision(world.add(images[8:12])))
+    world.assess(without(world, images[:1]))
+    store.lists = 0
+    assert world.assess(world.revision(world.add(images[12:]))).held_count == 3
+    assert store.lists == 10 + 1, "its ten revisions, and the one before it for who counts the held"
 
 
 def test_a_study_stays_of_its_patient_when_most_of_its_first_images_are_rejected() -> None:

@@ -41,14 +41,16 @@ def voters_of(
     """The instances that say whose a study is; none where no instance names anybody. None where that cannot be known:
     those that may say so cannot be read.
 
-    `revisions` are digests of each of the study's revisions from the first on, None of one whose list is not there;
-    `inside` is the last of them. What is still in the study votes before what was taken out of it, so that a study
-    stays of the patient whom it was found to be of.
+    `revisions` are the digests that are new in each of the study's revisions from the first on, None of one whose list
+    is not there; `inside` are all of the last one. What is still in the study votes before what was taken out of it, so
+    that a study stays of the patient whom it was found to be of.
     """
-    for listed in revisions:
-        if listed is None:
+    if not any(_names(one.patient) for one in headers):
+        return None if unread - decided.rejected else []
+    for new in revisions:
+        if new is None:
             return None
-        having_a_say = listed - decided.rejected
+        having_a_say = new - decided.rejected
         for group in (having_a_say & inside - decided.released, having_a_say):
             if naming := [one for one in headers if one.digest in group and _names(one.patient)]:
                 return naming
