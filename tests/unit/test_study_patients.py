@@ -259,6 +259,15 @@ def test_a_revision_is_judged_by_what_was_decided_before_it_whenever_it_is_judge
     assert [one.topic for one in said.provenance.inputs] == ["imaging.study.revision", "imaging.quarantine.command"]
 
 
+def test_a_decision_that_is_written_late_counts_when_a_revision_is_judged_again() -> None:
+    """As by a clock that is behind. What was held stays so until a person decides."""
+    world, images = a_scout_of_bob_and_images_of_ann()
+    revision = world.revision(world.add(images[6:]))
+    assert world.assess(revision).held_count == 7
+    world.decide(images[:1], "rejected", at=WHEN - timedelta(seconds=1))
+    assert world.assess(revision).held_count == 0
+
+
 def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() -> None:
     world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
     clock = HandClock()

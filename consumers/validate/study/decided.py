@@ -1,7 +1,8 @@
 """What people decided on held images of a study, up to a moment, as the log says.
 
-A revision is judged by what was decided before it was made. So whoever judges it again, years later, judges it as then, but
-where a decision was written after that with an earlier time: by a clock that was behind, or with thousands of others (docs/decisions/0076).
+A revision is judged by what was decided before it was made. So whoever judges it again, years later, judges it as then,
+but where a decision was written after that with an earlier time: by a clock that was behind, or with many others
+(docs/decisions/0076).
 """
 
 from __future__ import annotations
