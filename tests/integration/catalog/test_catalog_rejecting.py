@@ -15,7 +15,7 @@ from streams.config import Config
 from streams.events import InstanceReceived, QuarantineCommand
 from tests.catalogs import projected, rows
 from tests.event_streams import write
-from tests.quarantine_events import let_go
+from tests.quarantine_events import assessed_as_strange, let_go
 from tests.quarantine_world import CONFIG, WHY, World, world_of
 
 
@@ -66,6 +66,16 @@ def test_an_image_that_nothing_held_is_rejected_and_is_served_no_more(world: Wor
     assert audit.attributes["study"] == scout.instance.study_uid
     assert "it was rejected" in world.run("reject", name, "--reason", WHY).stdout, "asked for twice, it is written once"
     assert len(world.commands()) == 1
+
+
+def test_what_one_scout_of_another_patient_began_is_ended_by_two_commands(world: World, dsn: str) -> None:
+    scout, other = flowing(world, dsn)
+    write(world.log, [assessed_as_strange(world.hospital, other)])
+    assert world.run("reject", scout.instance.digest, "--reason", WHY).exit_code == 0
+    done = world.run("release", "--study", scout.instance.study_uid, "--reason", WHY)
+    assert "1 image released" in done.stdout
+    assert "1 was decided otherwise before, and stays so" in done.stdout
+    assert served(dsn) == {other.instance.digest}
 
 
 def test_who_rejected_by_a_slip_finds_it_and_takes_it_back(world: World, dsn: str) -> None:
