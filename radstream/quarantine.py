@@ -118,6 +118,9 @@ def reject(
 ) -> None:
     """Say that a held instance is never served. Its bytes stay as they were received.
 
+    Also of an image that flows and that nothing held, by its SOP Instance UID or its whole digest: its study goes on
+    without it.
+
     With --study, all of a study that wait for a decision, for one reason.
     """
     _decide(config_path, (name, study_uid, code), asked_by(actor, "rejected", reason, again=again), as_json)

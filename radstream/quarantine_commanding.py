@@ -77,7 +77,8 @@ def _command(
             subject=held.instance.digest,
             occurred_at=SystemClock().now(),
         ),
-        provenance=of_facts(STEP).provenance(),
+        # Of what was never held, nothing else says how it came.
+        provenance=of_facts(STEP).provenance_of(held.provenance.inputs),
         instance=held.instance,
         object=held.object,
         technical=origin.technical if origin else Technical(),

@@ -14,6 +14,7 @@ from radstream.errors import Failure
 from radstream.options import log_answers, open_log
 from radstream.quarantine_asking import Asked, Told
 from radstream.quarantine_commanding import written
+from radstream.quarantine_flowing import to_be_rejected
 from radstream.quarantine_log import Quarantine, State
 from radstream.quarantine_waiting import wait
 from streams.config import Config, Site
@@ -55,7 +56,7 @@ def decide(config: Config, name: str, asked: Asked) -> Decided:
     log = open_log(config)
     with log_answers():
         found = quarantine_log.read(log)
-        held = found.named(name)
+        held = found.named(name) if asked.action == "released" or found.has(name) else to_be_rejected(config, log, name)
         last = found.last(held.instance.digest)
         if last is not None and last.action == asked.action == found.state(held.instance.digest):
             return _of(last, written=False)

@@ -9,12 +9,17 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumers.validate.releasing import REJECTED
 from radstream.output import console, plain, print_table
 from radstream.quarantine_asking import Told
 from radstream.quarantine_deciding import Decided, StudyDecided
 from radstream.quarantine_log import Held, Quarantined
 from radstream.quarantine_showing import Decision, Shown
 
+_FLOWED = (
+    "nothing had held it, so it went wherever images of its study go: tell them. Its study goes on without it, and it "
+    "does not say any more whose that is; what waits there is let go by: radstream quarantine release --study UID"
+)
 _TOLD = {"noted": "keeping the reason", "shown": "carried out"}
 
 
@@ -49,6 +54,8 @@ def print_decided(found: Decided) -> None:
         click.echo(f"released {at}: it flows, with the finding released_by_hand")
     else:
         click.echo(f"rejected {at}: it is served to nobody, and its bytes stay")
+        if found.code == REJECTED:
+            click.echo(_FLOWED)
     console().print(f"  study {found.study_uid or '-'}\n  file  {found.digest}", soft_wrap=True)
 
 

@@ -9,12 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from consumers.validate.releasing import REJECTED
 from radstream.errors import Failure
 from schemas import load_topics
 from streams.events import (
     SUBJECTS,
     Event,
     InstanceQuarantined,
+    InstanceReceived,
+    Provenance,
     QuarantineCommand,
 )
 from streams.held import CONTRADICTS, DECISION, covers
@@ -92,11 +95,7 @@ class Quarantine:
 
     def named(self, name: str) -> InstanceQuarantined:
         """The one of a digest, of its beginning, or of a SOP Instance UID. Raises Failure for none, and for several."""
-        found = [
-            digest
-            for digest, event in self.events.items()
-            if name == event.instance.sop_instance_uid or (len(name) >= _HEX_MIN and digest.startswith(name.lower()))
-        ]
+        found = self._under(name)
         if not found:
             raise Failure(
                 f"nothing is or was held under {name}; see: radstream quarantine list --all "
@@ -105,6 +104,16 @@ class Quarantine:
         if len(found) > 1:
             raise Failure(f"{len(found)} instances are held under {name}; say which: {', '.join(sorted(found))}")
         return self.events[found[0]]
+
+    def has(self, name: str) -> bool:
+        return bool(self._under(name))
+
+    def _under(self, name: str) -> list[str]:
+        return [
+            digest
+            for digest, event in self.events.items()
+            if name == event.instance.sop_instance_uid or (len(name) >= _HEX_MIN and digest.startswith(name.lower()))
+        ]
 
     def of_study(self, tenant: str, study_uid: str, code: str | None) -> list[InstanceQuarantined]:
         """Those of a study, also what was decided on; with `code` those that are held for that reason."""
@@ -138,7 +147,22 @@ def read(log: Log) -> Quarantine:
         if command.meta.event_id not in seen:
             seen.add(command.meta.event_id)
             found.decisions.setdefault(command.instance.digest, []).append(command)
+    for digest, (first, *_) in found.decisions.items():
+        if digest not in found.events and first.code == REJECTED:
+            _keep(found, was_never_held(first, first.provenance))
     return found
+
+
+def was_never_held(of: InstanceReceived | QuarantineCommand, provenance: Provenance) -> InstanceQuarantined:
+    """What a person rejects, or rejected, that nothing had held: no event says so."""
+    return InstanceQuarantined(
+        meta=of.meta,
+        provenance=provenance,
+        instance=of.instance,
+        object=of.object,
+        code=REJECTED,
+        detail="Nothing held it; a person rejected it.",
+    )
 
 
 def _keep(found: Quarantine, event: InstanceQuarantined) -> None:

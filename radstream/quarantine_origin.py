@@ -13,6 +13,7 @@ from schemas import load_topics
 from streams.events import SUBJECTS, InstanceQuarantined, InstanceReceived, InstanceValidated, StudyRevision
 from streams.identity import partition_key
 from streams.log import Log, OffsetOutOfRange, TopicPartition
+from streams.step import Input
 from streams.wire import Undecodable, UnknownSchema, decode
 
 # Clocks of the router and of the broker's clients are not the same one.
@@ -24,6 +25,11 @@ Origin = InstanceReceived | InstanceValidated
 def origin_of(log: Log, event: InstanceQuarantined) -> Origin | None:
     """What was announced of the instance before it was held; None where the log has that no more."""
     return origins_of(log, [event]).get(event.instance.digest)
+
+
+def announced(log: Log, tenant: str, study_uid: str, digest: str, since: datetime) -> Input[InstanceReceived] | None:
+    """How an instance came, received at about `since`; None where the log has that no more."""
+    return _announced(log, partition_key(tenant, study_uid), {digest}, since).get(digest)
 
 
 def origins_of(log: Log, events: Iterable[InstanceQuarantined]) -> Mapping[str, Origin]:
@@ -38,7 +44,8 @@ def origins_of(log: Log, events: Iterable[InstanceQuarantined]) -> Mapping[str, 
                 found[event.instance.digest] = origin
     for key, held in beside.items():
         since = min(revision.first_received_at for _, revision in held)
-        found |= _announced(log, key, {event.instance.digest for event, _ in held}, since)
+        came = _announced(log, key, {event.instance.digest for event, _ in held}, since)
+        found |= {digest: item.event for digest, item in came.items()}
     return found
 
 
@@ -57,7 +64,7 @@ def _input_of(log: Log, event: InstanceQuarantined) -> Origin | StudyRevision | 
     return None
 
 
-def _announced(log: Log, key: bytes, digests: set[str], since: datetime) -> dict[str, Origin]:
+def _announced(log: Log, key: bytes, digests: set[str], since: datetime) -> dict[str, Input[InstanceReceived]]:
     """Receipts of one study's instances. They are looked for since the study's first, then in all there is."""
     names = [
         TopicPartition(topic, murmur2(key, log.partitions(topic)))
@@ -66,19 +73,19 @@ def _announced(log: Log, key: bytes, digests: set[str], since: datetime) -> dict
     bounds = log.bounds(names)
     first = log.since(names, int((since - _CLOCKS_S_MAX).timestamp() * 1000))
     later = {name: (max(start, first[name]), end) for name, (start, end) in bounds.items()}
-    found: dict[str, Origin] = {}
+    found: dict[str, Input[InstanceReceived]] = {}
     for name, (start, end) in (*later.items(), *bounds.items()):
-        for event in _received(log, key, name, start, end):
-            if event.instance.digest in digests:
-                found.setdefault(event.instance.digest, event)
+        for item in _received(log, key, name, start, end):
+            if item.event.instance.digest in digests:
+                found.setdefault(item.event.instance.digest, item)
             if len(found) == len(digests):
                 return found
     return found
 
 
-def _received(log: Log, key: bytes, name: TopicPartition, start: int, end: int) -> Iterator[InstanceReceived]:
+def _received(log: Log, key: bytes, name: TopicPartition, start: int, end: int) -> Iterator[Input[InstanceReceived]]:
     for record in log.read(name, start, end) if start < end else ():
         if record.key == key:
             with suppress(Undecodable):
                 if isinstance(found := decode(record), InstanceReceived):
-                    yield found
+                    yield Input(found, record)

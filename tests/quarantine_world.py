@@ -10,7 +10,7 @@ from msgspec import structs
 
 from radstream import quarantine, quarantine_commanding, quarantine_deciding, quarantine_showing
 from radstream.__main__ import cli
-from streams.events import AuditEvent, InputRef, QuarantineCommand
+from streams.events import AuditEvent, InputRef, InstanceReceived, QuarantineCommand
 from streams.log import TopicPartition
 from streams.wire import decode
 from tests.event_streams import TENANT, Hospital, new_log, write
@@ -60,6 +60,9 @@ class World:
 
     def audits(self) -> list[AuditEvent]:
         return [one for one in self._all("imaging.audit.event") if isinstance(one, AuditEvent)]
+
+    def received(self) -> list[InstanceReceived]:
+        return [one for one in self._all("imaging.instance.received") if isinstance(one, InstanceReceived)]
 
     def _all(self, topic: str) -> list[object]:
         place = TopicPartition(topic, 0)

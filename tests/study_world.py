@@ -16,7 +16,7 @@ from consumers.validate.levels import Levels
 from consumers.validate.study.decided import Decisions
 from consumers.validate.study.step import Assess
 from radstream.phantom import chest_ct
-from streams.clock import SystemClock
+from streams.clock import Clock, SystemClock
 from streams.events import Event, InstanceQuarantined, StudyAssessed, StudyRevision
 from streams.held import CONTRADICTS
 from streams.step import Done, Input
@@ -70,8 +70,9 @@ class Studies(World):
             held_images.write(self.log, structs.replace(command, meta=structs.replace(command.meta, occurred_at=at)))
 
 
-def assess_of(world: Studies) -> Assess:
-    return Assess(identity("assess"), world.store, Decisions(world.log), world.instances_max, world.levels)
+def assess_of(world: Studies, clock: Clock | None = None) -> Assess:
+    decisions = Decisions(world.log, clock or SystemClock())
+    return Assess(identity("assess"), world.store, decisions, world.instances_max, world.levels)
 
 
 def assessed(datasets: Sequence[Dataset]) -> tuple[Studies, StudyAssessed]:

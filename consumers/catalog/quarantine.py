@@ -14,6 +14,7 @@ from psycopg.rows import class_row, dict_row
 from consumers.catalog.database import Cursor
 
 FINDINGS_MAX = 1000
+FLOWING_MAX = 10
 
 _STANDING = """
 SELECT v.verdict, d.action AS decision, d.actor AS decision_by, d.commanded_at AS decision_at, d.event_id::text
@@ -29,6 +30,11 @@ WHERE tenant = %(tenant)s AND digest = %(digest)s ORDER BY ordinal LIMIT %(limit
 # Of all tenants: a service watches them all, and a reason names nobody.
 _UNDECIDED = """
 SELECT code, count(DISTINCT (tenant, digest)) FROM quarantined_instances WHERE decision IS NULL GROUP BY code
+"""
+_FLOWING = """
+SELECT digest, study_uid, received_at FROM valid_instances
+WHERE tenant = %(tenant)s AND study_uid <> '' AND (digest = %(name)s OR sop_instance_uid = %(name)s)
+ORDER BY digest LIMIT %(limit)s
 """
 _VERDICTS = """
 SELECT verdict, count(*) FROM instance_verdicts
@@ -70,6 +76,14 @@ class Standing(msgspec.Struct, frozen=True):
     event_id: str | None
 
 
+class Flowing(msgspec.Struct, frozen=True):
+    """An instance of a study that nobody holds."""
+
+    digest: str
+    study_uid: str
+    received_at: datetime
+
+
 class Verdicts(msgspec.Struct, frozen=True):
     """How many instances of a study have each verdict. `held` counts those that flow for nobody yet, by reason.
 
@@ -101,6 +115,13 @@ def standing(cursor: Cursor, tenant: str, digest: str) -> Standing:
         found = rows.execute(_STANDING.encode(), {"tenant": tenant, "digest": digest}).fetchone()
     assert found is not None  # noqa: S101 - what is asked is a row
     return found
+
+
+def flowing(cursor: Cursor, tenant: str, name: str) -> list[Flowing]:
+    """Those of a digest (hex) or of a SOP Instance UID: several where one UID has several contents."""
+    with cursor.connection.cursor(row_factory=class_row(Flowing)) as rows:
+        asked = {"tenant": tenant, "name": name, "limit": FLOWING_MAX}
+        return rows.execute(_FLOWING.encode(), asked).fetchall()
 
 
 def findings_of(cursor: Cursor, tenant: str, digest: str) -> list[dict[str, Any]]:

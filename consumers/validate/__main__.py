@@ -27,7 +27,7 @@ def main(context: Context, settings: Settings) -> None:
     if identity is None or of_studies is None:
         return
     validate = Validate(identity, context.store, settings.limits, levels)
-    decisions = Decisions(context.log)
+    decisions = Decisions(context.log, context.clock)
     assess = study.Assess(of_studies, context.store, decisions, settings.studies.instances_max, levels)
     # A study is read for seconds: what a reader waits for is not to wait for that.
     apart = load_topics().physical(SUBJECTS[StudyRevision])

@@ -26,7 +26,8 @@ _TODO = {
     "frames": "Look at it: frames are missing. Send it again; then show it to the vendor.",
     # Of a study
     "patient_contradicts": "Find out whose images these are, then release or reject each (radstream quarantine).",
-    "patient_not_compared": "Restore the study (radstream tier restore) and look whose its late images are.",
+    "patient_not_compared": "Restore the study (radstream tier restore), look yourself whose its late images are, and "
+    "reject those of others (radstream quarantine reject): nothing compares them again before it has another image.",
     "study_not_all_compared": "Nothing, unless the study is archived: restored, its next revision is compared whole.",
     "patient_id_varies": "Find out whose images these are, and correct the ID at the device.",
     "patient_name_varies": "Find out whose images these are. A correction in between is no fault.",

@@ -13,7 +13,7 @@ from consumers.validate.levels import LEVELS, SPECIFIC, File, Level, Levels, Rea
 from consumers.validate.reasons import REASONS
 from consumers.validate.releasing import RULE as RELEASED
 from consumers.validate.rules import RULES
-from consumers.validate.study.rules import CONTRADICTION
+from consumers.validate.study.rules import CONTRADICTION, PATIENT_UNKNOWN
 from consumers.validate.study.rules import RULES as OF_STUDIES
 from streams.config import Config
 from streams.routes.conditions import Condition, conditions, globs
@@ -26,6 +26,7 @@ _ALL = {**RULES, **OF_STUDIES}
 _UNCHANGEABLE = {
     RELEASED: "who looks at the image is to know it",
     CONTRADICTION: "it says why images of the study are held",
+    PATIENT_UNKNOWN: "silence would mean that nothing is wrong",
 }
 _HOLDING = {"quarantine", "quarantined", "hold", "held", "reject", "refuse"}
 

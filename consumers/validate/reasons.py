@@ -74,6 +74,10 @@ REASONS = {
         "Find out whose image it is before anybody reads it. Release it if it is this patient's; else reject it, and "
         "send it again under the right patient.",
     ),
+    "rejected": Reason(
+        "A person rejected it.",
+        "Send it again under the right patient, if it is another's. If that was a slip, release it with --again.",
+    ),
 }
 _OTHER = Reason("It is held for a reason that this version has no words for.", "Read the detail, and ask the support.")
 

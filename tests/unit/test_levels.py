@@ -101,6 +101,7 @@ def test_the_order_in_the_file_decides_between_two_that_are_alike(tmp_path: Path
         ("[rules]\norder = true", 2, "one of: error, warning, info, off"),
         ('[rules]\nreleased_by_hand = "off"', 2, "cannot be changed"),
         ('[rules]\npatient_contradicts = "info"', 2, "cannot be changed: it says why images of the study are held"),
+        ('[rules]\npatient_not_compared = "off"', 2, "cannot be changed: silence would mean that nothing is wrong"),
         ('[rules]\nseries_gab = "info"', 2, "perhaps `series_gap`"),
         (
             '[[when]]\ncalling_ae = "CT*"\nrules = {series_gap = "off"}',

@@ -291,7 +291,7 @@ def test_foreign_files_are_read_and_none_of_them_is_held() -> None:
             alone = {series_uid: [one]}
             assert [*attributes.check([one], alone), *places.check(alone)] == [], row["file"]
             studies.setdefault(study_uid, []).append(one)
-    assert [one.digest for headers in studies.values() for one in strangers(headers, headers, NOTHING)] == []
+    assert [one.digest for headers in studies.values() for one in strangers(headers, headers, set(), NOTHING)] == []
     assert sum(len(headers) > 1 for headers in studies.values()) > 20
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Literal
 
@@ -13,18 +14,24 @@ from msgspec import structs
 from prometheus_client import REGISTRY
 from pydicom.dataset import Dataset
 
+from consumers.validate.releasing import REJECTED
 from consumers.validate.study.decided import Decided, Decisions
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.events import Event, InstanceQuarantined, InstanceValidated, StudyAssessed, StudyRevision
-from streams.held import DECISION
+from streams.held import CONTRADICTS, DECISION
 from streams.identity import original_key
+from streams.log import LogAway, TopicPartition
+from streams.memory_log import MemoryLog
+from streams.memory_store import MemoryStore
+from streams.objects import Stored
 from streams.step import Done, Input, NewObject, RetryLater
 from streams.wire import Message, Record
 from tests import held_images
 from tests.ai_world import TENANT, WHEN
-from tests.deciding_world import REVISION, new_world
+from tests.deciding_world import REVISION, HandClock, new_world
 from tests.study_world import ANN, BOB, Studies, assess_of, assessed, found, of_patient, section_series
+from tests.waiting import wait_until
 
 CLEO = {"PatientID": "P3", "PatientName": "Poe^Cleo", "PatientBirthDate": "19800101", "PatientSex": "F"}
 
@@ -128,12 +135,45 @@ def test_what_was_taken_out_of_the_study_is_still_said_to_be_of_another_patient(
 # What a person says
 
 
-def a_scout_of_bob_and_images_of_ann() -> tuple[Studies, list[Dataset]]:
+class CountingClock(SystemClock):
+    """How often it was asked for the monotonic time."""
+
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
+        return super().monotonic()
+
+
+class WatchedLog(MemoryLog):
+    """Says from where it was read. It goes away before the record at `away_at`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        (commands,) = load_topics().physical("imaging.quarantine.command")
+        self.create_topic(commands, 1)
+        self.read_from: list[int] = []
+        self.looks = 0
+        self.away_at: int | None = None
+
+    def bounds(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        self.looks += 1
+        return super().bounds(partitions)
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        self.read_from.append(start)
+        for record in super().read(partition, start, end):
+            if record.offset == self.away_at:
+                raise LogAway("it went away")
+            yield record
+
+
+def a_scout_of_bob_and_images_of_ann(log: MemoryLog | None = None) -> tuple[Studies, list[Dataset]]:
     """The scout was sent by mistake, and the study was quiet behind it: the rest is held."""
     images = section_series()
     of_patient(images[:1], **BOB)
     of_patient(images[1:], **ANN)
-    world = Studies()
+    world = Studies(log=log or held_images.log_of_holds())
     world.assess(world.revision(world.add(images[:1])))
     assert world.assess(world.revision(world.add(images[1:6]))).held_count == 5
     world.assess(without(world, images[1:6]))
@@ -156,10 +196,14 @@ def test_when_the_first_image_is_rejected_the_study_is_of_the_patient_of_the_nex
 def test_a_patient_whose_image_was_released_is_one_of_the_studys_own() -> None:
     world, images = a_scout_of_bob_and_images_of_ann()
     world.decide(images[1:2], "released")
-    world.assess(world.revision(world.add([images[1], *images[6:]])))
-    assert world.held == []
+    late, still_held = world.add([images[1], *images[6:]]), world.add(images[2:6])
+    said = world.assess(world.revision(late))
+    assert {event.instance.digest for event in world.held} == set(still_held), (
+        "what comes late flows, what waits is said"
+    )
+    assert (said.held_count, said.findings[0].rule) == (4, "patient_contradicts")
     world.decide(images[2:6], "released")
-    world.assess(world.revision(world.add(images[2:6])))
+    world.assess(world.revision(still_held))
     assert world.held == []
 
 
@@ -215,18 +259,69 @@ def test_a_revision_is_judged_by_what_was_decided_before_it_whenever_it_is_judge
     assert [one.topic for one in said.provenance.inputs] == ["imaging.study.revision", "imaging.quarantine.command"]
 
 
-def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() -> None:
+def test_a_decision_that_is_written_late_counts_when_a_revision_is_judged_again() -> None:
+    """As by a clock that is behind. What was held stays so until a person decides."""
     world, images = a_scout_of_bob_and_images_of_ann()
-    decisions, empty = Decisions(world.log), Decided(rejected=set(), released=set())
-    assert decisions.until(WHEN, TENANT, world.study_uid) == empty
+    revision = world.revision(world.add(images[6:]))
+    assert world.assess(revision).held_count == 7
+    world.decide(images[:1], "rejected", at=WHEN - timedelta(seconds=1))
+    assert world.assess(revision).held_count == 0
+
+
+def test_decisions_are_read_on_from_where_they_were_read_and_are_of_one_study() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    clock = HandClock()
+    decisions, empty = Decisions(log, clock), Decided(rejected=set(), released=set())
+    assert decisions.until(clock.now(), TENANT, world.study_uid) == empty
     names = [world.add([image])[0] for image in images[:2]]
     for count in (1, 2):
         world.decide(images[count - 1 : count], "rejected")
         (command,) = load_topics().physical("imaging.quarantine.command")
         world.log.append(Message(command, None, b"no event"))
-        decided = decisions.until(WHEN, TENANT, world.study_uid)
+        decided = decisions.until(clock.now(), TENANT, world.study_uid)
         assert (decided.rejected, decided.released) == (set(names[:count]), set())
-    assert decisions.until(WHEN, "another", world.study_uid) == decisions.until(WHEN, TENANT, "1.2.3") == empty
+    assert log.read_from == [0, 2], "what was read is not read again"
+    assert (
+        decisions.until(clock.now(), "another", world.study_uid)
+        == decisions.until(clock.now(), TENANT, "1.2.3")
+        == empty
+    )
+
+
+def test_a_log_that_goes_away_meanwhile_is_read_on_from_there() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    world.decide(images[:3], "rejected")
+    decisions, log.away_at = Decisions(log, HandClock()), 2
+    with pytest.raises(LogAway):
+        decisions.until(WHEN, TENANT, world.study_uid)
+    log.away_at = None
+    assert decisions.until(WHEN, TENANT, world.study_uid).rejected == set(world.add(images[:3]))
+    assert log.read_from == [0, 2]
+
+
+def test_what_is_long_past_is_judged_again_without_a_look_at_the_log() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    world.decide(images[:1], "rejected")
+    decisions, log.looks = Decisions(log, SystemClock()), 0
+    for _ in range(3):
+        assert decisions.until(WHEN, TENANT, world.study_uid).rejected == set(world.add(images[:1]))
+    assert log.looks == 1
+
+
+def test_who_waits_while_another_looks_shares_the_next_look() -> None:
+    world, images = a_scout_of_bob_and_images_of_ann(log := WatchedLog())
+    clock, log.looks = CountingClock(), 0
+    decisions, now = Decisions(log, clock), clock.now()
+    with ThreadPoolExecutor(4) as pool:
+        with log.changed:
+            first = pool.submit(decisions.until, now, TENANT, world.study_uid)
+            wait_until(lambda: clock.asked == 2, "the first to look")
+            others = [pool.submit(decisions.until, now, TENANT, world.study_uid) for _ in range(3)]
+            wait_until(lambda: clock.asked == 5, "the others to wait")
+            world.decide(images[:1], "rejected")
+        assert first.result().rejected <= set(world.add(images[:1]))
+        assert [one.result().rejected for one in others] == [set(world.add(images[:1]))] * 3
+    assert log.looks == 2
 
 
 def test_while_the_log_does_not_say_what_people_decided_a_study_waits() -> None:
@@ -251,6 +346,44 @@ def test_where_the_first_revision_names_nobody_the_first_that_names_somebody_dec
         assert world.assess(world.revision(world.add(some))).held_count == 0
     world.assess(world.revision(world.add(images[7:])))
     assert {event.instance.sop_instance_uid for event in world.held} == {str(one.SOPInstanceUID) for one in images[7:]}
+
+
+class CountingStore(MemoryStore):
+    """How many lists of revisions were asked for."""
+
+    lists = 0
+
+    def find(self, tenant: str, store: str, key: str) -> Stored | None:
+        self.lists += "/derived/" in key
+        return super().find(tenant, store, key)
+
+
+def test_a_study_in_which_nobody_is_named_is_assessed_without_the_lists_of_all_its_revisions() -> None:
+    images = section_series()
+    of_patient(images)
+    store = CountingStore()
+    world = Studies(store=store)
+    for image in images:
+        store.lists = 0
+        assert world.assess(world.revision(world.add([image]))).findings == ()
+    assert store.lists == 1
+
+
+def test_who_was_named_late_says_whose_it_is_after_many_revisions() -> None:
+    """Each list is read once; of those that were rejected, and of those that came again, nothing is asked twice."""
+    images = section_series(15)
+    of_patient(images[:8])
+    of_patient(images[8:12], **ANN)
+    of_patient(images[12:], **BOB)
+    store = CountingStore()
+    world = Studies(store=store)
+    for image in images[:8]:
+        world.assess(world.revision(world.add([image])))
+    world.assess(world.revision(world.add(images[8:12])))
+    world.assess(without(world, images[:1]))
+    store.lists = 0
+    assert world.assess(world.revision(world.add(images[12:]))).held_count == 3
+    assert store.lists == 10 + 1, "its ten revisions, and the one before it for who counts the held"
 
 
 def test_a_study_stays_of_its_patient_when_most_of_its_first_images_are_rejected() -> None:
@@ -334,6 +467,39 @@ def test_a_late_image_does_not_say_whose_an_archived_study_is() -> None:
     assert {one.digest for one in whose.instances} == set(early)
     assert (part.rule, part.severity, part.instance_count) == ("study_not_all_compared", "info", 5)
     assert (said.read_count, said.instance_count) == (3, 8)
+
+
+def a_study_of_ann_with_a_released_image_of_bob(instances_max: int = 100) -> tuple[Studies, list[str], list[Dataset]]:
+    """And what comes late: an image of Bob, and two of Cleo."""
+    images = sorted(section_series(), key=lambda one: str(one.SOPInstanceUID))
+    late, released, early = images[:3], images[3:4], images[4:]
+    of_patient(early, **ANN)
+    of_patient([*released, late[0]], **BOB)
+    of_patient(late[1:], **CLEO)
+    world = Studies(instances_max=instances_max)
+    world.assess(world.revision(world.add(early)))
+    digests = world.add(released)
+    world.assess(world.revision(digests))
+    world.decide(released, "released")
+    return world, digests, late
+
+
+def test_a_third_patient_is_held_also_while_the_released_image_is_archived() -> None:
+    """So is the second, whom nobody can see to be one of the study's own now."""
+    world, released, late = a_study_of_ann_with_a_released_image_of_bob()
+    archived(world, released)
+    said = world.assess(world.revision(digests := world.add(late)))
+    assert {event.instance.digest for event in world.held} == set(digests)
+    assert "study_not_all_compared" in {one.rule for one in said.findings}
+
+
+def test_of_a_huge_study_what_a_person_released_is_read_first_too() -> None:
+    world, _, late = a_study_of_ann_with_a_released_image_of_bob(instances_max=7)
+    bob, *cleo = world.add(late)
+    world.assess(world.revision([bob, *cleo]))
+    held = {event.instance.digest for event in world.held}
+    assert held
+    assert held <= set(cleo)
 
 
 def test_one_image_that_can_be_read_says_whose_an_archived_study_is() -> None:
@@ -427,7 +593,7 @@ class Hospital:
         self.around = new_world()
         self.studies = Studies(store=self.around.store, log=self.around.log)
         self.member = self.around.member()
-        self.assess = assess_of(self.studies)
+        self.assess = assess_of(self.studies, self.around.clock)
         self.assessed: list[StudyAssessed] = []
         self.held: set[str] = set()
 
@@ -439,15 +605,17 @@ class Hospital:
         self._decide(images, "released", held_images.let_go)
 
     def reject(self, images: Sequence[Dataset]) -> None:
-        self._decide(images, "rejected", lambda valid: held_images.held(valid, "rejected", DECISION, 0))
+        """As who rejects what nothing had held."""
+        self._decide(images, "rejected", lambda valid: held_images.held(valid, REJECTED, DECISION, 0), REJECTED)
 
     def _decide(
         self,
         images: Sequence[Dataset],
         action: Literal["released", "rejected"],
         followed_by: Callable[[InstanceValidated], Event],
+        code: str = CONTRADICTS,
     ) -> None:
-        self.studies.decide(images, action, at=self.around.clock.now())
+        self.studies.decide(images, action, code, at=self.around.clock.now())
         held_images.write(self.around.log, *(followed_by(self.studies.validated(image).event) for image in images))
         self.quiet()
 

@@ -19,16 +19,16 @@ from consumers.validate.study.header import Header, Patient
 _PATIENTS_MAX = 50
 
 
-def strangers(headers: Sequence[Header], voters: Sequence[Header], decided: Decided) -> list[Header]:
+def strangers(headers: Sequence[Header], voters: Sequence[Header], inside: Set[str], decided: Decided) -> list[Header]:
     """The instances that are of another patient than the study, without those that a person has decided on. `voters`
-    say whose the study is."""
+    say whose the study is. Of those that are not `inside` it any more, a person decides one by one."""
     whose = patient_of(voters)
     if whose is None:
         return []
     open_ones = [one for one in headers if one.digest not in decided.released and one.digest not in decided.rejected]
     own = {one.patient for one in headers if one.digest in decided.released}
     odd = (one for one in open_ones if contradicts(one.patient, whose))
-    return [one for one in odd if not any(is_same(one.patient, other) for other in own)]
+    return [one for one in odd if one.digest not in inside or not any(is_same(one.patient, other) for other in own)]
 
 
 def voters_of(
@@ -41,16 +41,16 @@ def voters_of(
     """The instances that say whose a study is; none where no instance names anybody. None where that cannot be known:
     those that may say so cannot be read.
 
-    `revisions` are digests of each of the study's revisions from the first on, None of one whose list is not there;
-    `inside` is the last of them. What is still in the study votes before what was taken out of it, so that a study
-    stays of the patient whom it was found to be of.
+    `revisions` are the digests that are new in each of the study's revisions from the first on, None of one whose list
+    is not there; `inside` are all of the last one. What is still in the study votes before what was taken out of it, so
+    that a study stays of the patient whom it was found to be of.
     """
-    if decided.released and decided.released <= unread:
-        return None
-    for listed in revisions:
-        if listed is None:
+    if not any(_names(one.patient) for one in headers):
+        return None if unread - decided.rejected else []
+    for new in revisions:
+        if new is None:
             return None
-        having_a_say = listed - decided.rejected
+        having_a_say = new - decided.rejected
         for group in (having_a_say & inside - decided.released, having_a_say):
             if naming := [one for one in headers if one.digest in group and _names(one.patient)]:
                 return naming

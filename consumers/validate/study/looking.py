@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 from consumers.validate.study.decided import Decided
 from consumers.validate.study.header import Header
@@ -20,8 +21,8 @@ class Look:
 
     item: Input[StudyRevision]
     decided: Decided
-    inside: set[str]
-    out: set[str]
+    inside: Set[str]
+    out: Set[str]
     read: Beginnings
     held: list[Header]
     knows_whose: bool
@@ -41,21 +42,44 @@ class Look:
         return by_series(self.rest)
 
 
+class _Lists:
+    """Digests of each revision up to one. A list is read once, when it is asked for, and kept as what is new in it:
+    a study may have hundreds of revisions, each with nearly all of the one before."""
+
+    def __init__(self, event: StudyRevision, inside: Set[str], reading: Reading) -> None:
+        self._event, self._inside, self._reading = event, inside, reading
+        self._new: list[Set[str] | None] = []
+        self._known: set[str] = set()
+
+    def new_in(self, number: int) -> Set[str] | None:
+        """What no revision before had; None where its list is not there."""
+        while len(self._new) < number:
+            listed = self._listed(len(self._new) + 1)
+            self._new.append(listed - self._known if listed is not None else None)
+            self._known |= listed or frozenset()
+        return self._new[number - 1]
+
+    def until(self, number: int) -> Set[str]:
+        """All that the revisions up to one had, of those whose lists are there."""
+        return frozenset().union(*(self.new_in(one) or () for one in range(1, number + 1)))
+
+    def _listed(self, number: int) -> Set[str] | None:
+        return self._inside if number == self._event.revision else self._reading.listed(self._event, number)
+
+
 def seen(item: Input[StudyRevision], decided: Decided, reading: Reading) -> Look:
     """Raises Absent where the list of instances is in no store, StoreAway."""
     event = item.event
     inside = reading.of(event)
-
-    @cache
-    def listed(number: int) -> set[str] | None:
-        return inside if number == event.revision else reading.listed(event, number)
-
+    lists = _Lists(event, inside, reading)
     # What was in the study before: held, it still says whose the study is not, and that is to go on being said until a
     # person has decided.
-    gone_from = range(1, event.revision) if event.removals else ()
-    out = set().union(*(listed(number) or () for number in gone_from)) - inside - decided.rejected
-    read = reading.beginnings(event, inside | out, first=listed(1) or set())
-    revisions = (listed(number) for number in range(1, event.revision + 1))
+    before = lists.until(event.revision - 1) if event.removals else frozenset()
+    out = before - inside - decided.rejected
+    # Who votes, and whom a person has let in: all others are compared with them.
+    first = (lists.new_in(1) or frozenset()) | decided.released
+    read = reading.beginnings(event, inside | out, first)
+    revisions = (lists.new_in(number) for number in range(1, event.revision + 1))
     voters = voters_of(revisions, inside, read.headers, read.unread, decided)
-    held = strangers(read.headers, voters or (), decided)
+    held = strangers(read.headers, voters or (), inside, decided)
     return Look(item, decided, inside, out, read, held, knows_whose=voters is not None)

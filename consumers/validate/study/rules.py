@@ -12,10 +12,10 @@ from streams.events import NamedInstance, StudyFinding
 INSTANCES_MAX = 20
 FINDINGS_MAX = 100
 
-# Says why images are held, so no site's file changes it.
-CONTRADICTION = "patient_contradicts"
-# What nobody looked at is said: silence would mean that nothing is wrong.
-PATIENT_UNKNOWN, PARTLY = "patient_not_compared", "study_not_all_compared"
+# Why images are held, and why none could be: silence would mean that nothing is wrong, so no site's file changes these.
+CONTRADICTION, PATIENT_UNKNOWN = "patient_contradicts", "patient_not_compared"
+# What nobody looked at is said.
+PARTLY = "study_not_all_compared"
 
 RULES: dict[str, Rule] = {
     # Patient and study

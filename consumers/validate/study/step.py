@@ -72,8 +72,7 @@ class Assess:
 
     def _assessed(self, look: Look, clock: Clock) -> Done:
         event, held = look.item.event, look.held
-        findings = [finding(CONTRADICTION, held)] if held else []
-        findings += at_site(self._found(look), self._levels, look.series, event.meta.site)
+        findings = [*self._whose(look), *at_site(self._found(look), self._levels, look.series, event.meta.site)]
         meta = structs.replace(
             event.meta,
             event_id=self._identity.event_id(event.meta.tenant, subject(event.study_uid, event.revision), 0),
@@ -94,12 +93,17 @@ class Assess:
             self._count(look)
         return Done.emit(*(self._held(one, look, clock) for one in held), assessed)
 
-    def _found(self, look: Look) -> Iterator[StudyFinding]:
-        """What was not looked at comes first, as the list of findings has an end."""
+    def _whose(self, look: Look) -> Iterator[StudyFinding]:
+        """What no site changes."""
+        if look.held:
+            yield finding(CONTRADICTION, look.held)
         if not look.knows_whose:
             unread = look.inside & look.read.unread
             named = [one for one in look.read.others if one.digest in unread]
             yield finding(PATIENT_UNKNOWN, named, count=len(unread))
+
+    def _found(self, look: Look) -> Iterator[StudyFinding]:
+        """What was not looked at comes first, as the list of findings has an end."""
         if missing := look.inside - look.compared:
             named = [one for one in look.read.others if one.digest in missing]
             yield finding(PARTLY, named, count=len(missing))

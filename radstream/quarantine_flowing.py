@@ -1,0 +1,36 @@
+"""An image that nothing ever held, for who rejects it: the catalog says that it flows, the log how it came."""
+
+from __future__ import annotations
+
+from consumers.catalog.quarantine import flowing
+from radstream.errors import Failure
+from radstream.quarantine_log import was_never_held
+from radstream.quarantine_origin import announced
+from radstream.reading import catalog_snapshot
+from streams.config import Config, Site
+from streams.events import InstanceQuarantined
+from streams.generation import of_facts
+from streams.held import DECISION
+from streams.log import Log
+
+
+def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
+    """As if it were held as rejected. By its whole digest or its SOP Instance UID: a beginning may be a slip.
+
+    Raises Failure where no image of a study is served under the name, or several are; LogAway, LogRefused.
+    """
+    tenant = config.section("site", Site).tenant
+    with catalog_snapshot(config) as cursor:
+        found = flowing(cursor, tenant, name)
+    if not found:
+        raise Failure(
+            f"nothing is or was held under {name}, and no image of a study has this SOP Instance UID or whole digest; "
+            "see: radstream quarantine list --all, radstream study UID --json"
+        )
+    if len(found) > 1:
+        raise Failure(f"{len(found)} images flow under {name}; say which: {', '.join(one.digest for one in found)}")
+    (one,) = found
+    came = announced(log, tenant, one.study_uid, one.digest, one.received_at)
+    if came is None:
+        raise Failure(f"nothing was done: the log does not say any more how {one.digest} came")
+    return was_never_held(came.event, of_facts(DECISION).provenance(came))

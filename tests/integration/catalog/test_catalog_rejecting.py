@@ -1,0 +1,108 @@
+"""`radstream quarantine reject` of an image that nothing ever held, beside a catalog that follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from radstream import quarantine_deciding, quarantine_waiting
+from radstream.errors import Failure
+from radstream.quarantine_asking import Told
+from streams.config import Config
+from streams.events import InstanceReceived, QuarantineCommand
+from tests.catalogs import projected, rows
+from tests.event_streams import write
+from tests.quarantine_events import assessed_as_strange, let_go
+from tests.quarantine_world import CONFIG, WHY, World, world_of
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str) -> World:
+    made = world_of(tmp_path, monkeypatch)
+    (tmp_path / "radstream.toml").write_text(CONFIG.replace("postgresql://127.0.0.1:1/x", dsn))
+
+    def shown(config: Config, commands: Sequence[QuarantineCommand], told: Told) -> None:
+        """As where validate and the catalog run."""
+        images = {one.instance.digest: one for one in made.received()}
+        released = (images[one.instance.digest] for one in commands if one.action == "released")
+        write(made.log, [let_go(made.hospital, image) for image in released])
+        projected(dsn, made.log, made.hospital)
+        quarantine_waiting.wait(config, commands, told)
+
+    monkeypatch.setattr(quarantine_deciding, "wait", shown)
+    return made
+
+
+def flowing(world: World, dsn: str) -> list[InstanceReceived]:
+    """Two images of a study that nothing holds."""
+    images = world.hospital.study("P2", "ROE", series=1, images=2)
+    write(world.log, [*images, *map(world.hospital.validated, images)])
+    projected(dsn, world.log, world.hospital)
+    return images
+
+
+def served(dsn: str) -> set[object]:
+    return {digest for (digest,) in rows(dsn, "SELECT digest FROM served_instances")}
+
+
+@pytest.mark.parametrize("by", ["digest", "sop_instance_uid"])
+def test_an_image_that_nothing_held_is_rejected_and_is_served_no_more(world: World, dsn: str, by: str) -> None:
+    scout, other = flowing(world, dsn)
+    name = getattr(scout.instance, by)
+    done = world.run("reject", name, "--reason", WHY, "--as", "night.shift")
+
+    assert done.exit_code == 0, done.output
+    assert "rejected by night.shift" in done.stdout
+    assert "nothing had held it, so it went wherever images of its study go" in done.stdout
+    assert served(dsn) == {other.instance.digest}
+    (command,) = world.commands()
+    assert (command.action, command.code, command.actor) == ("rejected", "rejected", "night.shift")
+    assert (command.instance, command.object, command.source) == (scout.instance, scout.object, scout.source)
+    (audit,) = world.audits()
+    assert (audit.action, audit.meta.subject) == ("quarantine_rejected", scout.instance.digest)
+    assert audit.attributes["study"] == scout.instance.study_uid
+    assert "it was rejected" in world.run("reject", name, "--reason", WHY).stdout, "asked for twice, it is written once"
+    assert len(world.commands()) == 1
+
+
+def test_what_one_scout_of_another_patient_began_is_ended_by_two_commands(world: World, dsn: str) -> None:
+    scout, other = flowing(world, dsn)
+    write(world.log, [assessed_as_strange(world.hospital, other)])
+    assert world.run("reject", scout.instance.digest, "--reason", WHY).exit_code == 0
+    done = world.run("release", "--study", scout.instance.study_uid, "--reason", WHY)
+    assert "1 image released" in done.stdout
+    assert "1 was decided otherwise before, and stays so" in done.stdout
+    assert served(dsn) == {other.instance.digest}
+
+
+def test_who_rejected_by_a_slip_finds_it_and_takes_it_back(world: World, dsn: str) -> None:
+    scout, other = flowing(world, dsn)
+    digest = scout.instance.digest
+    assert world.run("reject", digest, "--reason", WHY).exit_code == 0
+    waiting, everything = (
+        json.loads(world.run("list", which, "--json").stdout)["held"] for which in ("--open", "--all")
+    )
+    assert digest not in {one["digest"] for one in waiting}
+    assert ("rejected", "rejected") in {(one["code"], one["state"]) for one in everything if one["digest"] == digest}
+    assert f"from {scout.source.calling_ae} to" in world.run("show", digest).stdout
+
+    refused = world.run("release", digest, "--reason", WHY)
+    assert "it was rejected by" in str(refused.exception)
+    assert world.run("release", digest, "--reason", WHY, "--again").exit_code == 0
+    assert served(dsn) == {digest, other.instance.digest}
+    released = world.commands()[-1]
+    assert (released.technical, released.source) == (scout.technical, scout.source), "it flows as what it came as"
+
+
+def test_what_is_in_no_study_or_is_named_by_a_beginning_is_not_rejected(world: World, dsn: str) -> None:
+    scout, _ = flowing(world, dsn)
+    for name in ("1.2.3", scout.instance.digest[:16]):
+        refused = world.run("reject", name, "--reason", WHY)
+        assert isinstance(refused.exception, Failure)
+        assert "no image of a study has this SOP Instance UID or whole digest" in str(refused.exception)
+    refused = world.run("release", scout.instance.digest, "--reason", WHY)
+    assert "nothing is or was held under" in str(refused.exception)
+    assert world.commands() == world.audits() == []
