@@ -84,6 +84,8 @@ class Receiver:
         events = [
             self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}") for number, order in enumerate(orders)
         ]
+        for event in events:
+            self.placed.learn(event)
         sent = [self.producer.send(encode(event, self.ids, source=self.source)) for event in events]
         for one in sent:
             one.result(timeout=self.settings.commit_timeout_s)
