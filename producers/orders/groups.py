@@ -79,9 +79,14 @@ def orders_of(message: Message, settings: Settings) -> list[Order]:
 
 
 def _with(before: Order, group: _Group, order: Order) -> Order:
-    """The last group has the last word, but on its own steps alone: an order is cancelled where no step is left."""
+    """The last group has the last word, but on its own steps alone: an order is cancelled where no step is left.
+
+    A group that cancels and names no step means all of them.
+    """
     if order.action != "cancelled":
         return replace(order, steps=(*before.steps, *order.steps))
+    if not any(_said_steps(group)):
+        return order
     ended = _step_ids(group, order.procedure_id)
     left = tuple(step for step in before.steps if step.said["ScheduledProcedureStepID"] not in ended)
     return replace(before, steps=left) if left else order
@@ -171,10 +176,14 @@ def _start(group: _Group) -> tuple[str | None, str | None]:
     return next((names.moment(text, where) for text, where in said if text), (None, None))
 
 
+def _said_steps(group: _Group) -> list[str]:
+    """One for each IPC, else the one in OBR; empty where it says none."""
+    return [names.plain(text) for text in [ipc.text(4) for ipc in group.ipcs] or [group.obr.text(20)]]
+
+
 def _step_ids(group: _Group, procedure_id: str) -> list[str]:
-    """One for each IPC, else the one in OBR; a step that has none is named by its procedure."""
-    said = [ipc.text(4) for ipc in group.ipcs] or [group.obr.text(20)]
-    return [names.plain(one) or procedure_id for one in said]
+    """A step that has none is named by its procedure."""
+    return [said or procedure_id for said in _said_steps(group)]
 
 
 def _steps(group: _Group, procedure_id: str, settings: Settings) -> Iterator[Step]:

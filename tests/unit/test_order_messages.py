@@ -115,6 +115,12 @@ def of_steps(*groups: tuple[str, str]) -> str:
         ((("CA", "S1"), ("CA", "S2")), "cancelled", []),
         ((("XO", "S1"), ("CA", "S1")), "cancelled", []),
         ((("CA", "S1"), ("XO", "S1")), "changed", ["S1"]),
+        # It names no step: it is of the whole procedure.
+        ((("XO", "S1"), ("CA", "")), "cancelled", []),
+        ((("NW", "S1"), ("NW", "S2"), ("CA", "")), "cancelled", []),
+        ((("XO", ""), ("CA", "")), "cancelled", []),
+        ((("XO", ""), ("CA", "S2")), "changed", ["RP200"]),
+        ((("CA", ""), ("XO", "S1")), "changed", ["S1"]),
     ],
 )
 def test_an_order_is_cancelled_where_all_its_steps_are(
@@ -131,6 +137,14 @@ def test_a_step_that_an_omi_cancels_is_named_by_its_ipc() -> None:
     (order,) = orders("\r".join((head, pid, visit, allergy, *group, first, *cancelled, second)))
     assert order.action == "placed"
     assert [step.said["ScheduledProcedureStepID"] for step in order.steps] == ["SPS1"]
+
+
+def test_an_omi_that_cancels_without_naming_a_step_cancels_the_procedure() -> None:
+    head, pid, visit, allergy, *group, first, second = OMI.split("\r")
+    cancelled = [line.replace("ORC|NW", "ORC|CA") for line in group]
+    bare = "|".join(first.split("|")[:3])
+    (order,) = orders("\r".join((head, pid, visit, allergy, *group, first, second, *cancelled, bare)))
+    assert (order.action, order.procedure_id, order.steps) == ("cancelled", "RP100", ())
 
 
 @pytest.mark.parametrize(
