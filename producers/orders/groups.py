@@ -124,8 +124,9 @@ def _order(group: _Group, whole: _Whole) -> Order:
     action = _action(group.orc)
     accession, issuer = _accession(group, settings)
     first = group.ipcs[0] if group.ipcs else Segment("IPC", (), group.orc.separators)
-    procedure_id = names.plain(first.text(2) or group.obr.text(19)) or accession
-    order = Order(action, accession, procedure_id, issuer)
+    said_id = names.plain(first.text(2) or group.obr.text(19))
+    in_full = bool(said_id) and _has_accession(group)
+    order = Order(action, accession, said_id or accession, issuer, in_full)
     if action == "cancelled":
         return order
     said: Said = {**whole.patient, **of_procedure(group.orc, group.obr, group.notes)}
@@ -134,7 +135,7 @@ def _order(group: _Group, whole: _Whole) -> Order:
         priority=_priority(group, settings) or "routine",
         study_uid=names.plain(first.text(3) or group.study or whole.last_study) or None,
         said=said,
-        steps=tuple(_steps(group, procedure_id, settings)),
+        steps=tuple(_steps(group, order.procedure_id, settings)),
     )
 
 
@@ -146,6 +147,10 @@ def _action(orc: Segment) -> Action:
     if action is None:
         raise BadMessage("103", "ORC-1 is not one of NW, XO, XX, CA, DC, OC, OD, or SC with ORC-5 CA or DC")
     return action
+
+
+def _has_accession(group: _Group) -> bool:
+    return any(names.plain(text) for text in (*(ipc.text(1) for ipc in group.ipcs), group.obr.text(18)))
 
 
 def _accession(group: _Group, settings: Settings) -> tuple[str, str]:

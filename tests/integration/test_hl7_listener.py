@@ -76,12 +76,13 @@ def without(message: str, *names: str) -> str:
     "told",
     [
         pytest.param(without(OMI, "OBR", "IPC", "TQ1"), id="ORC alone: its numbers are not the accession number"),
-        pytest.param(OMI.replace("A-100", "A-101"), id="another accession number"),
-        pytest.param(OMI.replace("RP100", "RP101"), id="another procedure"),
-        pytest.param(OMI.replace("A-100^NORTH", "A-100^SOUTH"), id="another issuer"),
+        pytest.param(
+            without(OMI, "IPC").replace("FI1^FILLER||||||2", "A-100^FILLER||||||2"), id="as the filler number"
+        ),
+        pytest.param(OMI.replace("|RP100|", "||"), id="no procedure: the accession number is not its ID"),
     ],
 )
-def test_a_cancellation_that_would_cancel_nothing_is_not_accepted(told: str) -> None:
+def test_a_cancellation_that_names_another_order_by_what_it_leaves_out_is_not_accepted(told: str) -> None:
     with running_listener() as listener, listener.connection() as ris:
         assert msa(ris.send(OMI)) == ["AA", "M4711"]
         answer = ris.send(changed(told, "CA", "M1"))
@@ -94,6 +95,23 @@ def test_a_cancellation_that_would_cancel_nothing_is_not_accepted(told: str) -> 
         assert [command.action for command in listener.commands()] == ["placed"]
         assert msa(ris.send(changed(OMI, "CA", "M3"))) == ["AA", "M3"]
         assert msa(ris.send(changed(OMI, "CA", "M4"))) == ["AA", "M4"]
+
+
+@pytest.mark.parametrize("other", [("A-100", "A-101"), ("RP100", "RP101"), ("A-100^NORTH", "A-100^SOUTH")])
+def test_a_cancellation_that_names_its_order_and_comes_from_before_is_accepted(
+    other: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the first days a RIS cancels what it placed elsewhere, and many a sender stops at an AE."""
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        assert msa(ris.send(changed(OMI.replace(*other), "CA", "M1"))) == ["AA", "M1"]
+        assert sorted(command.action for command in listener.commands()) == ["cancelled", "placed"]
+        assert len({command.order_id for command in listener.commands()}) == 2
+        assert "nothing_to_cancel" in (said := capsys.readouterr().out)
+        assert other[1] not in said
+        # What is here is not taken for it.
+        assert msa(ris.send(changed(OMI, "CA", "M2"))) == ["AA", "M2"]
+        assert "nothing_to_cancel" not in capsys.readouterr().out
 
 
 def test_an_order_without_an_accession_number_is_cancelled_by_what_orc_says() -> None:
