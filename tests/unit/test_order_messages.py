@@ -225,6 +225,8 @@ def test_what_cannot_be_taken_is_refused_without_a_word_of_the_patients(told: st
         ("~ISO IR87", "iso2022_jp_2", "山田^太郎"),
         ("", "utf-8", "Müller^Änne"),
         ("", "latin-1", "Müller^Änne"),
+        ("ASCII", "utf-8", "Müller^Änne"),
+        ("ASCII", "latin-1", "Müller^Änne"),
     ],
 )
 def test_names_come_in_the_character_set_of_msh_18(charset: str, codec: str, name: str) -> None:
@@ -274,6 +276,7 @@ def test_escapes_cost_nothing_and_leave_nothing(escaped: str, text: str) -> None
         ("UNICODE UTF-8", r"M\XC3\\XBC\ller", "Müller"),
         ("UNICODE UTF-8", r"Ref\T\\XC3BC\ ", "Ref&ü"),
         ("ASCII", r"M\XC3BC\ller", "Müller"),
+        ("ASCII", r"M\XFC\ller", "Müller"),
         ("8859/1", r"M\XFC\ller", "Müller"),
         ("8859/5", r"\XB8D2D0DDDED2\ ", "Иванов"),
         ("GB 18030-2000", r"\XC9BDCCEF\ ", "山田"),
@@ -287,9 +290,8 @@ def test_hexadecimal_escapes_are_bytes_of_the_character_set(charset: str, escape
     assert orders(told)[0].said["PatientName"] == name
 
 
-@pytest.mark.parametrize(("charset", "escaped"), [("UNICODE UTF-8", r"M\XFC\ller"), ("ASCII", r"M\XFC\ller")])
-def test_escaped_bytes_of_another_character_set_are_refused(charset: str, escaped: str) -> None:
-    said = refused(OMI.replace("UNICODE UTF-8", charset).replace("Doe^Jane", escaped))
+def test_escaped_bytes_of_another_character_set_are_refused() -> None:
+    said = refused(OMI.replace("Doe^Jane", r"M\XFC\ller"))
     assert "MSH-18" in said
     assert "ller" not in said
 
