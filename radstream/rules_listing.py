@@ -40,7 +40,8 @@ file is read when validate starts (`radstream restart validate`). It changes wha
 generation, and images that came before keep their findings until `radstream replay run validate`.
 
 Rules on a study as a whole take words on site, SOP class and modality, and none on a calling AE, since its images may
-have several. Where it has images of several kinds, the gravest of their levels holds.
+have several. Where it has images of several kinds, the gravest of their levels holds. Their modality is what the header
+says, be it a defined term or not (`CTA`); of single images only defined terms are known.
 
 ## Reasons to hold an image
 

@@ -35,7 +35,7 @@ SELECT i.sop_instance_uid, i.sop_class_uid, (
     JOIN study_tiers s USING (tenant, study_uid, seq)
     CROSS JOIN LATERAL jsonb_to_recordset(t.copies) AS c(store text, verified boolean)
     WHERE t.tenant = i.tenant AND t.study_uid = i.study_uid AND t.digest = i.digest AND c.verified
-), i.standing IN (2, 3)
+), i.standing = 2, i.standing = 3
 FROM instances i
 WHERE i.tenant = %(tenant)s AND i.sop_instance_uid = ANY(%(uids)s)
 """
@@ -76,8 +76,8 @@ class Catalog:
         contents: dict[str, list[Content]] = {}
         with self._cursor() as cursor:
             first = cursor.execute(_FIRST.encode(), asked).fetchone()
-            for uid, sop_class, copies, held in cursor.execute(_CONTENTS.encode(), asked):
-                contents.setdefault(uid, []).append(Content(sop_class, copies, held))
+            for uid, *content in cursor.execute(_CONTENTS.encode(), asked):
+                contents.setdefault(uid, []).append(Content(*content))
         return Known(first[0] if first else None, contents)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ NO_SUCH_INSTANCE: Final = 0x0112
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
 CLASS_NOT_SUPPORTED: Final = 0x0122
 DUPLICATE_TRANSACTION: Final = 0x0131
-# What time alone may mend: an instance may still come; one that is here may still get its copies, or be released.
+# An instance may still come; one that is here may still get its copies, or be released.
 _MAY_STILL_COME: Final = frozenset((NO_SUCH_INSTANCE, PROCESSING_FAILURE))
 
 
@@ -23,12 +23,14 @@ _MAY_STILL_COME: Final = frozenset((NO_SUCH_INSTANCE, PROCESSING_FAILURE))
 class Content:
     """What was received under a SOP Instance UID. `copies` counts stores whose copy was read back and is right.
 
-    `held`: it waits for a person, or one has rejected it, so that it may be wanted once more from who made it.
+    `held`: it waits for a person. `rejected`: one has decided against it, so that it may be wanted once more from who
+    made it.
     """
 
     sop_class_uid: str
     copies: int
     held: bool = False
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,12 @@ class Judged:
 
 
 class _Verdict(NamedTuple):
-    """One instance of a request; a `reason` of 0 commits it."""
+    """One instance of a request; a `reason` of 0 commits it. `open`: time alone may mend it."""
 
     sop_class_uid: str
     sop_instance_uid: str
     reason: int
+    open: bool
 
 
 def judge(request: CommitmentRequest, known: Known, copies: int) -> Judged:
@@ -78,7 +81,7 @@ def judge(request: CommitmentRequest, known: Known, copies: int) -> Judged:
             for (reason, sop_class), uids in groups.items()
             if reason
         ),
-        open=sum(verdict.reason in _MAY_STILL_COME for verdict in verdicts),
+        open=sum(verdict.open for verdict in verdicts),
     )
 
 
@@ -87,18 +90,25 @@ def _verdicts(
 ) -> Iterator[_Verdict]:
     for group in request.references:
         for uid in group.sop_instance_uids:
-            reason = _reason(group.sop_class_uid, contents.get(uid, ()), copies)
-            yield _Verdict(group.sop_class_uid, uid, DUPLICATE_TRANSACTION if duplicate else reason)
+            found = contents.get(uid, ())
+            reason = DUPLICATE_TRANSACTION if duplicate else _reason(group.sop_class_uid, found, copies)
+            is_decided = bool(found) and all(content.rejected for content in found)
+            is_open = reason in _MAY_STILL_COME and not is_decided
+            yield _Verdict(group.sop_class_uid, uid, reason, is_open)
 
 
 def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
-    """Every content that came under the UID must be safe: the sender may mean any of them."""
+    """Every content that came under the UID must be safe: the sender may mean any of them.
+
+    But not what was rejected, where other content came: nobody wants that from the sender any more.
+    """
     if sop_class in OTHER_SERVICES or sop_class in NOT_STORABLE:
         return CLASS_NOT_SUPPORTED
     if not contents:
         return NO_SUCH_INSTANCE
-    if any(content.sop_class_uid != sop_class for content in contents):
+    wanted = [content for content in contents if not content.rejected]
+    if any(content.sop_class_uid != sop_class for content in wanted or contents):
         return CLASS_INSTANCE_CONFLICT
-    if any(content.held or content.copies < copies for content in contents):
+    if not wanted or any(content.held or content.copies < copies for content in wanted):
         return PROCESSING_FAILURE
     return 0

@@ -134,7 +134,8 @@ def _ready(text: Text, number: int, when: When) -> Ready:
         text.wrong((*at, *where), what)
 
     match = Match(calling_ae=when.calling_ae, sop_class=when.sop_class, modality=when.modality)
-    tried = (*conditions(match, wrong), *([Condition("site", globs(when.site))] if when.site else []))
+    of_match = conditions(match, wrong, of_headers=True)  # rules on studies are tried on these
+    tried = (*of_match, *([Condition("site", globs(when.site))] if when.site else []))
     rank = tuple(_specific(getattr(when, name)) for name in SPECIFIC)
     where = f"[[when]] on line {text.line((*at,))}"
     return Ready(where, tried, _levels(text, (*at, "rules"), when.rules, of_senders=bool(when.calling_ae)), rank)

@@ -79,9 +79,14 @@ def orders_of(message: Message, settings: Settings) -> list[Order]:
 
 
 def _with(before: Order, group: _Group, order: Order) -> Order:
-    """The last group has the last word, but on its own steps alone: an order is cancelled where no step is left."""
+    """The last group has the last word, but on its own steps alone: an order is cancelled where no step is left.
+
+    A group that cancels and names no step means all of them.
+    """
     if order.action != "cancelled":
         return replace(order, steps=(*before.steps, *order.steps))
+    if not any(_said_steps(group)):
+        return order
     ended = _step_ids(group, order.procedure_id)
     left = tuple(step for step in before.steps if step.said["ScheduledProcedureStepID"] not in ended)
     return replace(before, steps=left) if left else order
@@ -119,8 +124,9 @@ def _order(group: _Group, whole: _Whole) -> Order:
     action = _action(group.orc)
     accession, issuer = _accession(group, settings)
     first = group.ipcs[0] if group.ipcs else Segment("IPC", (), group.orc.separators)
-    procedure_id = names.plain(first.text(2) or group.obr.text(19)) or accession
-    order = Order(action, accession, procedure_id, issuer)
+    said_id = names.plain(first.text(2) or group.obr.text(19))
+    in_full = bool(said_id) and _has_accession(group)
+    order = Order(action, accession, said_id or accession, issuer, in_full)
     if action == "cancelled":
         return order
     said: Said = {**whole.patient, **of_procedure(group.orc, group.obr, group.notes)}
@@ -129,7 +135,7 @@ def _order(group: _Group, whole: _Whole) -> Order:
         priority=_priority(group, settings) or "routine",
         study_uid=names.plain(first.text(3) or group.study or whole.last_study) or None,
         said=said,
-        steps=tuple(_steps(group, procedure_id, settings)),
+        steps=tuple(_steps(group, order.procedure_id, settings)),
     )
 
 
@@ -141,6 +147,10 @@ def _action(orc: Segment) -> Action:
     if action is None:
         raise BadMessage("103", "ORC-1 is not one of NW, XO, XX, CA, DC, OC, OD, or SC with ORC-5 CA or DC")
     return action
+
+
+def _has_accession(group: _Group) -> bool:
+    return any(names.plain(text) for text in (*(ipc.text(1) for ipc in group.ipcs), group.obr.text(18)))
 
 
 def _accession(group: _Group, settings: Settings) -> tuple[str, str]:
@@ -171,10 +181,14 @@ def _start(group: _Group) -> tuple[str | None, str | None]:
     return next((names.moment(text, where) for text, where in said if text), (None, None))
 
 
+def _said_steps(group: _Group) -> list[str]:
+    """One for each IPC, else the one in OBR; empty where it says none."""
+    return [names.plain(text) for text in [ipc.text(4) for ipc in group.ipcs] or [group.obr.text(20)]]
+
+
 def _step_ids(group: _Group, procedure_id: str) -> list[str]:
-    """One for each IPC, else the one in OBR; a step that has none is named by its procedure."""
-    said = [ipc.text(4) for ipc in group.ipcs] or [group.obr.text(20)]
-    return [names.plain(one) or procedure_id for one in said]
+    """A step that has none is named by its procedure."""
+    return [said or procedure_id for said in _said_steps(group)]
 
 
 def _steps(group: _Group, procedure_id: str, settings: Settings) -> Iterator[Step]:

@@ -18,10 +18,8 @@ FIELDS_MAX: Final = 50_000
 FIELD_MAX: Final = 65_536
 REPEATS_MAX: Final = 200
 
-# MSH-18 (table 0211), as Python names it. ASCII is read as what it is a part of: senders who say nothing write either.
+# MSH-18 (table 0211), as Python names it.
 _CODECS: Final[Mapping[str, str]] = {
-    "": "utf-8",
-    "ASCII": "utf-8",
     "UNICODE UTF-8": "utf-8",
     "UNICODE": "utf-8",
     **{f"8859/{part}": f"iso8859_{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)},
@@ -30,7 +28,8 @@ _CODECS: Final[Mapping[str, str]] = {
     "KS X 1001": "euc_kr",
     "BIG-5": "big5",
 }
-# Where MSH-18 says nothing: HL7's default before there was Unicode comes second.
+# Where MSH-18 says nothing, or ASCII, which is the same (table 0211): senders write what that is a part of. What they
+# wrote before there was Unicode comes second.
 _NOTHING_SAID: Final = ("utf-8", "latin-1")
 _NOT_OF_IT: Final = "the bytes are not of the character set that MSH-18 says"
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -173,11 +172,11 @@ def separators(data: bytes) -> Separators:
 
 
 def _codecs(said: str, marks: Separators) -> tuple[str, ...]:
-    if not said.strip():
-        return _NOTHING_SAID
     names = [name.strip().upper() for name in said.split(marks.repeat)]
     # Japanese names come with escape sequences to the sets that the repetitions name.
     codec = "iso2022_jp_2" if "ISO IR87" in names else _CODECS.get(names[0])
+    if codec is None and names[0] in ("", "ASCII"):
+        return _NOTHING_SAID
     if codec is None:
         raise BadMessage("103", "MSH-18 is a character set that is not known here")
     return (codec,)

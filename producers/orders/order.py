@@ -59,13 +59,14 @@ class Step:
 class Order:
     """Accession number, its issuer and requested procedure ID name it; everything else may be changed.
 
-    `study_uid` is the RIS's, where it gave one.
+    `study_uid` is the RIS's, where it gave one. `in_full`: number and ID were said; nothing was taken for them.
     """
 
     action: Action
     accession: str
     procedure_id: str
     issuer: str = ""
+    in_full: bool = True
     priority: Priority = "routine"
     study_uid: str | None = None
     said: Said = field(default_factory=dict)

@@ -30,8 +30,16 @@ class PlacedOrders:
         self._placed: set[str] = set()
         self._next: dict[TopicPartition, int] = {}
 
+    def learn(self, event: OrderCommand) -> None:
+        """To be told before an order is written: it may be long on its way, and come after its sender gave it up.
+
+        Without the lock, under which the log is read: an order is not to wait for a cancellation.
+        """
+        if event.study_uid is not None:
+            self._placed.add(event.order_id)
+
     def has(self, order_id: str) -> bool:
-        """Whether an order was ever placed, or stated by a change. Raises LogAway, LogRefused."""
+        """Whether an order was ever placed, or stated by a change, or may be. Raises LogAway, LogRefused."""
         with self._lock:
             if order_id not in self._placed:
                 self._read_on(self._partition_of(order_id))
@@ -53,5 +61,5 @@ class PlacedOrders:
             event = decode(record)
         except Undecodable:
             return  # the catalog's dead letter
-        if isinstance(event, OrderCommand) and event.meta.tenant == self._tenant and event.study_uid is not None:
-            self._placed.add(event.order_id)
+        if isinstance(event, OrderCommand) and event.meta.tenant == self._tenant:
+            self.learn(event)

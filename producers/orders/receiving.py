@@ -79,11 +79,13 @@ class Receiver:
         """All of a message's orders, or none is accepted; what is sent again is the same events."""
         said_as = hashlib.sha256(data).hexdigest()
         orders = self._orders(data)
-        if any(order.action == "cancelled" and not self._is_placed(order) for order in orders):
-            raise BadMessage(_UNKNOWN, _NOTHING_TO_CANCEL)
+        for order in orders:
+            self._check_cancelled(order, peer)
         events = [
             self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}") for number, order in enumerate(orders)
         ]
+        for event in events:
+            self.placed.learn(event)
         sent = [self.producer.send(encode(event, self.ids, source=self.source)) for event in events]
         for one in sent:
             one.result(timeout=self.settings.commit_timeout_s)
@@ -94,6 +96,17 @@ class Receiver:
             message = read(data)
             _check_head(message)
             return orders_of(message, self.settings)
+
+    def _check_cancelled(self, order: Order, peer: str) -> None:
+        """What is named in full and is not here may have been placed before there was a radstream, elsewhere.
+
+        Raises BadMessage, BadOrder, LogAway.
+        """
+        if order.action != "cancelled" or self._is_placed(order):
+            return
+        if not order.in_full:
+            raise BadMessage(_UNKNOWN, _NOTHING_TO_CANCEL)
+        structlog.get_logger().warning("nothing_to_cancel", peer=peer)
 
     def _is_placed(self, order: Order) -> bool:
         """Raises BadOrder, LogAway."""

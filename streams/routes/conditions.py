@@ -43,12 +43,17 @@ class Condition:
         return any(pattern.match(value) for pattern in self.patterns for value in values)
 
 
-def conditions(match: Match, wrong: Callable[[tuple[str, ...], str], None]) -> tuple[Condition, ...]:
-    """`wrong` is told where a condition is (its keys under `match`) and what is wrong with it."""
+def conditions(
+    match: Match, wrong: Callable[[tuple[str, ...], str], None], *, of_headers: bool = False
+) -> tuple[Condition, ...]:
+    """`wrong` is told where a condition is (its keys under `match`) and what is wrong with it.
+
+    `of_headers`: they are tried on what headers say, too, which may be no defined term.
+    """
     found = []
     for at, patterns in _given(match):
         try:
-            found.append(_condition(at, patterns))
+            found.append(_condition(at, patterns, of_headers=of_headers))
         except Unknown as error:
             wrong(at, str(error))
     return tuple(found)
@@ -62,7 +67,7 @@ def _given(match: Match) -> Iterator[tuple[tuple[str, ...], Patterns]]:
         yield ("tags", name), patterns
 
 
-def _condition(at: tuple[str, ...], patterns: Patterns) -> Condition:
+def _condition(at: tuple[str, ...], patterns: Patterns, *, of_headers: bool) -> Condition:
     """Raises Unknown."""
     match at:
         case ("sop_class",):
@@ -70,7 +75,7 @@ def _condition(at: tuple[str, ...], patterns: Patterns) -> Condition:
         case ("transfer_syntax",):
             return Condition(at[0], _uids(patterns, "Transfer Syntax"))
         case ("modality" | "body_part" as name,):
-            return Condition(name, _codes(patterns, *_TERMS[name]))
+            return Condition(name, _codes(patterns) if of_headers else _terms(patterns, *_TERMS[name]))
         case ("tags", name):
             return Condition(f"tags.{name}", globs(patterns), tag_of(name))
         case _:
@@ -123,11 +128,16 @@ def _wild(part: str) -> str:
     return ".*" if part.startswith("*") else re.escape(part)
 
 
-def _codes(patterns: Patterns, keyword: str, terms: Set[str]) -> tuple[Pattern, ...]:
-    """Raises Unknown also for a pattern that fits no term: only terms are in events, so no image would ever fit."""
+def _codes(patterns: Patterns) -> tuple[Pattern, ...]:
+    """Raises Unknown."""
     if any(_CODE.match(one) is None for one in _listed(patterns)):
         raise Unknown("codes are upper case letters, digits, spaces and underscores (PS3.5 section 6.2), with * and ?")
-    found = globs(patterns)
+    return globs(patterns)
+
+
+def _terms(patterns: Patterns, keyword: str, terms: Set[str]) -> tuple[Pattern, ...]:
+    """Raises Unknown also for a pattern that fits no term: only terms are in events, so no image would ever fit."""
+    found = _codes(patterns)
     for text, pattern in zip(_listed(patterns), found, strict=True):
         if not any(map(pattern.match, terms)):
             raise Unknown(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from producers.orders.framing import END, START, framed
 from producers.orders.listening import Listener
 from producers.orders.placed import PlacedOrders
 from streams.config import ConfigError
-from streams.log import TopicClosed
+from streams.log import Delivery, Producer, TopicClosed
 from streams.memory_log import MemoryLog
+from streams.wire import Message
 from tests.event_streams import TENANT, Hospital
 from tests.hl7_messages import OMI, ORM, STUDY, changed
 from tests.listeners import Running, running_listener
@@ -74,12 +76,13 @@ def without(message: str, *names: str) -> str:
     "told",
     [
         pytest.param(without(OMI, "OBR", "IPC", "TQ1"), id="ORC alone: its numbers are not the accession number"),
-        pytest.param(OMI.replace("A-100", "A-101"), id="another accession number"),
-        pytest.param(OMI.replace("RP100", "RP101"), id="another procedure"),
-        pytest.param(OMI.replace("A-100^NORTH", "A-100^SOUTH"), id="another issuer"),
+        pytest.param(
+            without(OMI, "IPC").replace("FI1^FILLER||||||2", "A-100^FILLER||||||2"), id="as the filler number"
+        ),
+        pytest.param(OMI.replace("|RP100|", "||"), id="no procedure: the accession number is not its ID"),
     ],
 )
-def test_a_cancellation_that_would_cancel_nothing_is_not_accepted(told: str) -> None:
+def test_a_cancellation_that_names_another_order_by_what_it_leaves_out_is_not_accepted(told: str) -> None:
     with running_listener() as listener, listener.connection() as ris:
         assert msa(ris.send(OMI)) == ["AA", "M4711"]
         answer = ris.send(changed(told, "CA", "M1"))
@@ -94,6 +97,23 @@ def test_a_cancellation_that_would_cancel_nothing_is_not_accepted(told: str) -> 
         assert msa(ris.send(changed(OMI, "CA", "M4"))) == ["AA", "M4"]
 
 
+@pytest.mark.parametrize("other", [("A-100", "A-101"), ("RP100", "RP101"), ("A-100^NORTH", "A-100^SOUTH")])
+def test_a_cancellation_that_names_its_order_and_comes_from_before_is_accepted(
+    other: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the first days a RIS cancels what it placed elsewhere, and many a sender stops at an AE."""
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        assert msa(ris.send(changed(OMI.replace(*other), "CA", "M1"))) == ["AA", "M1"]
+        assert sorted(command.action for command in listener.commands()) == ["cancelled", "placed"]
+        assert len({command.order_id for command in listener.commands()}) == 2
+        assert "nothing_to_cancel" in (said := capsys.readouterr().out)
+        assert other[1] not in said
+        # What is here is not taken for it.
+        assert msa(ris.send(changed(OMI, "CA", "M2"))) == ["AA", "M2"]
+        assert "nothing_to_cancel" not in capsys.readouterr().out
+
+
 def test_an_order_without_an_accession_number_is_cancelled_by_what_orc_says() -> None:
     bare = ORM.replace("A-200|RP200", "|")
     with running_listener() as listener, listener.connection() as ris:
@@ -101,6 +121,35 @@ def test_an_order_without_an_accession_number_is_cancelled_by_what_orc_says() ->
         assert msa(ris.send(changed(without(bare, "OBR", "ZDS"), "CA", "M1"))) == ["AA", "M1"]
         placed, cancelled = listener.commands()
     assert placed.order_id == cancelled.order_id
+
+
+class Slow:
+    """A producer of a log that takes nothing for a while: what is queued comes with the next record, in its order."""
+
+    def __init__(self, inner: Producer) -> None:
+        self.inner = inner
+        self.queued: list[tuple[Message, Future[Delivery]]] = []
+
+    def send(self, message: Message) -> Future[Delivery]:
+        self.queued.append((message, Future()))
+        if len(self.queued) > 1:
+            for one, future in self.queued:
+                future.set_result(self.inner.send(one).result())
+        return self.queued[-1][1]
+
+    def close(self, timeout_s: float) -> int:
+        return self.inner.close(timeout_s)
+
+
+def test_an_order_that_is_on_its_way_can_be_cancelled() -> None:
+    """Its RIS was told to send it again; what was queued came all the same, and stayed on the worklist."""
+    bare = ORM.replace("A-200|RP200", "|")
+    with running_listener(commit_timeout_s=0.2) as listener, listener.connection() as ris:
+        listener.receiver.producer = Slow(listener.log.producer())
+        assert msa(ris.send(bare)) == ["AR", "M4712"]
+        assert listener.commands() == []
+        assert msa(ris.send(changed(bare, "CA", "M1"))) == ["AA", "M1"]
+        assert [command.action for command in listener.commands()] == ["placed", "cancelled"]
 
 
 def test_a_cancellation_waits_for_a_log_that_is_away_and_not_for_one_that_it_may_not_read() -> None:

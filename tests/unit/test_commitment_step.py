@@ -59,6 +59,14 @@ def test_what_is_held_is_waited_for_until_a_person_has_decided(world: World) -> 
     assert reasons(result) == {"1.1": 0, "1.2": 0x0110}
 
 
+def test_what_was_rejected_is_said_at_once_and_keeps_nobody_waiting(world: World) -> None:
+    world.shelf.contents = {"1.1": [Content(CT, 2)], "1.2": [Content(CT, 2, rejected=True)]}
+    with world.running():
+        asked(world, "1.1", "1.2")
+        (result,) = wait_until(world.results, "the result")
+    assert reasons(result) == {"1.1": 0, "1.2": 0x0110}
+
+
 def test_when_its_time_is_over_each_has_its_reason(world: World) -> None:
     world.shelf.holds(CT, "1.1")
     world.shelf.holds(CT, "1.2", copies=1)

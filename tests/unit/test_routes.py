@@ -118,6 +118,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, 
         ("modality", '"RT*"'),
         ("modality", '["C?", "??", "US"]'),
         ("body_part", '["*SPINE", "KNEE"]'),
+        *(("body_part", f'"{term}"') for term in ("FIBULA", "TIBIA", "SIJOINT", "UPRURINARYTRACT", "3RDVENTRICLE")),
     ],
 )
 def test_a_pattern_that_fits_any_term_is_taken(tmp_path: Path, name: str, patterns: str) -> None:

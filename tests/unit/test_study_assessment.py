@@ -320,6 +320,23 @@ def test_a_site_says_how_much_a_rule_on_studies_matters(
     assert [(one.rule, one.severity) for one in said.findings] == expected
 
 
+@pytest.mark.parametrize(("modality", "expected"), [("CTA", []), ("CT*", []), ("MRA", ["study_date_varies"])])
+def test_of_a_study_a_modality_is_what_its_images_say_also_where_that_is_no_defined_term(
+    tmp_path: Path, modality: str, expected: list[str]
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(f'[[when]]\nmodality = "{modality}"\nrules = {{study_date_varies = "off"}}')
+    images = section_series()
+    images[0].StudyDate = "20200101"
+    for image in images:
+        image.Modality = "CTA"
+    world = Studies(levels=load(file))
+
+    said = world.assess(world.revision(world.add(images)))
+
+    assert [one.rule for one in said.findings] == expected
+
+
 def test_of_images_of_several_kinds_the_gravest_level_holds(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
     file.write_text('[[when]]\nmodality = "CT"\nrules = {study_date_varies = "off"}')

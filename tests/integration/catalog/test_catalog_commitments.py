@@ -23,7 +23,7 @@ from tests.commitment_events import CT, committed, decided, reported, requested
 from tests.event_streams import TENANT, Hospital, new_log, write
 from tests.quarantine_events import assessed_as_strange, let_go
 from tests.quarantine_events import decided as decided_by_hand
-from tests.tiering_events import backed_up, grown_cold
+from tests.tiering_events import backed_up, grown_cold, moved
 from tests.unit.test_commitment_judging import reasons
 
 COMMITMENT = ("imaging.commitment.request", "imaging.commitment.result", "imaging.commitment.report")
@@ -131,6 +131,28 @@ def test_what_is_held_is_not_safe_however_many_copies_it_has(dsn: str) -> None:
             project(catalog, log)
             said = reasons(judge(request, asked.of(request), copies=2))
             assert [said[uid] for uid in uids] == expected
+
+
+def test_what_was_rejected_does_not_stand_in_the_way_of_what_was_sent_corrected(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    images = hospital.study("P1", "DOE", series=1)
+    wrong, *others = images
+    instance = wrong.instance
+    right = hospital.received(instance.study_uid, instance.series_uid, {}, sop_instance_uid=instance.sop_instance_uid)
+    request = requested(hospital, "2.25.7", [instance.sop_instance_uid], instance.sop_class_uid)
+    write(log, [*images, *map(hospital.validated, images), *backed_up(hospital, images), request])
+    write(log, [assessed_as_strange(hospital, wrong), decided_by_hand(hospital, wrong, "rejected")])
+    stands = [right, *others]
+    with catalog_of(dsn, log, hospital) as catalog, closing(Catalog(dsn)) as asked:
+        for events, reason, still_open in (
+            ([], 0x0110, 0),
+            ([right, hospital.validated(right)], 0x0110, 1),
+            ([moved(hospital, [wrong, *stands], 4, "verified", ["hot", "backup"])], 0, 0),
+        ):
+            write(log, events)
+            project(catalog, log)
+            judged = judge(request, asked.of(request), copies=2)
+            assert (reasons(judged), judged.open) == ({instance.sop_instance_uid: reason}, still_open)
 
 
 def test_the_first_request_with_a_transaction_uid_has_it(dsn: str) -> None:
