@@ -6,6 +6,7 @@ process. What it holds is then mapped, for reading: pages that the kernel may ta
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 import tempfile
@@ -25,8 +26,7 @@ def made(folder: Path | None) -> Path | None:
     if folder is None:
         return None
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        _new_file(folder).close()
     except OSError as error:
         if not disk_is_full(error):
             raise ConfigError(
@@ -36,12 +36,19 @@ def made(folder: Path | None) -> Path | None:
     return folder
 
 
+def _new_file(folder: Path | None) -> io.FileIO:
+    """Raises OSError. A start on a full disk made no folder: that is made here, once there is room for it."""
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
 class ObjectFile:
     """Used by one thread. Each call may raise OSError; a budget that is spent is one, too."""
 
     def __init__(self, folder: Path | None, budget: Budget) -> None:
         """`folder` is the system's for temporary files where it is None."""
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by `close`
+        self._file = _new_file(folder)
         self._budget = budget
         self._size = 0
         self._map: mmap.mmap | None = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 import resource
+import shutil
 import stat
 import struct
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ import pytest
 
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
 from streams.config import ConfigError
+from tests.power import mounted
 from tests.raw_peer import (
     RELEASE_RP,
     RELEASE_RQ,
@@ -187,13 +190,29 @@ def test_a_small_router_has_room_for_others_too_though_nothing_says_how_much_one
             assert echo(good) == 0
 
 
-def test_the_folder_for_large_objects_is_made_and_is_the_routers_alone(tmp_path: Path) -> None:
+def test_the_folder_for_large_objects_is_made_and_is_the_routers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "not yet" / "there"
+    # Where they would go that do not go there.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with running_router(objects_folder=folder, objects_memory_bytes_max=0) as router:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         large = Ct(pixels=bytes(2 << 20))
         assert router.send(large.item()).statuses == {"0000": 1}
     assert list(folder.iterdir()) == []
+
+
+def test_large_objects_are_taken_again_once_a_disk_has_room_that_had_none_for_their_folder(tmp_path: Path) -> None:
+    large = Ct(pixels=bytes(2 << 20))
+    with mounted(tmp_path, 48 << 20) as disk:
+        fillers = disk.fill_inodes()
+        folder = disk.path / "spool" / "objects"
+        with running_router(objects_folder=folder, objects_memory_bytes_max=0) as router:
+            assert router.send(large.item()).statuses == {"A700": 1}
+            shutil.rmtree(fillers)
+            assert router.send(large.item()).statuses == {"0000": 1}
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_a_folder_for_large_objects_that_cannot_be_used_is_said_at_the_start(tmp_path: Path) -> None:
