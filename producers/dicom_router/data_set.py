@@ -41,12 +41,14 @@ class StoredFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Room:
-    """Where data sets go: memory, then files in `folder`; `object_bytes_max` bounds each."""
+    """Where data sets go: memory, then files in `folder`; `object_bytes_max` bounds each. Of the disk of the files
+    `free_bytes_min` is left free."""
 
     object_bytes_max: int
     memory: BufferPool
     disk: Budget
     folder: Path | None = None
+    free_bytes_min: int = 0
 
 
 class DataSet:
@@ -143,7 +145,7 @@ class DataSet:
             if self._file is None:
                 if self._room.memory.grow(self._buffer, size):
                     return True
-                self._file = ObjectFile(self._room.folder, self._room.disk)
+                self._file = ObjectFile(self._room.folder, self._room.disk, self._room.free_bytes_min)
                 self._flush(self._file)
                 self._room.memory.shrink(self._buffer)
             elif size > len(self._buffer.view):

@@ -18,7 +18,7 @@ from producers.dicom_router.admission import Admission, Shared
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
-from producers.dicom_router.object_file import made
+from producers.dicom_router.object_file import left_free, made
 from producers.dicom_router.operations import operations
 from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.receiver import Receiver
@@ -68,6 +68,7 @@ class Listener:
             memory=BufferPool(Budget(settings.objects_memory_bytes_max)),
             disk=Budget(settings.objects_disk_bytes_max),
             folder=made(settings.objects_folder),
+            free_bytes_min=left_free(settings.objects_folder, settings.spool),
         )
         self._operations = {**operations(receiver, settings.ae_title, self.room), **beside_storage}
         self._limits = Limits(

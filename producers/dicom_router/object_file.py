@@ -6,6 +6,8 @@ process. What it holds is then mapped, for reading: pages that the kernel may ta
 
 from __future__ import annotations
 
+import errno
+import io
 import mmap
 import os
 import tempfile
@@ -13,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from producers.dicom_router.object_buffer import Budget
+from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.room import disk_is_full
 from streams.config import ConfigError
 
@@ -25,8 +28,7 @@ def made(folder: Path | None) -> Path | None:
     if folder is None:
         return None
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        _new_file(folder).close()
     except OSError as error:
         if not disk_is_full(error):
             raise ConfigError(
@@ -36,13 +38,36 @@ def made(folder: Path | None) -> Path | None:
     return folder
 
 
+def _new_file(folder: Path | None) -> io.FileIO:
+    """Raises OSError. A start on a full disk made no folder: that is made here, once there is room for it."""
+    if folder is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+def left_free(folder: Path | None, spool: Settings) -> int:
+    """How many bytes of its disk large objects leave free, where that is the spool's too.
+
+    Twice what the spool leaves: where room gets short, they are refused before the small images are.
+    """
+    if folder is None or spool.folder is None or _device(folder) != _device(spool.folder):
+        return 0
+    return 2 * spool.free_bytes_min
+
+
+def _device(folder: Path) -> int:
+    """Of the disk that a folder is on, or would be."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir()).stat().st_dev
+
+
 class ObjectFile:
     """Used by one thread. Each call may raise OSError; a budget that is spent is one, too."""
 
-    def __init__(self, folder: Path | None, budget: Budget) -> None:
-        """`folder` is the system's for temporary files where it is None."""
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by `close`
+    def __init__(self, folder: Path | None, budget: Budget, free_bytes_min: int = 0) -> None:
+        """`folder` is the system's for temporary files where it is None; `free_bytes_min` is left free of its disk."""
+        self._file = _new_file(folder)
         self._budget = budget
+        self._free_bytes_min = free_bytes_min
         self._size = 0
         self._map: mmap.mmap | None = None
 
@@ -50,6 +75,9 @@ class ObjectFile:
         if not self._budget.take(len(data)):
             raise OSError("the budget for large objects on disk is spent")
         self._size += len(data)
+        state = os.fstatvfs(self._file.fileno())
+        if state.f_bavail * state.f_frsize - len(data) < self._free_bytes_min:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         while len(data):
             data = data[os.write(self._file.fileno(), data) :]
 

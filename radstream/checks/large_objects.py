@@ -19,7 +19,16 @@ _IN_MEMORY: Final = frozenset(("tmpfs", "ramfs"))
 def check(folder: Path | None) -> Iterator[Check]:
     """`folder` is [router] objects_folder; None is the system's for temporary files."""
     path = (folder or Path(tempfile.gettempdir())).absolute()
-    kind = _file_system(path)
+    try:
+        kind = _file_system(path)
+    except PermissionError:
+        yield note(
+            PART, NAME, f"{path}, where they go, is not this user's to look at.", "Run this as the router's user."
+        )
+        return
+    except OSError as error:
+        yield note(PART, NAME, f"Whether {path}, where they go, is on a disk cannot be seen here ({error.strerror}).")
+        return
     if kind in _IN_MEMORY:
         yield note(
             PART,

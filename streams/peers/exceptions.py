@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from ipaddress import ip_address
 from typing import Final
 
+from streams.networks import address_of
 from streams.peers.peer import Plain
 
 # Two years: a scanner's next service contract.
@@ -21,6 +21,6 @@ def exception(address: str, until: date) -> Plain:
             "and a later day once that comes near (radstream doctor says so)"
         )
     try:
-        return Plain(ip_address(address.strip()), until)
+        return Plain(address_of(address.strip()), until)
     except ValueError:
         raise ValueError(f"{address} is not one address; an exception is for one, as 10.20.3.7") from None

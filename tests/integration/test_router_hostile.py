@@ -5,19 +5,23 @@ from __future__ import annotations
 import io
 import re
 import resource
+import shutil
 import stat
 import struct
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from producers.dicom_router.spool.config import Settings as Spool
 from producers.dicom_router.upper_layer.pdu import PDU_BYTES_MAX
 from streams.config import ConfigError
+from tests.power import mounted
 from tests.raw_peer import (
     RELEASE_RP,
     RELEASE_RQ,
@@ -187,13 +191,53 @@ def test_a_small_router_has_room_for_others_too_though_nothing_says_how_much_one
             assert echo(good) == 0
 
 
-def test_the_folder_for_large_objects_is_made_and_is_the_routers_alone(tmp_path: Path) -> None:
+def test_the_folder_for_large_objects_is_made_and_is_the_routers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "not yet" / "there"
+    # Where they would go that do not go there.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with running_router(objects_folder=folder, objects_memory_bytes_max=0) as router:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         large = Ct(pixels=bytes(2 << 20))
         assert router.send(large.item()).statuses == {"0000": 1}
     assert list(folder.iterdir()) == []
+
+
+def test_large_objects_are_taken_again_once_a_disk_has_room_that_had_none_for_their_folder(tmp_path: Path) -> None:
+    large = Ct(pixels=bytes(2 << 20))
+    with mounted(tmp_path, 48 << 20) as disk:
+        fillers = disk.fill_inodes()
+        folder = disk.path / "spool" / "objects"
+        with running_router(objects_folder=folder, objects_memory_bytes_max=0) as router:
+            assert router.send(large.item()).statuses == {"A700": 1}
+            shutil.rmtree(fillers)
+            assert router.send(large.item()).statuses == {"0000": 1}
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def with_a_spool_that_leaves(free_bytes: int, folder: Path, objects: Path) -> AbstractContextManager[Router]:
+    """No object has room in memory."""
+    spool = Spool(folder=folder, free_bytes_min=free_bytes)
+    return running_router(objects_folder=objects, objects_memory_bytes_max=0, spool=spool)
+
+
+def test_large_objects_leave_of_the_spools_disk_what_the_spool_leaves_of_it(tmp_path: Path) -> None:
+    large, spool, objects = Ct(pixels=bytes(2 << 20)), tmp_path / "spool", tmp_path / "objects"
+    with with_a_spool_that_leaves(1 << 60, spool, objects) as router:
+        assert router.send(large.item()).statuses == {"A700": 1}
+        assert router.send(Ct().item()).statuses == {"0000": 1}
+    with with_a_spool_that_leaves(1, spool, objects) as router:
+        assert router.send(large.item()).statuses == {"0000": 1}
+
+
+def test_large_objects_may_have_a_disk_of_their_own(tmp_path: Path) -> None:
+    large = Ct(pixels=bytes(2 << 20))
+    with (
+        mounted(tmp_path, 48 << 20) as disk,
+        with_a_spool_that_leaves(1 << 60, tmp_path / "spool", disk.path / "objects") as router,
+    ):
+        assert router.send(large.item()).statuses == {"0000": 1}
 
 
 def test_a_folder_for_large_objects_that_cannot_be_used_is_said_at_the_start(tmp_path: Path) -> None:

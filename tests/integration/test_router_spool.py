@@ -394,6 +394,72 @@ def test_what_a_full_disk_does_not_let_stand_aside_counts_as_waiting_and_is_trie
         assert aside.records(folder)[0].read_bytes().endswith(bad.data_set())
 
 
+def test_what_is_stuck_sends_nobody_away_while_it_is_tried_once_more(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, second, third = images(3)
+    trying, go_on = threading.Event(), threading.Event()
+    go_on.set()
+
+    def spoils(key: str) -> bool:
+        is_bad = f"/{bad.instance}/" in key
+        if is_bad:
+            trying.set()
+            go_on.wait()
+        return is_bad
+
+    store.spoils = spoils
+    monkeypatch.setattr(stuck, "PAUSE_S", 0.0)
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.away = True
+        assert router.send(bad.item()).statuses == {"0000": 1}
+        monkeypatch.setattr(places, "free_bytes", lambda _: 0)
+        store.away = False
+        wait_until(lambda: router.send(second.item()).statuses == {"0000": 1}, "what came behind it to go on")
+        go_on.clear()
+        trying.clear()
+        router.keeping.look()
+        assert trying.wait(60.0)
+        router.keeping.look()
+        assert "spool" not in router.health.failing()
+        assert metric("spool_instances") == 1.0
+        before = metric("acknowledged_total", promise="replicated")
+        assert router.send(third.item()).statuses == {"0000": 1}
+        assert metric("acknowledged_total", promise="replicated") == before + 1
+        go_on.set()
+
+
+def test_after_a_disk_that_gave_nothing_back_a_log_that_refuses_everything_is_waited_for_all_the_same(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be read was not refused, so it counts when it is."""
+    reads: list[object] = []
+
+    def gone(*_: object) -> None:
+        reads.append(None)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def refuse(message: object) -> None:
+        raise LogRefused("not authorised")
+
+    monkeypatch.setattr(stuck, "PAUSE_S", 0.0)
+    chosen = settings(folder, acknowledge_of={"CT1": "spool"})
+    with running_router(store, store, spool=chosen) as router, monkeypatch.context() as refusing:
+        with monkeypatch.context() as patched:
+            patched.setattr(draining, "read", gone)
+            sent = [image for number in range(40) for image in images(1, f"1.2.{number}")]
+            assert router.send(*(image.item() for image in sent), calling_ae="CT1").statuses == {"0000": 40}
+            wait_until(lambda: (router.keeping.look(), len(reads) >= 120)[1], "all of them to be stuck")
+            refusing.setattr(router.log, "append", refuse)
+
+        def known() -> bool:
+            router.keeping.look()
+            return router.send(Ct(study="1.9").item()).statuses == {"0000": 1} or aside.count(folder) >= 40
+
+        wait_until(known, "the log to be known as away", 60.0)
+        assert aside.count(folder) < 20
+
+
 def test_a_log_that_refuses_everything_is_waited_for_and_not_taken_for_bad_instances(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

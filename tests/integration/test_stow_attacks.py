@@ -248,15 +248,25 @@ def test_an_address_that_may_not_send_is_heard_out_by_nobody() -> None:
             assert answered(known).status == 400
 
 
-def test_an_exception_from_tls_lets_its_address_send_until_its_day_is_over() -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_an_exception_from_tls_lets_its_address_send_until_its_day_is_over(address: str) -> None:
     """As loopback is all that a test has, it is that what the exception is for."""
     today = datetime.now(UTC).date()
-    exception = Plain(address="127.0.0.1", until=today)
+    exception = Plain(address=address, until=today)
+    body = body_of([file_of()])
+    whole = request_head(len(body)) + body
     with running_stow({"addresses": ("127.0.0.2/32",), "plain": (exception,)}) as stow:
         with stow.raw() as known:
             known.sendall(request_head(10) + b"0123456789")
             assert answered(known).status == 400
-        stow.router.clock.ahead_s = 86_400.0
+        with stow.raw() as kept_open:
+            kept_open.sendall(whole)
+            assert kept_open.recv(12) == b"HTTP/1.1 200"
+            stow.router.clock.ahead_s = 86_400.0
+            kept_open.sendall(whole)
+            heard = b"".join(iter(lambda: kept_open.recv(65536), b""))
+            assert b"HTTP/1.1" not in heard, "who is connected already is not heard out either"
+            assert len(stow.router.received()) == 1
         with stow.raw() as ended:
             ended.sendall(request_head(10) + b"0123456789")
             assert answered(ended).status == 0

@@ -17,9 +17,12 @@ from producers.dicom_router.config import Settings
 from producers.dicom_router.stow.config import Plain
 from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.trust.config import Tls
+from producers.dicom_router.trust.current import Trust
 from radstream.checks import trust
 from radstream.checks.check import Check
+from streams.clock import SystemClock
 from streams.config import Config, ConfigError
+from streams.health import Health
 from streams.tls.ours import as_server
 from tests.certificates import Authority, Identity
 
@@ -165,6 +168,17 @@ def test_the_doctor_says_that_an_exception_of_stow_ends_soon(tmp_path: Path) -> 
         settings = replace(router(tmp_path, KNOWN), stow=stow, peers=Path("peers.toml") if peers else None)
         (found,) = [check.found for check in looked_at(tmp_path, settings)["note"] if check.name == "ends"]
         assert found.startswith("The exception from TLS of 10.0.0.2 in [router.stow] ends on ")
+
+
+def test_who_reads_that_more_ends_than_is_said_is_sent_to_where_all_of_it_is(tmp_path: Path) -> None:
+    until = datetime.now(UTC).date() + timedelta(days=5)
+    stow = Stow(port=0, plain=tuple(Plain(address=f"10.0.0.{number}", until=until) for number in range(1, 13)))
+    settings = replace(router(tmp_path, KNOWN), stow=stow, peers=None)
+    clock = SystemClock()
+    health = Health(clock)
+    Trust(settings, health, clock).look()
+    assert health.warnings()["ends"].endswith("and 2 more: radstream doctor")
+    assert len([check for check in looked_at(tmp_path, settings)["note"] if check.name == "ends"]) == 12
 
 
 def test_the_doctor_names_the_line_of_a_broken_peers_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import threading
 import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from producers.dicom_router.spool import aside, places, reading, writing
 from producers.dicom_router.spool.reading import read
 from producers.dicom_router.spool.spool import Spool
 from producers.dicom_router.spool.writing import NotSpooled
+from tests.power import mounted
 from tests.spools import FILE_HEAD, drained, incoming, opened, segments, taken
 from tests.waiting import wait_until
 
@@ -379,6 +381,70 @@ def test_what_stands_aside_is_tried_again_at_the_next_start(folder: Path) -> Non
     (again,) = taken(after)
     assert again.found.head.digest == hashlib.sha256(FILE_HEAD + b"an image").digest()
     assert read(again.shelf.path, again.found) == (kept, file)
+
+
+def one_refused(folder: Path) -> Callable[[], None]:
+    """A record of 2 MB on a spool there; each call tries to set it aside."""
+    spool = opened(folder, segment_bytes=4 << 20)
+    spool.append(incoming(bytes(2 << 20)))
+    entry = spool.waiting.take(0.0)
+    assert entry is not None
+    kept, file = read(entry.shelf.path, entry.found)
+    return lambda: aside.set_record_aside(folder, entry.found, kept, file, "the log refused its event")
+
+
+def stand_aside(folder: Path) -> list[str]:
+    return sorted(path.suffix for path in (folder / places.ASIDE).iterdir())
+
+
+def test_what_a_full_disk_does_not_let_stand_aside_takes_nothing_of_the_room_that_is_made(tmp_path: Path) -> None:
+    with mounted(tmp_path, 48 << 20) as disk:
+        set_aside = one_refused(disk.path / "spool")
+        filler = disk.fill(left=3 << 19)
+        free = places.free_bytes(disk.path)
+        for _ in range(4):
+            with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+                set_aside()
+            assert stand_aside(disk.path / "spool") == []
+        assert places.free_bytes(disk.path) == free
+        filler.unlink()
+        set_aside()
+        assert stand_aside(disk.path / "spool") == [aside.REASON, places.SEGMENT]
+
+
+def test_a_try_to_set_aside_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_aside = one_refused(folder)
+
+    def fails(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fails)
+        for _ in range(2):
+            with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+                set_aside()
+            assert stand_aside(folder) == []
+    set_aside()
+    assert stand_aside(folder) == [aside.REASON, places.SEGMENT]
+
+
+def test_what_the_disk_does_not_say_that_it_keeps_aside_stands_there_once_when_it_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside, really = one_refused(folder), places.sync_folder
+
+    def fails(path: Path) -> None:
+        if list(path.glob(f"*{places.SEGMENT}")):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        really(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(places, "sync_folder", fails)
+        for _ in range(2):
+            with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+                set_aside()
+    set_aside()
+    assert stand_aside(folder) == [aside.REASON, places.SEGMENT]
 
 
 def test_what_a_newer_version_left_is_kept_for_it_where_an_older_one_is_taken_back(

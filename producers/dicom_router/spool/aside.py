@@ -1,16 +1,17 @@
 """What could not be committed because of itself: kept beside the rest, each with its reason, never dropped.
 
-A record becomes a segment of its own, `<digest>-<random>.segment`, with `.reason` beside it, and is tried again at the
+A record becomes a segment of its own, `<digest>-<check>.segment`, with `.reason` beside it, and is tried again at the
 next start of the router. Bytes that are no record become a `.bytes` file, for a person.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -32,9 +33,10 @@ def set_record_aside(folder: Path, found: Found, kept: Kept, file: Buffer, reaso
     head, segment_id = new_segment()
     metadata = encoded(kept)
     of_file = (found.head.received_ms, found.head.digest, len(file))
-    name = f"{found.head.digest.hex()}-{secrets.token_hex(4)}"
+    # The same at each try, and another one where the same bytes were sent again.
+    name = f"{found.head.digest.hex()}-{found.head.check.hex()[:8]}"
     record = packed(segment_id, 0, *of_file, metadata)
-    _write(folder / places.ASIDE / f"{name}{places.SEGMENT}", (head, record, file), reason)
+    _write(folder / places.ASIDE / f"{name}{places.SEGMENT}", (head, record, file), found.length, reason)
 
 
 def set_bytes_aside(folder: Path, segment: Path, part: Part) -> None:
@@ -46,7 +48,8 @@ def set_bytes_aside(folder: Path, segment: Path, part: Part) -> None:
     path = folder / places.ASIDE / f"{name}{places.SEGMENT if part.is_record else BYTES}"
     if not path.exists():
         head = read_bytes(segment, Part(0, SEGMENT_HEAD_BYTES, "")) if part.is_record else ()
-        _write(path, chain(head, read_bytes(segment, part)), f"{part.why}: {part.end - part.start} bytes")
+        size = part.end - part.start
+        _write(path, chain(head, read_bytes(segment, part)), size, f"{part.why}: {size} bytes")
     progress.mark(segment, progress.check_of(part))
 
 
@@ -78,23 +81,42 @@ def take_back(record: Path, path: Path) -> bool:
     return True
 
 
-def _write(path: Path, parts: Iterable[Buffer], reason: str) -> None:
-    """The reason first: what stands aside always has one. Whole or not at all."""
+def _write(path: Path, parts: Iterable[Buffer], size: int, reason: str) -> None:
+    """The reason first: what stands aside always has one. Whole or not at all: what fails gives back what it took.
+
+    Where there is no room for `size` bytes, nothing is begun: it would take what a person frees piece by piece.
+    """
+    if places.free_bytes(path.parent) < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     said = json.dumps({"reason": reason}).encode() + b"\n"
-    for name, content in ((path.with_suffix(REASON), (said,)), (path, parts)):
-        part = name.with_name(f"{name.name}{_PART}")
-        part.unlink(missing_ok=True)
-        descriptor = places.create(part)
-        try:
-            for data in content:
-                _write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.rename(name)
-    places.sync_folder(path.parent)
+    try:
+        _write_file(path.with_suffix(REASON), (said,))
+        _write_file(path, parts)
+        places.sync_folder(path.parent)
+    except OSError:
+        for name in (path, path.with_suffix(REASON)):
+            with suppress(OSError):
+                name.unlink(missing_ok=True)
+        raise
     metrics.SPOOL_SET_ASIDE.inc()
     structlog.get_logger().error("spool_set_aside", file=path.name, reason=reason)
+
+
+def _write_file(name: Path, content: Iterable[Buffer]) -> None:
+    part = name.with_name(f"{name.name}{_PART}")
+    part.unlink(missing_ok=True)
+    descriptor = places.create(part)
+    try:
+        for data in content:
+            _write_all(descriptor, data)
+        os.fsync(descriptor)
+        part.rename(name)
+    except OSError:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: Buffer) -> None:

@@ -125,8 +125,8 @@ class Drain:
         except (*AWAY, MemoryError):
             raise
         except Exception as error:
-            # What is tried again and again because it is stuck was counted when it came.
-            self._refused_in_a_row += not entry.was_stuck
+            # What is tried again and again because it is stuck was counted when it was refused first.
+            self._refused_in_a_row += not entry.was_refused
             if self._refused_in_a_row > _REFUSED_MAX:
                 raise LogAway(f"{_REFUSED_MAX} instances in a row could not be committed") from error
             raise
@@ -148,6 +148,7 @@ class Drain:
         try:
             aside.set_record_aside(self._spool.folder, entry.found, kept, memoryview(file), _reason(error))
         except OSError as failure:
+            entry.was_refused = True
             self._stuck(entry, failure)
         else:
             self._forget(entry)

@@ -93,7 +93,8 @@ class Keeping:
     def _needs(self, spool: Spool) -> bool:
         """Whether senders depend on the spool now. Where they do not, a full disk is no reason to send them away."""
         always = self._settings.acknowledge == "spool" or "spool" in self._settings.acknowledge_of.values()
-        return self._settings.takes_over and (always or not self._breaker.closed or spool.waiting.count > 0)
+        waits = spool.waiting.count > spool.waiting.stuck
+        return self._settings.takes_over and (always or not self._breaker.closed or waits)
 
     def _committed(self, spool: Spool, request: _Request) -> bool:
         """Whether store and log have it; where not, the spool is to take it."""

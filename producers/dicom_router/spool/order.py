@@ -18,13 +18,17 @@ _HELD_S: Final = 0.005
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """A durable record that is not committed. `again` counts how often the same bytes came meanwhile; `was_stuck` is
-    whether it could be neither committed nor set aside once (`stuck`)."""
+    """A durable record that is not committed. `again` counts how often the same bytes came meanwhile.
+
+    `was_stuck` is whether it could be neither committed nor set aside once (`stuck`), and `was_refused` whether that
+    was because store or log refused it.
+    """
 
     shelf: Shelf
     found: Found
     again: int = 0
     was_stuck: bool = False
+    was_refused: bool = False
 
     @property
     def study(self) -> str:
@@ -38,6 +42,8 @@ class Waiting:
 
     count: int = 0
     bytes: int = 0
+    # Of those that count, how many were stuck and are tried once more: nobody waits for them.
+    stuck: int = 0
     _studies: dict[str, deque[Entry]] = field(default_factory=dict)
     _free: deque[str] = field(default_factory=deque)
     _in_hand: set[str] = field(default_factory=set)
@@ -74,6 +80,7 @@ class Waiting:
             queue.remove(entry)
             self.count -= 1
             self.bytes -= entry.found.length
+            self.stuck -= entry.was_stuck
             if queue:
                 self._let_go(entry.study)
             else:
@@ -98,8 +105,9 @@ class Waiting:
             return self._studies[entry.study][0] is entry
 
     def holds(self, study: str) -> bool:
+        """Whether something of a study waits that was not stuck."""
         with self._changed:
-            return study in self._studies
+            return any(not entry.was_stuck for entry in self._studies.get(study, ()))
 
     def oldest_ms(self) -> int | None:
         """When the oldest was received (Unix time)."""
@@ -116,6 +124,7 @@ class Waiting:
     def _add(self, study: str, block: list[Entry]) -> None:
         self.count += len(block)
         self.bytes += sum(entry.found.length for entry in block)
+        self.stuck += sum(entry.was_stuck for entry in block)
         queue = self._studies.get(study)
         if queue is None:
             queue = self._studies[study] = deque()

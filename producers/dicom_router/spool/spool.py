@@ -122,20 +122,24 @@ class Spool:
     def stuck(self, entry: Entry) -> None:
         """An entry that was taken can be neither committed nor set aside now. It is tried again, by `look`; its segment
         stays, and what is behind it goes on."""
-        self.waiting.done(entry)
-        self._stuck.put(entry)
+        with self._lock:
+            self.waiting.done(entry)
+            self._stuck.put(entry)
 
     def figures(self) -> tuple[int, int, int | None]:
         """Of what is not committed and does not stand aside: instances, bytes, and when the oldest was received (Unix
         time in ms), None where there is none."""
-        stuck, oldest_ms = self._stuck.entries, self.waiting.oldest_ms()
-        count = self.waiting.count + len(stuck)
-        size = self.waiting.bytes + sum(entry.found.length for entry in stuck)
+        # What goes from one to the other meanwhile is in one of them.
+        with self._lock:
+            stuck, oldest_ms = self._stuck.entries, self.waiting.oldest_ms()
+            count, size = self.waiting.count + len(stuck), self.waiting.bytes
+        size += sum(entry.found.length for entry in stuck)
         received = [entry.found.head.received_ms for entry in stuck] + ([] if oldest_ms is None else [oldest_ms])
         return count, size, min(received, default=None)
 
     def holds(self, study: str) -> bool:
-        """Whether something of that study is not committed yet, here or on the spool of another process."""
+        """Whether something of that study is not committed yet, here or on the spool of another process. What was
+        stuck here does not count, also while it is tried once more: nobody waits for it."""
         return self.waiting.holds(study) or (self._others is not None and self._others.hold(study))
 
     def wait_for_others(self, entry: Entry) -> bool:

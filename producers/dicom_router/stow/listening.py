@@ -151,6 +151,10 @@ class StowListener:
     def _answer(self, connection: Connection, peer: str) -> Answer:
         """Raises Gone, BadHead."""
         head = connection.head()
+        if not self._may_send(peer):
+            # An exception ended since the connection was taken.
+            metrics.STOW_CONNECTIONS_REFUSED.inc()
+            raise Gone
         headers: dict[str, str] = {}
         for name, value in head.headers:
             known, said = name.decode("latin-1"), value.decode("latin-1")

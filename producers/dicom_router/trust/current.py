@@ -72,7 +72,7 @@ class Trust:
             self._health.warn(name, f"{problem}; what was read before stays in force" if problem else "")
         ends = self._ends()
         self._board.show(metrics.TRUST_DAYS_LEFT, first_of_each(ends, now))
-        self._health.warn("ends", soon(ends, now, "radstream peers list"))
+        self._health.warn("ends", soon(ends, now, "radstream doctor"))
 
     def _ends(self) -> list[End]:
         ends = list(self._ends_of_stow)
