@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydicom.dataset import Dataset
 
-from streams.dimse.matching import Agreed, Period, texts
+from streams.dimse.matching import Agreed, BadKey, Period, texts
 
 Level = Literal["PATIENT", "STUDY", "SERIES", "IMAGE"]
 
@@ -84,7 +84,11 @@ def check_levels_above(sop_class: str, level: Level, keys: Dataset, *, relationa
 
 
 def values(keys: Dataset, keyword: str) -> list[str]:
-    return list(texts(keys[keyword])) if keyword in keys else []
+    """Raises BadKey for what a database cannot be asked for: no text in it has a null character."""
+    found = list(texts(keys[keyword])) if keyword in keys else []
+    if any("\0" in text for text in found):
+        raise BadKey(f"{keyword} has a null character within it")
+    return found
 
 
 def single(keys: Dataset, keyword: str) -> str | None:

@@ -326,6 +326,7 @@ ASKED_SO = pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(level=st.sampled_from(["PATIENT", "STUDY", "SERIES", "IMAGE", "study", "", "\0"]), said=KEYS)
 @example(level="STUDY", said={"PatientID": "", "PatientName": "", "SpecificCharacterSet": "\x000"})
+@example(level="IMAGE", said={"SOPInstanceUID": "1.2\0003"})
 def test_a_hostile_identifier_ends_one_query_and_is_in_no_log(
     known: Client, written: io.StringIO, level: str, said: dict[str, str]
 ) -> None:
