@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.dicomweb.accepting import Offer
-from gateway.dicomweb.frame_table import FrameTables, codestream
+from gateway.dicomweb.frame_table import CUT, FrameTables, codestream
 from gateway.dicomweb.heads import Head, Heads, Pixels
 from gateway.dicomweb.served import Derived, Served
 from gateway.dicomweb.syntaxes import MEDIA_TYPES, NATIVE, OCTETS
@@ -29,7 +29,6 @@ _AHEAD = 2
 FRAME_BYTES_MAX = 128 << 20
 _TOO_LARGE = f"A frame of more than {FRAME_BYTES_MAX >> 20} MB is not had by itself; retrieve its instance."
 _VIDEO = "All frames of a video are one stream: it is had as pixel data or bulk data, or with its instance."
-CUT = "The pixel data of the instance are cut short."
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from gateway.dicomweb import multipart
 from gateway.dicomweb.accepting import Chosen, accepted, chosen
 from gateway.dicomweb.answering import head_only, headers, piece_of, record, tag_of, unchanged
 from gateway.dicomweb.bulk import PIECES_BYTES
-from gateway.dicomweb.frames import CUT, as_stored
+from gateway.dicomweb.frame_table import CUT
+from gateway.dicomweb.frames import as_stored
 from gateway.dicomweb.heads import Heads, Pixels
 from gateway.dicomweb.served import Served
 from gateway.memory import share_of

@@ -30,6 +30,7 @@ from tests.images import compressed, native
 from tests.waiting import wait_until
 
 HTJ2K = "1.2.840.10008.1.2.4.201"
+JPEG2000 = "1.2.840.10008.1.2.4.90"
 MPEG4 = "1.2.840.10008.1.2.4.102"
 ANY_OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 
@@ -244,3 +245,20 @@ def test_a_video_that_is_cut_short_says_so(archive: Archive, cut: int, end: byte
         refused = get(client, image, "/pixeldata?accept=video/mp4")
     assert refused.status_code == 422
     assert refused.json()["title"] == "The pixel data of the instance are cut short."
+
+
+@pytest.mark.parametrize("left", [0, 5, 8 + 5])
+def test_frames_of_a_file_that_ends_in_their_offset_table_are_said_to_be_cut_short(archive: Archive, left: int) -> None:
+    """Of the value of the pixel data, `left` bytes are there."""
+    codestreams = [b"\xff\x4f" + bytes([number]) * 30 for number in range(2)]
+
+    def cut_short(**said: Any) -> bytes:
+        whole = compressed(np.zeros((2, 8, 8), np.uint16), codestreams, JPEG2000, **said)
+        return whole[: whole.index(b"\xfe\xff\x00\xe0\x08\0\0\0") + left]
+
+    image = archive.image(cut_short, JPEG2000)
+    with archive.gateway() as client:
+        for path in ("/frames/1", "/pixeldata", "/rendered", "/thumbnail"):
+            refused = get(client, image, path, accept="*/*")
+            assert refused.status_code == 422, path
+            assert refused.json()["title"] == "The pixel data of the instance are cut short."
