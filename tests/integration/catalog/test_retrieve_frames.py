@@ -41,6 +41,7 @@ class CountingStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.read_digests: list[str] = []
+        self.ranges_read = 0
         # What it gives only when it may.
         self.waits_with, self.may_answer = "", threading.Event()
         self._counting = threading.Lock()
@@ -50,6 +51,11 @@ class CountingStore(MemoryStore):
             self.read_digests.append(ref.sha256)
         assert ref.sha256 != self.waits_with or self.may_answer.wait(30.0)
         return super().read(ref)
+
+    def read_range(self, ref: ObjectRef, start: int, length: int) -> bytes:
+        with self._counting:
+            self.ranges_read += 1
+        return super().read_range(ref, start, length)
 
 
 class Archive:
@@ -219,6 +225,38 @@ def test_of_a_long_video_no_more_is_read_than_a_player_asks_for(
         part = get(client, image, "/pixeldata?accept=video/mp4", range="bytes=500-1499")
         assert (part.status_code, part.content) == (206, STREAM[500:1500])
     assert archive.reads_of(image) == 0, "as a whole"
+
+
+def in_fragments(count: int) -> list[bytes]:
+    length = len(STREAM) // count // 2 * 2
+    return [STREAM[number * length : (number + 1) * length] for number in range(count)]
+
+
+def test_the_fragments_of_a_long_video_are_found_many_in_a_read_and_once_for_all_who_ask(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was found by a read of its own, one after the other, before the first byte was sent."""
+    monkeypatch.setattr(reading, "LARGE_BYTES", len(STREAM) // 2)
+    fragments = in_fragments(1000)
+    image = video(archive, fragments)
+    with archive.gateway() as client, ThreadPoolExecutor(4) as players:
+        asked = partial(get, client, image, "/pixeldata?accept=video/mp4", range="bytes=500-1499")
+        for part in [one.result(30.0) for one in [players.submit(asked) for _ in range(4)]]:
+            assert (part.status_code, part.content) == (206, b"".join(fragments)[500:1500])
+    assert archive.store.ranges_read < 150
+
+
+def test_a_video_of_too_many_fragments_is_looked_through_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LARGE_BYTES", len(STREAM) // 2)
+    image = video(archive, in_fragments(4097))
+    with archive.gateway() as client:
+        asked = partial(get, client, image, "/pixeldata?accept=video/mp4")
+        assert "too many fragments" in asked().json()["title"]
+        before = archive.store.ranges_read
+        assert asked().status_code == 422
+        assert archive.store.ranges_read == before
 
 
 @pytest.mark.parametrize("path", ["/frames/1", "/frames/1,2", "/rendered", "/frames/1/rendered"])
