@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -25,11 +25,14 @@ _REMEMBERED = 256
 
 @dataclass(frozen=True)
 class Range:
-    """One media range. `parameters` are without q; names are in lower case, values as they are."""
+    """One media range. Of its parameters it has those that choose: who sends thousands of others is remembered, and
+    compared, without them."""
 
     media_type: str
     quality: float
-    parameters: dict[str, str] = field(default_factory=dict, hash=False)
+    # Of each part, in lower case.
+    part_type: str | None = None
+    transfer_syntax: str | None = None
 
 
 # What is tried after one another: those of the query, those of the header.
@@ -98,7 +101,8 @@ def _ranges(text: str) -> Iterator[Range]:
         if head is not None and rest is not None and not rest[0].strip(" \t,;"):
             quality = _quality(parameters.pop("q", "1"))
             if quality is not None:
-                yield Range(head[1].lower(), quality, parameters)
+                kind = parameters.get("type")
+                yield Range(head[1].lower(), quality, kind and kind.lower(), parameters.get("transfer-syntax"))
 
 
 def _unquoted(text: str) -> str:
@@ -153,8 +157,7 @@ def _fits_parts(one: Range, offer: Offer) -> _Fit | None:
         return _fits(_width(one.media_type), "*/*", one, offer)
     if one.media_type != MULTIPART:
         return None
-    kind = one.parameters.get("type", "*/*").lower()
-    return _fits(2, kind, one, offer)
+    return _fits(2, "*/*" if one.part_type is None else one.part_type, one, offer)
 
 
 def _fits_alone(one: Range, offer: Offer) -> _Fit | None:
@@ -167,7 +170,7 @@ def _fits(width: int, kind: str, one: Range, offer: Offer) -> _Fit | None:
     is_of_type = kind in ("*/*", offer.media_type) or (kind.endswith("/*") and offer.media_type.startswith(kind[:-1]))
     if not is_of_type or not _fits_syntax(one, offer):
         return None
-    return width, _width(kind), 0 if (syntax := one.parameters.get("transfer-syntax")) is None else 1 + (syntax != ANY)
+    return width, _width(kind), 0 if one.transfer_syntax is None else 1 + (one.transfer_syntax != ANY)
 
 
 def _width(kind: str) -> int:
@@ -176,16 +179,15 @@ def _width(kind: str) -> int:
 
 def _is_open(one: Range) -> bool:
     """Whether it says neither of which type, nor in which transfer syntax."""
-    kind = one.parameters.get("type", "*/*") if one.media_type == MULTIPART else one.media_type
-    return kind in ("*/*", "multipart/*") and "transfer-syntax" not in one.parameters
+    kind = one.part_type if one.media_type == MULTIPART else one.media_type
+    return kind in (None, "*/*", "multipart/*") and one.transfer_syntax is None
 
 
 def _fits_syntax(one: Range, offer: Offer) -> bool:
-    syntax = one.parameters.get("transfer-syntax")
-    if syntax is None:
+    if one.transfer_syntax is None:
         # Who refuses a type refuses it in each.
         return offer.is_default or _is_open(one) or offer.media_type not in _NEEDS_SYNTAX or not one.quality
-    return syntax in (ANY, offer.transfer_syntax)
+    return one.transfer_syntax in (ANY, offer.transfer_syntax)
 
 
 # Of these, without a transfer syntax, one is the default; an image's type says nearly all.

@@ -20,6 +20,7 @@ _ITEM: Final = struct.Struct("<HHI")
 _STARTS: Final = (b"\xff\xd8", b"\xff\x4f")
 _FRAGMENTS_MAX: Final = 1 << 20
 _TABLE_BYTES_MAX: Final = 4 << 20
+CUT: Final = "The pixel data of the instance are cut short."
 
 
 class FrameTables:
@@ -53,14 +54,14 @@ class FrameTables:
 
     async def _by_table(self, blob: Blob, head: Head, pixels: Pixels) -> list[int] | None:
         """By the extended or the basic offset table, if it has as many entries as there are frames, in their order."""
-        said = _ITEM.unpack(await self._reading.part(blob, pixels.at, _ITEM.size))
+        said = _ITEM.unpack(await self._all_of(blob, pixels.at, _ITEM.size))
         if said[0] << 16 | said[1] != ITEM or said[2] > _TABLE_BYTES_MAX:
             return None
         first = pixels.at + _ITEM.size + said[2]
         if len(head.offsets) == 8 * pixels.frames:
             offsets: Sequence[int] = struct.unpack(f"<{pixels.frames}Q", head.offsets)
         elif said[2] == 4 * pixels.frames:
-            table = await self._reading.part(blob, pixels.at + _ITEM.size, said[2])
+            table = await self._all_of(blob, pixels.at + _ITEM.size, said[2])
             offsets = struct.unpack(f"<{pixels.frames}I", table)
         elif pixels.frames == 1:
             offsets = (0,)
@@ -71,6 +72,12 @@ class FrameTables:
         if not is_ordered or offsets[0] != 0 or not await self._is_item(blob, starts[-1]):
             return None
         return [*starts, pixels.end]
+
+    async def _all_of(self, blob: Blob, at: int, length: int) -> bytes:
+        data = await self._reading.part(blob, at, length)
+        if len(data) < length:
+            raise Problem(422, CUT)
+        return data
 
     async def _is_item(self, blob: Blob, at: int) -> bool:
         """A table that lies about the last frame is not to be believed about the others."""

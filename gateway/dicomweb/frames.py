@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gateway.dicomweb.accepting import Offer
-from gateway.dicomweb.frame_table import FrameTables, codestream
+from gateway.dicomweb.frame_table import CUT, FrameTables, codestream
 from gateway.dicomweb.heads import Head, Heads, Pixels
 from gateway.dicomweb.served import Derived, Served
 from gateway.dicomweb.syntaxes import MEDIA_TYPES, NATIVE, OCTETS
@@ -29,7 +29,6 @@ _AHEAD = 2
 FRAME_BYTES_MAX = 128 << 20
 _TOO_LARGE = f"A frame of more than {FRAME_BYTES_MAX >> 20} MB is not had by itself; retrieve its instance."
 _VIDEO = "All frames of a video are one stream: it is had as pixel data or bulk data, or with its instance."
-CUT = "The pixel data of the instance are cut short."
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,12 @@ class Frames:
             data = await self._reading.view(place.blob, place.at, place.length)
             if len(data) < place.length:
                 raise Problem(422, CUT)
-            return data
+            return _without_the_rest(data)
         if source.is_native:
             return await self._native(source, index)
         stored = await self._codestream(source, index)
         if syntax == source.syntax:
-            return stored
+            return _without_the_rest(stored)
         return await self._decoded(source, stored)
 
     def expect(self, source: Source, index: int, syntax: str) -> None:
@@ -206,6 +205,12 @@ class Frames:
         if len(data) * 8 < skip + pixels.frame_bits or pixels.at + end > pixels.end:
             raise Problem(422, CUT)
         return data if not skip and not pixels.frame_bits % 8 else _aligned(data, skip, pixels.frame_bits)
+
+
+def _without_the_rest(frame: bytes | memoryview) -> bytes | memoryview:
+    """A copy, where it keeps more than as much again of its file: its own length is what is counted (0067)."""
+    is_small = isinstance(frame, memoryview) and 2 * len(frame) < memoryview(frame.obj).nbytes
+    return bytes(frame) if is_small else frame
 
 
 def _within(length: int) -> int:

@@ -13,9 +13,11 @@ from gateway.dicomweb import multipart
 from gateway.dicomweb.accepting import Chosen, accepted, chosen
 from gateway.dicomweb.answering import head_only, headers, piece_of, record, tag_of, unchanged
 from gateway.dicomweb.bulk import PIECES_BYTES
-from gateway.dicomweb.frames import CUT, as_stored
+from gateway.dicomweb.frame_table import CUT
+from gateway.dicomweb.frames import as_stored
 from gateway.dicomweb.heads import Heads, Pixels
 from gateway.dicomweb.served import Served
+from gateway.flights import Flights
 from gateway.memory import share_of
 from gateway.parts import Parts
 from gateway.problem import Problem
@@ -25,8 +27,11 @@ from streams.elements import ITEM, SEQUENCE_DELIMITER
 
 _ITEM: Final = struct.Struct("<HHI")
 _FRAGMENT: Final = struct.Struct("<QQ")
-# Each is found by a read of its own.
+# A long one is found by a read of its own.
 _FRAGMENTS_MAX: Final = 4096
+_MANY_BYTES: Final = 64 << 10
+# What is remembered of a video that has more; one that has none is broken, and not remembered.
+_TOO_MANY: Final = b""
 
 # Offset in the file and length (bytes) of each.
 Fragments = Sequence[tuple[int, int]]
@@ -37,6 +42,7 @@ class Videos:
 
     def __init__(self, parts: Parts, reading: Reading, heads: Heads) -> None:
         self._parts, self._reading, self._heads = parts, reading, heads
+        self._flights = Flights()
 
     async def answer(self, request: Request, served: Served) -> Response:
         """The stream as it is stored; where it is had alone, a range of it may be asked for, as players do.
@@ -90,21 +96,32 @@ class Videos:
         name = f"fragments {blob.digest}"
         known = self._parts.kept.at_hand(name)
         if known is None:
-            known = b"".join([_FRAGMENT.pack(*one) async for one in self._looked_for(blob, pixels)])
-            if not known:
-                raise Problem(422, CUT)
-            self._parts.kept.hold(name, known)
+            known = await self._flights.shared(name, lambda: self._made(name, blob, pixels))
+        if known == _TOO_MANY:
+            raise Problem(422, "The video has too many fragments to be had by itself; retrieve its instance.")
         return list(_FRAGMENT.iter_unpack(known))
 
-    async def _looked_for(self, blob: Blob, pixels: Pixels) -> AsyncIterator[tuple[int, int]]:
-        """Raises Problem 422."""
-        at = pixels.at
-        # One more is the table, which is empty or says where the first begins.
-        for number in range(_FRAGMENTS_MAX + 1):
-            head = await self._reading.part(blob, at, _ITEM.size)
-            if len(head) < _ITEM.size:
+    async def _made(self, name: str, blob: Blob, pixels: Pixels) -> bytes:
+        # The first item is the table, which is empty or says where the first fragment begins.
+        items = [one async for one in self._items(blob, pixels)]
+        if len(items) < 2:
+            raise Problem(422, CUT)
+        made = _TOO_MANY if len(items) > _FRAGMENTS_MAX + 1 else b"".join(_FRAGMENT.pack(*one) for one in items[1:])
+        self._parts.kept.hold(name, made)
+        return made
+
+    async def _items(self, blob: Blob, pixels: Pixels) -> AsyncIterator[tuple[int, int]]:
+        """At most one more than may be. Raises Problem 422."""
+        at, length = pixels.at, 0
+        window, start = b"", at
+        for _ in range(_FRAGMENTS_MAX + 2):
+            if not start <= at <= start + len(window) - _ITEM.size:
+                # Behind a short one there are others.
+                wanted = _MANY_BYTES if length < _MANY_BYTES else _ITEM.size
+                window, start = await self._reading.part(blob, at, wanted), at
+            if len(window) < _ITEM.size:
                 raise Problem(422, CUT)
-            group, element, length = _ITEM.unpack(head)
+            group, element, length = _ITEM.unpack_from(window, at - start)
             tag = group << 16 | element
             if tag == SEQUENCE_DELIMITER:
                 return
@@ -113,7 +130,5 @@ class Videos:
                 raise Problem(422, "The pixel data of the instance are not made of fragments.")
             if at + length > pixels.end:
                 raise Problem(422, CUT)
-            if number:
-                yield at, length
+            yield at, length
             at += length
-        raise Problem(422, "The video has too many fragments to be had by itself; retrieve its instance.")

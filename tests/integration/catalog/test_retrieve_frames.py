@@ -30,6 +30,7 @@ from tests.images import compressed, native
 from tests.waiting import wait_until
 
 HTJ2K = "1.2.840.10008.1.2.4.201"
+JPEG2000 = "1.2.840.10008.1.2.4.90"
 MPEG4 = "1.2.840.10008.1.2.4.102"
 ANY_OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 
@@ -40,6 +41,7 @@ class CountingStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.read_digests: list[str] = []
+        self.ranges_read = 0
         # What it gives only when it may.
         self.waits_with, self.may_answer = "", threading.Event()
         self._counting = threading.Lock()
@@ -49,6 +51,11 @@ class CountingStore(MemoryStore):
             self.read_digests.append(ref.sha256)
         assert ref.sha256 != self.waits_with or self.may_answer.wait(30.0)
         return super().read(ref)
+
+    def read_range(self, ref: ObjectRef, start: int, length: int) -> bytes:
+        with self._counting:
+            self.ranges_read += 1
+        return super().read_range(ref, start, length)
 
 
 class Archive:
@@ -220,6 +227,38 @@ def test_of_a_long_video_no_more_is_read_than_a_player_asks_for(
     assert archive.reads_of(image) == 0, "as a whole"
 
 
+def in_fragments(count: int) -> list[bytes]:
+    length = len(STREAM) // count // 2 * 2
+    return [STREAM[number * length : (number + 1) * length] for number in range(count)]
+
+
+def test_the_fragments_of_a_long_video_are_found_many_in_a_read_and_once_for_all_who_ask(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each was found by a read of its own, one after the other, before the first byte was sent."""
+    monkeypatch.setattr(reading, "LARGE_BYTES", len(STREAM) // 2)
+    fragments = in_fragments(1000)
+    image = video(archive, fragments)
+    with archive.gateway() as client, ThreadPoolExecutor(4) as players:
+        asked = partial(get, client, image, "/pixeldata?accept=video/mp4", range="bytes=500-1499")
+        for part in [one.result(30.0) for one in [players.submit(asked) for _ in range(4)]]:
+            assert (part.status_code, part.content) == (206, b"".join(fragments)[500:1500])
+    assert archive.store.ranges_read < 150
+
+
+def test_a_video_of_too_many_fragments_is_looked_through_once(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LARGE_BYTES", len(STREAM) // 2)
+    image = video(archive, in_fragments(4097))
+    with archive.gateway() as client:
+        asked = partial(get, client, image, "/pixeldata?accept=video/mp4")
+        assert "too many fragments" in asked().json()["title"]
+        before = archive.store.ranges_read
+        assert asked().status_code == 422
+        assert archive.store.ranges_read == before
+
+
 @pytest.mark.parametrize("path", ["/frames/1", "/frames/1,2", "/rendered", "/frames/1/rendered"])
 def test_frames_of_a_video_are_refused_at_once(archive: Archive, path: str) -> None:
     image = video(archive, [STREAM])
@@ -244,3 +283,20 @@ def test_a_video_that_is_cut_short_says_so(archive: Archive, cut: int, end: byte
         refused = get(client, image, "/pixeldata?accept=video/mp4")
     assert refused.status_code == 422
     assert refused.json()["title"] == "The pixel data of the instance are cut short."
+
+
+@pytest.mark.parametrize("left", [0, 5, 8 + 5])
+def test_frames_of_a_file_that_ends_in_their_offset_table_are_said_to_be_cut_short(archive: Archive, left: int) -> None:
+    """Of the value of the pixel data, `left` bytes are there."""
+    codestreams = [b"\xff\x4f" + bytes([number]) * 30 for number in range(2)]
+
+    def cut_short(**said: Any) -> bytes:
+        whole = compressed(np.zeros((2, 8, 8), np.uint16), codestreams, JPEG2000, **said)
+        return whole[: whole.index(b"\xfe\xff\x00\xe0\x08\0\0\0") + left]
+
+    image = archive.image(cut_short, JPEG2000)
+    with archive.gateway() as client:
+        for path in ("/frames/1", "/pixeldata", "/rendered", "/thumbnail"):
+            refused = get(client, image, path, accept="*/*")
+            assert refused.status_code == 422, path
+            assert refused.json()["title"] == "The pixel data of the instance are cut short."
