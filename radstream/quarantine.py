@@ -18,6 +18,7 @@ from radstream.quarantine_deciding import decide, decide_study
 from radstream.quarantine_lines import deciding_progress, print_decided, print_held, print_shown, print_study_decided
 from radstream.quarantine_log import Quarantined, quarantined
 from radstream.quarantine_showing import shown
+from streams.identity import uid_is_usable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -132,6 +133,9 @@ def _decide(config_path: Path, which: tuple[str | None, str | None, str | None],
         raise Failure("name one instance, or --study UID: which wait is in radstream quarantine list")
     if code is not None and study_uid is None:
         raise Failure("--code narrows --study UID; an instance is named by itself")
+    # Held images without a usable UID are of any patient: a variable that is not set is not to name them all.
+    if study_uid is not None and not uid_is_usable(study_uid):
+        raise Failure("--study is no Study Instance UID; an image that has none is decided on by its digest")
     config = open_config(config_path)
     if name is not None:
         one = decide(config, name, asked)

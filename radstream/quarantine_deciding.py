@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -14,7 +13,7 @@ from radstream.errors import Failure
 from radstream.options import log_answers, open_log
 from radstream.quarantine_asking import Asked, Told
 from radstream.quarantine_commanding import written
-from radstream.quarantine_flowing import to_be_rejected
+from radstream.quarantine_flowing import flow_by_now, to_be_rejected
 from radstream.quarantine_log import Quarantine, State
 from radstream.quarantine_waiting import wait
 from streams.config import Config, Site
@@ -38,8 +37,8 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StudyDecided(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a study's held instances: how many were decided on now (`decided`), how many stood so before, and how many
-    were decided otherwise before, which stay so."""
+    """Of a study's held instances: how many were decided on now (`decided`), how many stood so before, how many were
+    decided otherwise before, which stay so, and how many flow by now, because a later generation let them through."""
 
     study_uid: str
     code: str | None
@@ -48,6 +47,7 @@ class StudyDecided(msgspec.Struct, frozen=True, kw_only=True):
     written: int
     stood: int
     left: int
+    flow: int
     decided: tuple[Decided, ...]
 
 
@@ -74,11 +74,16 @@ def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked,
         held = found.of_study(config.section("site", Site).tenant, study_uid, code)
         if not held:
             raise Failure(_nothing_of(study_uid, code))
-        states = Counter(found.state(one.instance.digest) for one in held)
-        wanted = [one for one in held if _is_wanted(found.state(one.instance.digest), asked)]
-        stood = states[asked.action]
-        left = len(held) - len(wanted) - stood
+        states = {one.instance.digest: found.state(one.instance.digest) for one in held}
+        # The log of the quarantine does not say what a later generation let through.
+        flow = flow_by_now(config, [digest for digest, state in states.items() if state == "open"])
+        asked_for = {digest for digest, state in states.items() if digest not in flow and _is_wanted(state, asked)}
+        wanted = [one for one in held if one.instance.digest in asked_for]
+        stood = sum(state == asked.action for state in states.values())
+        left = len(held) - len(wanted) - len(flow) - stood
         _check_all(held, wanted, left, asked)
+        if len(flow) == len(held):
+            raise Failure(_nothing_waits(study_uid, len(flow)))
         commands = written(config, log, found, wanted, asked, told)
     wait(config, commands, told)
     return StudyDecided(
@@ -89,6 +94,7 @@ def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked,
         written=len(commands),
         stood=stood,
         left=left,
+        flow=len(flow),
         decided=tuple(_of(command, written=True) for command in commands),
     )
 
@@ -100,6 +106,13 @@ def _untold(_what: str, _done: int, _total: int) -> None:
 def _nothing_of(study_uid: str, code: str | None) -> str:
     named = study_uid if code is None else f"{study_uid} as {code}"
     return f"nothing is or was held of study {named}; see: radstream quarantine list --all --study {study_uid}"
+
+
+def _nothing_waits(study_uid: str, flow: int) -> str:
+    return (
+        f"nothing was done: what was held of study {study_uid} flows by now ({flow}): a later generation of validate "
+        "let it through. To reject an image all the same, name it"
+    )
 
 
 def _is_wanted(state: State, asked: Asked) -> bool:

@@ -1,8 +1,10 @@
-"""An image that nothing ever held, for who rejects it: the catalog says that it flows, the log how it came."""
+"""Images that flow, for who decides: the catalog says which do, the log how they came."""
 
 from __future__ import annotations
 
-from consumers.catalog.quarantine import flowing
+from collections.abc import Iterable
+
+from consumers.catalog.quarantine import flowing, standing
 from radstream.errors import Failure
 from radstream.quarantine_log import was_never_held
 from radstream.quarantine_origin import announced
@@ -15,7 +17,9 @@ from streams.log import Log
 
 
 def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
-    """As if it were held as rejected. By its whole digest or its SOP Instance UID: a beginning may be a slip.
+    """One that nothing ever held, as if it were held as rejected.
+
+    By its whole digest or its SOP Instance UID: a beginning may be a slip.
 
     Raises Failure where no image of a study is served under the name, or several are; LogAway, LogRefused.
     """
@@ -34,3 +38,15 @@ def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
     if came is None:
         raise Failure(f"nothing was done: the log does not say any more how {one.digest} came")
     return was_never_held(came.event, of_facts(DECISION).provenance(came))
+
+
+def flow_by_now(config: Config, digests: Iterable[str]) -> frozenset[str]:
+    """Those of instances that were held which flow: a later generation let them through, and nobody is waited for.
+
+    Raises Failure where the catalog cannot be asked.
+    """
+    tenant = config.section("site", Site).tenant
+    with catalog_snapshot(config) as cursor:
+        verdicts = {digest: standing(cursor, tenant, digest).verdict for digest in digests}
+    # What the catalog has not seen yet is not known to flow.
+    return frozenset(digest for digest, verdict in verdicts.items() if verdict not in (None, "quarantined"))

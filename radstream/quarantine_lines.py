@@ -73,6 +73,9 @@ def print_study_decided(found: StudyDecided) -> None:
             "was decided otherwise before, and stays so" if found.left == 1 else "were decided otherwise, and stay so"
         )
         click.echo(f"{found.left} {stays}; to decide on that too: --again")
+    if found.flow:
+        flow = "was held before and flows" if found.flow == 1 else "were held before and flow"
+        click.echo(f"{found.flow} {flow} by now, which stays so; to reject one all the same, name it")
     console().print(f"  study {found.study_uid}", soft_wrap=True)
 
 

@@ -109,10 +109,12 @@ class Quarantine:
         return bool(self._under(name))
 
     def _under(self, name: str) -> list[str]:
+        """None under an empty name: of an image without a usable UID, that is none."""
         return [
             digest
             for digest, event in self.events.items()
-            if name == event.instance.sop_instance_uid or (len(name) >= _HEX_MIN and digest.startswith(name.lower()))
+            if (name and name == event.instance.sop_instance_uid)
+            or (len(name) >= _HEX_MIN and digest.startswith(name.lower()))
         ]
 
     def of_study(self, tenant: str, study_uid: str, code: str | None) -> list[InstanceQuarantined]:

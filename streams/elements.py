@@ -47,9 +47,9 @@ class TooComplex(Exception):
 class Limits:
     """What one file may cost. `elements` are those at every level, `top_level` those that are indexed.
 
-    As it is here it is for who reads what validate has let through, or a person has: nobody behind validate refuses
-    what a site's limits allow, which are at most these (`consumers.validate.config`, docs/decisions/0078). A level of
-    `depth` is three calls of Python's thousand.
+    As it is here it is for who reads what validate has let through, or a person has: no walk behind validate refuses
+    what a site's limits allow, which are at most these (`consumers.validate.config`, docs/decisions/0078). What writes
+    a data set in another VR, or as JSON, goes less deep. A level of `depth` is three calls of Python's thousand.
     """
 
     elements: int = ELEMENTS_MAX

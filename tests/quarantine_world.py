@@ -79,5 +79,6 @@ def world_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(module, "notes_of", lambda _: made.hospital.blocks)
     # The catalog is tried where there is one (tests/integration/catalog, tests/integration).
     monkeypatch.setattr(quarantine_deciding, "wait", lambda *_: None)
+    monkeypatch.setattr(quarantine_deciding, "flow_by_now", lambda *_: frozenset())
     monkeypatch.setattr(quarantine_showing, "_findings", lambda *_: [])
     return made

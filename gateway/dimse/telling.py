@@ -1,10 +1,13 @@
-"""Who asked, and what was sent to whom: audit events, and accesses of studies. Nobody's request waits for the log."""
+"""Who asked, and what was sent to whom: audit events, and accesses of studies.
+
+Nobody's request waits for the log, but that a retrieve gives it a moment before the first image.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Final
 
 import structlog
@@ -25,6 +28,8 @@ TOPIC: Final = SUBJECTS[AuditEvent]
 INTERVAL_S: Final = 60.0
 _READERS_MAX: Final = 1000
 _CLOSE_S: Final = 10.0
+# A log that is away is no reason not to show a physician images.
+_BEGUN_S_MAX: Final = 3.0
 
 
 def reader_of(association: Any) -> str:
@@ -54,11 +59,12 @@ class Told:
     def begun(self, reader: str, action: str, to: str, wanted: Mapping[str, int]) -> None:
         """Before anything goes out: of a retrieve whose end nobody lives to say, the log has what it was about.
 
+        Returns when the log has it, or does not take it in time: then nothing may be there of a retrieve that goes on.
         `wanted` counts instances by study. `to` is a node's AE title, or the reader itself.
         """
         if wanted:
             said = {"to": to, "instances": str(sum(wanted.values())), **_listed(wanted)}
-            self._send(reader, f"{action}.begun", _subject(wanted), said, "success")
+            wait([self._send(reader, f"{action}.begun", _subject(wanted), said, "success")], _BEGUN_S_MAX)
 
     def read(self, reader: str, study_uid: str) -> None:
         """Of an instance bytes have gone out."""
@@ -91,7 +97,7 @@ class Told:
             self._send(reader, "retrieve.query", "studies", said, "success")
         self._queries.clear()
 
-    def _send(self, actor: str, action: str, subject: str, said: dict[str, str], outcome: Outcome) -> None:
+    def _send(self, actor: str, action: str, subject: str, said: dict[str, str], outcome: Outcome) -> Future[Delivery]:
         event = audit_event(
             self._site,
             self._clock,
@@ -102,7 +108,9 @@ class Told:
             attributes=said,
             step=STEP,
         )
-        self._producer.send(encode(event, self._ids, source=self._source)).add_done_callback(_counted)
+        sent = self._producer.send(encode(event, self._ids, source=self._source))
+        sent.add_done_callback(_counted)
+        return sent
 
 
 def _subject(studies: Collection[str]) -> str:

@@ -113,6 +113,9 @@ def test_what_cannot_be_released_is_said_before_anything_is_written(study: Study
         ((), "name one instance, or --study UID"),
         (("a" * 64, "--study", "1.2.3"), "name one instance, or --study UID"),
         (("a" * 64, "--code", "truncated"), "--code"),
+        (("--study", ""), "no Study Instance UID"),
+        (("--study", "1.2.x"), "no Study Instance UID"),
+        (("",), "nothing is or was held under"),
     ],
 )
 def test_what_names_nothing_is_said(study: Study, arguments: tuple[str, ...], said: str) -> None:
@@ -120,6 +123,21 @@ def test_what_names_nothing_is_said(study: Study, arguments: tuple[str, ...], sa
     assert refused.exit_code != 0
     assert said in f"{refused.exception}{refused.output}"
     assert study.decided() == []
+
+
+@pytest.mark.parametrize("action", ["release", "reject"])
+@pytest.mark.parametrize("which", [("--study", ""), ("",)])
+def test_an_empty_name_is_not_that_of_all_that_have_none(study: Study, action: str, which: tuple[str, ...]) -> None:
+    """A shell variable that is not set. Before, all images without a usable UID were decided on, of any patient."""
+    (image,) = study.world.hospital.study("P9", "NOE", series=1, images=1)
+    nameless = structs.replace(
+        image, instance=structs.replace(image.instance, study_uid="", series_uid="", sop_instance_uid="")
+    )
+    write(study.world.log, [nameless, study.world.hospital.quarantined(nameless, code="illegal_uid")])
+
+    assert study.world.run(action, *which, "--reason", WHY).exit_code != 0
+    assert study.decided() == []
+    assert study.world.run("reject", image.instance.digest, "--reason", WHY).exit_code == 0
 
 
 def test_a_person_is_told_how_many(study: Study) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -19,20 +20,20 @@ from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dsutils import encode
 
 from consumers.catalog.reading import Reads
-from gateway.dimse import items, retrieving, still
+from gateway.dimse import items, retrieving, still, telling
 from gateway.dimse.reading import Budget
 from gateway.dimse.retrieving import NOT_PERFORMED
 from gateway.dimse.searching import Search
 from gateway.dimse.selecting import Copy, Wanted
 from streams.config import Site
 from streams.events import AccessRead, AuditEvent, ObjectRef
-from streams.log import TopicPartition
-from streams.memory_log import MemoryLog
+from streams.log import Delivery, TopicPartition
+from streams.memory_log import MemoryLog, MemoryProducer
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from streams.step import Away, NewObject
-from streams.wire import decode
+from streams.wire import Message, decode
 from tests.event_streams import SITE, TENANT, new_log
 from tests.images import CT, native
 from tests.nodes import node
@@ -234,6 +235,35 @@ def test_what_is_being_read_is_told_before_it_has_ended(monkeypatch: pytest.Monk
         ("retrieve.get.begun", STUDY, "success"),
         ("retrieve.get", STUDY, "success"),
     ]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_nothing_goes_out_before_the_log_has_who_began_unless_it_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """Before, the record was in the producer alone, and lost with a service that was killed then."""
+    monkeypatch.setattr(telling, "_BEGUN_S_MAX", WAIT_S if answers else 0.1)
+    world, append = World(1), MemoryProducer.send
+
+    def slow(self: MemoryProducer, message: Message) -> Future[Delivery]:
+        sent: Future[Delivery] = Future()
+        if answers:
+            threading.Timer(0.2, lambda: sent.set_result(append(self, message).result())).start()
+        return sent
+
+    monkeypatch.setattr(MemoryProducer, "send", slow)
+    had: list[list[str]] = []
+
+    def take(_: Any) -> int:
+        had.append([action for action, _, _ in world.audited()])
+        return 0x0000
+
+    with (
+        running(world, monkeypatch) as client,
+        client.association([STUDY_GET], stored=STORED, EVT_C_STORE=take) as association,
+    ):
+        assert int(list(association.send_c_get(ASKED, STUDY_GET))[-1][0].Status) == 0x0000
+    assert had == [["retrieve.get.begun"] if answers else []]
 
 
 @pytest.mark.parametrize("is_away", [False, True])

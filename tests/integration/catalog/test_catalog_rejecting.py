@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radstream import quarantine_deciding, quarantine_waiting
+from radstream import quarantine_deciding, quarantine_flowing, quarantine_waiting
 from radstream.errors import Failure
 from radstream.quarantine_asking import Told
 from streams.config import Config
@@ -33,6 +33,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str) -> World:
         quarantine_waiting.wait(config, commands, told)
 
     monkeypatch.setattr(quarantine_deciding, "wait", shown)
+    monkeypatch.setattr(quarantine_deciding, "flow_by_now", quarantine_flowing.flow_by_now)
     return made
 
 
@@ -76,6 +77,57 @@ def test_what_one_scout_of_another_patient_began_is_ended_by_two_commands(world:
     assert "1 image released" in done.stdout
     assert "1 was decided otherwise before, and stays so" in done.stdout
     assert served(dsn) == {other.instance.digest}
+
+
+def let_through_since(world: World, dsn: str) -> tuple[InstanceReceived, InstanceReceived]:
+    """Two images of a study that validation held; a later generation holds the second alone."""
+    hospital = world.hospital
+    first, second = hospital.study("P3", "POE", series=1, images=2)
+    write(world.log, [first, second, hospital.quarantined(first), hospital.quarantined(second)])
+    claim = hospital.replay("validate", 2)
+    write(world.log, [claim, hospital.validated(first, 2), hospital.quarantined(second, 2)])
+    write(world.log, [hospital.came_to(claim, "switched")])
+    projected(dsn, world.log, hospital)
+    return first, second
+
+
+@pytest.mark.parametrize(("action", "flow"), [("reject", 1), ("release", 2)])
+def test_what_a_later_generation_let_through_waits_for_nobody(world: World, dsn: str, action: str, flow: int) -> None:
+    """Before, who rejected its cut off sibling rejected it too, while it was being read."""
+    first, second = let_through_since(world, dsn)
+    asked = (action, "--study", first.instance.study_uid, "--reason", WHY)
+    done = world.run(*asked)
+
+    assert done.exit_code == 0, done.output
+    assert f"1 image {action}" in done.stdout
+    assert "1 was held before and flows by now" in done.stdout
+    assert [one.instance.digest for one in world.commands()] == [second.instance.digest]
+    assert len(served(dsn)) == flow
+    assert first.instance.digest in served(dsn)
+    assert world.run(*asked).exit_code == 0, "asked for twice, nothing more is done"
+    assert world.run("reject", first.instance.digest, "--reason", WHY).exit_code == 0, "by its own name it is"
+    assert first.instance.digest not in served(dsn)
+
+
+def test_what_flows_by_now_stays_so_also_where_it_is_decided_again(world: World, dsn: str) -> None:
+    first, _ = let_through_since(world, dsn)
+    assert world.run("reject", "--study", first.instance.study_uid, "--reason", WHY).exit_code == 0
+    again = world.run("release", "--study", first.instance.study_uid, "--reason", WHY, "--again")
+    assert "1 image released" in again.stdout
+    assert "1 was held before and flows by now" in again.stdout
+
+
+def test_where_all_that_was_held_flows_by_now_nothing_is_done(world: World, dsn: str) -> None:
+    hospital = world.hospital
+    (image,) = hospital.study("P4", "COE", series=1, images=1)
+    claim = hospital.replay("validate", 2)
+    write(world.log, [image, hospital.quarantined(image), claim, hospital.validated(image, 2)])
+    write(world.log, [hospital.came_to(claim, "switched")])
+    projected(dsn, world.log, hospital)
+    refused = world.run("reject", "--study", image.instance.study_uid, "--reason", WHY)
+    assert isinstance(refused.exception, Failure)
+    assert "nothing was done: what was held" in str(refused.exception)
+    assert world.commands() == world.audits() == []
 
 
 def test_who_rejected_by_a_slip_finds_it_and_takes_it_back(world: World, dsn: str) -> None:
