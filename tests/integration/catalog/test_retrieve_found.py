@@ -97,3 +97,33 @@ def test_what_is_found_by_the_lists_is_what_is_found_without_them(dsn: str, monk
     assert len(by_lists[0]) == len(images) + 2
     assert late.instance.study_uid in by_lists[2 * asked.index({"PatientName": "doe*"})]
     assert by_lists[2 * asked.index({"PatientName": "R*"})] == []
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.filterwarnings("ignore:Value 'P")  # a NUL is in no code set
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"AccessionNumber": "B2*"}, {"1.2.1"}),
+        ({"AccessionNumber": "*2"}, {"1.2.1"}),
+        ({"AccessionNumber": "A1*"}, {"1.2.1", "1.2.2"}),
+        ({"PatientID": "Q?"}, {"1.2.2"}),
+        ({"PatientID": "Q?", "AccessionNumber": "B2*"}, set()),
+        ({"PatientID": "Q?", "PatientName": "DOE*"}, {"1.2.2"}),
+        ({"PatientID": "Q?", "PatientName": "ROE*"}, set()),
+        ({"PatientID": "P\0Q*"}, set()),
+    ],
+)
+def test_of_several_values_any_is_found_by_a_wild_card(dsn: str, asked: dict[str, str], found: set[str]) -> None:
+    """A request that was split, an ID that was merged. Before, the first value alone was found."""
+    hospital, log = Hospital(), new_log()
+    for uid, patient, accession in (("1.2.1", "P1", "A1\\B2"), ("1.2.2", "P2\\Q3", "A10"), ("1.2.3", "P3", "C3")):
+        said = {"PatientID": patient, "PatientName": "DOE^JANE", "AccessionNumber": accession}
+        one = image(hospital, said, study_uid=uid)
+        write(log, [one, hospital.validated(one)])
+    projected(dsn, log, hospital)
+    with closing(Writer(dsn)) as writer:
+        refresh_all(writer)
+    with running_retrieve(dsn, hospital.store, log, Site(tenant=TENANT, site=SITE)) as client:
+        status, studies = client.find(keys("STUDY", StudyInstanceUID=None, **asked))
+    assert (status, {one.StudyInstanceUID for one in studies}) == (0x0000, found)
