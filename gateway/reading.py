@@ -207,6 +207,10 @@ class Reading:
         held = self._held.get(blob.digest)
         return asyncio.create_task(self.whole(blob)) if held is None else held
 
+    async def is_checked(self, blob: Blob) -> bool:
+        """Whether what `part` gives is: not yet of what is large and was not read through."""
+        return blob.length <= LARGE_BYTES or await self._blocks(blob) is not None
+
     async def checked(self, blob: Blob, start: int, length: int) -> bytes:
         """As `part`, but never unchecked: what is large is read through first, where that was not done yet."""
         if blob.length > LARGE_BYTES and await self._blocks(blob) is None:

@@ -47,8 +47,18 @@ class FrameTables:
         return None if known is None else memoryview(known).cast("Q")
 
     async def _made(self, name: str, blob: Blob, head: Head, pixels: Pixels) -> bytes:
-        table = await self._by_table(blob, head, pixels) or await self._looked_for(blob, pixels)
-        data = array("Q", table).tobytes()
+        # A damaged copy may say anything before all of it was checked: what it says is not believed behind that.
+        is_checked = await self._reading.is_checked(blob)
+        unchecked = f"unchecked {name}"
+        if not is_checked and (known := self._kept.at_hand(unchecked)) is not None:
+            return known
+        table = await self._by_table(blob, head, pixels)
+        if table is not None and not is_checked:
+            data = array("Q", table).tobytes()
+            self._kept.hold(unchecked, data)
+            return data
+        # Looked for, it is checked.
+        data = array("Q", table or await self._looked_for(blob, pixels)).tobytes()
         (self._kept.hold if blob.is_small else self._kept.put)(name, data)
         return data
 
@@ -160,4 +170,4 @@ def codestream(raw: memoryview) -> bytes | memoryview:
 
 
 def _name(blob: Blob) -> str:
-    return f"frames {blob.digest}"
+    return f"checked frames {blob.digest}"

@@ -252,7 +252,7 @@ class Retrieving:
         return await self._value(request, found[0], head, pdf, choice)
 
     async def _value(self, request: Request, served: Served, head: Head, place: Place, choice: Chosen) -> Response:
-        kind = choice.offer.media_type
+        kind = choice.offer.content_type
         tag = tag_of(served.digest, str(place.at), str(place.length), kind, str(choice.multipart))
         if (same := unchanged(request, tag)) is not None:
             record(self._parts, request, served.study_uid, 1)
@@ -265,7 +265,7 @@ class Retrieving:
         pieces = await multipart.primed(bulk.value(self._reading, self._parts.workers, served.blob, head, place))
         record(self._parts, request, served.study_uid, 1)
         if choice.multipart:
-            return multipart.response(_one(multipart.Part(OCTETS, pieces, place.length)), OCTETS, headers(tag))
+            return multipart.response(_one(multipart.Part(kind, pieces, place.length)), OCTETS, headers(tag))
         said = headers(tag) | {"content-length": str(place.length), "content-type": kind}
         return Streamed(pieces, headers=said | (documents.ISOLATED if choice.offer == documents.PDF else {}))
 

@@ -7,13 +7,16 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from gateway import reading as module
 from gateway.dicomweb.frame_table import FrameTables, codestream
 from gateway.dicomweb.heads import Head, Pixels
 from gateway.kept import Kept
@@ -54,6 +57,12 @@ def found(data: bytes, count: int, offsets: bytes = b"", folder: Path | None = N
 async def _found(store: MemoryStore, ref: ObjectRef, size: int, count: int, offsets: bytes, kept: Kept) -> list[bytes]:
     workers = Workers(2)
     reading = Reading(store, workers, kept, 1 << 20)
+    return await _frames(FrameTables(reading, workers, kept), reading, Blob((ref,)), size, count, offsets)
+
+
+async def _frames(
+    tables: FrameTables, reading: Reading, blob: Blob, size: int, count: int, offsets: bytes = b""
+) -> list[bytes]:
     head = Head(
         model=b"", offsets=offsets, read=0, sha256="", inflated=False, explicit=True, big=False, bulk={}, pixels=None
     )
@@ -69,8 +78,7 @@ async def _found(store: MemoryStore, ref: ObjectRef, size: int, count: int, offs
         image=None,
         why="",
     )
-    blob = Blob((ref,))
-    table = await FrameTables(reading, workers, kept).of(blob, head, pixels)
+    table = await tables.of(blob, head, pixels)
     return [bytes(codestream(await reading.view(blob, start, end - start))) for start, end in pairwise(table)]
 
 
@@ -101,6 +109,34 @@ def test_a_table_of_what_is_read_anyway_is_no_file(tmp_path: Path, length: int, 
     assert found(file_of([[one]]), 1, folder=tmp_path) == [one]
     # Of what is large, the digests of its blocks are the other.
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == files
+
+
+def test_a_table_of_a_damaged_copy_is_read_again_once_the_file_was_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large file, what is read before that may be wrong: such a table was kept on disk, for ever."""
+    monkeypatch.setattr(module, "LARGE_BYTES", SMALL_BYTES)
+    frames = [frame(1, 1000), frame(2, SMALL_BYTES), frame(3, 1000)]
+    data = file_of([[one] for one in frames], (0, 1008, 1008 + SMALL_BYTES + 8))
+    damaged = bytearray(data)
+    damaged[len(BEFORE) + 8 + 4] ^= 2
+    store = MemoryStore()
+    good = store.create(NewObject("general", "backup", "x", data)).ref
+    hot = structs.replace(store.create(NewObject("general", "hot", "x", bytes(damaged))).ref, sha256=good.sha256)
+
+    async def asked(*, is_first: bool) -> list[bytes]:
+        with closing(Kept(1 << 20, tmp_path, 1 << 20)) as kept:
+            workers = Workers(2)
+            reading = Reading(store, workers, kept, 1 << 20)
+            ask = partial(_frames, FrameTables(reading, workers, kept), reading, Blob((hot, good)), len(data), 3)
+            if is_first:
+                with pytest.raises(Problem):
+                    await ask()
+                await reading.checked(Blob((hot, good)), 0, 1)
+            return await ask()
+
+    assert asyncio.run(asked(is_first=True)) == frames
+    assert asyncio.run(asked(is_first=False)) == frames, "at the next start"
 
 
 def test_a_frame_in_one_piece_is_not_copied() -> None:

@@ -17,6 +17,7 @@ from tests.gateways import Client, running_gateway
 # Of an odd length, and longer than what stands in metadata itself.
 DOCUMENT = b"%PDF-1.4\n" + b"% A report.\n" * 200 + b"%%EOF\n"
 assert len(DOCUMENT) % 2
+NAMED = "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1"
 # As Chromium asks for what an object of a page is (Fetch Standard, section 2.2.2).
 OBJECT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
@@ -59,6 +60,24 @@ def test_a_pdf_is_had_as_what_it_is(opened: Callable[..., Any]) -> None:
         assert (whole.headers["content-type"], whole.content) == ("application/octet-stream", DOCUMENT + b"\0")
         assert whole.headers["etag"] != answer.headers["etag"]
         assert got(rendered, "image/jpeg").status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/octet-stream", "application/octet-stream"),
+        (NAMED, NAMED),
+        ("*/*", 'multipart/related; type="application/octet-stream"'),
+        (PDF, PDF),
+    ],
+)
+def test_head_says_of_a_value_the_type_that_get_has(opened: Callable[..., Any], accept: str, kind: str) -> None:
+    with opened() as (_, address):
+        uri = f"{address}/bulkdata/00420011"
+        head, answer = requests.head(uri, headers={"accept": accept}, timeout=30), got(uri, accept)
+    assert (head.status_code, head.headers["content-type"]) == (200, kind)
+    assert answer.headers["content-type"].partition("; boundary")[0] == kind
+    assert head.headers["etag"] == answer.headers["etag"]
 
 
 def test_an_older_pdf_says_no_length_and_keeps_its_last_byte(opened: Callable[..., Any]) -> None:
