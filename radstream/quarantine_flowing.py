@@ -1,4 +1,4 @@
-"""An image that nothing ever held, for who rejects it: the catalog says that it flows, the log how it came."""
+"""Images that flow, for who rejects: the catalog says that they do, the log how one came that nothing ever held."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from radstream.quarantine_log import was_never_held
 from radstream.quarantine_origin import announced
 from radstream.reading import catalog_snapshot
 from streams.config import Config, Site
-from streams.events import InstanceQuarantined
+from streams.events import Instance, InstanceQuarantined
 from streams.generation import of_facts
 from streams.held import DECISION
 from streams.log import Log
@@ -34,3 +34,15 @@ def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
     if came is None:
         raise Failure(f"nothing was done: the log does not say any more how {one.digest} came")
     return was_never_held(came.event, of_facts(DECISION).provenance(came))
+
+
+def none_beside(config: Config, named: Instance) -> None:
+    """Raises Failure where other content flows under the SOP Instance UID, sent again: who names it may mean that."""
+    uid = named.sop_instance_uid
+    with catalog_snapshot(config) as cursor:
+        found = flowing(cursor, config.section("site", Site).tenant, uid)
+    if others := [f"{one.digest} (flows)" for one in found if one.digest != named.digest]:
+        raise Failure(
+            f"nothing was done: {len(others) + 1} images came under {uid}; say which: "
+            f"{', '.join((f'{named.digest} (is or was held)', *others))}"
+        )
