@@ -13,7 +13,11 @@ from radstream.errors import Failure
 from radstream.options import log_answers, open_log
 from radstream.quarantine_asking import Asked, Told
 from radstream.quarantine_commanding import written
+<<<<<<< HEAD
 from radstream.quarantine_flowing import flow_by_now, to_be_rejected
+=======
+from radstream.quarantine_flowing import none_beside, to_be_rejected
+>>>>>>> fixw2
 from radstream.quarantine_log import Quarantine, State
 from radstream.quarantine_waiting import wait
 from streams.config import Config, Site
@@ -57,6 +61,8 @@ def decide(config: Config, name: str, asked: Asked) -> Decided:
     with log_answers():
         found = quarantine_log.read(log)
         held = found.named(name) if asked.action == "released" or found.has(name) else to_be_rejected(config, log, name)
+        if asked.action == "rejected" and name == held.instance.sop_instance_uid:
+            none_beside(config, held.instance)
         last = found.last(held.instance.digest)
         if last is not None and last.action == asked.action == found.state(held.instance.digest):
             return _of(last, written=False)

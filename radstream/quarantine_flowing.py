@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Images that flow, for who decides: the catalog says which do, the log how they came."""
+=======
+"""Images that flow, for who rejects: the catalog says that they do, the log how one came that nothing ever held."""
+>>>>>>> fixw2
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from radstream.quarantine_log import was_never_held
 from radstream.quarantine_origin import announced
 from radstream.reading import catalog_snapshot
 from streams.config import Config, Site
-from streams.events import InstanceQuarantined
+from streams.events import Instance, InstanceQuarantined
 from streams.generation import of_facts
 from streams.held import DECISION
 from streams.log import Log
@@ -40,6 +44,7 @@ def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
     return was_never_held(came.event, of_facts(DECISION).provenance(came))
 
 
+<<<<<<< HEAD
 def flow_by_now(config: Config, digests: Iterable[str]) -> frozenset[str]:
     """Those of instances that were held which flow: a later generation let them through, and nobody is waited for.
 
@@ -50,3 +55,15 @@ def flow_by_now(config: Config, digests: Iterable[str]) -> frozenset[str]:
         verdicts = {digest: standing(cursor, tenant, digest).verdict for digest in digests}
     # What the catalog has not seen yet is not known to flow.
     return frozenset(digest for digest, verdict in verdicts.items() if verdict not in (None, "quarantined"))
+=======
+def none_beside(config: Config, named: Instance) -> None:
+    """Raises Failure where other content flows under the SOP Instance UID, sent again: who names it may mean that."""
+    uid = named.sop_instance_uid
+    with catalog_snapshot(config) as cursor:
+        found = flowing(cursor, config.section("site", Site).tenant, uid)
+    if others := [f"{one.digest} (flows)" for one in found if one.digest != named.digest]:
+        raise Failure(
+            f"nothing was done: {len(others) + 1} images came under {uid}; say which: "
+            f"{', '.join((f'{named.digest} (is or was held)', *others))}"
+        )
+>>>>>>> fixw2

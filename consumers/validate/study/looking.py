@@ -28,6 +28,12 @@ class Look:
     knows_whose: bool
 
     @cached_property
+    def waiting(self) -> list[Header]:
+        """Those that wait for a person: also what was held before, once the study is of its patient or nobody's."""
+        away = {one.digest for one in self.held} | (self.out - self.decided.released)
+        return [one for one in self.read.headers if one.digest in away]
+
+    @cached_property
     def compared(self) -> set[str]:
         return {one.digest for one in self.read.headers if one.digest in self.inside}
 

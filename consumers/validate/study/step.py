@@ -35,7 +35,7 @@ from streams.step import Done, Input, Outcome, RetryLater
 from streams.working import QUARANTINE_ORDINAL
 
 # Raised by hand when a change here changes what comes out.
-CODE_VERSION = 2
+CODE_VERSION = 3
 _DETAIL = "It names another patient than the rest of its study; find out whose it is, then release or reject it."
 
 
@@ -71,7 +71,7 @@ class Assess:
         return self._decisions.until(meta.occurred_at, meta.tenant, event.study_uid) if event.revision > 1 else NOTHING
 
     def _assessed(self, look: Look, clock: Clock) -> Done:
-        event, held = look.item.event, look.held
+        event = look.item.event
         findings = [*self._whose(look), *at_site(self._found(look), self._levels, look.series, event.meta.site)]
         meta = structs.replace(
             event.meta,
@@ -86,17 +86,17 @@ class Assess:
             set_digest=event.set_digest,
             instance_count=event.instance_count,
             read_count=len(look.compared),
-            held_count=len(held),
+            held_count=len(look.waiting),
             findings=tuple(findings[:FINDINGS_MAX]),
         )
-        if held:
+        if look.held:
             self._count(look)
-        return Done.emit(*(self._held(one, look, clock) for one in held), assessed)
+        return Done.emit(*(self._held(one, look, clock) for one in look.held), assessed)
 
     def _whose(self, look: Look) -> Iterator[StudyFinding]:
         """What no site changes."""
-        if look.held:
-            yield finding(CONTRADICTION, look.held)
+        if look.waiting:
+            yield finding(CONTRADICTION, look.waiting)
         if not look.knows_whose:
             unread = look.inside & look.read.unread
             named = [one for one in look.read.others if one.digest in unread]

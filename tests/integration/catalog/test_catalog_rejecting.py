@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from radstream import quarantine_deciding, quarantine_flowing, quarantine_waiting
 from radstream.errors import Failure
@@ -158,3 +159,35 @@ def test_what_is_in_no_study_or_is_named_by_a_beginning_is_not_rejected(world: W
     refused = world.run("release", scout.instance.digest, "--reason", WHY)
     assert "nothing is or was held under" in str(refused.exception)
     assert world.commands() == world.audits() == []
+
+
+@pytest.mark.parametrize("first_is", ["open", "rejected"])
+def test_a_uid_of_which_one_content_is_held_and_another_flows_names_neither(
+    world: World, dsn: str, first_is: str
+) -> None:
+    """The wrong image was sent again, corrected, and is wrong again: who rejects the UID may mean either."""
+    if first_is == "rejected":
+        assert world.decide("reject").exit_code == 0
+    again = sent_again(world, dsn)
+    before = world.commands()
+    refused = world.run("reject", again.instance.sop_instance_uid, "--reason", WHY)
+    assert isinstance(refused.exception, Failure)
+    assert "nothing was done" in str(refused.exception)
+    assert world.held.instance.digest in str(refused.exception)
+    assert f"{again.instance.digest} (flows)" in str(refused.exception)
+    assert world.commands() == before
+
+    assert world.run("reject", again.instance.digest, "--reason", WHY).exit_code == 0
+    assert served(dsn) == set()
+
+
+def sent_again(world: World, dsn: str) -> InstanceReceived:
+    """Other content under the UID of the image that is held, which nothing holds."""
+    (image,) = world.hospital.study("P1", "DOE", series=1, images=1)
+    digest, name = image.instance.digest, world.held.instance
+    instance = structs.replace(name, digest=digest)
+    image = structs.replace(image, instance=instance)
+    write(world.log, [image, world.hospital.validated(image)])
+    projected(dsn, world.log, world.hospital)
+    assert served(dsn) == {digest}
+    return image
