@@ -13,11 +13,7 @@ from radstream.errors import Failure
 from radstream.options import log_answers, open_log
 from radstream.quarantine_asking import Asked, Told
 from radstream.quarantine_commanding import written
-<<<<<<< HEAD
-from radstream.quarantine_flowing import flow_by_now, to_be_rejected
-=======
-from radstream.quarantine_flowing import none_beside, to_be_rejected
->>>>>>> fixw2
+from radstream.quarantine_flowing import flow_by_now, none_beside, to_be_rejected
 from radstream.quarantine_log import Quarantine, State
 from radstream.quarantine_waiting import wait
 from streams.config import Config, Site

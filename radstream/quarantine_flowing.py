@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Images that flow, for who decides: the catalog says which do, the log how they came."""
-=======
-"""Images that flow, for who rejects: the catalog says that they do, the log how one came that nothing ever held."""
->>>>>>> fixw2
 
 from __future__ import annotations
 
@@ -44,7 +40,6 @@ def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
     return was_never_held(came.event, of_facts(DECISION).provenance(came))
 
 
-<<<<<<< HEAD
 def flow_by_now(config: Config, digests: Iterable[str]) -> frozenset[str]:
     """Those of instances that were held which flow: a later generation let them through, and nobody is waited for.
 
@@ -55,7 +50,8 @@ def flow_by_now(config: Config, digests: Iterable[str]) -> frozenset[str]:
         verdicts = {digest: standing(cursor, tenant, digest).verdict for digest in digests}
     # What the catalog has not seen yet is not known to flow.
     return frozenset(digest for digest, verdict in verdicts.items() if verdict not in (None, "quarantined"))
-=======
+
+
 def none_beside(config: Config, named: Instance) -> None:
     """Raises Failure where other content flows under the SOP Instance UID, sent again: who names it may mean that."""
     uid = named.sop_instance_uid
@@ -66,4 +62,3 @@ def none_beside(config: Config, named: Instance) -> None:
             f"nothing was done: {len(others) + 1} images came under {uid}; say which: "
             f"{', '.join((f'{named.digest} (is or was held)', *others))}"
         )
->>>>>>> fixw2
