@@ -108,6 +108,13 @@ def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
     wanted = [content for content in contents if not content.rejected]
     if any(content.sop_class_uid != sop_class for content in wanted):
         return CLASS_INSTANCE_CONFLICT
-    if not wanted or any(content.held or content.copies < copies for content in wanted):
+    if not wanted or any(content.held or _lacks_copies(content, copies) for content in contents):
         return PROCESSING_FAILURE
     return 0
+
+
+def _lacks_copies(content: Content, copies: int) -> bool:
+    """A backup that has begun is waited for also of what was rejected: a person may take that back, and its sender
+    hears "committed" with the other. One that has not begun is not made (consumers/tiering/copies.py).
+    """
+    return content.copies < copies and not (content.rejected and content.copies == 0)

@@ -46,6 +46,10 @@ def reasons(judged: Judged) -> dict[str, int]:
         pytest.param(CT, [Content(CT, 2, rejected=True)], 0x0110, True, id="rejected: the corrected one may come"),
         pytest.param(CT, [Content(CT, 0, rejected=True)], 0x0110, True, id="rejected before it had a copy"),
         pytest.param(CT, [Content(CT, 2, rejected=True), Content(CT, 2)], 0, False, id="rejected, and sent corrected"),
+        pytest.param(CT, [Content(CT, 0, rejected=True), Content(CT, 2)], 0, False, id="rejected, never backed up"),
+        pytest.param(
+            CT, [Content(CT, 1, rejected=True), Content(CT, 2)], 0x0110, True, id="rejected while it is backed up"
+        ),
         pytest.param(CT, [Content(CT, 2, rejected=True), Content(CT, 1)], 0x0110, True, id="corrected, with one copy"),
         pytest.param(
             CT, [Content(CT, 2, rejected=True), Content(CT, 2, held=True)], 0x0110, True, id="what came then is held"
