@@ -15,7 +15,8 @@ NO_SUCH_INSTANCE: Final = 0x0112
 CLASS_INSTANCE_CONFLICT: Final = 0x0119
 CLASS_NOT_SUPPORTED: Final = 0x0122
 DUPLICATE_TRANSACTION: Final = 0x0131
-# An instance may still come; one that is here may still get its copies, or be released.
+# An instance may still come, also a corrected one after one that was rejected: it is on a spool, or the catalog is
+# behind it. One that is here may still get its copies, or be released.
 _MAY_STILL_COME: Final = frozenset((NO_SUCH_INSTANCE, PROCESSING_FAILURE))
 
 
@@ -92,9 +93,7 @@ def _verdicts(
         for uid in group.sop_instance_uids:
             found = contents.get(uid, ())
             reason = DUPLICATE_TRANSACTION if duplicate else _reason(group.sop_class_uid, found, copies)
-            is_decided = bool(found) and all(content.rejected for content in found)
-            is_open = reason in _MAY_STILL_COME and not is_decided
-            yield _Verdict(group.sop_class_uid, uid, reason, is_open)
+            yield _Verdict(group.sop_class_uid, uid, reason, reason in _MAY_STILL_COME)
 
 
 def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
@@ -107,8 +106,15 @@ def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
     if not contents:
         return NO_SUCH_INSTANCE
     wanted = [content for content in contents if not content.rejected]
-    if any(content.sop_class_uid != sop_class for content in wanted or contents):
+    if any(content.sop_class_uid != sop_class for content in wanted):
         return CLASS_INSTANCE_CONFLICT
-    if not wanted or any(content.held or content.copies < copies for content in wanted):
+    if not wanted or any(content.held or _lacks_copies(content, copies) for content in contents):
         return PROCESSING_FAILURE
     return 0
+
+
+def _lacks_copies(content: Content, copies: int) -> bool:
+    """A backup that has begun is waited for also of what was rejected: a person may take that back, and its sender
+    hears "committed" with the other. One that has not begun is not made (consumers/tiering/copies.py).
+    """
+    return content.copies < copies and not (content.rejected and content.copies == 0)

@@ -15,11 +15,6 @@ from streams.health import Health
 from streams.log import LogAway, LogClosed, LogRefused
 from streams.objects import Damaged, StoreAway
 
-
-class NoRoom(Exception):
-    """Neither memory nor disk had room for an object that came in."""
-
-
 # What is behind a failed write, as readiness says it.
 _WHY: dict[type[Exception], str] = {
     StoreAway: "the store did not take an object; senders are told to try again (0xA700)",
@@ -27,11 +22,17 @@ _WHY: dict[type[Exception], str] = {
     TimeoutError: "the log did not acknowledge an event in time; senders are told to try again (0xA700)",
     LogRefused: "the log refused an event; see the broker's log and its ACLs",
     NotSpooled: "store or log are away and the spool takes no more; senders are told to try again (0xA700)",
-    NoRoom: "no memory and no disk for an object that came in; senders are told to try again (0xA700)",
     Damaged: "the store holds damaged bytes; see object_damaged in this service's log",
 }
 _NOT_KEPT = tuple(_WHY)
 _UNREADY_S = 5.0
+# Readiness stays: the router takes all else, and is no better for being passed by.
+_NO_ROOM = (
+    "no memory and no disk for a large object that came in; its sender is told to try again (0xA700). Its disk is to "
+    "have more than twice [router.spool] free_bytes_min free, and [router] objects_disk_bytes_max more than what comes "
+    "at once"
+)
+_NO_ROOM_S = 60.0
 
 
 class Keeper(Protocol):
@@ -52,12 +53,13 @@ class Receiver:
         self._health = health
         self._clock = clock
         self._failed_at: float | None = None
+        self._full_at: float | None = None
 
     def answer(self, arrival: Arrival) -> int:
         """The status of one request. Whatever fails, nothing is acknowledged that is not durable."""
         log = structlog.get_logger()
         if arrival.content.fate is Fate.NO_ROOM:
-            return self._failed(arrival, NoRoom())
+            return self._without_room(arrival)
         try:
             header = read_header(arrival.data_set, arrival.transfer_syntax_uid)
             if refused := refusal(arrival, header):
@@ -74,9 +76,19 @@ class Receiver:
 
     def settle(self) -> None:
         """Readiness says yes again some seconds after the last failure: without traffic, nothing else would."""
-        if self._failed_at is not None and self._clock.monotonic() - self._failed_at > _UNREADY_S:
+        now = self._clock.monotonic()
+        if self._failed_at is not None and now - self._failed_at > _UNREADY_S:
             self._failed_at = None
             self._health.ready("commit", True)
+        if self._full_at is not None and now - self._full_at > _NO_ROOM_S:
+            self._full_at = None
+            self._health.warn("room", "")
+
+    def _without_room(self, arrival: Arrival) -> int:
+        self._full_at = self._clock.monotonic()
+        self._health.warn("room", _NO_ROOM)
+        structlog.get_logger().error("instance_not_kept", reason="no room", association=arrival.association)
+        return OUT_OF_RESOURCES
 
     def _failed(self, arrival: Arrival, error: Exception) -> int:
         why = next(text for kind, text in _WHY.items() if isinstance(error, kind))

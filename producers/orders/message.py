@@ -28,8 +28,8 @@ _CODECS: Final[Mapping[str, str]] = {
     "KS X 1001": "euc_kr",
     "BIG-5": "big5",
 }
-# Where MSH-18 says nothing, or ASCII, which is the same (table 0211): senders write what that is a part of. What they
-# wrote before there was Unicode comes second.
+# Where MSH-18 says nothing, or ASCII alone, which is the same (table 0211): senders write what that is a part of.
+# What they wrote before there was Unicode comes second.
 _NOTHING_SAID: Final = ("utf-8", "latin-1")
 _NOT_OF_IT: Final = "the bytes are not of the character set that MSH-18 says"
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -173,13 +173,16 @@ def separators(data: bytes) -> Separators:
 
 def _codecs(said: str, marks: Separators) -> tuple[str, ...]:
     names = [name.strip().upper() for name in said.split(marks.repeat)]
-    # Japanese names come with escape sequences to the sets that the repetitions name.
-    codec = "iso2022_jp_2" if "ISO IR87" in names else _CODECS.get(names[0])
-    if codec is None and names[0] in ("", "ASCII"):
+    sets = [name for name in names if name not in ("", "ASCII")]
+    if not sets:
         return _NOTHING_SAID
+    # Japanese names come with escape sequences to the sets that the repetitions name.
+    codec = "iso2022_jp_2" if "ISO IR87" in sets else _CODECS.get(sets[0])
     if codec is None:
         raise BadMessage("103", "MSH-18 is a character set that is not known here")
-    return (codec,)
+    # What is wide enough for all bytes is no test. Behind ASCII, UTF-8 may be meant; what does not fit is of the set.
+    may_be_unicode = sets[0] != names[0] and codec.startswith("iso8859_")
+    return ("utf-8", codec) if may_be_unicode else (codec,)
 
 
 def _segment(line: str, marks: Separators, codecs: tuple[str, ...]) -> Segment:

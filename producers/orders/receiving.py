@@ -106,7 +106,8 @@ class Receiver:
             return
         if not order.in_full:
             raise BadMessage(_UNKNOWN, _NOTHING_TO_CANCEL)
-        structlog.get_logger().warning("nothing_to_cancel", peer=peer)
+        # What is placed after it stands: by its pseudonym it can be found.
+        structlog.get_logger().warning("nothing_to_cancel", peer=peer, order_id=self.announcer.order_id(order))
 
     def _is_placed(self, order: Order) -> bool:
         """Raises BadOrder, LogAway."""

@@ -43,15 +43,19 @@ def reasons(judged: Judged) -> dict[str, int]:
         pytest.param(CT, [Content(CT, 2), Content(CT, 0)], 0x0110, True, id="other content under the same UID"),
         pytest.param(CT, [Content(CT, 2, held=True)], 0x0110, True, id="held, for all its copies"),
         pytest.param(CT, [Content(CT, 2), Content(CT, 2, held=True)], 0x0110, True, id="other content, held"),
-        pytest.param(CT, [Content(CT, 2, rejected=True)], 0x0110, False, id="rejected: nothing more comes of it"),
-        pytest.param(CT, [Content(CT, 0, rejected=True)], 0x0110, False, id="rejected before it had a copy"),
+        pytest.param(CT, [Content(CT, 2, rejected=True)], 0x0110, True, id="rejected: the corrected one may come"),
+        pytest.param(CT, [Content(CT, 0, rejected=True)], 0x0110, True, id="rejected before it had a copy"),
         pytest.param(CT, [Content(CT, 2, rejected=True), Content(CT, 2)], 0, False, id="rejected, and sent corrected"),
+        pytest.param(CT, [Content(CT, 0, rejected=True), Content(CT, 2)], 0, False, id="rejected, never backed up"),
+        pytest.param(
+            CT, [Content(CT, 1, rejected=True), Content(CT, 2)], 0x0110, True, id="rejected while it is backed up"
+        ),
         pytest.param(CT, [Content(CT, 2, rejected=True), Content(CT, 1)], 0x0110, True, id="corrected, with one copy"),
         pytest.param(
             CT, [Content(CT, 2, rejected=True), Content(CT, 2, held=True)], 0x0110, True, id="what came then is held"
         ),
         pytest.param(CT, [Content(MR, 2, rejected=True), Content(CT, 2)], 0, False, id="rejected, of another class"),
-        pytest.param(MR, [Content(CT, 2, rejected=True)], 0x0119, False, id="rejected, and asked for as another class"),
+        pytest.param(MR, [Content(CT, 2, rejected=True)], 0x0110, True, id="rejected, and asked for as another class"),
         pytest.param(VERIFICATION, [], 0x0122, False, id="a service"),
         pytest.param(PRINT, [], 0x0122, False, id="another service"),
         pytest.param("1.2.999.1", [Content("1.2.999.1", 2)], 0, False, id="a private storage class"),

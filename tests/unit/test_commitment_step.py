@@ -59,10 +59,26 @@ def test_what_is_held_is_waited_for_until_a_person_has_decided(world: World) -> 
     assert reasons(result) == {"1.1": 0, "1.2": 0x0110}
 
 
-def test_what_was_rejected_is_said_at_once_and_keeps_nobody_waiting(world: World) -> None:
+def test_a_request_that_comes_before_the_corrected_image_is_known_waits_for_it(world: World) -> None:
+    """It is on the router's spool, or the catalog is behind: what is known is the rejected one alone."""
+    rejected = Content(CT, 2, rejected=True)
+    world.shelf.contents = {"1.1": [rejected]}
+    with world.running():
+        asked(world, "1.1")
+        wait_until(lambda: world.results() or world.parked(), "a look")
+        assert world.results() == []
+        world.shelf.contents = {"1.1": [rejected, Content(CT, 2)]}
+        (result,) = wait_until(world.results, "the result")
+    assert reasons(result) == {"1.1": 0}
+
+
+def test_what_was_rejected_and_never_corrected_is_said_when_its_time_is_over(world: World) -> None:
     world.shelf.contents = {"1.1": [Content(CT, 2)], "1.2": [Content(CT, 2, rejected=True)]}
     with world.running():
         asked(world, "1.1", "1.2")
+        wait_until(lambda: world.results() or world.parked(), "a look")
+        assert world.results() == []
+        world.clock.ahead_s = world.settings.deadline_s + 1
         (result,) = wait_until(world.results, "the result")
     assert reasons(result) == {"1.1": 0, "1.2": 0x0110}
 

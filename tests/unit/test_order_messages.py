@@ -208,6 +208,8 @@ def test_priority_may_stand_in_obr_27_or_orc_7(segment: str, expected: str) -> N
         (OMI.split("\rORC")[0], "no ORC"),
         (OMI.replace("\rPID", "\rZID"), "no PID"),
         (OMI.replace("UNICODE UTF-8", "KLINGON"), "MSH-18"),
+        (OMI.replace("UNICODE UTF-8", "ASCII~KLINGON"), "MSH-18"),
+        (OMI.replace("UNICODE UTF-8", "~KLINGON"), "MSH-18"),
     ],
 )
 def test_what_cannot_be_taken_is_refused_without_a_word_of_the_patients(told: str, why: str) -> None:
@@ -227,6 +229,13 @@ def test_what_cannot_be_taken_is_refused_without_a_word_of_the_patients(told: st
         ("", "latin-1", "Müller^Änne"),
         ("ASCII", "utf-8", "Müller^Änne"),
         ("ASCII", "latin-1", "Müller^Änne"),
+        ("ASCII~8859/1", "latin-1", "Müller^Änne"),
+        ("ASCII~UNICODE UTF-8", "utf-8", "Dvořák^Jiří"),
+        ("ASCII~8859/2", "iso8859_2", "Dvořák^Jiří"),
+        ("~8859/2", "iso8859_2", "Dvořák^Jiří"),
+        ("ASCII~8859/2", "utf-8", "Dvořák^Jiří"),
+        ("ASCII~GB 18030-2000", "gb18030", "联通"),
+        ("ASCII~JIS X0202", "iso2022_jp", "山田^太郎"),
     ],
 )
 def test_names_come_in_the_character_set_of_msh_18(charset: str, codec: str, name: str) -> None:

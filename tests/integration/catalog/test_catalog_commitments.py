@@ -145,7 +145,7 @@ def test_what_was_rejected_does_not_stand_in_the_way_of_what_was_sent_corrected(
     stands = [right, *others]
     with catalog_of(dsn, log, hospital) as catalog, closing(Catalog(dsn)) as asked:
         for events, reason, still_open in (
-            ([], 0x0110, 0),
+            ([], 0x0110, 1),
             ([right, hospital.validated(right)], 0x0110, 1),
             ([moved(hospital, [wrong, *stands], 4, "verified", ["hot", "backup"])], 0, 0),
         ):
