@@ -45,6 +45,7 @@ OF_COMMANDS: Mapping[str, str] = {
     "streams.revisions.step": "how a revision lists its instances",
     "streams.chains.step": "verify works out what the chain should be",
     "streams.chains.signing": "verify reads heads",
+    "radstream.quarantine_log": "how the quarantine lists what a person rejected and nothing held; never written",
 }
 
 

@@ -48,7 +48,10 @@ class Router:
         self._listening.close()
 
     def _serve(self) -> None:
-        connected, _ = self._listening.accept()
+        try:
+            connected, _ = self._listening.accept()
+        except OSError:
+            return  # Closed, and nobody had come.
         with connected, connected.makefile("rb") as coming:
             while (line := coming.readline()).strip():
                 self.head += line.lower()

@@ -93,8 +93,9 @@ def test_where_neither_memory_nor_disk_has_room_nothing_is_kept_and_the_next_one
     assert fate_of(places, 3 * MIB) is Fate.HERE
 
 
-def test_a_folder_that_is_not_there_is_a_lack_of_room(tmp_path: Path) -> None:
-    assert fate_of(room(memory=0, folder=tmp_path / "none"), 2 * MIB) is Fate.NO_ROOM
+def test_a_folder_that_cannot_be_is_a_lack_of_room(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert fate_of(room(memory=0, folder=tmp_path / "file" / "none"), 2 * MIB) is Fate.NO_ROOM
 
 
 def test_what_is_abandoned_gives_its_room_back(tmp_path: Path) -> None:
