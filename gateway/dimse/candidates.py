@@ -63,8 +63,8 @@ def _of_ids(keys: Dataset) -> tuple[dict[str, str], dict[str, Any]]:
     asked: dict[str, Any] = {}
     for keyword, column in _INDEXED.items():
         said = values(keys, keyword)
-        # One without wild cards is narrowed down to by its own index; a NUL is in no text of PostgreSQL.
-        if len(said) != 1 or not _WILD.search(said[0]) or not said[0].strip("*") or "\0" in said[0]:
+        # One without wild cards is narrowed down to by its own index.
+        if len(said) != 1 or not _WILD.search(said[0]) or not said[0].strip("*"):
             continue
         where[column] = f"left(u.{column}, {_INDEXED_MAX}) LIKE %({column}_begins)s"
         asked[f"{column}_begins"] = _like(_WILD.split(said[0])[0][:_INDEXED_MAX]) + "%"
