@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.dicomweb.served import Served
@@ -18,11 +18,12 @@ _SERIES_MAX: Final = 1000
 
 @dataclass(frozen=True)
 class _Look:
-    """Where a series was looked at, and which way it goes; `is_known`, as a step was seen."""
+    """Where a series was looked at, which way it goes, in which transfer syntax; `is_known`, as a step was seen."""
 
     place: int
     way: int
     is_known: bool
+    syntax: str = ""
 
     @property
     def ahead(self) -> int:
@@ -42,12 +43,19 @@ class Neighbours:
         series, place = self._shown.beside(served)
         if len(series) == 1:
             return
-        look = self._last[served.series_uid] = _next(self._last.pop(served.series_uid, None), place)
+        look = replace(_next(self._last.pop(served.series_uid, None), place), syntax=syntax)
+        self._last[served.series_uid] = look
         while len(self._last) > _SERIES_MAX:
             self._last.popitem(last=False)
         for step in range(1, look.ahead + 1):
             if 0 <= (next_one := place + look.way * step) < len(series):
                 self._expect(series[next_one], syntax)
+
+    def asked(self, served: Served) -> None:
+        """A frame is asked for: where others of its series were shown, its bytes are read while the catalog says
+        whether it may be shown still. Who is told no is given none of them."""
+        if (last := self._last.get(served.series_uid)) is not None:
+            self._expect(served, last.syntax)
 
     def _expect(self, served: Served, syntax: str) -> None:
         self._reading.expect_whole(served.stored_as(syntax) or served.blob)

@@ -151,7 +151,10 @@ class Retrieving:
 
     async def frames(self, request: Request) -> Response:
         """Section 10.4.1.1.6: each as it is stored where that is accepted, else decoded."""
-        source = await self._frames.source(await self._shown.one(asked(request)))
+        # Whoever has it, and asks whether it is so still, is told that without a read.
+        is_read = request.method == "GET" and "if-none-match" not in request.headers
+        meanwhile = self._neighbours.asked if is_read else None
+        source = await self._frames.source(await self._shown.one(asked(request), meanwhile))
         indices = framing.numbers(request.path_params["frames"], source.pixels.frames)
         return await self._of_frames(request, source, indices)
 

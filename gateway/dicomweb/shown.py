@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,20 +83,26 @@ class Shown:
         self._instances = 0
         self._reading = Flights()
 
-    async def found(self, wanted: Asked) -> Sequence[Served]:
-        """In the order of series and instance numbers. Raises Problem 404 where there is none, Away."""
+    async def found(self, wanted: Asked, meanwhile: Callable[[Served], None] | None = None) -> Sequence[Served]:
+        """In the order of series and instance numbers. Raises Problem 404 where there is none, Away.
+
+        `meanwhile` is called with what is remembered of an instance, before it is known whether it is so still.
+        """
         known = self._studies.get(wanted.study)
-        if known is not None and (there := known.of(wanted)) is not None and await self._is_so(wanted.study, known):
-            self._studies.move_to_end(wanted.study, last=True)
-            return there
+        if known is not None and (there := known.of(wanted)) is not None:
+            if meanwhile is not None:
+                meanwhile(there[0])
+            if await self._is_so(wanted.study, known):
+                self._studies.move_to_end(wanted.study, last=True)
+                return there
         found = await self._asked(wanted)
         if wanted.series is not None and wanted.instance is not None:
             self._read_series(known, Asked(wanted.study, wanted.series))
         return found
 
-    async def one(self, wanted: Asked) -> Served:
+    async def one(self, wanted: Asked, meanwhile: Callable[[Served], None] | None = None) -> Served:
         """The instance of a path. Raises as `found`."""
-        return (await self.found(wanted))[0]
+        return (await self.found(wanted, meanwhile))[0]
 
     def beside(self, served: Served) -> tuple[Sequence[Served], int]:
         """The series of an instance as it was asked for last, perhaps without others, and the place of the instance."""

@@ -39,8 +39,9 @@ class Series:
     def beside(self, served: Served) -> tuple[Sequence[Served], int]:
         return self.slices, self.slices.index(served)
 
-    def read_behind(self, places: Sequence[int]) -> set[int]:
-        """What is read behind the last of these, where what they led to before is held no more."""
+    def read_behind(self, places: Sequence[int], asked: int | None = None) -> set[int]:
+        """What is read behind the last of these, where what they led to before is held no more; and when one is asked
+        for next."""
         read: set[int] = set()
 
         class Counting(MemoryStore):
@@ -54,12 +55,19 @@ class Series:
             for place in places:
                 read.clear()
                 neighbours.shown(self.slices[place], EXPLICIT_VR_LITTLE_ENDIAN)
-                while len(asyncio.all_tasks()) > 1:
-                    await asyncio.sleep(0)
-                await asyncio.sleep(0)  # What is done is forgotten a turn later.
+                await _all_done()
+            if asked is not None:
+                neighbours.asked(self.slices[asked])
+                await _all_done()
 
         asyncio.run(scrolled())
         return read
+
+
+async def _all_done() -> None:
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # What is done is forgotten a turn later.
 
 
 @pytest.mark.parametrize(
@@ -79,3 +87,9 @@ class Series:
 )
 def test_four_are_read_where_a_step_says_which_way_and_else_one(places: list[int], read: set[int]) -> None:
     assert Series().read_behind(places) == read
+
+
+def test_what_is_asked_for_of_a_series_that_is_looked_at_is_read_at_once_and_of_no_other() -> None:
+    series = Series()
+    assert series.read_behind([10], asked=15) == {11, 15}
+    assert series.read_behind([], asked=15) == set()
