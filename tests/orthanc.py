@@ -47,6 +47,13 @@ class Orthanc:
         assert answer.status == 200, (answer.status, answer.data)
         return answer.json() if answer.data else None
 
+    def file(self, instance: str) -> bytes:
+        """An instance, by Orthanc's own name of it, as it stored it."""
+        url = f"http://127.0.0.1:{self.http_port}/instances/{instance}/file"
+        answer = urllib3.request("GET", url, timeout=60.0, retries=False)
+        assert answer.status == 200, (answer.status, answer.data)
+        return answer.data
+
     def moves(self) -> int:
         """How many C-MOVE requests it has logged."""
         return self.log.read_text(encoding="utf-8", errors="replace").count("Move-SCU request received")

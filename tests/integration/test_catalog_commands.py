@@ -72,7 +72,8 @@ def test_a_study_is_shown_with_its_patient_and_the_look_is_audited(stack: Runnin
 
 def test_studies_are_listed_by_patient_and_the_list_is_audited(stack: RunningStack, study_uid: str) -> None:
     found = facts(stack, "studies", "--patient", "1CT1")
-    assert [line["study_uid"] for line in found["studies"]] == [study_uid]
+    # Other tests send images of this patient to the stack of all.
+    assert study_uid in [line["study_uid"] for line in found["studies"]]
     assert study_uid in run(stack, "studies").stdout
     assert ("studies_listed", "studies") in audit_actions(stack)
 

@@ -505,8 +505,15 @@ def test_orthanc_queries_and_retrieves(stack: RunningStack, study: Sent, tmp_pat
         assert (said["PatientName"], said["StudyInstanceUID"]) == (NAME, study.uid)
         done = running.ask("POST", f"/queries/{query}/answers/{answer}/retrieve", {"Synchronous": True})
         assert done
-        stored = running.ask("GET", "/instances?expand")
-    assert {one["MainDicomTags"]["SOPInstanceUID"] for one in stored} == set(study.files)
+        stored = {
+            one["MainDicomTags"]["SOPInstanceUID"]: running.file(one["ID"])
+            for one in running.ask("GET", "/instances?expand")
+        }
+    assert stored.keys() == study.files.keys()
+    for uid, file in stored.items():
+        came, sent = pydicom.dcmread(BytesIO(file)), pydicom.dcmread(BytesIO(study.files[uid]))
+        assert came == sent
+        assert came.pixel_array.tobytes() == sent.pixel_array.tobytes()
 
 
 # What is told of it.

@@ -269,7 +269,10 @@ def test_dicomweb_client_retrieves_all_of_it(room: Room) -> None:
     for one in room.sent[:10]:
         uids = (one.study, one.series, one.instance)
         came = client.retrieve_series(*uids[:2], media_types=(("application/dicom", "*"),))
-        assert one.instance in [dataset.SOPInstanceUID for dataset in came]
+        (mine,) = [dataset for dataset in came if dataset.SOPInstanceUID == one.instance]
+        ((_, stored),) = parts_of(room.get(one.path, ANY_DICOM))
+        assert hashlib.sha256(stored).hexdigest() == one.digest
+        assert mine == pydicom.dcmread(io.BytesIO(stored))
         metadata = client.retrieve_instance_metadata(*uids)
         assert pydicom.Dataset.from_json(metadata).SOPInstanceUID == one.instance
         assert one.instance in [each["00080018"]["Value"][0] for each in client.retrieve_study_metadata(one.study)]
