@@ -20,7 +20,9 @@ def is_match(key: str, name: str, fuzzy: bool) -> bool:
     return matches(asked, held, Agreed(fuzzy=fuzzy))
 
 
+@pytest.mark.filterwarnings("ignore:The number of PN components length")
 @given(LETTERS, WILD, LETTERS, st.booleans())
+@example("", [], "===", False)
 @example("O'Brien^Seán", [(2, 1, "*")], "", False)
 @example("Łukasz", [(5, 1, "?")], "", True)
 @example("Yamada^Tarou=山田^太郎", [(0, 13, "")], "", False)
