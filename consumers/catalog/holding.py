@@ -6,11 +6,11 @@ In a thread of its own: a table that is slow to answer delays no row.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import structlog
 
+from consumers.catalog.beside import beside
 from consumers.catalog.database import snapshot
 from consumers.catalog.quarantine import undecided
 from streams import metrics
@@ -19,20 +19,11 @@ from streams.stop import Stop
 
 # With a scrape and an evaluation of 15 s each, what is held shows as an alert within a minute.
 EVERY_S = 10.0
-_STOP_S = 5.0
 
 
-@contextmanager
-def watching(dsn: str, every_s: float = EVERY_S) -> Iterator[None]:
+def watching(dsn: str, every_s: float = EVERY_S) -> AbstractContextManager[None]:
     """Looks again and again until the block ends. Every member looks, and all see the same."""
-    ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(dsn, every_s, ended), name="holding", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(_STOP_S)
+    return beside("holding", lambda ended: _watch(dsn, every_s, ended))
 
 
 def _watch(dsn: str, every_s: float, ended: threading.Event) -> None:

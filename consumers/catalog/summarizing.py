@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, closing
 
 import structlog
 from psycopg.rows import dict_row
 
+from consumers.catalog.beside import beside
 from consumers.catalog.database import BadRows, Cursor, Writer, refusal
 from consumers.catalog.summaries import SERIES, SERVED, STUDIES, Summaries, made, parameters
 from consumers.catalog.table import Row
@@ -35,7 +36,6 @@ from streams.stop import Stop
 
 EVERY_S = 1.0
 _STUDIES_MAX = 500
-_STOP_S = 5.0
 # With the schema's name: a rebuild beside the live tables has summaries of its own.
 _LOCK = 7_240_733
 
@@ -156,17 +156,9 @@ def refresh_all(writer: Writer) -> None:
         pass
 
 
-@contextmanager
-def summarizing(dsn: str, every_s: float = EVERY_S) -> Iterator[None]:
+def summarizing(dsn: str, every_s: float = EVERY_S) -> AbstractContextManager[None]:
     """Makes summaries anew until the block ends. Every member tries, and one at a time does it."""
-    ended = threading.Event()
-    thread = threading.Thread(target=_keep_on, args=(dsn, every_s, ended), name="summarizing", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(_STOP_S)
+    return beside("summarizing", lambda ended: _keep_on(dsn, every_s, ended))
 
 
 def _keep_on(dsn: str, every_s: float, ended: threading.Event) -> None:
