@@ -15,7 +15,8 @@ ROUTER = "router"
 
 @dataclass(frozen=True)
 class SpoolState:
-    """`instances` are acknowledged and not noted as committed. `aside` of them, and `damaged` parts, need a person."""
+    """`instances` are acknowledged and not noted as committed. `aside` of them, and `damaged` parts, need a person;
+    so do `unreadable` segments, whose instances are not counted."""
 
     folder: str
     acknowledge: str
@@ -24,12 +25,19 @@ class SpoolState:
     oldest_age_s: float | None
     aside: int
     damaged: int
+    unreadable: int
     disk_bytes: int
     budget_bytes: int
 
     def __str__(self) -> str:
         age = "" if self.oldest_age_s is None else f", the oldest for {self.oldest_age_s:.0f} s"
-        return f"{self.instances} instances wait on the router's spool{age}"
+        more = f"; {self.unreadable} segments of it cannot be read: radstream doctor" if self.unreadable else ""
+        return f"{self.instances} instances wait on the router's spool{age}{more}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits, as far as can be seen."""
+        return not self.instances and not self.unreadable
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,11 @@ def look(config: Config) -> SpoolLook | None:
         return None
     try:
         found = census(settings.folder)
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         return None
+    except OSError:
+        # The folder itself: there is a spool, and what is on it is not known.
+        found = SpoolCensus(unreadable=1)
     state = SpoolState(
         folder=str(settings.folder),
         acknowledge=settings.acknowledge,
@@ -62,6 +73,7 @@ def look(config: Config) -> SpoolLook | None:
         oldest_age_s=_age_s(found),
         aside=found.aside,
         damaged=found.damaged,
+        unreadable=found.unreadable,
         disk_bytes=found.disk_bytes,
         budget_bytes=settings.budget_bytes,
     )
@@ -71,7 +83,7 @@ def look(config: Config) -> SpoolLook | None:
 def waiting_too(config: Config) -> str:
     """For the message of a command that cannot do its work while parts are away: what waits for them."""
     found = look(config)
-    return f" ({found.state})" if found and found.state.instances else ""
+    return f" ({found.state})" if found and not found.state.is_empty else ""
 
 
 def _age_s(found: SpoolCensus) -> float | None:

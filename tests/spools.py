@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import mmap
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from msgspec.structs import replace
 
 from producers.dicom_router.spool import places
+from producers.dicom_router.spool.incoming import Incoming
 from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.reading import read
 from producers.dicom_router.spool.record import Kept
 from producers.dicom_router.spool.room import Limits
 from producers.dicom_router.spool.segment import Sync
 from producers.dicom_router.spool.spool import Spool
-from producers.dicom_router.spool.writing import Incoming
 from tests.routers import CT, EXPLICIT
 
 FILE_HEAD = b"preamble and group 0002"
+Entries = TypeVar("Entries")
 
 
 def kept(study: str = "1.2.3", instance: str = "1.2.3.4.5") -> Kept:
@@ -37,9 +46,20 @@ def kept(study: str = "1.2.3", instance: str = "1.2.3.4.5") -> Kept:
     )
 
 
-def incoming(data_set: bytes, study: str = "1.2.3", received_ms: int = 1_767_600_000_000) -> Incoming:
+def incoming(
+    data_set: bytes, study: str = "1.2.3", received_ms: int = 1_767_600_000_000, calling_ae: str = "SCANNER"
+) -> Incoming:
     digest = hashlib.sha256(FILE_HEAD + data_set).digest()
-    return Incoming(kept(study), received_ms, digest, (FILE_HEAD, data_set))
+    return Incoming(replace(kept(study), calling_ae=calling_ae), received_ms, digest, (FILE_HEAD, data_set))
+
+
+def mapped(data_set: bytes, study: str = "1.2.3", in_page: int = 162) -> Incoming:
+    """As the router has it: one file in mapped memory, somewhere in a page."""
+    file = FILE_HEAD + data_set
+    memory = memoryview(mmap.mmap(-1, in_page + len(file)))
+    memory[in_page:][: len(file)] = file
+    digest = hashlib.sha256(file).digest()
+    return Incoming(kept(study), 1_767_600_000_000, digest, (memory[in_page:][: len(file)],), in_page)
 
 
 def opened(
@@ -67,7 +87,7 @@ def drained(spool: Spool) -> list[bytes]:
     """The data sets that wait, each taken and committed, in their order."""
     found = []
     while (entry := spool.waiting.take(0.0)) is not None:
-        found.append(read(entry.shelf.path, entry.found)[1].removeprefix(FILE_HEAD))
+        found.append(bytes(read(entry.shelf.path, entry.found)[1]).removeprefix(FILE_HEAD))
         spool.once_more(entry)
         spool.settled(entry)
     return found
@@ -76,3 +96,37 @@ def drained(spool: Spool) -> list[bytes]:
 def segments(folder: Path) -> list[Path]:
     """Of all processes; without what stands aside."""
     return [path for owned in sorted(places.owned_folders(folder)) for path in places.segments(owned)]
+
+
+@contextmanager
+def unreadable(error: Exception, *paths: Path) -> Iterator[None]:
+    """These segments; without any, all."""
+    really = os.open
+
+    def fails(path: Path, flags: int, *arguments: int) -> int:
+        meant = Path(path) in paths if paths else Path(path).suffix == places.SEGMENT
+        if meant and flags & os.O_ACCMODE == os.O_RDONLY:
+            raise error
+        return really(path, flags, *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "open", fails)
+        yield
+
+
+@contextmanager
+def unlistable(*folders: Path) -> Iterator[None]:
+    """As a disk has it whose directory is broken."""
+
+    def failing(really: Callable[[Path], Entries]) -> Callable[[Path], Entries]:
+        def fails(path: Path) -> Entries:
+            if Path(path) in folders:
+                raise OSError(errno.EIO, "Input/output error")
+            return really(path)
+
+        return fails
+
+    with pytest.MonkeyPatch.context() as patched:
+        for call in (os.listdir, os.scandir):
+            patched.setattr(os, call.__name__, failing(call))
+        yield

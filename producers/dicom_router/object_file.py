@@ -7,10 +7,8 @@ process. What it holds is then mapped, for reading: pages that the kernel may ta
 from __future__ import annotations
 
 import errno
-import io
 import mmap
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from producers.dicom_router.object_buffer import Budget
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.room import disk_is_full
 from streams.config import ConfigError
+from streams.nameless_file import new_file
 
 
 def made(folder: Path | None) -> Path | None:
@@ -28,7 +27,7 @@ def made(folder: Path | None) -> Path | None:
     if folder is None:
         return None
     try:
-        _new_file(folder).close()
+        new_file(folder).close()
     except OSError as error:
         if not disk_is_full(error):
             raise ConfigError(
@@ -36,13 +35,6 @@ def made(folder: Path | None) -> Path | None:
                 "set it to one on a disk with room, that the router may write"
             ) from None
     return folder
-
-
-def _new_file(folder: Path | None) -> io.FileIO:
-    """Raises OSError. A start on a full disk made no folder: that is made here, once there is room for it."""
-    if folder is not None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder, buffering=0)
 
 
 def left_free(folder: Path | None, spool: Settings) -> int:
@@ -65,7 +57,8 @@ class ObjectFile:
 
     def __init__(self, folder: Path | None, budget: Budget, free_bytes_min: int = 0) -> None:
         """`folder` is the system's for temporary files where it is None; `free_bytes_min` is left free of its disk."""
-        self._file = _new_file(folder)
+        # A start on a full disk made no folder: that is made here, once there is room for it.
+        self._file = new_file(folder)
         self._budget = budget
         self._free_bytes_min = free_bytes_min
         self._size = 0

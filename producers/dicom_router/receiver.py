@@ -6,14 +6,14 @@ from typing import Protocol
 
 import structlog
 
-from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, Refusal, refusal
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, STORE_REFUSES, SUCCESS, Arrival, Refusal, refusal
 from producers.dicom_router.data_set import Fate
 from producers.dicom_router.header import Header, read_header
-from producers.dicom_router.spool.writing import NotSpooled
+from producers.dicom_router.spool.incoming import NotSpooled
 from streams.clock import Clock
 from streams.health import Health
 from streams.log import LogAway, LogClosed, LogRefused
-from streams.objects import Damaged, StoreAway
+from streams.objects import Damaged, StoreAway, StoreRefused
 
 # What is behind a failed write, as readiness says it.
 _WHY: dict[type[Exception], str] = {
@@ -65,13 +65,23 @@ class Receiver:
             if refused := refusal(arrival, header):
                 self._keeping.refuse(arrival, refused)
                 return refused.status
-            self._keeping.keep(arrival, header)
+            return self._kept(arrival, header)
         except _NOT_KEPT as error:
             return self._failed(arrival, error)
         except Exception:
             # Nobody planned this one. The sender keeps its copy and the association goes on.
             log.error("instance_failed", association=arrival.association, exc_info=True)
             return OUT_OF_RESOURCES
+
+    def _kept(self, arrival: Arrival, header: Header) -> int:
+        """What the store refuses is this object's fault: the router is as ready as before. Raises as `Keeper`."""
+        try:
+            self._keeping.keep(arrival, header)
+        except StoreRefused as error:
+            structlog.get_logger().error("instance_refused", association=arrival.association, reason=str(error))
+            refused = Refusal(STORE_REFUSES, str(error))
+            self._keeping.refuse(arrival, refused)
+            return refused.status
         return SUCCESS
 
     def settle(self) -> None:

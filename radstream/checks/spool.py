@@ -7,12 +7,24 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from producers.dicom_router.spool.census import census
+from producers.dicom_router.spool.census import SpoolCensus, census
 from producers.dicom_router.spool.config import Settings
+from producers.dicom_router.spool.left_behind import left_behind
 from producers.dicom_router.spool.room import try_disk
 from radstream.checks.check import Check, broken, note, well
+from streams.config import Config
 
 PART = "spool"
+_MEND = (
+    "See the machine's log, and mend the disk. A router that runs tries again each minute, and one that starts at "
+    "once. Copy what can still be read of the folder before the disk is exchanged."
+)
+
+
+def check_former(config: Config) -> Iterator[Check]:
+    """Whether something waits in the folder that a relative one meant before, from where this is run."""
+    if left := left_behind(config):
+        yield broken(PART, "former folder", left.found, left.remedy)
 
 
 def check(settings: Settings) -> Iterator[Check]:
@@ -28,14 +40,17 @@ def check(settings: Settings) -> Iterator[Check]:
     try:
         yield _mode(folder)
         yield _disk(folder)
-        yield _room(folder, settings)
-        yield _held(folder)
+        found = census(folder)
+        yield _room(folder, settings, found.disk_bytes)
+        yield from _held(folder, found)
     except FileNotFoundError:
         yield broken(
             PART, "folder", f"{folder} is not there.", "The router makes it at its start: radstream up router."
         )
     except PermissionError:
         yield note(PART, "folder", f"{folder} is not this user's to look at.", "Run this as the router's user.")
+    except OSError as error:
+        yield broken(PART, "folder", f"{folder} cannot be read ({error.strerror}).", _MEND)
 
 
 def _mode(folder: Path) -> Check:
@@ -61,8 +76,8 @@ def _disk(folder: Path) -> Check:
     return well(PART, "disk", "It keeps what is written (fsync).")
 
 
-def _room(folder: Path, settings: Settings) -> Check:
-    free, used = shutil.disk_usage(folder).free, census(folder).disk_bytes
+def _room(folder: Path, settings: Settings, used: int) -> Check:
+    free = shutil.disk_usage(folder).free
     left = max(min(settings.budget_bytes - used, free - settings.free_bytes_min), 0)
     found = f"Room for {left / 1e9:.1f} GB of a budget of {settings.budget_bytes / 1e9:.1f} GB."
     if not left:
@@ -74,12 +89,16 @@ def _room(folder: Path, settings: Settings) -> Check:
     return well(PART, "room", found)
 
 
-def _held(folder: Path) -> Check:
-    found = census(folder)
-    aside = found.aside + found.damaged
-    if aside:
+def _held(folder: Path, found: SpoolCensus) -> Iterator[Check]:
+    if found.unreadable:
+        what = f"{found.unreadable} segments in {folder} cannot be read: acknowledged images in them wait, uncounted."
+        yield broken(PART, "segments", what, _MEND)
+    if aside := found.aside + found.damaged:
         what = f"{aside} instances or damaged parts stand aside in {folder}/aside."
-        return broken(PART, "aside", what, "Read the .reason beside each, mend it, and restart the router.")
-    if found.waiting:
-        return note(PART, "instances", f"{len(found.waiting)} instances wait to be committed.")
-    return well(PART, "instances", "Nothing waits.")
+        yield broken(
+            PART, "aside", what, "Read the .reason beside each, and mend it. A restart of the router tries all at once."
+        )
+    elif found.waiting:
+        yield note(PART, "instances", f"{len(found.waiting)} instances wait to be committed.")
+    elif not found.unreadable:
+        yield well(PART, "instances", "Nothing waits.")

@@ -76,4 +76,5 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(disk: PowerDisk) -> Non
         wait_until(disk.is_pulled_out, "the writer to let go of the disk")
         disk.plug_in()
         assert acknowledged - kept(folder) == set()
+        assert aside.count(folder) == 0
     wait_until(disk.is_pulled_out, "the reader to let go of the disk")

@@ -21,13 +21,14 @@ from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import THREADS
 from streams.config import ConfigError
 from streams.log import LogClosed, LogRefused
+from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
 from tests.power import PowerDisk, mounted
 from tests.routers import CT, EXPLICIT, Ct, Router, running_router
-from tests.spools import segments
+from tests.spools import segments, unreadable
 from tests.waiting import wait_until
 
 
@@ -73,7 +74,7 @@ def disk(tmp_path: Path) -> Iterator[PowerDisk]:
 
 def settings(folder: Path, **more: object) -> Settings:
     chosen = {"budget_bytes": 64 << 20, "free_bytes_min": 0, "segment_bytes": 1 << 16, **more}
-    return Settings(folder=folder, **chosen)  # type: ignore[arg-type]
+    return Settings(folder=folder, **chosen)
 
 
 def images(count: int, study: str = "1.2.3") -> list[Ct]:
@@ -101,7 +102,7 @@ def test_while_a_part_is_away_senders_are_acknowledged_and_what_they_sent_arrive
 ) -> None:
     sent = [image for study in ("1.2.3", "1.2.4", "1.2.5") for image in images(6, study)]
     with running_router(store, store, spool=settings(folder)) as router:
-        parts = {"store": store, "log": router.log}
+        parts: dict[str, Store | MemoryLog] = {"store": store, "log": router.log}
         parts[part].away = True
         assert router.send(*(image.item() for image in sent)).statuses == {"0000": 18}
         assert router.health.failing() == {}
@@ -344,6 +345,37 @@ def test_the_same_bytes_again_are_acknowledged_stored_once_and_published_again(s
         assert len(router.originals()) == 1
 
 
+def test_the_same_bytes_of_two_devices_have_an_event_with_each_ones_name_also_after_a_restart(
+    store: Store, folder: Path
+) -> None:
+    """Commitment is told to whom the arrivals name (docs/decisions/0086)."""
+    store.away = True
+    with running_router(store, store, spool=settings(folder)) as router:
+        for calling_ae in ("CT1", "WS1", "WS1"):
+            assert router.send(Ct().item(), calling_ae=calling_ae).statuses == {"0000": 1}
+    store.away = False
+    with running_router(store, store, spool=settings(folder)) as router:
+        arrived(router, 2)
+        events = router.received()
+        assert [event.source.calling_ae for event in events[:2]] == ["CT1", "WS1"]
+        assert len({event.meta.event_id for event in events}) == len(router.originals()) == 1
+
+
+def test_what_comes_again_after_other_content_under_its_uid_has_a_time_of_its_own(store: Store, folder: Path) -> None:
+    """The last that a sender delivered is what it has: else a rejected image counted as replaced (0086)."""
+    first, other = Ct(), Ct(pixels=b"\x03\x04" * 64)
+    with running_router(store, store, spool=settings(folder)) as router:
+        store.away = True
+        for image in (first, other, first):
+            assert router.send(image.item()).statuses == {"0000": 1}
+        store.away = False
+        arrived(router, 3)
+        events = router.received()
+        digests = [event.instance.digest for event in events]
+        assert digests[0] == digests[2] != digests[1]
+        assert events[0].meta.occurred_at < events[1].meta.occurred_at <= events[2].meta.occurred_at
+
+
 def test_what_cannot_be_committed_is_set_aside_with_its_reason_and_blocks_nobody(store: Store, folder: Path) -> None:
     first, bad, last = images(3)
     store.spoils = lambda key: f"/{bad.instance}/" in key
@@ -356,30 +388,34 @@ def test_what_cannot_be_committed_is_set_aside_with_its_reason_and_blocks_nobody
         router.keeping.look()
         assert metric("spool_aside") == 1.0
         (reason,) = (folder / places.ASIDE).glob("*.reason")
-        assert json.loads(reason.read_text()) == {"reason": "the store holds other bytes under its key"}
+        assert json.loads(reason.read_text()) == {"reason": "the store holds other bytes under its key", "tries": 1}
         assert aside.records(folder)[0].read_bytes().endswith(bad.data_set())
 
 
-def test_what_a_full_disk_does_not_let_stand_aside_counts_as_waiting_and_is_tried_until_it_does(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("written")  # Printed, each traceback takes seconds of a busy machine.
+@pytest.mark.parametrize(
+    "lack", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), MemoryError()], ids=["disk", "memory"]
+)
+def test_what_cannot_stand_aside_now_counts_as_waiting_and_is_tried_until_it_can(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, lack: Exception
 ) -> None:
     first, bad, last = images(3)
     store.spoils = lambda key: f"/{bad.instance}/" in key
     tries: list[object] = []
 
-    def full(*_: object) -> None:
+    def lacks(*_: object) -> None:
         tries.append(None)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise lack
 
     monkeypatch.setattr(stuck, "PAUSE_S", 0.0)
     with running_router(store, store, spool=settings(folder)) as router:
         with monkeypatch.context() as patched:
-            patched.setattr(aside, "set_record_aside", full)
+            patched.setattr(aside, "set_record_aside", lacks)
             store.away = True
             assert router.send(*(image.item() for image in (first, bad, last))).statuses == {"0000": 3}
             store.away = False
             arrived(router, 2)
-            wait_until(lambda: (router.keeping.look(), len(tries) > 20)[1], "it to be tried often")
+            wait_until(lambda: (router.keeping.look(), len(tries) > 12)[1], "it to be tried often")
             router.clock.ahead_s += 700
             router.keeping.look()
             assert metric("spool_instances") == 1.0
@@ -416,6 +452,7 @@ def test_what_is_stuck_sends_nobody_away_while_it_is_tried_once_more(
         monkeypatch.setattr(places, "free_bytes", lambda _: 0)
         store.away = False
         wait_until(lambda: router.send(second.item()).statuses == {"0000": 1}, "what came behind it to go on")
+        wait_until(lambda: len(router.received()) == 1, "it to be committed, by whichever way")
         go_on.clear()
         trying.clear()
         router.keeping.look()
@@ -536,6 +573,27 @@ def test_a_router_whose_spools_disk_is_gone_goes_on_with_store_and_log(
         router.keeping.look()
         assert router.send(Ct().item()).statuses == {"0000": 1}
         assert whole(router, Ct())
+
+
+def test_a_segment_that_cannot_be_read_is_warned_of_until_it_can_be_and_what_is_in_it_arrives(
+    store: Store, folder: Path
+) -> None:
+    store.away = True
+    with running_router(store, store, spool=settings(folder)) as router:
+        assert router.send(*(image.item() for image in images(3))).statuses == {"0000": 3}
+    store.away = False
+    with ExitStack() as broken:
+        broken.enter_context(unreadable(OSError(errno.EIO, os.strerror(errno.EIO))))
+        with running_router(store, store, spool=settings(folder)) as router:
+            router.keeping.look()
+            assert "1 segments on the spool cannot be read (Input/output error)" in router.health.warnings()["spool"]
+            assert metric("spool_unreadable") == 1.0
+            assert router.health.failing() == {}
+            broken.close()
+            wait_until(lambda: (router.keeping.look(), router.received())[1], "it to be read")
+            arrived(router, 3)
+            assert router.health.warnings() == {}
+            assert metric("spool_unreadable") == 0.0
 
 
 def test_a_budget_below_a_segment_is_no_full_spool(store: Store, folder: Path) -> None:

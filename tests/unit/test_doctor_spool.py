@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.reading import read
 from radstream.checks.spool import check
-from tests.spools import incoming, opened
+from tests.spools import incoming, opened, unreadable
 
 
 @pytest.fixture
@@ -69,3 +70,20 @@ def test_what_waits_and_what_stands_aside(folder: Path) -> None:
     aside.set_record_aside(folder, entry.found, *read(entry.shelf.path, entry.found), "the log refused its event")
     spool.settled(entry)
     assert states(folder)["aside"] == "broken"
+
+
+def test_a_segment_that_cannot_be_read(folder: Path) -> None:
+    opened(folder).append(incoming(b"an image"))
+    with unreadable(OSError(errno.EIO, "Input/output error")):
+        found = states(folder)
+    assert found == {"folder": "well", "disk": "well", "room": "well", "segments": "broken"}
+
+
+def test_a_folder_that_the_disk_does_not_give_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(folder)
+
+    def gone(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert states(folder)["folder"] == "broken"

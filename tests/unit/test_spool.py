@@ -6,22 +6,35 @@ import errno
 import hashlib
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from producers.dicom_router.spool import aside, places, reading, writing
+from producers.dicom_router.spool import aside, places, record, segment_bytes, writing
+from producers.dicom_router.spool.incoming import NotSpooled
 from producers.dicom_router.spool.reading import read
+from producers.dicom_router.spool.record import Kept
 from producers.dicom_router.spool.spool import Spool
-from producers.dicom_router.spool.writing import NotSpooled
 from tests.power import mounted
 from tests.spools import FILE_HEAD, drained, incoming, opened, segments, taken
 from tests.waiting import wait_until
+
+# Writes an image, and is killed where it would ask the disk to keep it.
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.spools import incoming, opened
+opened(Path(sys.argv[1]), fdatasync=lambda _: os.kill(os.getpid(), signal.SIGKILL)).append(incoming(b"an image"))
+"""
 
 
 @pytest.fixture
@@ -30,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def data_sets(spool: Spool) -> list[bytes]:
-    return [read(entry.shelf.path, entry.found)[1].removeprefix(FILE_HEAD) for entry in taken(spool)]
+    return [bytes(read(entry.shelf.path, entry.found)[1]).removeprefix(FILE_HEAD) for entry in taken(spool)]
 
 
 def settle_all(spool: Spool) -> None:
@@ -41,10 +54,10 @@ def settle_all(spool: Spool) -> None:
 
 def die(spool: Spool) -> None:
     """What SIGKILL does: locks go, nothing is closed."""
-    for owned in (spool._writing._own, *spool._taken_over):
+    for owned in (spool._writing._own, *spool._inherited._owned):
         if owned is not None:
             os.close(owned.descriptor)
-    spool._writing._own, spool._taken_over = None, []
+    spool._writing._own, spool._inherited._owned = None, []
 
 
 def test_folders_and_files_are_its_owners_alone(folder: Path) -> None:
@@ -189,6 +202,27 @@ def test_the_budget_is_for_all_processes_together(folder: Path) -> None:
         second.append(incoming(b"y" * 200_000))
 
 
+def test_its_budget_holds_while_its_folder_cannot_be_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in it that the disk does not give back, say: what can be written is no more for that."""
+
+    def gone(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def fill() -> None:
+        for number in range(40):
+            spool.append(incoming(bytes([number]) * 50_000))
+            spool.look()
+
+    spool = opened(folder, budget_bytes=1 << 20, segment_bytes=1 << 16)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", gone)
+        with pytest.raises(NotSpooled, match="the spool is full"):
+            fill()
+    assert spool.waiting.count == 20
+    spool.look()
+    assert spool.used_bytes <= 1 << 20
+
+
 def test_it_leaves_the_disk_what_others_need(folder: Path) -> None:
     free = shutil.disk_usage(folder.parent).free
     spool = opened(folder, free_bytes_min=2 * free)
@@ -327,17 +361,17 @@ def test_many_at_once_share_syncs(folder: Path) -> None:
 def test_the_same_bytes_again_are_not_stored_twice_and_are_published_again(folder: Path) -> None:
     spool = opened(folder)
     one = incoming(b"an image")
-    assert not spool.repeated(one.digest)
+    assert not spool.repeated(one)
     spool.append(one)
     size = segments(folder)[0].stat().st_size
-    assert spool.repeated(one.digest)
-    assert spool.repeated(one.digest)
+    assert spool.repeated(one)
+    assert spool.repeated(one)
 
     assert segments(folder)[0].stat().st_size == size
     entry = spool.waiting.take(0.0)
     assert entry is not None
     assert [spool.once_more(entry) for _ in range(3)] == [True, True, False]
-    assert not spool.repeated(one.digest)
+    assert not spool.repeated(one)
 
 
 def test_the_same_bytes_again_are_stored_where_those_on_the_spool_are_damaged(folder: Path) -> None:
@@ -348,7 +382,103 @@ def test_the_same_bytes_again_are_stored_where_those_on_the_spool_are_damaged(fo
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    assert not spool.repeated(one.digest)
+    assert not spool.repeated(one)
+
+
+def test_the_same_bytes_of_another_sender_or_after_other_content_are_no_repeat(folder: Path) -> None:
+    spool = opened(folder)
+    one, other = incoming(b"an image"), incoming(b"an image, corrected")
+    spool.append(one)
+    assert not spool.repeated(incoming(b"an image", calling_ae="WS1"))
+    spool.append(other)
+    assert not spool.repeated(one)
+    assert spool.repeated(other)
+    assert data_sets(spool) == [b"an image", b"an image, corrected"]
+
+
+def test_who_sent_what_a_process_left_is_known_to_the_next(folder: Path) -> None:
+    before = opened(folder)
+    before.append(incoming(b"an image"))
+    before.append(incoming(b"an image, corrected"))
+    die(before)
+    after = opened(folder)
+    assert not after.repeated(incoming(b"an image"))
+    assert not after.repeated(incoming(b"an image, corrected", calling_ae="WS1"))
+    assert after.repeated(incoming(b"an image, corrected"))
+
+
+def test_the_same_bytes_again_are_not_promised_for_what_the_page_cache_alone_has(tmp_path: Path) -> None:
+    """A process that is killed while it asks the disk leaves a whole record, which nobody was told of."""
+    with mounted(tmp_path, 64 << 20) as disk:
+        folder = disk.path / "spool"
+        killed = subprocess.run([sys.executable, "-c", _KILLED, str(folder)], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        spool = opened(folder)
+        one = incoming(b"an image")
+        if not spool.repeated(one):
+            spool.append(one)
+        disk.cut()
+        spool.close()
+        wait_until(disk.is_pulled_out, "the disk to be free")
+        disk.plug_in()
+        after = opened(folder)
+        assert b"an image" in data_sets(after)
+        after.close()
+
+
+def test_what_a_process_left_that_a_disk_does_not_say_it_keeps_is_written_again_and_committed_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = opened(folder)
+    before.append(incoming(b"an image"))
+    die(before)
+
+    really = os.fsync
+
+    def fails(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        really(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        after = opened(folder)
+    one = incoming(b"an image")
+    assert not after.repeated(one)
+    after.append(one)
+    assert after.repeated(one)
+    assert data_sets(after) == [b"an image", b"an image"]
+
+
+def test_a_start_asks_the_disk_only_for_what_it_may_not_have_and_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No port is open before, and there may be thousands of segments."""
+    before = opened(folder, segment_bytes=1 << 16)
+    for size in (100_000, 40_000, 100_000, 40_000):
+        before.append(incoming(bytes(size)))
+    die(before)
+    left = segments(folder)
+    really, asked = os.fsync, Counter[Path]()
+
+    def counted(descriptor: int) -> None:
+        asked[Path(f"/proc/self/fd/{descriptor}").readlink()] += 1
+        really(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", counted)
+        after = opened(folder)
+    assert [asked[path] for path in left] == [not places.is_whole(path) for path in left]
+    assert (len(left), asked[left[0].parent]) == (4, 1)
+    assert after.repeated(incoming(bytes(40_000)))
+
+
+def test_what_came_to_another_process_since_is_between(folder: Path) -> None:
+    spool, another = opened(folder), opened(folder)
+    spool.append(incoming(b"an image"))
+    assert spool.repeated(incoming(b"an image"))
+    another.append(incoming(b"an image, corrected"))
+    assert not spool.repeated(incoming(b"an image"))
 
 
 def test_a_sender_that_repeats_what_waits_takes_little_memory_by_it(folder: Path) -> None:
@@ -358,22 +488,28 @@ def test_a_sender_that_repeats_what_waits_takes_little_memory_by_it(folder: Path
     spool.append(one)
     tracemalloc.start()
     try:
-        assert spool.repeated(one.digest)
+        assert spool.repeated(one)
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak_bytes < 4 << 20
 
 
-def test_what_stands_aside_is_tried_again_at_the_next_start(folder: Path) -> None:
-    before = opened(folder)
-    before.append(incoming(b"an image"))
-    entry = before.waiting.take(0.0)
+def set_aside(folder: Path, data_set: bytes) -> tuple[Kept, memoryview]:
+    """What stands aside there, of a spool that is closed."""
+    spool = opened(folder)
+    spool.append(incoming(data_set))
+    entry = spool.waiting.take(0.0)
     assert entry is not None
     kept, file = read(entry.shelf.path, entry.found)
     aside.set_record_aside(folder, entry.found, kept, file, "the log refused its event")
-    before.settled(entry)
-    before.close()
+    spool.settled(entry)
+    spool.close()
+    return kept, file
+
+
+def test_what_stands_aside_is_tried_again_at_the_next_start(folder: Path) -> None:
+    kept, file = set_aside(folder, b"an image")
     assert aside.count(folder) == 1
 
     after = opened(folder)
@@ -395,6 +531,19 @@ def one_refused(folder: Path) -> Callable[[], None]:
 
 def stand_aside(folder: Path) -> list[str]:
     return sorted(path.suffix for path in (folder / places.ASIDE).iterdir())
+
+
+@pytest.mark.parametrize("lost", [1, 5_000])
+def test_what_a_disk_lost_of_a_record_that_stands_aside_is_told_and_never_cut_off(folder: Path, lost: int) -> None:
+    """It was whole there, and its sender was promised it: it is no torn end, and its file no other's."""
+    set_aside(folder, bytes(6_000))
+    (record,) = aside.records(folder)
+    os.truncate(record, record.stat().st_size - lost)
+
+    after = opened(folder)
+    assert data_sets(after) == []
+    assert [path.suffix for path in (folder / places.ASIDE).iterdir() if path.suffix != aside.REASON] == [aside.BYTES]
+    after.close()
 
 
 def test_what_a_full_disk_does_not_let_stand_aside_takes_nothing_of_the_room_that_is_made(tmp_path: Path) -> None:
@@ -452,7 +601,7 @@ def test_what_a_newer_version_left_is_kept_for_it_where_an_older_one_is_taken_ba
 ) -> None:
     """It was acknowledged, and is as good as ever: nobody is to mend it by hand."""
     newer = opened(folder)
-    really = writing.encoded
+    really = record.encoded
     with monkeypatch.context() as patched:
         patched.setattr(writing, "encoded", lambda kept: really(kept).replace(b'"DIMSE"', b'"a new door"'))
         newer.append(incoming(b"new"))
@@ -467,9 +616,9 @@ def test_what_a_newer_version_left_is_kept_for_it_where_an_older_one_is_taken_ba
     assert drained(again) == []
     again.close()
 
-    knows = reading.decoded
+    knows = record.decoded
     with monkeypatch.context() as patched:
-        patched.setattr(reading, "decoded", lambda text: knows(text.replace(b'"a new door"', b'"DIMSE"')))
+        patched.setattr(segment_bytes, "decoded", lambda text: knows(text.replace(b'"a new door"', b'"DIMSE"')))
         newer = opened(folder)
         assert drained(newer) == [b"new"]
         newer.close()

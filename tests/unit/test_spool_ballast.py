@@ -13,10 +13,10 @@ import pytest
 
 from producers.dicom_router.spool import aside, ballast, places
 from producers.dicom_router.spool.census import census
+from producers.dicom_router.spool.incoming import NotSpooled
 from producers.dicom_router.spool.room import Limits
 from producers.dicom_router.spool.spool import Spool
 from producers.dicom_router.spool.ticks import NAME
-from producers.dicom_router.spool.writing import NotSpooled
 from tests.power import PowerDisk, mounted
 from tests.spools import drained, incoming, opened, segments
 from tests.waiting import wait_until
@@ -38,14 +38,14 @@ def folder(tmp_path: Path) -> Path:
 
 def killed_with_four_images(folder: Path) -> None:
     """Locks go, nothing is closed."""
-    spool = opened(folder)
+    spool = opened(folder, segment_bytes=2 << 20)
     spool.look()
     for data_set in SENT:
         spool.append(incoming(data_set))
     active, own = spool._writing._active, spool._writing._own
     assert active is not None
     assert own is not None
-    os.close(active.segment._descriptor)
+    active.segment._let_go()
     os.close(own.descriptor)
 
 

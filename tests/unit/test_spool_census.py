@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+
+import pytest
 
 from producers.dicom_router.spool import aside
 from producers.dicom_router.spool.census import census
 from producers.dicom_router.spool.reading import read
-from tests.spools import incoming, opened
+from tests.spools import incoming, opened, segments, unlistable, unreadable
 
 
 def test_it_counts_what_waits_and_not_what_is_committed(tmp_path: Path) -> None:
@@ -48,6 +51,35 @@ def test_looking_changes_nothing_while_a_record_is_being_written(tmp_path: Path)
         file.write(b"RSIN")
     assert len(census(tmp_path / "spool").waiting) == 1
     assert path.read_bytes().endswith(b"RSIN")
+
+
+def test_a_segment_that_cannot_be_read_is_counted_and_the_others_are_too(tmp_path: Path) -> None:
+    spool = opened(tmp_path, segment_bytes=1 << 16)
+    sent = [incoming(bytes([number]) * 60_000) for number in range(2)]
+    for one in sent:
+        spool.append(one)
+    bad, _ = segments(tmp_path)
+    with unreadable(OSError(errno.EIO, "Input/output error"), bad):
+        found = census(tmp_path)
+    assert (found.unreadable, found.waiting) == (1, {sent[1].digest.hex()})
+    assert census(tmp_path).unreadable == 0
+
+
+def test_a_folder_that_cannot_be_listed_is_counted_and_the_others_are_too(tmp_path: Path) -> None:
+    opened(tmp_path).append(incoming(b"of one"))
+    (bad,) = segments(tmp_path)
+    sent = incoming(b"of another")
+    opened(tmp_path).append(sent)
+    with unlistable(bad.parent):
+        found = census(tmp_path)
+    assert (found.unreadable, found.waiting) == (1, {sent.digest.hex()})
+    assert found.disk_bytes > 0
+
+
+def test_what_is_not_this_users_to_read_is_not_counted_as_broken(tmp_path: Path) -> None:
+    opened(tmp_path).append(incoming(b"an image"))
+    with unreadable(PermissionError(errno.EACCES, "Permission denied")), pytest.raises(PermissionError):
+        census(tmp_path)
 
 
 def test_an_empty_spool_has_nothing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from producers.dicom_router.archive import STEP, Archive
+from producers.dicom_router.archive import Archive
 from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, Refusal
 from producers.dicom_router.data_set import DataSet, Room
 from producers.dicom_router.lanes import Lanes
@@ -21,17 +21,16 @@ from producers.dicom_router.spool import aside, draining
 from producers.dicom_router.spool.breaker import Breaker
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import Drain
+from producers.dicom_router.spool.incoming import Incoming
 from producers.dicom_router.spool.keeping import Keeping
 from producers.dicom_router.spool.spool import Spool
-from producers.dicom_router.spool.writing import Incoming
 from schemas import Lane
-from streams.config import Site
-from streams.generation import of_facts
 from streams.health import Health
 from streams.log import Delivery, LogClosed, TopicClosed
 from streams.memory_store import MemoryStore
 from streams.protected import ProtectedBlocks
-from streams.wire import Message, SchemaIds
+from streams.wire import Message
+from tests.router_archives import SITE, archive_on
 from tests.routers import CT, EXPLICIT, AdjustableClock, Ct, RandomKeys
 from tests.spools import FILE_HEAD, kept, opened
 from tests.waiting import wait_until
@@ -69,19 +68,9 @@ def log() -> Log:
 
 @pytest.fixture
 def archive(log: Log) -> Archive:
-    store, site = MemoryStore(), Site(tenant="t", site="here")
-    return Archive(
-        site=site,
-        store=store,
-        producer=log,
-        ids=SchemaIds(),
-        blocks=ProtectedBlocks(store, RandomKeys(), site.tenant),
-        clock=AdjustableClock(),
-        identity=of_facts(STEP),
-        lanes=Lanes({"ER": "stat"}, dict),
-        source="radstream/t/here/router",
-        commit_timeout_s=5.0,
-    )
+    store = MemoryStore()
+    blocks = ProtectedBlocks(store, RandomKeys(), SITE.tenant)
+    return archive_on(store, log, blocks, AdjustableClock(), Lanes({"ER": "stat"}, dict))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from producers.dicom_router.spool.reading import Found, read, walk
+from producers.dicom_router.spool.reading import read, walk
 from producers.dicom_router.spool.record import (
     HEAD_BYTES,
     SEGMENT_HEAD_BYTES,
@@ -21,6 +21,7 @@ from producers.dicom_router.spool.record import (
     new_segment,
     packed,
 )
+from producers.dicom_router.spool.segment_bytes import Found
 from tests.spools import FILE_HEAD, kept
 
 RECEIVED_MS = 1_767_600_000_000
@@ -29,7 +30,7 @@ RECEIVED_MS = 1_767_600_000_000
 def record(segment: bytes, number: int, data_set: bytes) -> bytes:
     file = FILE_HEAD + data_set
     digest = hashlib.sha256(file).digest()
-    return packed(segment, number, RECEIVED_MS + number, digest, len(file), encoded(kept())) + file
+    return packed(segment, number, RECEIVED_MS + number, digest, len(file), encoded(kept()))[0] + file
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def written(path: Path, content: bytes) -> Path:
 
 
 def data_sets_of(path: Path, found: list[Found]) -> list[bytes]:
-    return [read(path, one)[1].removeprefix(FILE_HEAD) for one in found]
+    return [bytes(read(path, one)[1]).removeprefix(FILE_HEAD) for one in found]
 
 
 def test_a_file_that_is_read_is_in_memory_once(tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_metadata_that_are_no_text_are_damage_and_the_record_behind_them_is_whol
     file = FILE_HEAD + b"an image"
     digest = hashlib.sha256(file).digest()
     metadata = encoded(kept()).replace(b"SCANNER", b"SC\xb0NNER")
-    odd = packed(segment, 0, RECEIVED_MS, digest, len(file), metadata) + file
+    odd = packed(segment, 0, RECEIVED_MS, digest, len(file), metadata)[0] + file
     path = written(tmp_path / "1.segment", head + odd + record(segment, 1, b"another"))
     walked = walk(path)
     assert data_sets_of(path, walked.found) == [b"another"]

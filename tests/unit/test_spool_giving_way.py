@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from producers.dicom_router.spool.giving_way import GivingWay
 from tests.routers import AdjustableClock
 
@@ -38,3 +40,19 @@ def test_senders_that_never_pause_are_given_way_to_for_half_a_minute_and_again_o
     assert not gives_way_at(90.0, 1)
     assert gives_way_at(91.0, 0)
     assert gives_way_at(92.0, 1000)
+
+
+def test_a_scanner_hardly_makes_the_drain_wait_and_a_burst_takes_nearly_all_of_the_machine() -> None:
+    assert GivingWay.pause_s(took_s=0.01, senders=0) == 0
+    assert GivingWay.pause_s(took_s=0.01, senders=10) == pytest.approx(0.2)
+
+
+def test_a_commit_that_took_long_is_not_followed_by_hours() -> None:
+    assert GivingWay.pause_s(took_s=30.0, senders=10_000) == 0.5
+
+
+def test_senders_are_counted_while_they_wait() -> None:
+    giving_way = GivingWay(AdjustableClock())
+    for _ in range(3):
+        giving_way.sender_waits()
+    assert giving_way.senders == 3

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from producers.dicom_router.spool import places, progress, ticks
+from producers.dicom_router.spool.incoming import NotSpooled
 from producers.dicom_router.spool.order import Entry
 from producers.dicom_router.spool.spool import Spool
 from producers.dicom_router.spool.ticks import Ticks
-from producers.dicom_router.spool.writing import NotSpooled
 from tests.spools import incoming, opened
+from tests.waiting import wait_until
 
 STUDY, OTHER = "1.2.3", "1.2.4"
 PATIENCE_S = 5.0
@@ -192,7 +193,7 @@ def test_what_a_disk_did_not_keep_is_waited_for_by_nobody(tmp_path: Path) -> Non
     two.close()
 
 
-def test_a_folder_that_could_not_be_looked_at_is_taken_over_by_the_next_look(
+def test_a_folder_that_could_not_be_looked_at_is_taken_over_by_a_later_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = opened(tmp_path)
@@ -203,7 +204,12 @@ def test_a_folder_that_could_not_be_looked_at_is_taken_over_by_the_next_look(
     with monkeypatch.context() as patched:
         patched.setattr(places, "segments", too_many_files)
         two.look()
-    two.look()
+
+    def is_there() -> bool:
+        two.look()
+        return two.waiting.count > 0
+
+    wait_until(is_there, "the folder to be looked at again")
     assert committed(two) == [first.digest]
     two.close()
 

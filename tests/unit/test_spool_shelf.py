@@ -28,7 +28,7 @@ def test_who_appends_does_not_wait_for_a_note(segment: Path, monkeypatch: pytest
     def mark(path: Path, check: bytes) -> None:
         appending = threading.Thread(target=shelf.add, daemon=True)
         appending.start()
-        appending.join(2.0)
+        appending.join(30.0)
         went_on.append(not appending.is_alive())
         really(path, check)
 

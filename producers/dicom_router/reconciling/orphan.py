@@ -6,7 +6,6 @@ lane is routine, and its time is when the store took the object.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import uuid
 from dataclasses import dataclass
@@ -19,10 +18,12 @@ from producers.dicom_router.archive import STORE, Archive, Receipt
 from producers.dicom_router.data_set import StoredFile
 from producers.dicom_router.header import Header, read_header
 from streams import tracing
+from streams.events import ObjectRef
 from streams.file_head import HEAD_BYTES, split
 from streams.identity import original_key
-from streams.objects import ObjectStore
+from streams.objects import Absent, Archived, Damaged, Listed, ObjectStore
 from streams.part10 import TRANSFER_SYNTAX_UID
+from streams.reading_large import fetch
 
 PROTOCOL: Final = "reconcile"
 _MANUFACTURER: Final = 0x00080070
@@ -63,13 +64,19 @@ class NotOurs:
     made: bool = False
 
 
-def looked_at(store: ObjectStore, tenant: str, key: str, digest: str) -> Orphan | NotOurs | None:
-    """What the object under the key is; None where it is gone by now. It is in memory as a whole. Raises StoreAway."""
-    stored = store.find(tenant, STORE, key)
-    if stored is None:
+def looked_at(store: ObjectStore, tenant: str, listed: Listed, digest: str) -> Orphan | NotOurs | None:
+    """What a listed object is; None where it is gone by now. Raises Archived, NoRoom, StoreAway."""
+    key, size = listed.key, listed.size
+    ref = ObjectRef(
+        tenant=tenant, store=STORE, key=key, version_id=listed.version_id, length=size, size=size, sha256=digest
+    )
+    try:
+        data = memoryview(fetch(store, ref))
+    except Archived:
+        raise
+    except Absent:
         return None
-    data = memoryview(stored.data)
-    if hashlib.sha256(data).hexdigest() != digest:
+    except Damaged:
         return NotOurs("its bytes have another SHA-256 than its key: torn or damaged", damaged=True)
     meta, start = split(bytes(data[:HEAD_BYTES]))
     syntax = meta.get(TRANSFER_SYNTAX_UID, "")

@@ -20,7 +20,7 @@ from producers.dicom_router.reconciling.orphan import NotOurs, looked_at, publis
 from schemas import load_topics
 from streams.events import SUBJECTS, InstanceReceived, ObjectRef
 from streams.log import Log, TopicPartition
-from streams.objects import Damaged, Listed, ObjectStore
+from streams.objects import Archived, Damaged, Listed, NoRoom, ObjectStore
 from streams.wire import Undecodable, decode
 
 # An event without what the rules say of its sender would make another hospital's patient ID one of ours.
@@ -126,7 +126,12 @@ class Reconciling:
 
     def _settled(self, listed: Listed, digest: str) -> tuple[Kind, str] | None:
         """What is to be said of an original in hot without an event; None where it is gone by now."""
-        found = looked_at(self.store, self.tenant, listed.key, digest)
+        try:
+            found = looked_at(self.store, self.tenant, listed, digest)
+        except Archived:
+            return "unpublished", "in an archive: what it is can be seen when it was restored"
+        except NoRoom as error:
+            return "unpublished", str(error)
         if found is None:
             return None
         if isinstance(found, NotOurs):

@@ -1,13 +1,12 @@
 """What could not be committed because of itself: kept beside the rest, each with its reason, never dropped.
 
-A record becomes a segment of its own, `<digest>-<check>.segment`, with `.reason` beside it, and is tried again at the
-next start of the router. Bytes that are no record become a `.bytes` file, for a person.
+A record becomes a segment of its own, `<digest>-<check>.segment`, with `.reason` beside it, and is tried again in a
+while (`again`), and at the next start of the router. Bytes that are no record become a `.bytes` file, for a person.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
 from collections.abc import Iterable
@@ -15,12 +14,14 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from producers.dicom_router.spool import places, progress
-from producers.dicom_router.spool.reading import Found, Part, read_bytes
+from producers.dicom_router.spool.reading import Part, read_bytes
 from producers.dicom_router.spool.record import SEGMENT_HEAD_BYTES, Kept, encoded, new_segment, packed
 from producers.dicom_router.spool.segment import Buffer
+from producers.dicom_router.spool.segment_bytes import Found
 from streams import metrics
 
 BYTES, REASON = ".bytes", ".reason"
@@ -28,15 +29,23 @@ _PART = ".part"
 _UNFINISHED_S = 3600.0
 
 
-def set_record_aside(folder: Path, found: Found, kept: Kept, file: Buffer, reason: str) -> None:
-    """Keeps a record in `folder`/aside, durably. `reason` has no patient data. Raises OSError."""
+class _Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `.reason` holds. `tries` is 0 where no try was made, and none is to be before the next start."""
+
+    reason: str = ""
+    tries: int = 0
+
+
+def set_record_aside(folder: Path, found: Found, kept: Kept, file: Buffer, reason: str, tries: int = 1) -> None:
+    """Keeps a record in `folder`/aside, durably. `reason` has no patient data; `tries` is how often it was refused.
+    Raises OSError."""
     head, segment_id = new_segment()
     metadata = encoded(kept)
     of_file = (found.head.received_ms, found.head.digest, len(file))
     # The same at each try, and another one where the same bytes were sent again.
     name = f"{found.head.digest.hex()}-{found.head.check.hex()[:8]}"
-    record = packed(segment_id, 0, *of_file, metadata)
-    _write(folder / places.ASIDE / f"{name}{places.SEGMENT}", (head, record, file), found.length, reason)
+    record, _ = packed(segment_id, 0, *of_file, metadata)
+    _write(folder / places.ASIDE / f"{name}{places.SEGMENT}", (head, record, file), found.length, _Said(reason, tries))
 
 
 def set_bytes_aside(folder: Path, segment: Path, part: Part) -> None:
@@ -49,13 +58,21 @@ def set_bytes_aside(folder: Path, segment: Path, part: Part) -> None:
     if not path.exists():
         head = read_bytes(segment, Part(0, SEGMENT_HEAD_BYTES, "")) if part.is_record else ()
         size = part.end - part.start
-        _write(path, chain(head, read_bytes(segment, part)), size, f"{part.why}: {size} bytes")
+        _write(path, chain(head, read_bytes(segment, part)), size, _Said(f"{part.why}: {size} bytes"))
     progress.mark(segment, progress.check_of(part))
 
 
 def records(folder: Path) -> list[Path]:
     """The records that wait aside, each a segment."""
     return places.segments(folder / places.ASIDE)
+
+
+def tries(record: Path) -> int:
+    """How often a record that is aside was tried; 0 where that is not known."""
+    try:
+        return msgspec.json.decode(record.with_suffix(REASON).read_bytes(), type=_Said).tries
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return 0
 
 
 def count(folder: Path) -> int:
@@ -70,27 +87,25 @@ def remove_unfinished(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def take_back(record: Path, path: Path) -> bool:
-    """Moves a record to be a segment of a folder that is drained; False where another process was first."""
+def take_back(record: Path, path: Path) -> None:
+    """Moves a record to be a segment of a folder that is drained, unless another process was first. Raises OSError."""
     try:
         record.rename(path)
     except FileNotFoundError:
-        return False
+        return
     record.with_suffix(REASON).unlink(missing_ok=True)
     places.sync_folder(path.parent)
-    return True
 
 
-def _write(path: Path, parts: Iterable[Buffer], size: int, reason: str) -> None:
+def _write(path: Path, parts: Iterable[Buffer], size: int, said: _Said) -> None:
     """The reason first: what stands aside always has one. Whole or not at all: what fails gives back what it took.
 
     Where there is no room for `size` bytes, nothing is begun: it would take what a person frees piece by piece.
     """
     if places.free_bytes(path.parent) < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    said = json.dumps({"reason": reason}).encode() + b"\n"
     try:
-        _write_file(path.with_suffix(REASON), (said,))
+        _write_file(path.with_suffix(REASON), (msgspec.json.encode(said) + b"\n",))
         _write_file(path, parts)
         places.sync_folder(path.parent)
     except OSError:
@@ -99,7 +114,7 @@ def _write(path: Path, parts: Iterable[Buffer], size: int, reason: str) -> None:
                 name.unlink(missing_ok=True)
         raise
     metrics.SPOOL_SET_ASIDE.inc()
-    structlog.get_logger().error("spool_set_aside", file=path.name, reason=reason)
+    structlog.get_logger().error("spool_set_aside", file=path.name, reason=said.reason)
 
 
 def _write_file(name: Path, content: Iterable[Buffer]) -> None:

@@ -2,28 +2,34 @@
 
 Closed, everybody commits. It opens when a commit finds a part away, or when one is under way for longer than a sender
 is kept waiting. From then on nobody tries but one probe at a time: at once after the first failure, which may have been
-that of one connection, then after a capped backoff with jitter. The first commit that works closes it.
+that of one connection, then after a capped backoff with jitter. The first commit that works closes it. What fails while
+others work neither opens it nor keeps it open (`suspects`).
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from types import TracebackType
 
 import structlog
 
+from producers.dicom_router.spool.suspects import Suspects
 from streams.backoff import Backoff
 from streams.clock import Clock
 from streams.log import LogAway, LogClosed, TopicClosed
 from streams.objects import StoreAway
+from streams.s3_clients import PUT_BYTES_PER_S_MIN
 
 # A log that lets us write nothing is as good as away; one that refuses a record is there. A topic that lets us write
 # nothing is away for what goes there, and says nothing of the others: nothing opens or closes by it.
 AWAY = (StoreAway, LogAway, LogClosed, TimeoutError)
+# Everybody waits for the probe, and a large object may take minutes: it is one where no small one came for a while. And
+# the drain commits one of them at a time: the others wait for it, and not the images of other studies.
+LARGE_BYTES = 64 << 20
+_LARGE_LATER_S = 5.0
 _AGAIN = Backoff(first_s=0.25, max_s=5.0)
-# What a commit of a large object may take longer: it moves, so nobody is away.
-_BYTES_PER_S_MIN = 10 << 20
 
 
 class Breaker:
@@ -40,6 +46,7 @@ class Breaker:
         self._due = 0.0
         self._held = False
         self._closed_by = ""
+        self._suspects = Suspects()
 
     def hold(self) -> None:
         """Nobody tries, not even a probe, until `release`: it is not known yet whether the store may be used."""
@@ -61,22 +68,36 @@ class Breaker:
             why = self._closed_by if self._failures else ""
         return LogClosed(why) if why else LogAway("store or log are known to be away")
 
-    def may_try(self) -> bool:
+    def may_try(self, size_bytes: int = 0) -> bool:
         """Whether `turn` would give leave now."""
         with self._lock:
-            return self._is_closed() or self._probe_is_due()
+            return self._is_closed() or self._probe_is_due(size_bytes)
 
-    def turn(self, size_bytes: int, *, probing: bool = True) -> Turn | None:
+    @property
+    def commits(self) -> int:
+        """How many commits have worked."""
+        with self._lock:
+            return self._suspects.commits
+
+    def failed_alone(self, subject: bytes) -> int:
+        """How often a subject failed, not counted where nobody was committed since its failure before."""
+        with self._lock:
+            return self._suspects.alone(subject)
+
+    def turn(self, size_bytes: int, subject: bytes = b"", *, probing: bool = True) -> Turn | None:
         """Leave to try a commit of so many bytes: `with turn: ...`. None while parts are away: not now.
 
-        `probing` says whether this one may be the probe.
+        `subject` is the digest of what is committed, empty where the store is not asked for anything. `probing` says
+        whether this one may be the probe.
         """
         now = self._clock.monotonic()
         with self._lock:
             closed = self._is_closed()
-            if not closed and not (probing and self._probe_is_due()):
+            if not closed and not (probing and self._probe_is_due(size_bytes)):
                 return None
-            turn = Turn(self, now + self._patience_s + size_bytes / _BYTES_PER_S_MIN)
+            # A large object may take longer: it moves, so nobody is away.
+            overdue_at = now + self._patience_s + size_bytes / PUT_BYTES_PER_S_MIN
+            turn = Turn(self, math.inf if self._suspects.alone(subject) else overdue_at, subject)
             self._under_way.add(turn)
             if not closed:
                 self._probe = turn
@@ -86,13 +107,18 @@ class Breaker:
         now = self._clock.monotonic()
         return not self._held and not self._failures and all(turn.overdue_at > now for turn in self._under_way)
 
-    def _probe_is_due(self) -> bool:
+    def _probe_is_due(self, size_bytes: int) -> bool:
         waits = self._held or self._probe is not None
-        return bool(self._failures) and not waits and self._clock.monotonic() >= self._due
+        due_at = self._due + (_LARGE_LATER_S if size_bytes > LARGE_BYTES else 0.0)
+        return bool(self._failures) and not waits and self._clock.monotonic() >= due_at
 
     def ended(self, turn: Turn, error: BaseException | None) -> None:
         away = isinstance(error, AWAY) and not isinstance(error, TopicClosed)
         with self._lock:
+            if turn.subject and error is None:
+                self._suspects.committed(turn.subject)
+            elif turn.subject and away and not isinstance(error, LogClosed):
+                away = not self._suspects.failed(turn.subject)
             self._under_way.discard(turn)
             was, is_probe = self._failures, self._probe is turn
             if is_probe:
@@ -118,6 +144,7 @@ class Turn:
 
     breaker: Breaker
     overdue_at: float
+    subject: bytes = b""
 
     def __enter__(self) -> None:
         return None

@@ -5,6 +5,7 @@ A study of which the spool holds an instance goes there altogether, until that i
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,15 +19,15 @@ from producers.dicom_router.spool.breaker import AWAY, Breaker
 from producers.dicom_router.spool.census import census
 from producers.dicom_router.spool.config import Settings
 from producers.dicom_router.spool.draining import Drain
+from producers.dicom_router.spool.incoming import Incoming, NotSpooled
 from producers.dicom_router.spool.record import Kept
 from producers.dicom_router.spool.room import Limits, disk_is_full
 from producers.dicom_router.spool.spool import Spool
-from producers.dicom_router.spool.writing import Incoming, NotSpooled
 from streams import metrics
 from streams.config import ConfigError
 from streams.health import Health
 
-CHECK = "spool"
+CHECK, HELD_UP = "spool", "held_up"
 _SEGMENTS_MIN = 8
 
 
@@ -63,19 +64,32 @@ class Keeping:
         with turn:
             self._prompt.refuse(arrival, refusal)
 
+    def has_spooled(self, instances: AbstractSet[int]) -> bool:
+        """Whether one of these (`record.short`) waits to be committed. What cannot be looked at may hold them."""
+        try:
+            return self._spool is not None and self._spool.holds_any(instances)
+        except OSError:
+            return True
+
     def look(self) -> None:
         """What is to be done every second: housekeeping, readiness, figures."""
         if self._spool is None:
             return
         why = self._spool.look()
+        if self._breaker.closed:
+            self._spool.try_aside_again()
         ready = why is None or not self._needs(self._spool)
         self._health.ready(CHECK, ready, f"{why}; senders are told to try again (0xA700)")
+        self._health.warn(HELD_UP, self._drain.held_up.said if self._drain else "")
         (count, size, oldest_ms), now_ms = self._spool.figures(), self._archive.clock.now().timestamp() * 1000
         metrics.SPOOL_INSTANCES.set(count)
         metrics.SPOOL_BYTES.set(size)
         metrics.SPOOL_OLDEST_SECONDS.set(0 if oldest_ms is None else max(now_ms - oldest_ms, 0) / 1000)
         metrics.SPOOL_DISK_BYTES.set(self._spool.used_bytes)
         metrics.SPOOL_BUDGET_BYTES.set(self._settings.budget_bytes)
+        unreadable = self._spool.unreadable
+        metrics.SPOOL_UNREADABLE.set(unreadable.segments if unreadable else 0)
+        self._health.warn(CHECK, str(unreadable or ""))
         with suppress(OSError):
             metrics.SPOOL_ASIDE.set(aside.count(self._spool.folder))
 
@@ -85,10 +99,9 @@ class Keeping:
 
     def stop(self) -> None:
         """What is on the spool stays there for the next start."""
-        if self._drain is not None:
-            self._drain.stop()
+        done = self._drain is None or self._drain.stop()
         if self._spool is not None:
-            self._spool.close()
+            self._spool.close(in_hand=not done)
 
     def _needs(self, spool: Spool) -> bool:
         """Whether senders depend on the spool now. Where they do not, a full disk is no reason to send them away."""
@@ -102,7 +115,7 @@ class Keeping:
         if self._settings.acknowledges(calling_ae) == "spool" or spool.holds(request.study):
             return False
         # The drain probes, where it has something to probe with: no sender waits for that.
-        turn = self._breaker.turn(len(request.file.data), probing=not spool.waiting.count)
+        turn = self._breaker.turn(len(request.file.data), request.digest, probing=not spool.waiting.count)
         if turn is None:
             return False
         try:
@@ -117,7 +130,7 @@ class Keeping:
     def _commit(self, request: _Request) -> None:
         if self._spool is not None and self._spool.holds(request.study):
             raise NotSpooled("earlier instances of the study are on the spool, and [router.spool] no_spool is set")
-        turn = self._breaker.turn(len(request.file.data))
+        turn = self._breaker.turn(len(request.file.data), request.digest)
         if turn is None:
             raise self._breaker.away()
         with turn:
@@ -128,7 +141,7 @@ class Keeping:
         incoming = self._incoming(request)
         if self._drain is not None and self._settings.acknowledges(request.arrival.calling_ae) == "spool":
             self._drain.giving_way.sender_waits()
-        if spool.repeated(incoming.digest):
+        if spool.repeated(incoming):
             metrics.SPOOL_REPEATED.inc()
         else:
             self._append(spool, incoming)
@@ -162,7 +175,8 @@ class Keeping:
             preamble=arrival.preamble,
         )
         received_ms = round(receipt.at.timestamp() * 1000)
-        return Incoming(kept, received_ms, bytes.fromhex(request.file.sha256), (request.file.data,))
+        file = request.file
+        return Incoming(kept, received_ms, request.digest, (file.data,), file.in_page)
 
 
 @dataclass(frozen=True)
@@ -177,6 +191,10 @@ class _Request:
     @property
     def study(self) -> str:
         return self.header.uid(STUDY)
+
+    @property
+    def digest(self) -> bytes:
+        return bytes.fromhex(self.file.sha256)
 
 
 def _opened(settings: Settings) -> Spool | None:

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from producers.dicom_router.spool.reading import Found
+from producers.dicom_router.spool.segment_bytes import Found
 from producers.dicom_router.spool.shelf import Shelf
 
 # How long an entry that waits for another process is let be: about as long as a commit takes.
@@ -20,15 +20,15 @@ _HELD_S: Final = 0.005
 class Entry:
     """A durable record that is not committed. `again` counts how often the same bytes came meanwhile.
 
-    `was_stuck` is whether it could be neither committed nor set aside once (`stuck`), and `was_refused` whether that
-    was because store or log refused it.
+    `was_stuck` is whether it could be neither committed nor set aside once (`stuck`), and `refusals` how often store or
+    log refused it.
     """
 
     shelf: Shelf
     found: Found
     again: int = 0
     was_stuck: bool = False
-    was_refused: bool = False
+    refusals: int = 0
 
     @property
     def study(self) -> str:

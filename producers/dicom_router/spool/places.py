@@ -2,6 +2,8 @@
 
     <folder>/<16 hexadecimal digits>/00000001.segment    written by one process, which has a lock (flock) of its folder
                                      00000001.progress   the checks of its records that are committed
+                                     00000002.whole.segment     one large record (`alone`), or one back from aside
+                                     00000002.whole.unfinished  what is a large one before all of it is on the disk
     <folder>/aside/                                      what could not be committed, each with its reason
     <folder>/ticks                                       what all processes number their records by (`ticks`)
     <folder>/ballast                                     what is given up for a start on a full disk (`ballast`)
@@ -16,7 +18,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,8 @@ from typing import Final
 
 ASIDE: Final = "aside"
 BALLAST: Final = "ballast"
-SEGMENT, PROGRESS = ".segment", ".progress"
+SEGMENT, PROGRESS, UNFINISHED = ".segment", ".progress", ".unfinished"
+WHOLE: Final = f".whole{SEGMENT}"
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 _OWNED: Final = re.compile(r"[0-9a-f]{16}\Z")
@@ -104,6 +107,11 @@ def segments(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix == SEGMENT)
 
 
+def is_whole(segment: Path) -> bool:
+    """Whether all of a segment was on the disk before it had its name: what is wrong with it is never a torn end."""
+    return segment.name.endswith(WHOLE)
+
+
 def create(path: Path) -> int:
     """A new file of mode 600, whose directory entry is on the disk: its descriptor. Raises OSError."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
@@ -116,22 +124,36 @@ def create(path: Path) -> int:
     return descriptor
 
 
+def sync(path: Path) -> None:
+    """What a file holds, or which names a folder has, is on the disk when it returns, whoever wrote it. Raises
+    OSError."""
+    _sync(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def bytes_under(folder: Path) -> int:
-    """How many bytes all files of a spool have, but for its ballast. What vanishes meanwhile counts nothing."""
+def bytes_under(folder: Path, unlisted: Collection[Path] = ()) -> int:
+    """How many bytes all files of a spool have, but for its ballast. What vanishes meanwhile counts nothing, nor do
+    folders in it that could not be listed, and cannot be. Raises OSError."""
     total, folders, ballast = 0, [folder], str(folder / BALLAST)
     while folders:
+        of = folders.pop()
         try:
-            entries = list(os.scandir(folders.pop()))
-        except FileNotFoundError:
-            continue
+            entries = list(os.scandir(of))
+        except OSError as error:
+            if of in unlisted or isinstance(error, FileNotFoundError):
+                continue
+            raise
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(Path(entry.path))

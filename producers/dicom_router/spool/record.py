@@ -25,6 +25,9 @@ the data set as it was received. All integers are little endian. The head has 11
 The metadata are JSON (`Kept`). The segment's id is random and part of every check, so a data set that was made to look
 like records is none: whoever sends it cannot know the id. A check names its record, and says in the file of progress
 beside the segment that the record is committed.
+
+Records follow each other at once, or the second begins with a page, a multiple of 4096 bytes behind the beginning of
+the segment, and zeros are in front of it (`straight`). Their numbers say that nothing else was there.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ from producers.dicom_router.arrival import SourceProtocol
 from schemas import Lane
 
 VERSION: Final = 1
+# What the disk takes past the page cache is of whole ones, on any machine.
+PAGE_BYTES: Final = 4096
 _SEGMENT: Final = struct.Struct("<6sH8x16s")
 _SEGMENT_MAGIC: Final = b"RSPOOL"
 SEGMENT_HEAD_BYTES: Final = _SEGMENT.size
@@ -112,6 +117,11 @@ class OfAnotherVersion(NotARecord):
         self.head = head
 
 
+def page_end(place: int) -> int:
+    """Where the page ends that a place is in; itself where one begins there."""
+    return -(-place // PAGE_BYTES) * PAGE_BYTES
+
+
 def new_segment() -> tuple[bytes, bytes]:
     """The head of a new segment, and its id."""
     segment_id = secrets.token_bytes(16)
@@ -128,11 +138,14 @@ def segment_id(head: bytes) -> bytes:
     return bytes(found)
 
 
-def packed(segment: bytes, number: int, received_ms: int, digest: bytes, file: int, metadata: bytes) -> bytes:
-    """Head and metadata of a record; the file's `file` bytes come behind it."""
+def packed(
+    segment: bytes, number: int, received_ms: int, digest: bytes, file: int, metadata: bytes
+) -> tuple[bytes, Head]:
+    """Head and metadata of a record, and what they say; the file's `file` bytes come behind it."""
     fields = _FIELDS.pack(RECORD_MAGIC, VERSION, 0, segment, len(metadata), number, file, received_ms, digest)
     fields += _CRC.pack(zlib.crc32(fields))
-    return b"".join((fields, hashlib.sha256(fields + metadata).digest(), metadata))
+    check = hashlib.sha256(fields + metadata).digest()
+    return b"".join((fields, check, metadata)), Head(len(metadata), number, file, received_ms, digest, check)
 
 
 def beginning(segment: bytes) -> bytes:
@@ -160,6 +173,11 @@ def unpacked(data: bytes, segment: bytes) -> Head:
         raise NotARecord("the metadata of a record are damaged")
     number, received_ms, digest = (_FIELDS.unpack_from(data)[place] for place in (5, 7, 8))
     return Head(metadata, number, file, received_ms, digest, check)
+
+
+def short(sop_instance_uid: str) -> int:
+    """What an instance that waits is known by, in 8 bytes: two may have the same."""
+    return int.from_bytes(hashlib.blake2b(sop_instance_uid.encode(), digest_size=8).digest())
 
 
 def encoded(kept: Kept) -> bytes:

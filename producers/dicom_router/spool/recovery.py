@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -14,22 +17,46 @@ from producers.dicom_router.spool.reading import Part, Walk, walk
 from producers.dicom_router.spool.shelf import Shelf
 
 
-def take_over(folder: Path) -> list[tuple[Owned, list[Path]]]:
-    """The folders of processes that are gone, locked, each with its segments; the oldest folder first.
+@dataclass(frozen=True)
+class Left:
+    """A folder of a process that is gone, locked, and its segments; or why they cannot be listed now."""
 
-    Raises OSError; none is locked then, so that all can be had by who looks next.
-    """
-    found: list[tuple[Owned, list[Path]]] = []
+    owned: Owned
+    segments: list[Path]
+    error: OSError | MemoryError | None = None
+
+
+def take_over(folder: Path) -> list[Left]:
+    """All that is left, the oldest folder first. Raises OSError; nothing is locked then."""
+    found: list[Left] = []
     try:
         for owned in places.free_ones(folder):
-            found.append((owned, []))
-            found[-1][1].extend(places.segments(owned.path))
-            _remove_leftovers(owned.path)
-        return sorted(found, key=lambda one: one[1][0].stat().st_mtime_ns if one[1] else 0)
-    except OSError:
-        for owned, _ in found:
-            owned.let_go()
+            found.append(_left(owned))
+    except (OSError, MemoryError):
+        for left in found:
+            left.owned.let_go()
         raise
+    return sorted(found, key=_written_ns)
+
+
+def listed(folder: Path) -> list[Path]:
+    """The segments that a process left in its folder, without what nobody needs. Raises OSError, MemoryError."""
+    segments = places.segments(folder)
+    _remove_leftovers(folder)
+    return segments
+
+
+def _left(owned: Owned) -> Left:
+    try:
+        return Left(owned, listed(owned.path))
+    except (OSError, MemoryError) as error:
+        return Left(owned, [], error)
+
+
+def _written_ns(left: Left) -> int:
+    with suppress(OSError):
+        return left.segments[0].stat().st_mtime_ns if left.segments else 0
+    return 0
 
 
 def recovered(folder: Path, path: Path) -> tuple[Shelf, list[Entry]]:
@@ -51,6 +78,25 @@ def recovered(folder: Path, path: Path) -> tuple[Shelf, list[Entry]]:
     return shelf, [Entry(shelf, one) for one in found]
 
 
+def sync(shelves: Collection[Shelf]) -> None:
+    """Asks the disk to keep them and says where it does not: who was killed may have left in the page cache alone what
+    nobody was told of. A start waits for it, so nothing is asked twice: whatever is whole was kept before its name.
+    """
+    folders = {folder: _synced(folder) for folder in {shelf.path.parent for shelf in shelves}}
+    for shelf in shelves:
+        is_kept = places.is_whole(shelf.path) or _synced(shelf.path)
+        shelf.is_durable = is_kept and folders[shelf.path.parent]
+
+
+def _synced(path: Path) -> bool:
+    try:
+        places.sync(path)
+    except OSError as error:
+        structlog.get_logger().error("spool_not_synced", error=error, file=path.name)
+        return False
+    return True
+
+
 def _damaged(walked: Walk, done: frozenset[bytes]) -> list[Part]:
     return [part for part in walked.damaged if progress.check_of(part) not in done]
 
@@ -65,7 +111,9 @@ def _set_aside(folder: Path, path: Path, part: Part) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Notes of progress whose segment is gone."""
+    """Notes of progress whose segment is gone, and large objects that nobody was told of."""
     for path in folder.iterdir():
-        if path.suffix == places.PROGRESS and not path.with_suffix(places.SEGMENT).exists():
-            path.unlink(missing_ok=True)
+        noted = path.suffix == places.PROGRESS and not path.with_suffix(places.SEGMENT).exists()
+        if noted or path.suffix == places.UNFINISHED:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,9 @@ from producers.dicom_router.spool import ballast, places
 
 # What waits is known to the process by some 500 bytes each.
 INSTANCES_MAX: Final = 250_000
+# Others write to the disk, too: it is asked so often, and for each image where less is left than they bring meanwhile.
+_ASKED_S: Final = 0.1
+_PLENTY_BYTES: Final = 1 << 30
 _TRIAL: Final = "trial"
 
 
@@ -33,23 +38,40 @@ class Room:
         self._lock = threading.Lock()
         self._looked_at = 0
         self._since = 0
+        self._reserved = 0
+        self._spare = 0
+        self._asked_until_s = 0.0
 
     @property
     def used_bytes(self) -> int:
-        return self._looked_at + self._since
+        return self._looked_at + self._since + self._reserved
 
     def take(self, size: int) -> None:
         """Notes what was written. What is deleted counts until the next look."""
         with self._lock:
             self._since += size
 
-    def look(self) -> None:
-        """Counts anew. What is written meanwhile is counted twice until the next look, and never not at all."""
+    def reserve(self, size: int) -> Reserved:
+        """For what is written piece by piece: others are told meanwhile how much of the room is not theirs."""
+        self.move(size, 0)
+        return Reserved(self, size)
+
+    def move(self, reserved: int, written: int) -> None:
+        """Notes how much more is reserved, and how much more is written."""
         with self._lock:
-            self._since = 0
-        found = places.bytes_under(self._folder)
+            self._reserved += reserved
+            self._since += written
+
+    def look(self, unlisted: Collection[Path] = ()) -> None:
+        """Counts anew, without folders that could not be listed, and cannot be. What is written meanwhile is counted
+        twice until the next look, and never not at all: nor where this raises OSError."""
+        with self._lock:
+            before = self._since
+        self._asked_until_s = 0.0
+        found = places.bytes_under(self._folder, unlisted)
         with self._lock:
             self._looked_at = found
+            self._since -= before
 
     def refusal(self, size: int, instances: int) -> str | None:
         """Why an instance of `size` bytes cannot be taken beside those that wait; None where it can."""
@@ -58,10 +80,42 @@ class Room:
             return f"the spool is full: {used} of {budget} ([router.spool] budget_bytes)"
         if instances >= INSTANCES_MAX:
             return f"the spool is full: {INSTANCES_MAX} instances wait"
-        least = self._limits.free_bytes_min + ballast.missing_bytes(self._folder)
-        if places.free_bytes(self._folder) - size < least:
+        if self._spare_bytes(size) < 0:
+            least = self._limits.free_bytes_min + ballast.missing_bytes(self._folder)
             return f"the disk of {self._folder} has less than {_said(least)} free ([router.spool] free_bytes_min)"
         return None
+
+    def _spare_bytes(self, size: int) -> int:
+        """What the disk has beyond what is left free, when `size` bytes more are on it.
+
+        Where there is plenty it is not asked for each image: that would cost as much as all else of a small one.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._asked_until_s or self._spare - size < _PLENTY_BYTES:
+            least = self._limits.free_bytes_min + ballast.missing_bytes(self._folder)
+            self._spare = places.free_bytes(self._folder) - self._reserved - least
+            self._asked_until_s = now_s + _ASKED_S
+        self._spare -= size
+        return self._spare
+
+
+@dataclass
+class Reserved:
+    """Room for `left` bytes, of one thread."""
+
+    room: Room
+    left: int
+
+    def take(self, size: int) -> None:
+        """So many of them are written. Head and metadata are beyond what was reserved."""
+        reserved = min(size, self.left)
+        self.left -= reserved
+        self.room.move(-reserved, size)
+
+    def give_back(self) -> None:
+        """What was not written."""
+        self.room.move(-self.left, 0)
+        self.left = 0
 
 
 def disk_is_full(error: BaseException) -> bool:

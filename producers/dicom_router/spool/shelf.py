@@ -10,7 +10,8 @@ from producers.dicom_router.spool import progress
 
 
 class Shelf:
-    """`waiting` counts what keeps the segment: records that are not committed. Used from many threads.
+    """`waiting` counts what keeps the segment: records that are not committed. `is_durable`: the disk has those that
+    wait, so their like may be promised by them. Used from many threads.
 
     What is committed is noted beside the segment. What the disk does not take of that is kept here, for `note`.
     """
@@ -19,6 +20,7 @@ class Shelf:
         """`sealed`: nothing is appended any more."""
         self.path = path
         self.waiting = waiting
+        self.is_durable = True
         self._sealed = sealed
         self._not_noted: list[bytes] = []
         self._gone = False

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from producers.dicom_router.spool import aside, ballast, places
+from producers.dicom_router.spool.again import Again
+from producers.dicom_router.spool.incoming import Incoming, NotSpooled
+from producers.dicom_router.spool.inherited import Inherited, Unreadable
 from producers.dicom_router.spool.order import Entry, Waiting
 from producers.dicom_router.spool.others import Others
-from producers.dicom_router.spool.places import Owned
-from producers.dicom_router.spool.reading import is_whole
-from producers.dicom_router.spool.recovery import recovered, take_over
+from producers.dicom_router.spool.recovery import sync
+from producers.dicom_router.spool.repeats import Repeats
 from producers.dicom_router.spool.room import Limits, Room, disk_is_full, try_disk
 from producers.dicom_router.spool.segment import SegmentFailed, Sync
 from producers.dicom_router.spool.shelf import Shelf
 from producers.dicom_router.spool.stuck import Stuck
 from producers.dicom_router.spool.ticks import Ticks
-from producers.dicom_router.spool.writing import Incoming, NotSpooled, Writing
+from producers.dicom_router.spool.uncommitted import Uncommitted
+from producers.dicom_router.spool.writing import Writing
 from streams import metrics
 
 _DISK = "the spool's disk does not keep what is written; see the machine's log"
@@ -43,8 +47,12 @@ class Spool:
         self._ticks = Ticks(folder)
         self._writing = Writing(folder, self._room, segment_bytes, self._ticks, fdatasync)
         self._lock = threading.Lock()
-        self._known: dict[bytes, Entry] = {}
-        self._taken_over: list[Owned] = []
+        self._repeats = Repeats()
+        self._uncommitted = Uncommitted(folder)
+        self._inherited = Inherited(folder)
+        self._again = Again(folder)
+        # Held while something goes from aside to what waits: it must not be missed in both.
+        self._comes_back = threading.Lock()
         self._others: Others | None = None
         self._not_noted: set[Shelf] = set()
         self._disk_fails: str | None = None
@@ -63,7 +71,7 @@ class Spool:
             # Also where there is none any more: another process may have given it up since.
             ballast.release(self.folder)
             self._open()
-        self._room.look()
+        self._room.look(self._inherited.unlisted)
 
     def append(self, incoming: Incoming) -> None:
         """Durable when it returns. The parts are not referred to afterwards. Raises NotSpooled.
@@ -76,40 +84,28 @@ class Spool:
             except (SegmentFailed, OSError) as error:
                 self._disk_fails = _said("spool_segment_failed", error.__cause__ or error)
                 continue
-            with self._lock:
-                self._known[incoming.digest] = entry
+            self._repeats.put([entry])
+            self._uncommitted.came((entry,))
             self.waiting.put(entry)
             self._disk_fails = None
             metrics.SPOOL_APPENDED.inc()
             return
         raise NotSpooled(self._disk_fails or _DISK)
 
-    def repeated(self, digest: bytes) -> bool:
-        """Whether the same bytes wait already, whole: they are then published once more when they are committed."""
-        with self._lock:
-            entry = self._known.get(digest)
-        if entry is None:
-            return False
+    def repeated(self, incoming: Incoming) -> bool:
+        """Whether the same bytes wait already, whole, from the same sender, and nothing else came under their SOP
+        Instance UID since, here or to another process: they are then published once more when they are committed."""
+        entry = self._repeats.last(incoming)
         try:
-            if not is_whole(entry.shelf.path, entry.found):
+            if entry is None or self._others_have({entry.found.instance}):
                 return False
         except OSError:
             return False
-        with self._lock:
-            if self._known.get(digest) is not entry:
-                return False
-            entry.again += 1
-        return True
+        return self._repeats.came(entry, incoming.kept)
 
     def once_more(self, entry: Entry) -> bool:
         """Whether the same bytes came since, for which the event is to be published again."""
-        with self._lock:
-            if entry.again:
-                entry.again -= 1
-                return True
-            if self._known.get(entry.found.head.digest) is entry:
-                del self._known[entry.found.head.digest]
-            return False
+        return self._repeats.once_more(entry)
 
     def settled(self, entry: Entry) -> None:
         """An entry that was taken is committed, or stands aside. Its segment goes with the last of it."""
@@ -117,6 +113,7 @@ class Spool:
             with self._lock:
                 self._not_noted.add(entry.shelf)
         self.waiting.done(entry)
+        self._uncommitted.over(entry)
         entry.shelf.drop()
 
     def stuck(self, entry: Entry) -> None:
@@ -142,6 +139,23 @@ class Spool:
         stuck here does not count, also while it is tried once more: nobody waits for it."""
         return self.waiting.holds(study) or (self._others is not None and self._others.hold(study))
 
+    def holds_any(self, instances: AbstractSet[int]) -> bool:
+        """Whether one of these (`record.short`) is on the disk alone: here, on the spool of another process, or aside;
+        or may be, in what cannot be read now. Raises OSError.
+        """
+        # In the order in which they go from one to another; what stands aside, any process may take back.
+        with self._comes_back:
+            return (
+                self.unreadable is not None
+                or self._others_have(instances)
+                or self._uncommitted.has_any(instances)
+                or self._uncommitted.has_any_aside(instances)
+                or self._others_have(instances)
+            )
+
+    def _others_have(self, instances: AbstractSet[int]) -> bool:
+        return self._others is not None and self._others.have_any(instances)
+
     def wait_for_others(self, entry: Entry) -> bool:
         """Whether an entry that was taken has to wait for what another process acknowledged before, or for what that
         one left: its end may come between. It is not in hand then."""
@@ -156,9 +170,13 @@ class Spool:
     def look(self) -> str | None:
         """What is to be done every second. Why the spool does not take another segment, or None."""
         self._writing.seal_if_idle()
-        self.waiting.put(*self._stuck.take_due())
+        with self._lock:
+            self.waiting.put(*self._stuck.take_due())
+        with suppress(OSError, MemoryError):
+            self._inherited.take_over()
+        self._take_in()
         with suppress(OSError):
-            self._adopt()
+            self._inherited.remove_empty()
         with suppress(OSError):
             ballast.keep(self.folder, self._limits.free_bytes_min)
         self._note_again()
@@ -167,19 +185,37 @@ class Spool:
                 try_disk(self.folder)
                 self._disk_fails = None
         try:
-            self._room.look()
+            self._room.look(self._inherited.unlisted)
             why = self._room.refusal(self._segment_bytes, self.waiting.count)
         except OSError as error:
             # A disk that cannot even be looked at takes nothing more; that ends no router: store and log may be well.
             why = self._disk_fails = self._disk_fails or _said("spool_not_looked_at", error)
         return self._disk_fails or why
 
-    def close(self) -> None:
-        """Takes no more; what waits is for the next start, or for another process."""
+    def try_aside_again(self) -> None:
+        """What stands aside waits again once it is time (`again`). To be called now and then, while parts are there."""
+        with suppress(OSError, MemoryError), self._comes_back:
+            try:
+                for record in self._again.due():
+                    self._take_back(record)
+            finally:
+                self._take_in()
+
+    def close(self, *, in_hand: bool = False) -> None:
+        """Takes no more; what waits is for the next start, or for another process.
+
+        `in_hand`: something is being committed yet, and its segment goes with it. Then the folders are this process's
+        until it ends: who took them over would wait for what is gone.
+        """
         self._writing.close()
-        for owned in self._taken_over:
-            owned.let_go()
-        self._taken_over = []
+        if not in_hand:
+            self._writing.let_go()
+            self._inherited.let_go()
+
+    @property
+    def unreadable(self) -> Unreadable | None:
+        """What was left by processes that are gone and cannot be read now: it is in no figure. `look` tries again."""
+        return self._inherited.unreadable()
 
     @property
     def used_bytes(self) -> int:
@@ -199,36 +235,31 @@ class Spool:
         aside.remove_unfinished(self.folder)
         self._ticks.open()
         self._others = self._others or Others(self.folder, self._writing.own())
-        self._adopt()
+        self._inherited.take_over()
         for record in aside.records(self.folder):
-            path = self._writing.next_path()
-            if aside.take_back(record, path):
-                self.waiting.put(*self._recovered(path))
+            self._take_back(record)
+        self._take_in()
 
-    def _adopt(self) -> None:
-        """Takes over the folders of processes that are gone, and removes those that are empty by now."""
-        taken = take_over(self.folder)
-        self._taken_over += [owned for owned, _ in taken]
-        self.waiting.put(*(entry for _, paths in taken for path in paths for entry in self._recovered(path)))
-        for owned, _ in taken:
+    def _take_back(self, record: Path) -> None:
+        """Raises OSError."""
+        refusals, path = aside.tries(record), self._writing.path_of_whole()
+        # Before, as it may be there though the disk fails; what is not there is not read.
+        self._inherited.add(path, refusals=refusals)
+        aside.take_back(record, path)
+
+    def _take_in(self) -> None:
+        """What waits in segments that nobody in this process wrote, as far as they can be read now."""
+        found = self._inherited.read()
+        entries = [entry for _, block in found for entry in block]
+        sync([shelf for shelf, block in found if block])
+        self._repeats.put(entries)
+        self._uncommitted.came(entries)
+        self.waiting.put(*entries)
+        for path in self._inherited.read_by_now():
             if self._others is not None:
-                self._others.taken_over(owned.path)
-        for owned in [one for one in self._taken_over if not any(one.path.iterdir())]:
-            self._taken_over.remove(owned)
-            owned.let_go()
-
-    def _recovered(self, path: Path) -> list[Entry]:
-        try:
-            shelf, entries = recovered(self.folder, path)
-        except OSError as error:
-            # It stays where it is, for the next start; the others are as good as ever.
-            structlog.get_logger().error("spool_unreadable", error=error, file=path.name)
-            return []
-        for entry in entries:
-            with self._lock:
-                self._known.setdefault(entry.found.head.digest, entry)
-        shelf.remove_if_done()
-        return entries
+                self._others.taken_over(path)
+        for shelf, _ in found:
+            shelf.remove_if_done()
 
 
 def _said(what: str, failure: BaseException) -> str:

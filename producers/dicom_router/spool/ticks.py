@@ -54,11 +54,14 @@ class Ticks:
         return self._last
 
     def _highest(self) -> int:
-        """The last tick on the spool. What another process commits and removes meanwhile has none that matters."""
+        """The last tick on the spool. What another process commits and removes meanwhile has none that matters.
+
+        Nor has what cannot be read, as long as the clock goes forward: that is no reason for the router not to start.
+        """
         last = 0
         for folder in (*places.owned_folders(self._folder), self._folder / places.ASIDE):
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 for path in places.segments(folder):
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):
                         last = max(last, max((one.tick for one in walk(path).found), default=0))
         return last

@@ -1,7 +1,8 @@
 """A segment of the spool as a crash, or a disk, left it: no record is made up, none that was whole is overlooked.
 
-The first byte says what happened to a segment of three records: it was cut off, bytes of it changed, its end was never
-written, a head was written by a program that is wrong; or the whole of it is something else.
+The first byte says what happened to a segment of three records, the last of which begins with a page: it was cut off,
+bytes of it changed, its end was never written, a head was written by a program that is wrong; or the whole of it is
+something else.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from producers.dicom_router.spool.reading import Found, Walk, read, walk
+from producers.dicom_router.spool.reading import Walk, read, walk
 from producers.dicom_router.spool.record import (
     SEGMENT_HEAD_BYTES,
     NotARecord,
     decoded,
     encoded,
     packed,
+    page_end,
 )
+from producers.dicom_router.spool.segment_bytes import Found
 from tests.spools import FILE_HEAD, kept
 
 INPUT_BYTES_MAX: Final = 4096
@@ -37,7 +40,14 @@ def _records() -> tuple[bytes, ...]:
 
 
 def _record(number: int, metadata: bytes, file: bytes) -> bytes:
-    return packed(_ID, number, 1_767_600_000_000, hashlib.sha256(file).digest(), len(file), metadata) + file
+    return packed(_ID, number, 1_767_600_000_000, hashlib.sha256(file).digest(), len(file), metadata)[0] + file
+
+
+@cache
+def _good() -> bytes:
+    """The segment as it was written."""
+    small = _HEAD + b"".join(_records()[:-1])
+    return small.ljust(page_end(len(small)), b"\0") + _records()[-1]
 
 
 def seeds() -> Iterator[bytes]:
@@ -46,11 +56,12 @@ def seeds() -> Iterator[bytes]:
     yield b"\2" + (700).to_bytes(2, "little")
     yield b"\3" + encoded(kept())
     yield b"\4" + _HEAD + b"".join(_records())
+    yield b"\1" + (1900).to_bytes(2, "little") + b"\xff" + (4095).to_bytes(2, "little") + b"\1"
 
 
 def check(data: bytes) -> None:
     kind, data = (data[0] % 5 if data else 0), data[1:]
-    good = _HEAD + b"".join(_records())
+    good = _good()
     at = int.from_bytes(data[:2], "little") % (len(good) + 1)
     if kind == 0:
         _check_cut(good, at)
@@ -70,7 +81,8 @@ def check(data: bytes) -> None:
 def _check_cut(good: bytes, at: int) -> None:
     """What was whole before the cut is there, and nothing is damaged."""
     walked, files = _walked(good[:at])
-    ends = [SEGMENT_HEAD_BYTES + sum(map(len, _records()[: number + 1])) for number in range(_RECORDS)]
+    ends = [SEGMENT_HEAD_BYTES + sum(map(len, _records()[: number + 1])) for number in range(_RECORDS - 1)]
+    ends.append(len(good))
     assert len(walked.found) == sum(end <= at for end in ends)
     assert not walked.damaged
     whole = at in (SEGMENT_HEAD_BYTES, *ends)
@@ -87,7 +99,7 @@ def _check_any(content: bytes) -> None:
         parts.append((walked.torn, len(content)))
     at = SEGMENT_HEAD_BYTES if walked.found or not parts else min(min(parts)[0], SEGMENT_HEAD_BYTES)
     for start, end in sorted(parts):
-        assert start == at
+        assert start == at or (start == page_end(at) and not any(content[at:start]))
         at = end
     assert at >= len(content) or not parts
     if content.startswith(_HEAD):
@@ -128,6 +140,6 @@ def _walked(content: bytes) -> tuple[Walk, list[bytes]]:
 
 def _file(path: Path, found: Found) -> bytes | None:
     try:
-        return read(path, found)[1]
+        return bytes(read(path, found)[1])
     except NotARecord:
         return None
