@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from producers.dicom_router.config import Settings
-from radstream.audit import audit
 from radstream.errors import Failure
 from radstream.items import files_below
-from radstream.options import config_option, json_option, open_config, open_log
+from radstream.options import AeTitled, config_option, json_option, open_config
 from radstream.output import console, print_table, show
-from radstream.sending import CALLING_AE, RETRIES, Destination, SendResult, Sent, send_files
+from radstream.send_audited import auditing, interrupted, send_audited
+from radstream.sending import CALLING_AE, INTERRUPTED, RETRIES, Destination, SendResult
 from radstream.stow_scu import Studies
-from streams.config import Config, Kafka, Site
+from streams.config import Config
 from streams.nodes import Node, file_of, node_of
-from streams.schema_ids import read_ids
 from streams.store_scu import Target
 from streams.tls.clients import Clients
 from streams.tls.ours import first_fingerprint
-from streams.wire import SchemaIds
 
 UNSENT, REFUSED = 1, 3
-Outcome = Literal["success", "refused", "failure"]
 _URL: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/@:\s?#\[\]]+)(:[0-9]{1,5})?(/[!-~]*)?\Z")
 _TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\s]+):(?P<port>[0-9]{1,5})\Z")
 
@@ -44,7 +37,9 @@ _TARGET: Final = re.compile(r"(?P<ae>[ -\[\]-~]{1,16})@(?P<host>\[[0-9A-Fa-f:.]+
 @click.option("--tls", is_flag=True, help="By TLS, with the certificate of [dicom.tls]; a node says itself whether.")
 @click.option("--stow", "stow", metavar="URL", help="Send by STOW-RS to this http(s)://HOST:PORT/studies instead.")
 @click.option("--associations", type=click.IntRange(1, 64), default=1, show_default=True, help="How many at once.")
-@click.option("--calling", "calling_ae", default=CALLING_AE, show_default=True, help="Calling AE title.")
+@click.option(
+    "--calling", "calling_ae", type=AeTitled(), default=CALLING_AE, show_default=True, help="Calling AE title."
+)
 @click.option("--retries", type=click.IntRange(0, 20), default=RETRIES, show_default=True, help="After 0xA700.")
 @config_option
 @json_option
@@ -63,25 +58,31 @@ def send(
 
     STOW-RS has a request for each file, and the statuses that C-STORE would have.
 
-    Exit code: 0 where every file was acknowledged with 0x0000, 3 where some were refused with another status,
-    1 where some could not be sent at all.
+    Exit code: 0 where every file was acknowledged, also with a warning (0xBxxx), 3 where some were refused with another
+    status, 1 where some could not be sent at all. Ctrl-C waits for what is under way, and sums up what was sent.
     """
     if stow and (to or tls):
         raise Failure(f"{'--to' if to else '--tls'} and --stow: one of them; STOW-RS by TLS has an https URL")
-    config = None if to or stow else open_config(config_path)
     target = destination(to, stow, config_path, tls=tls)
-    if not 1 <= len(calling_ae.strip()) <= 16 or not calling_ae.isascii() or "\\" in calling_ae:
-        raise Failure(f"--calling {calling_ae!r}: an AE title has 1 to 16 ASCII characters and no backslash")
+    config = auditing(config_path, to or stow)
     files = files_below(paths)
     if not files:
         raise Failure(f"{', '.join(map(str, paths))}: no file in there")
-    with sending_progress(len(files), shown=not as_json and sys.stderr.isatty()) as on_sent:
-        result = send_files(
-            files, target, associations=associations, calling_ae=calling_ae, retries=retries, on_sent=on_sent
-        )
-    if config is not None:
-        audit_sending(config, target, result, "send")
-    show(as_json, result, lambda: print_result(result, target))
+    sending = send_audited(
+        files,
+        target,
+        config,
+        "send",
+        calling_ae=calling_ae,
+        shown=not as_json and sys.stderr.isatty(),
+        associations=associations,
+        retries=retries,
+    )
+    result = sending.result
+    try:
+        show(as_json, result, lambda: print_result(result, target))
+    finally:
+        sending.audit()
     if result.unsent:
         sys.exit(UNSENT)
     if result.refused:
@@ -135,7 +136,7 @@ def router_of(config: Config) -> Target:
 
 def secured_router_of(config: Config) -> Target:
     """Its port for TLS; it is known by the very certificate that [router.tls] names. Raises Failure, ConfigError."""
-    settings = config.section("router", Settings).beside(config.path.absolute().parent)
+    settings = config.section("router", Settings)
     if settings.tls is None:
         raise Failure(f"--tls: {config.path} has no [router.tls], so the router listens without TLS alone")
     own = first_fingerprint(settings.tls.certificate)
@@ -143,39 +144,27 @@ def secured_router_of(config: Config) -> Target:
     return Target(node.ae_title, node.host, node.port, Clients(config).of(node))
 
 
-@contextmanager
-def sending_progress(total: int, *, shown: bool) -> Iterator[Callable[[Sent], None]]:
-    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as progress:
-        task = progress.add_task("sending", total=total)
-        yield lambda _: progress.advance(task)
-
-
-def audit_sending(config: Config, target: Destination, result: SendResult, action: str) -> None:
-    """Counts, never names of files. The files are sent already, so a log that is away is a warning."""
-    kafka = config.section("kafka", Kafka)
-    outcome: Outcome = "failure" if result.unsent else "refused" if result.refused else "success"
-    counts = {f"status_{status}": str(count) for status, count in result.statuses.items()}
-    try:
-        audit(
-            open_log(config),
-            read_ids(kafka.schema_ids) if kafka.schema_ids else SchemaIds(),
-            config.section("site", Site),
-            action=action,
-            subject=str(target),
-            outcome=outcome,
-            attributes={"files": str(result.files), "unsent": str(len(result.unsent)), **counts},
-        )
-    except Failure as error:
-        click.echo(f"radstream: warning: {error}", err=True)
+def print_faults(result: SendResult, what: str) -> None:
+    """Which were refused or not sent, and why; those of an interruption are counted alone."""
+    unsent = [one for one in result.unsent if one["reason"] != INTERRUPTED]
+    tables = (
+        ("Acknowledged with a warning", result.warned, "status"),
+        ("Refused", result.refused, "status"),
+        ("Not sent", unsent, "reason"),
+    )
+    for title, faults, column in tables:
+        if faults:
+            print_table(title, (what, column), [(fault["file"], fault[column]) for fault in faults])
+    if count := interrupted(result):
+        console().print(f"interrupted: {count} of {result.files} were not sent; the same command sends all again")
 
 
 def print_result(result: SendResult, target: Destination) -> None:
-    for title, faults, column in (("Refused", result.refused, "status"), ("Not sent", result.unsent, "reason")):
-        if faults:
-            print_table(title, ("file", column), [(fault["file"], fault[column]) for fault in faults])
+    print_faults(result, "file")
     times = f", each p50 {result.p50_ms} ms, p99 {result.p99_ms} ms" if result.p50_ms is not None else ""
+    warned = f" ({len(result.warned)} with a warning)" if result.warned else ""
     console().print(
-        f"{result.acknowledged} of {result.files} files acknowledged by {target}, {len(result.refused)} refused, "
-        f"{len(result.unsent)} not sent; {result.bytes / 1e6:.1f} MB in {result.seconds:.1f} s{times}"
+        f"{result.acknowledged} of {result.files} files acknowledged{warned} by {target}, "
+        f"{len(result.refused)} refused, {len(result.unsent)} not sent; "
+        f"{result.bytes / 1e6:.1f} MB in {result.seconds:.1f} s{times}"
     )

@@ -5,20 +5,25 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from radstream.items import Item, items_of
-from streams.store_scu import CONTEXTS_MAX, Lost, NoAssociation, NotTaken
+from radstream.sending_batches import Batch, batches
+from streams.store_scu import Lost, NoAssociation, NotTaken
 
 SUCCESS: Final = 0x0000
 TRY_AGAIN: Final = 0xA700
+# Kept, with a remark, as are 0xB000 to 0xBFFF (PS3.4 table B.2-1, PS3.7 annex C).
+_WARNINGS: Final = frozenset((0x0001, 0x0107, 0x0116))
 CALLING_AE: Final = "RADSEND"
 RETRIES: Final = 3
+# Why an object was not sent, where a person ended it.
+INTERRUPTED: Final = "interrupted"
 _BACKOFF_S, _BACKOFF_S_MAX = 0.5, 8.0
 
 
@@ -53,7 +58,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class SendResult:
-    """`statuses` counts answers by status, four hexadecimal digits. Times are of acknowledged objects alone."""
+    """`statuses` counts answers by status, four hexadecimal digits. Times are of acknowledged objects alone.
+
+    `warned` are those that were kept with a warning: coerced, say.
+    """
 
     files: int
     statuses: dict[str, int]
@@ -61,20 +69,21 @@ class SendResult:
     seconds: float
     p50_ms: float | None
     p99_ms: float | None
+    warned: list[dict[str, str]]
     refused: list[dict[str, str]]
     unsent: list[dict[str, str]]
 
     @property
     def acknowledged(self) -> int:
-        return self.statuses.get(f"{SUCCESS:04X}", 0)
+        return self.statuses.get(f"{SUCCESS:04X}", 0) + len(self.warned)
 
 
-@dataclass
-class _Batch:
-    """Objects whose presentation contexts fit into one association."""
+class Interrupted(KeyboardInterrupt):
+    """`result` has every item: those that were answered before, and the others as not sent."""
 
-    contexts: dict[tuple[str, str], None] = field(default_factory=dict)
-    items: deque[Item] = field(default_factory=deque)
+    def __init__(self, result: SendResult) -> None:
+        super().__init__()
+        self.result = result
 
 
 def send_files(
@@ -86,7 +95,7 @@ def send_files(
     retries: int = RETRIES,
     on_sent: Callable[[Sent], None] = lambda _: None,
 ) -> SendResult:
-    """Sends every file in `paths` and below. Raises Failure for a path that cannot be read."""
+    """Sends every file in `paths` and below. Raises Failure for a path that cannot be read, Interrupted."""
     items = items_of(paths)
     return send_items(items, target, associations=associations, calling_ae=calling_ae, retries=retries, on_sent=on_sent)
 
@@ -103,55 +112,58 @@ def send_items(
     """Sends every item once; 0xA700 and lost associations are tried again `retries` times, with growing pauses.
 
     `on_sent` is called as each is settled, from one thread at a time. Whatever happens, each item is in the result.
+    KeyboardInterrupt ends it once what is under way is answered, and is raised as Interrupted.
     """
     started = time.monotonic()
     sent: list[Sent] = []
-    lock = threading.Lock()
+    lock, stopping = threading.Lock(), threading.Event()
 
     def settle(one: Sent) -> None:
         with lock:
             sent.append(one)
             on_sent(one)
 
-    for batch in _batches(items):
+    # All are read before the first is sent: who interrupts that has sent nothing.
+    for batch in list(batches(items)):
+        reason = "not sent"
         with ThreadPoolExecutor(associations, thread_name_prefix="send") as pool:
-            workers = [_Worker(batch, target, calling_ae, retries, settle) for _ in range(associations)]
-            reasons = [reason for reason in pool.map(_Worker.run, workers) if reason]
+            workers = [_Worker(batch, target, calling_ae, retries, settle, stopping) for _ in range(associations)]
+            try:
+                reason = next(filter(None, list(pool.map(_Worker.run, workers))), reason)
+            except KeyboardInterrupt:
+                stopping.set()
         for item in batch.items:
-            settle(Sent(item.name, None, 0, 0.0, reasons[0] if reasons else "not sent"))
-    return _result(sent, time.monotonic() - started)
-
-
-def _batches(items: Iterable[Item]) -> Iterator[_Batch]:
-    batch = _Batch()
-    for item in items:
-        context = (item.sop_class, item.transfer_syntax)
-        if context not in batch.contexts and len(batch.contexts) == CONTEXTS_MAX:
-            yield batch
-            batch = _Batch()
-        batch.contexts[context] = None
-        batch.items.append(item)
-    if batch.items:
-        yield batch
+            settle(Sent(item.name, None, 0, 0.0, INTERRUPTED if stopping.is_set() else reason))
+    result = _result(sent, time.monotonic() - started)
+    if stopping.is_set():
+        raise Interrupted(result)
+    return result
 
 
 class _Worker:
     """One association at a time, opened anew where it is lost."""
 
     def __init__(
-        self, batch: _Batch, target: Destination, calling_ae: str, retries: int, settle: Callable[[Sent], None]
+        self,
+        batch: Batch,
+        target: Destination,
+        calling_ae: str,
+        retries: int,
+        settle: Callable[[Sent], None],
+        stopping: threading.Event,
     ) -> None:
         self._batch = batch
         self._target = target
         self._calling_ae = calling_ae
         self._retries = retries
         self._settle = settle
+        self._stopping = stopping
         self._scu: Scu | None = None
 
     def run(self) -> str:
-        """Takes items until none is left; why it gave up, where it did."""
+        """Takes items until none is left, or it is to stop; why it gave up, where it did."""
         try:
-            while True:
+            while not self._stopping.is_set():
                 try:
                     item = self._batch.items.popleft()
                 except IndexError:
@@ -162,6 +174,7 @@ class _Worker:
                     # Nobody answers: the rest is not tried one by one.
                     self._batch.items.appendleft(item)
                     return f"{self._target}: {error}{f'. {error.mend}' if error.mend else ''}"
+            return ""
         finally:
             if self._scu is not None:
                 self._scu.close()
@@ -173,8 +186,8 @@ class _Worker:
             return Sent(item.name, None, 0, 0.0, f"cannot be read ({type(error).__name__})")
         answer = Sent(item.name, None, len(data), 0.0, "the association was lost before the answer")
         for attempt in range(self._retries + 1):
-            if attempt:
-                _pause(attempt)
+            if attempt and self._stops_while_pausing(attempt):
+                break
             scu = self._open(attempt)
             started = time.monotonic()
             try:
@@ -200,10 +213,14 @@ class _Worker:
                 self._scu = self._target.open(self._calling_ae, list(self._batch.contexts))
             except NoAssociation:
                 attempt += 1
-                if attempt > self._retries:
+                if attempt > self._retries or self._stops_while_pausing(attempt):
                     raise
-                _pause(attempt)
         return self._scu
+
+    def _stops_while_pausing(self, attempt: int) -> bool:
+        """Capped backoff with jitter, so that many senders do not come back at once."""
+        delay_s = min(_BACKOFF_S * 2 ** (attempt - 1), _BACKOFF_S_MAX) * random.uniform(0.5, 1.0)  # noqa: S311
+        return self._stopping.wait(delay_s)
 
     def _drop(self) -> None:
         if self._scu is not None:
@@ -211,25 +228,31 @@ class _Worker:
             self._scu = None
 
 
-def _pause(attempt: int) -> None:
-    """Capped backoff with jitter, so that many senders do not come back at once."""
-    time.sleep(min(_BACKOFF_S * 2 ** (attempt - 1), _BACKOFF_S_MAX) * random.uniform(0.5, 1.0))  # noqa: S311
-
-
 def _result(sent: Sequence[Sent], seconds: float) -> SendResult:
-    acknowledged = sorted(one.seconds for one in sent if one.status == SUCCESS)
+    acknowledged = sorted(one.seconds for one in sent if one.status is not None and _is_kept(one.status))
     return SendResult(
         files=len(sent),
         statuses=dict(sorted(Counter(f"{one.status:04X}" for one in sent if one.status is not None).items())),
-        bytes=sum(one.size for one in sent if one.status == SUCCESS),
+        bytes=sum(one.size for one in sent if one.status is not None and _is_kept(one.status)),
         seconds=round(seconds, 3),
         p50_ms=_percentile_ms(acknowledged, 50),
         p99_ms=_percentile_ms(acknowledged, 99),
-        refused=[
-            {"file": one.name, "status": f"0x{one.status:04X}"} for one in sent if one.status not in (None, SUCCESS)
-        ],
+        warned=[_answered(one) for one in sent if one.status is not None and _is_warning(one.status)],
+        refused=[_answered(one) for one in sent if one.status is not None and not _is_kept(one.status)],
         unsent=[{"file": one.name, "reason": one.reason} for one in sent if one.status is None],
     )
+
+
+def _answered(one: Sent) -> dict[str, str]:
+    return {"file": one.name, "status": f"0x{one.status:04X}"}
+
+
+def _is_kept(status: int) -> bool:
+    return status == SUCCESS or _is_warning(status)
+
+
+def _is_warning(status: int) -> bool:
+    return status in _WARNINGS or status >> 12 == 0xB
 
 
 def _percentile_ms(ordered: Sequence[float], percent: int) -> float | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from streams.elements import ITEM, Element, Malformed
+from streams.mapped import File
 
 # Tag and length of an item, and its tag as one number.
 _HEAD = struct.Struct("<II")
@@ -52,7 +53,7 @@ class Fragments(Sequence[Fragment]):
         place = bisect_left(self._starts, wanted := self._starts[0] + offset)
         return place if place < len(self._starts) and self._starts[place] == wanted else None
 
-    def beginning_with(self, data: bytes, starts: tuple[bytes, bytes]) -> list[int]:
+    def beginning_with(self, data: File, starts: tuple[bytes, bytes]) -> list[int]:
         """The indexes of those whose value begins so, two bytes each."""
         return [index for index, at in enumerate(self._starts) if data[at : at + 2] in starts]
 
@@ -65,7 +66,7 @@ class Encapsulated:
     fragments: Fragments
 
 
-def items(data: bytes, element: Element) -> Encapsulated:
+def items(data: File, element: Element) -> Encapsulated:
     """The items of encapsulated pixel data that `streams.part10.read` found. Raises Malformed where there are none.
 
     Of half a million that hold nothing, too, so nothing is done twice for each.
@@ -89,7 +90,7 @@ def items(data: bytes, element: Element) -> Encapsulated:
     return Encapsulated(_table(data, at, length), Fragments(starts[1:], lengths[1:]))
 
 
-def _table(data: bytes, at: int, length: int) -> Sequence[int]:
+def _table(data: File, at: int, length: int) -> Sequence[int]:
     """Where it lies, not copied: a table may be as large as the file."""
     return memoryview(data)[at : at + length // 4 * 4].cast("I")
 
@@ -97,7 +98,7 @@ def _table(data: bytes, at: int, length: int) -> Sequence[int]:
 class Codestreams:
     """The bytes of each frame, put together when they are asked for; those in one fragment are not copied."""
 
-    def __init__(self, data: bytes, fragments: Fragments, starts: Sequence[int]) -> None:
+    def __init__(self, data: File, fragments: Fragments, starts: Sequence[int]) -> None:
         self._view = memoryview(data)
         self._fragments = fragments
         self._starts = starts
@@ -112,12 +113,12 @@ class Codestreams:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def frames(data: bytes, pixel_data: Encapsulated, count: int) -> Codestreams:
+def frames(data: File, pixel_data: Encapsulated, count: int) -> Codestreams:
     """The bytes of each of `count` frames. Raises Malformed where frames cannot be told apart."""
     return Codestreams(data, pixel_data.fragments, _starts(data, pixel_data, count))
 
 
-def _starts(data: bytes, pixel_data: Encapsulated, count: int) -> Sequence[int]:
+def _starts(data: File, pixel_data: Encapsulated, count: int) -> Sequence[int]:
     """The index of the fragment that begins each frame: as the offset table has it, else as can be seen."""
     fragments = pixel_data.fragments
     if fragments and count == 1:

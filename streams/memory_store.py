@@ -7,12 +7,15 @@ import threading
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from streams.events import ObjectRef
-from streams.objects import Absent, Archived, Damaged, Listed
+from streams.objects import Absent, Archived, Damaged, Listed, StoreRefused
 from streams.step import NewObject, Stored
 
 _PIECE = 1 << 20
+# S3's most, in UTF-8.
+_KEY_BYTES_MAX = 1024
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.archived: Collection[str] = ()
+        self.objects_folder: Path | None = None
         self.asleep: set[tuple[str, str]] = set()
         self.asked: list[tuple[str, str]] = []
         self._held: dict[tuple[str, str], _Held] = {}
@@ -38,6 +42,8 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def create(self, new: NewObject) -> Stored:
+        if len(new.key.encode()) > _KEY_BYTES_MAX:
+            raise StoreRefused("a store in memory takes no key of so many bytes")
         data = bytes(new.data)
         with self._lock:
             created = (new.store, new.key) not in self._held

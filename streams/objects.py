@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from streams.events import ObjectRef
@@ -35,6 +36,18 @@ class StoreAway(Exception):
     """The store cannot be reached or does not answer as it should. Wait and try again."""
 
 
+class NoRoom(StoreAway):
+    """This machine has no disk for an object that is too large for memory. Wait and try again, as for a store that is
+    away: nothing is wrong with the object. The text says what is missing where."""
+
+
+class StoreRefused(Exception):
+    """The store answers, and says that it takes no such object: too large for it, or a key that it cannot hold.
+
+    Nothing that waiting mends, and nothing of other objects. The text is our own and names no key.
+    """
+
+
 @dataclass(frozen=True)
 class Listed:
     """The latest version of a key. `version_id` is None where the store keeps no versions; `size` is in bytes.
@@ -57,6 +70,10 @@ class ObjectStore(Protocol):
     def archived(self) -> Collection[str]:
         """Those that do not answer at once: `restore` comes before `read`."""
 
+    @property
+    def objects_folder(self) -> Path | None:
+        """Where what is large lies while it is read (`streams.reading_large`); None for the system's folder."""
+
     def restore(self, ref: ObjectRef) -> bool:
         """Whether it can be read now. Where it cannot, it is asked for, once however often this is called.
 
@@ -64,10 +81,16 @@ class ObjectStore(Protocol):
         """
 
     def create(self, new: NewObject) -> Stored:
-        """Creates the object, or reads back what has its key already. Durable when it returns. Raises StoreAway."""
+        """Creates the object, or reads back what has its key already. Durable when it returns.
+
+        Raises StoreAway, StoreRefused.
+        """
 
     def read(self, ref: ObjectRef) -> bytes:
-        """The `length` bytes of the reference, checked. Raises Absent (Archived), Damaged, StoreAway."""
+        """The `length` bytes of the reference, checked. Raises Absent (Archived), Damaged, StoreAway.
+
+        For what may be large there is `streams.reading_large.fetch`.
+        """
 
     def head(self, ref: ObjectRef, length: int) -> bytes:
         """At most the first `length` bytes of the referred object, unchecked: for who looks at a header alone.

@@ -23,6 +23,7 @@ from streams.elements import (
     TooComplex,
     Walk,
 )
+from streams.mapped import File
 
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
@@ -47,7 +48,7 @@ class Part10:
     wants it and yet readable: order, repeated, odd_length, vr, transfer_syntax.
     """
 
-    data: bytes
+    data: File
     start: int
     encoding: Encoding
     meta: Mapping[int, str]
@@ -91,7 +92,7 @@ class Part10:
         return int(text) if digits.isascii() and digits.isdecimal() else None
 
 
-def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it is frozen
+def read(data: File, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it is frozen
     """Walks through a whole file.
 
     Raises Malformed where the structure does not hold, TooComplex where a limit is met first.
@@ -113,7 +114,7 @@ def read(data: bytes, limits: Limits = Limits()) -> Part10:  # noqa: B008 - it i
     return Part10(data, start, actual, meta, walk.elements, frozenset(walk.oddities))
 
 
-def beginning(data: bytes, limits: Limits = Limits()) -> Part10 | None:  # noqa: B008 - it is frozen
+def beginning(data: File, limits: Limits = Limits()) -> Part10 | None:  # noqa: B008 - it is frozen
     """As much of a file as can be walked through, whether or not `data` is all of it; None where nothing can.
 
     For who looks at the first elements alone. What stands behind the break is as if it were absent.
@@ -152,7 +153,7 @@ def metadata_sha256(file: Part10) -> str:
     return digest.hexdigest()
 
 
-def file_meta(data: bytes) -> tuple[dict[int, str], int]:
+def file_meta(data: File) -> tuple[dict[int, str], int]:
     """The elements of group 0002, and where the data set begins. The group's length is not to be relied on.
 
     Raises Malformed, TooComplex.
@@ -198,7 +199,7 @@ def _labelled(transfer_syntax: str) -> Encoding:
     return Encoding(explicit=transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN)
 
 
-def _actual(data: bytes, start: int, labelled: Encoding) -> Encoding:
+def _actual(data: File, start: int, labelled: Encoding) -> Encoding:
     """The encoding that the first element shows: some files are not in the transfer syntax that they name."""
     head = data[start : start + 8]
     if len(head) < 8:

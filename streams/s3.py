@@ -7,38 +7,28 @@ of this is probed at start (`streams.probe`), since some gateways ignore headers
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
 import obstore.store
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from streams import s3_control, s3_keys, s3_restoring
+from streams import s3_clients, s3_control, s3_refusals, s3_restoring
 from streams.config import ConfigError, Store
 from streams.events import ObjectRef
-from streams.objects import Absent, Archived, Damaged, Listed, StoreAway
+from streams.objects import Absent, Archived, Damaged, Listed, StoreAway, StoreRefused
 from streams.step import NewObject, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore import GetOptions, GetResult
-    from obstore.store import ClientConfig
 
-# A store that is down answers within five seconds, one that hangs within READ_TIMEOUT. A big object may take long as
-# long as it moves, so there is no limit on the whole request short of what nobody waits for.
-CONNECT_TIMEOUT = timedelta(seconds=2)
-READ_TIMEOUT = timedelta(seconds=30)
-REQUEST_TIMEOUT = timedelta(minutes=10)
-RETRIES_MAX = 2
-RETRY_TIMEOUT = timedelta(seconds=3)
 _PIECE_BYTES = 1 << 20
 
-_CODE = re.compile(r"<Code>(\w+)</Code>")
 _ABSENT = {"NoSuchKey", "NoSuchVersion"}
 _OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
@@ -48,21 +38,24 @@ class S3Store:
 
     def __init__(self, config: Store) -> None:
         self._config = config
-        self._bytes = {name: _open(config, bucket) for name, bucket in config.buckets.items()}
+        self._clients = s3_clients.Clients(config)
 
     def create(self, new: NewObject) -> Stored:
         """Creates the object, or reads back what has its key already. Durable when it returns.
 
         `Stored.ref` is of what the store holds: compare its `sha256` where the key promises certain bytes. Raises
-        StoreAway, ConfigError for a store that [store.buckets] does not name, ValueError for a key S3 cannot hold.
+        StoreAway, StoreRefused, ConfigError for a store that [store.buckets] does not name, ValueError for a key S3
+        cannot hold.
         """
-        store = self._store(new.store)
+        store = self._store(new.store, len(new.data))
         try:
             # Never in parts: a multipart upload is not conditional everywhere.
             result = obstore.put(store, new.key, new.data, mode="create", use_multipart=False)
         except AlreadyExistsError:
             return self._read_back(new)
         except (BaseError, OSError) as error:
+            if said := s3_refusals.refusal(error):
+                raise self._refused(new, said) from error
             raise self._away(error) from error
         ref = _whole(new.tenant, new.store, new.key, new.data, result["version"], new.sha256)
         return Stored(ref, new.data, created=True)
@@ -163,6 +156,10 @@ class S3Store:
         return self._config.archived
 
     @property
+    def objects_folder(self) -> Path | None:
+        return self._config.objects_folder
+
+    @property
     def names(self) -> Collection[str]:
         return tuple(self._config.buckets)
 
@@ -170,10 +167,10 @@ class S3Store:
     def _control(self) -> S3Client:
         return s3_control.client(self._config)
 
-    def _store(self, name: str) -> obstore.store.S3Store:
-        if name not in self._bytes:
+    def _store(self, name: str, put_bytes: int = 0) -> obstore.store.S3Store:
+        if name not in self._config.buckets:
             raise ConfigError(f"[store.buckets] does not name the store '{name}'; add it: {name} = \"<bucket>\"")
-        return self._bytes[name]
+        return self._clients.of(self._config.buckets[name], put_bytes)
 
     def _peek(self, ref: ObjectRef) -> None:
         """Asks for one byte: a HEAD that fails has no body, and so does not say what is absent, object or bucket."""
@@ -199,13 +196,13 @@ class S3Store:
         try:
             yield
         except FileNotFoundError as error:
-            if _code(error) in _ABSENT:
+            if s3_refusals.code(error) in _ABSENT:
                 raise Absent(f"{ref.store}/{ref.key}") from error
             raise self._away(error) from error
         except (BaseError, OSError) as error:
-            if _code(error) == s3_restoring.ARCHIVED:
+            if s3_refusals.code(error) == s3_restoring.ARCHIVED:
                 raise Archived(f"{ref.store}/{ref.key}") from error
-            if _code(error) == "InvalidRange":
+            if s3_refusals.code(error) == "InvalidRange":
                 raise Damaged(f"{ref.store}/{ref.key} is shorter than its reference says") from error
             raise self._away(error) from error
 
@@ -221,6 +218,11 @@ class S3Store:
             found = self._as_promised(new) or self.find(new.tenant, new.store, new.key)
         except Archived:
             found = self._same(new)
+        except StoreAway as error:
+            # versitygw answers that a key is there which is too long for its disk, and says so when that is read.
+            if isinstance(error.__cause__, Exception) and (said := s3_refusals.refusal(error.__cause__)):
+                raise self._refused(new, said) from error
+            raise
         if found is None:
             raise StoreAway(f"{new.store}/{new.key} can be neither created nor read; try again")
         return found
@@ -261,34 +263,13 @@ class S3Store:
         return Stored(ref, new.data, created=False)
 
     def _away(self, error: Exception) -> StoreAway:
-        return s3_control.away(self._config, _code(error))
+        return s3_control.away(self._config, s3_refusals.answer(error))
 
-
-def _open(config: Store, bucket: str) -> obstore.store.S3Store:
-    return obstore.store.S3Store(
-        bucket,
-        endpoint=config.endpoint,
-        region=config.region,
-        config=s3_keys.of_configuration(config),
-        credential_provider=s3_keys.of_role(config),
-        virtual_hosted_style_request=False,
-        checksum_algorithm="SHA256",
-        client_options={
-            "allow_http": True,
-            "connect_timeout": CONNECT_TIMEOUT,
-            "read_timeout": READ_TIMEOUT,
-            "timeout": REQUEST_TIMEOUT,
-            **_past_proxies(config.endpoint),
-        },
-        retry_config={"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT},
-    )
-
-
-def _past_proxies(endpoint: str) -> ClientConfig:
-    """A machine's HTTP_PROXY is not for its own loopback. Naming a proxy and excluding it is how obstore uses none."""
-    if not s3_control.is_loopback(endpoint):
-        return {}
-    return {"proxy_url": endpoint, "proxy_excludes": ",".join(s3_control.LOOPBACK)}
+    def _refused(self, new: NewObject, said: str) -> StoreRefused:
+        at, size = self._config.endpoint, len(new.data)
+        return StoreRefused(
+            f"the object store at {at}, or a proxy before it, refuses an object of {size} bytes ({said})"
+        )
 
 
 def _whole(
@@ -310,9 +291,3 @@ def _of_size(ref: ObjectRef, result: GetResult) -> GetResult:
     if result.meta["size"] != ref.size:
         raise Damaged(f"{ref.store}/{ref.key} has {result.meta['size']} bytes, not {ref.size}")
     return result
-
-
-def _code(error: Exception) -> str | None:
-    """The code in an S3 error document, which obstore gives as text only; None where there was no such answer."""
-    match = _CODE.search(str(error))
-    return match[1] if match else None

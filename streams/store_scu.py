@@ -25,8 +25,11 @@ from streams.tls.reaching import NotSecured, Secured
 CONTEXTS_MAX: Final = 128
 _PDU_BYTES_MAX: Final = 1 << 17
 _SET_UP_S_MAX: Final = 10.0
-# A receiver that answers from a store and a log may take its time; a dead one is noticed by TCP before.
+# A receiver that answers from a store and a log may take its time; a dead one is noticed before (`streams.keepalive`).
 _RESPONSE_S_MAX: Final = 120.0
+# It writes what is large once more before it answers; no slower than this router waits for its own store
+# (`s3_clients.PUT_BYTES_PER_S_MIN`).
+WRITTEN_BYTES_PER_S_MIN = 4 << 20
 
 _C_STORE_RQ, _MEDIUM, _DATA_SET_PRESENT = 0x0001, 0x0000, 0x0001
 _COMMAND_LAST, _DATA, _DATA_LAST = 0x03, 0x00, 0x02
@@ -67,6 +70,10 @@ class TakesNone(NoAssociation):
     """There would be an association without a presentation context: for nothing."""
 
 
+class Rejected(NoAssociation):
+    """The peer answered, and does not want the association."""
+
+
 class Lost(Exception):
     """The association ended before the answer. Whether the peer has the object is not known: send it again."""
 
@@ -89,7 +96,8 @@ class Scu:
         """Opens it with a presentation context for each (SOP class, transfer syntax).
 
         Raises NoAssociation, of which TakesNone says that the peer answered, and accepts none of them.
-        A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association.
+        A peer that takes nothing, or answers nothing, for `answer_s_max` loses the association; a large object has
+        the time that it takes to write it beyond that.
         """
         _config.LOG_HANDLER_LEVEL = "none"
         entity = Entity(calling_ae, target.secured)
@@ -107,13 +115,15 @@ class Scu:
                 raise _unsecured(entity.not_secured)
             if association.rejected_contexts:
                 raise TakesNone("the peer accepts none of the SOP classes and transfer syntaxes")
-            raise NoAssociation(_why(association, time.monotonic() - began_s >= entity.acse_timeout))
+            why = _why(association, time.monotonic() - began_s >= entity.acse_timeout)
+            raise Rejected(why) if association.is_rejected else NoAssociation(why)
         self._association = association
         self._contexts = {
             (str(context.abstract_syntax), str(context.transfer_syntax[0])): context.context_id or 0
             for context in association.accepted_contexts
         }
         self._socket = _taken_over(association, answer_s_max)
+        self._answer_s_max = answer_s_max
         self._messages = 0
 
     def accepts(self, sop_class: str, transfer_syntax: str) -> bool:
@@ -150,6 +160,7 @@ class StoreScu(Scu):
         if context is None:
             raise NotTaken("the peer accepts no such SOP class or transfer syntax")
         request = command_set(sop_class, sop_instance, self._next_message_id(), originator)
+        self._association.dimse_timeout = self._answer_s_max + len(data_set) / WRITTEN_BYTES_PER_S_MIN
         bytes_max = min(self._association.acceptor.maximum_length or _PDU_BYTES_MAX, _PDU_BYTES_MAX)
         try:
             for piece in pdus(context, request, data_set, bytes_max):

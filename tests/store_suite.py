@@ -16,8 +16,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from streams import reading_large
 from streams.events import ObjectRef
-from streams.objects import Absent, Damaged, ObjectStore
+from streams.mapped import Mapped
+from streams.objects import Absent, Damaged, ObjectStore, StoreRefused
+from streams.reading_large import fetch, verify
 from streams.step import NewObject
 
 Overwrite = Callable[[ObjectRef, bytes], None]
@@ -68,7 +71,7 @@ class StoreSuite:
         creators = 16
         start = threading.Barrier(creators)
 
-        def create(number: int) -> tuple[bool, bytes, ObjectRef]:
+        def create(number: int) -> tuple[bool, bytes | memoryview, ObjectRef]:
             start.wait()
             stored = store.create(new("race", bytes([number]) * (1000 + number)))
             return stored.created, stored.data, stored.ref
@@ -158,6 +161,44 @@ class StoreSuite:
         )
         assert len(store.read(middle)) == 3
 
+    def test_what_is_large_is_mapped_and_is_the_same_bytes(
+        self, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading_large, "LARGE_BYTES", 100_000)
+        monkeypatch.setattr(reading_large, "_PIECE_BYTES", 30_000)
+        data = bytes(range(256)) * 1000
+        whole = store.create(new("large/whole", data)).ref
+        part = msgspec.structs.replace(whole, offset=1000, length=200_001, sha256=sha256(data[1000:201_001]))
+        small = msgspec.structs.replace(whole, offset=7, length=100_000, sha256=sha256(data[7:100_007]))
+        for ref, wanted in ((whole, data), (part, data[1000:201_001])):
+            mapped = fetch(store, ref)
+            assert isinstance(mapped, Mapped)
+            assert memoryview(mapped) == wanted
+            assert memoryview(mapped).readonly
+            verify(store, ref)
+        assert fetch(store, small) == data[7:100_007]
+
+    def test_what_is_large_and_damaged_cut_or_gone_is_told_as_what_is_small(
+        self, store: ObjectStore, overwrite: Overwrite, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(reading_large, "LARGE_BYTES", 100_000)
+        monkeypatch.setattr(reading_large, "_PIECE_BYTES", 30_000)
+        data = bytes(range(256)) * 1000
+        ref = store.create(new("large/rotten", data)).ref
+        for rotten in (data[:-1] + b"\0", data[:-1]):
+            overwrite(ref, rotten)
+            for read in (fetch, verify):
+                with pytest.raises(Damaged):
+                    read(store, ref)
+        long = msgspec.structs.replace(ref, offset=200_000, length=100_000 + 1)
+        overwrite(ref, data)
+        gone = msgspec.structs.replace(ref, key=f"{ref.key}-not", version_id=None)
+        for read in (fetch, verify):
+            with pytest.raises(Damaged):
+                read(store, long)
+            with pytest.raises(Absent):
+                read(store, gone)
+
     @pytest.mark.parametrize(
         "name", ["with space", "ünïcode/日本", "per%20cent", "plus+and&=?#", "a.b/..c/d-", "tilde~'()*!"]
     )
@@ -165,6 +206,11 @@ class StoreSuite:
         ref = store.create(new(f"keys/{name}", name.encode())).ref
         assert store.read(ref) == name.encode()
         assert f"general/keys/{name}" in [key for key, _ in store.keys(HOT, "general/keys/")]
+
+    def test_a_key_that_is_too_long_is_refused_and_the_store_is_as_good_as_ever(self, store: ObjectStore) -> None:
+        with pytest.raises(StoreRefused):
+            store.create(new("long" * 300, b"x"))
+        assert store.create(new("short", b"x")).created
 
     def test_keys_are_listed_in_order_under_a_prefix(self, store: ObjectStore) -> None:
         names = ["1.2", "1.2.3/b", "1.2.3/a", "1.2.30/a", "1.2-9", "1.10/z", "1.9"]

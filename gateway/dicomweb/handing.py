@@ -13,9 +13,16 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import parse_url
 from urllib3.util.wait import wait_for_read
 
-# The router stores each part before it reads on; and answers when the last is stored.
-_TAKEN_S_MAX: Final = 60.0
+from streams import keepalive
+from streams.s3_clients import PUT_BYTES_PER_S_MIN
+
+# The router stores each part before it reads on; and answers when the last is stored. What came before may be one part
+# that is not stored yet, so both are beyond the time that it may take to store the largest that there can be in that.
+_TAKEN_S_MAX = 60.0
 _ANSWERED_S_MAX: Final = 120.0
+# [router] object_bytes_max may be no more.
+_PART_BYTES_MAX = 4 << 30
+_OPTIONS: Final = [*HTTPConnection.default_socket_options, *keepalive.OPTIONS]
 
 
 class RouterAway(Exception):
@@ -45,25 +52,41 @@ class Handing:
 
     def _connection(self) -> HTTPConnection:
         kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection
-        return kind(str(self._url.host), self._url.port, timeout=_TAKEN_S_MAX)
+        return kind(str(self._url.host), self._url.port, timeout=_TAKEN_S_MAX, socket_options=_OPTIONS)
 
     def _sent(
         self, connection: HTTPConnection, path: str, headers: Mapping[str, str], pieces: AsyncGenerator[bytes]
     ) -> urllib3.BaseHTTPResponse:
         connection.connect()
+        body = _Body(connection, pieces)
         # The router may answer, and close, before the end of a body that it cannot take.
         with suppress(_Answered, BrokenPipeError, ConnectionResetError):
-            connection.request("POST", f"{self._url.path or ''}{path}", _body(connection, pieces), headers)
-        connection.timeout = _ANSWERED_S_MAX
+            connection.request("POST", f"{self._url.path or ''}{path}", body.pieces(), headers)
+        connection.timeout = _ANSWERED_S_MAX + body.stored_s_max
         return connection.getresponse()
 
 
-def _body(connection: HTTPConnection, pieces: AsyncGenerator[bytes]) -> Iterator[bytes]:
-    """Asks the client for the next piece when the router has taken the one before."""
-    while piece := anyio.from_thread.run(_next, pieces):
-        if _has_answer(connection):
-            raise _Answered
-        yield piece
+class _Body:
+    """What a client sends."""
+
+    def __init__(self, connection: HTTPConnection, pieces: AsyncGenerator[bytes]) -> None:
+        self._handed_bytes = 0
+        self._connection = connection
+        self._pieces = pieces
+
+    @property
+    def stored_s_max(self) -> float:
+        """How long a router may need to store what it has not stored yet of what was handed to it."""
+        return min(self._handed_bytes, _PART_BYTES_MAX) / PUT_BYTES_PER_S_MIN
+
+    def pieces(self) -> Iterator[bytes]:
+        """Asks the client for the next piece when the router has taken the one before."""
+        while piece := anyio.from_thread.run(_next, self._pieces):
+            if _has_answer(self._connection):
+                raise _Answered
+            self._connection.sock.settimeout(_TAKEN_S_MAX + self.stored_s_max)
+            self._handed_bytes += len(piece)
+            yield piece
 
 
 def _has_answer(connection: HTTPConnection) -> bool:

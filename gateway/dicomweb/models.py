@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.dicomweb.accepting import Offer
-from gateway.dicomweb.xml_model import XML
+from streams.xml_model import XML
 
 JSON: Final = "application/dicom+json"
 # What generic clients ask for has the same payload; of XML there is a part for each data set.

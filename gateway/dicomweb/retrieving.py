@@ -29,13 +29,13 @@ from gateway.dicomweb.served import Served, asked
 from gateway.dicomweb.shown import Shown
 from gateway.dicomweb.syntaxes import OCTETS
 from gateway.dicomweb.video import Videos
-from gateway.dicomweb.xml_model import XML, native
 from gateway.memory import Share, share_of
 from gateway.parts import Parts
 from gateway.problem import Problem
 from gateway.reading import Reading
 from gateway.streamed import Streamed
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
+from streams.xml_model import XML, native
 
 _FIRST_AT_ONCE: Final = 8
 # Models that an answer is made of at once, of which most are of 4 kB; and of which it is kept as a whole.

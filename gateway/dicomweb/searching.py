@@ -20,9 +20,9 @@ from gateway.dicomweb.searching_places import Places
 from gateway.dicomweb.searching_query import Query, parsed, returned, unsupported
 from gateway.dicomweb.searching_results import Result, columns, result
 from gateway.dicomweb.searching_sql import Scope, Search, names_studies
-from gateway.dicomweb.xml_model import XML, native
 from gateway.parts import Parts
 from gateway.problem import Problem
+from streams.xml_model import XML, native
 
 # Further results are counted, not skipped: up to here, and beyond it is said that there are more.
 _REST_MAX: Final = 1000

@@ -19,7 +19,7 @@ from gateway.same_origin import check_where_said
 from streams.identity import uid_is_usable
 
 _ASKED: Final = ("content-type", "content-length", "accept")
-_ANSWERED: Final = ("content-type", "retry-after", "warning")
+_ANSWERED: Final = ("content-type", "retry-after", "warning", "accept")
 
 
 def routes(parts: Parts, root: str) -> list[BaseRoute]:

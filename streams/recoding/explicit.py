@@ -22,6 +22,7 @@ from streams.elements import (
     Malformed,
     TooComplex,
 )
+from streams.mapped import File
 from streams.part10 import Part10
 from streams.pixels.image import BITS_ALLOCATED, BITS_STORED
 from streams.rendering.modality import gives_signed, modality
@@ -55,7 +56,7 @@ def signs_of(file: Part10) -> Signs:
     return Signs(signed, gives_signed(first, bits=bits, signed=signed))
 
 
-def converted(data: bytes, element: Element, signs: Signs) -> bytes:
+def converted(data: File, element: Element, signs: Signs) -> bytes:
     """One element of the top level, with what it holds. Raises Malformed, TooComplex."""
     out = bytearray()
     _Converter(data, signs).element(out, element.at, element.end, signs.pixels, 0)
@@ -63,7 +64,7 @@ def converted(data: bytes, element: Element, signs: Signs) -> bytes:
 
 
 class _Converter:
-    def __init__(self, data: bytes, signs: Signs) -> None:
+    def __init__(self, data: File, signs: Signs) -> None:
         self._data, self._signs = data, signs
 
     def element(self, out: bytearray, position: int, end: int, signed: bool, depth: int) -> int:

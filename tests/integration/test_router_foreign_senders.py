@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import (
     SOPClassExtendedNegotiation,
     UserIdentityNegotiation,
 )
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from streams.stored_file import stored_file
 from tests.routers import CT, EXPLICIT, Ct, Router, running_router

@@ -36,7 +36,8 @@ def test_the_command_sends_a_folder_and_says_how_it_went(tmp_path: Path) -> None
         (tmp_path / "text").write_bytes(b"hello")
         (tmp_path / "bare").write_bytes(Ct(instance="1.2.3.4.6").implicit_data_set())
 
-        run = CliRunner().invoke(cli, ["send", str(tmp_path), "--stow", str(studies(stow.port)), "--json"])
+        no_site = ("--config", str(tmp_path / "none.toml"))
+        run = CliRunner().invoke(cli, ["send", str(tmp_path), "--stow", str(studies(stow.port)), "--json", *no_site])
 
         said = json.loads(run.stdout)
         assert run.exit_code == 3

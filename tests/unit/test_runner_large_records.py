@@ -38,14 +38,14 @@ def test_an_event_that_is_too_large_makes_its_input_a_dead_letter(bench: MemoryB
     def decide(item: object) -> Outcome | None:
         if item.event.meta.subject != events[1].meta.subject:  # type: ignore[attr-defined]
             return None
-        made = done(item)  # type: ignore[arg-type]
+        made = done(item)
         text = Finding(rule="long", severity="info", text="x" * 1_100_000)
         return Done(
             made.objects, lambda stored: [structs.replace(one, findings=(text,)) for one in made.events(stored)]
         )
 
     bench.send(events)
-    member = bench.member(decide)  # type: ignore[arg-type]
+    member = bench.member(decide)
     bench.until_done()
     member.stop()
     bench.check([events[0], events[2]])

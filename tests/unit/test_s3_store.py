@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,14 +67,14 @@ class There:
         self.whole = False
         self._data = data
 
-    def stream(self, min_chunk_size: int) -> Iterator[bytes]:
+    def stream(self, min_chunk_size: int) -> Iterator[builtins.bytes]:
         yield from (self._data[start : start + 1000] for start in range(0, len(self._data), 1000))
 
     def bytes(self) -> There:
         self.whole = True
         return self
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self) -> builtins.bytes:
         return self._data
 
 

@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from gateway.dicomweb.json_model import Modelled
-from gateway.dicomweb.xml_model import native
 from streams import part10
+from streams.xml_model import native
 from tests.unit.test_json_model import file_of
 
 PREFIX = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
