@@ -18,6 +18,7 @@ from bench.ingest_receivers import Place, Receiver, files_held
 REFERENCE: Final = "dcmtk-tuned"
 _NODELAY: Final = {"TCP_NODELAY": "1"}
 _PATH: Final = "the router's receive path"
+_BARE: Final = "the same without SHA-256 and tags"
 # The largest that DCMTK takes (-pdu).
 _PDU: Final = "131072"
 Command = Callable[[Place], Sequence[str]]
@@ -134,6 +135,8 @@ RECEIVERS: Final = {
         _ours("radstream-sink", f"{_PATH}; images let go", "nothing", held=lambda place, _: _let_go(place)),
         _ours("radstream-files", f"{_PATH}; files, not synced, as peers do", "files"),
         _ours("radstream-fsync", f"{_PATH}; file and folder synced", "fsynced"),
+        _ours("radstream-bare", f"{_BARE}; files, not synced, as peers do", "bare"),
+        _ours("radstream-bare-2", f"{_BARE} in two processes; files, not synced", "bare", processes=2),
         _ours("radstream-files-2", f"{_PATH} in two processes; files, not synced", "files", processes=2),
         _ours("radstream-fsync-2", f"{_PATH} in two processes; file and folder synced", "fsynced", processes=2),
         _dcmtk("dcmtk", "as installed", "storescp", _storescp()),

@@ -72,8 +72,10 @@ def _write(path: Path, text: str, nodes: dict[str, Node]) -> None:
 
 
 def _lines(node: Node) -> str:
-    """A node as a table has it; nothing of TLS for one without."""
+    """A node as a table has it, without what is left out."""
     lines = [f"ae_title = {_quoted(node.ae_title)}", f"host = {_quoted(node.host)}", f"port = {node.port}"]
+    if node.commitment_port is not None:
+        lines.append(f"commitment_port = {node.commitment_port}")
     if node.tls:
         lines.append("tls = true")
     if node.ca is not None:

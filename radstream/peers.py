@@ -1,7 +1,9 @@
-"""`radstream peers`: who may send to the router, how that is proven, and until when."""
+"""`radstream peers`: who may come in, how that is proven, and until when."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,8 +11,12 @@ from pathlib import Path
 import click
 
 from producers.dicom_router.config import Settings
+from radstream.checks.check import Check, broken
+from radstream.checks.doors import doors
+from radstream.checks.lines import print_checks
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
+from streams.config import Config, ConfigError
 from streams.peers.peer import Peer
 from streams.peers.reading import read_peers
 
@@ -37,12 +43,32 @@ def peers() -> None:
 
 
 @peers.command("check")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@config_option
 @json_option
-def check(file: Path, as_json: bool) -> None:
-    """Check a peers file before the router reads it. What is wrong is said with its line, all of it at once."""
+def check(file: Path | None, config_path: Path, as_json: bool) -> None:
+    """Check a peers file before a service reads it. What is wrong is said with its line, all of it at once.
+
+    Without FILE: who may come in by each door of the configuration (router, worklist, retrieve, orders), and what of
+    that ends soon.
+    """
+    if file is None:
+        found = list(_examined(open_config(config_path)))
+        is_well = all(one.state != "broken" for one in found)
+        show(as_json, {"well": is_well, "checks": found}, lambda: print_checks(found))
+        if not is_well:
+            sys.exit(1)
+        return
     listed = _listed(file)
     show(as_json, {"well": True, "peers": len(listed)}, lambda: click.echo(f"{file}: {_counted(listed)}"))
+
+
+def _examined(config: Config) -> Iterator[Check]:
+    for section, door in doors(config).items():
+        try:
+            yield from door()
+        except ConfigError as error:
+            yield broken(section, f"[{section}]", str(error), f"Mend section [{section}] of {config.path}.")
 
 
 @peers.command("list")
@@ -51,7 +77,7 @@ def check(file: Path, as_json: bool) -> None:
 def list_(config_path: Path, as_json: bool) -> None:
     """Show the peers of the router's peers file."""
     config = open_config(config_path)
-    settings = config.section("router", Settings).beside(config.path.parent)
+    settings = config.section("router", Settings)
     listed = [] if settings.peers is None else _listed(settings.peers)
     facts = {
         "file": None if settings.peers is None else str(settings.peers),

@@ -15,6 +15,7 @@ tls = true
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ NodeName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class Settings(Section, frozen=True, kw_only=True):
-    """`nodes` is the file; a path that is not absolute begins where the configuration is.
+    """`nodes` is the file; without a word, nodes.toml beside the configuration (`file_of`).
 
     `tls` is our side of TLS, where we open the association; `ca` are the roots that nodes' certificates must lead to.
     """
@@ -46,6 +47,7 @@ class Node(Section, frozen=True, kw_only=True):
 
     With `tls` it shows a certificate that leads to `ca` (PEM; else [dicom.tls] has it) and is for `host`; or, where the
     node says so, has this `common_name`, or is one of `fingerprints` (SHA-256). Nothing else is sent anything.
+    `commitment_port` is where it listens for reports of storage commitment, if not at `port`.
     """
 
     ae_title: AeTitle
@@ -55,6 +57,7 @@ class Node(Section, frozen=True, kw_only=True):
     ca: Annotated[str, Meta(min_length=1)] | None = None
     common_name: Annotated[str, Meta(min_length=1)] | None = None
     fingerprints: tuple[str, ...] = ()
+    commitment_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
 
     def __post_init__(self) -> None:
         if not self.tls and (self.ca or self.common_name or self.fingerprints):
@@ -63,6 +66,11 @@ class Node(Section, frozen=True, kw_only=True):
             raise ValueError("a node is known by its common_name or by fingerprints; take one of them away")
         for text in self.fingerprints:
             fingerprint_of(text)  # Its ValueError says how to get one.
+
+    @property
+    def for_reports(self) -> Node:
+        """Where it is told of storage commitment."""
+        return self if self.commitment_port is None else msgspec.structs.replace(self, port=self.commitment_port)
 
     def __str__(self) -> str:
         return f"{self.ae_title}@{self.host}:{self.port}{' (TLS)' if self.tls else ''}"
@@ -90,6 +98,14 @@ def read(path: Path) -> Mapping[str, Node]:
             what = "a name has 1 to 32 small letters, digits, dashes or underscores"
             raise ConfigError(f"{path}: [{name}]: {what}") from None
     return {name: file.section(name, Node) for name in file.names}
+
+
+def namesakes(nodes: Mapping[str, Node]) -> Mapping[str, tuple[str, ...]]:
+    """AE titles that are at more than one address, with the names of their nodes: no C-MOVE goes there (0xA801)."""
+    found: dict[str, dict[tuple[str, int, bool], list[str]]] = {}
+    for name, node in nodes.items():
+        found.setdefault(node.ae_title.strip(), {}).setdefault((node.host, node.port, node.tls), []).append(name)
+    return {title: tuple(chain.from_iterable(at.values())) for title, at in found.items() if len(at) > 1}
 
 
 def node_of(config: Config, name: str) -> Node:

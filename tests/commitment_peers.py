@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,13 +102,39 @@ class Report:
 
 @dataclass
 class Modality:
-    """Listens; answers with the next of `statuses`, and with success when there is none."""
+    """Listens; answers with the next of `statuses`, and with success when there is none. `at_once` reports wait for
+    their answers.
+    """
 
     port: int = 0
     reports: list[Report] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    at_once: int = 0
+    at_once_max: int = 0
+    _silent: threading.Event | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Takes reports and answers none, until the block ends."""
+        self._silent = threading.Event()
+        try:
+            yield
+        finally:
+            self._silent.set()
+            self._silent = None
 
     def take(self, event: Any) -> tuple[int, None]:
+        with self._lock:
+            self.at_once += 1
+            self.at_once_max = max(self.at_once, self.at_once_max)
+        if (silent := self._silent) is not None:
+            silent.wait()
+        with self._lock:
+            self.at_once -= 1
+        return self._taken(event)
+
+    def _taken(self, event: Any) -> tuple[int, None]:
         information = event.event_information
         self.reports.append(
             Report(
@@ -128,7 +155,7 @@ class Modality:
 def listening(
     modality: Modality, *, takes_role: bool = True, ae_title: str = "CT1", tls: ssl.SSLContext | None = None
 ) -> Iterator[Modality]:
-    """On the modality's port, or on a free one that it keeps for the next time."""
+    """On the modality's port, or on one that the kernel gives, as it gives it to anybody when this is over."""
     entity = AE(ae_title=ae_title)
     entity.add_supported_context(Verification)
     if takes_role:

@@ -16,6 +16,7 @@ from pynetdicom import AE, evt
 from streams.config import Config
 from streams.routes.rules import Destination
 from streams.tls.clients import Clients
+from tests.waiting import wait_until
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -66,6 +67,8 @@ def serving(
     try:
         yield server.socket.getsockname()[1]
     finally:
+        # In who is about to end by himself, pynetdicom's thread dies where it is told to end.
+        wait_until(lambda: all(one.is_established for one in entity.active_associations), "connections to end")
         entity.shutdown()
 
 
@@ -117,10 +120,3 @@ def silent() -> Iterator[Node]:
         thread.join(10)
         for one in taken:
             one.close()
-
-
-def free_port() -> int:
-    """One where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import structlog
 
 from producers.dicom_router.archive import STEP, STORE, Archive
-from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.commitment.action import Commit
 from producers.dicom_router.commitment.requests import Requests
 from producers.dicom_router.commitment.telling import Telling
@@ -18,18 +17,22 @@ from producers.dicom_router.outside_rules import OutsideRules
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.several import lead
 from producers.dicom_router.spool.keeping import Keeping
+from producers.dicom_router.spool.left_behind import left_behind
 from producers.dicom_router.store_check import Checking, check_store
-from producers.dicom_router.trust.current import Trust, check_files
-from producers.dicom_router.trust.refusals import Refusals
+from producers.dicom_router.trust.current import SECTION as TLS
+from producers.dicom_router.trust.current import trust_of
 from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
 from streams.allocating import give_back_large_blocks
 from streams.commitment_turns import Turns
-from streams.config import Config, Protected, Site
+from streams.config import Config, ConfigError, Protected, Site
 from streams.generation import of_facts
 from streams.handover.handover import Front
 from streams.handover.member import Membership
 from streams.handover.shares import Shares
 from streams.lasting import LastingProducer
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
+from streams.peers.trust import check_files
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run, wait_for_parts
@@ -57,8 +60,7 @@ def main(context: Context, settings: Settings) -> None:
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     # A sender waits for each record; those of many senders still go together, while one is on its way.
     producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
-    settings = settings.beside(context.config.path.parent)
-    trust = Trust(settings, context.health, context.clock)
+    trust = trust_of(settings, context.health, context.clock)
     archive = Archive(
         site=context.site,
         store=context.store,
@@ -78,17 +80,17 @@ def main(context: Context, settings: Settings) -> None:
     if checking is not None:
         checking.wait(settings.spool.patience_s)
     receiver = Receiver(keeping, context.health, context.clock)
-    audit = RefusalAudit(context.site, producer, context.ids, context.clock, context.source)
-    refusals = Refusals(audit.write, context.clock)
+    audit = RefusalAudit(context.site, context.ids, context.clock, context.source)
+    refusals = Refusals(audit.made, producer, context.clock)
     requests = Requests(context.site, producer, context.ids, context.clock, context.source, settings.commit_timeout_s)
     handover = context.handover
     if not handover.ask():
         keeping.stop()
         return
     telling = Telling(context.log, Turns(context.store, context.clock), context.clock)
-    commit = {N_ACTION_RQ: Commit(requests, settings.ae_title, telling)}
+    commit = {N_ACTION_RQ: Commit(requests, settings.ae_title, telling, keeping.has_spooled)}
     listener = Listener(settings, receiver, trust, refusals, context.clock, commit, handover.ports, shares)
-    doors = Doors(settings, receiver.answer, context.clock, listener.room, handover.ports, shares)
+    doors = Doors(settings, receiver.answer, refusals, context.clock, listener.room, handover.ports, shares)
     try:
         handover.take()
         listener.start()
@@ -126,13 +128,15 @@ def main(context: Context, settings: Settings) -> None:
 def front(config: Config, settings: Settings) -> Front:
     """What an older router and a newer one have in common: the port, the archive, and the spool that both drain."""
     site, folder = config.section("site", Site), settings.spool.folder
-    spool = "" if folder is None else str(folder.absolute())
+    spool = "" if folder is None else str(folder)
     return Front(settings.port, {"tenant": site.tenant, "site": site.site, "[router.spool] folder": spool})
 
 
 def check(config: Config, settings: Settings) -> None:
-    """Raises ConfigError where the files of trust cannot be used."""
-    check_files(settings.beside(config.path.parent))
+    """Raises ConfigError where the files of trust cannot be used, and where a spool of before would be left."""
+    check_files(TLS, settings.peers, settings.tls)
+    if left := left_behind(config):
+        raise ConfigError(f"{left.found} {left.remedy}")
 
 
 if __name__ == "__main__":

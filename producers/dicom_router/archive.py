@@ -84,7 +84,8 @@ class Archive:
         """Durable when it returns: the object in the store, its event acknowledged.
 
         Finding the object there is no proof of its event, so the event is published again, with the same id. Raises
-        StoreAway, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under the key.
+        StoreAway, StoreRefused, LogAway, LogRefused, TimeoutError, and Damaged where the store holds other bytes under
+        the key.
         """
         instance = _instance(request, header, file.sha256)
         blocks = self._protected(header)

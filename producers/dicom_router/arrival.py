@@ -21,6 +21,7 @@ SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 # Store or log away: a sender tries again. The same group with another last digit: trying again does not help.
 OUT_OF_RESOURCES: Final = 0xA700
 TOO_LARGE: Final = 0xA701
+STORE_REFUSES: Final = 0xA702
 NOT_OF_SOP_INSTANCE: Final = 0xA900
 NOT_OF_STUDY: Final = 0xA901
 CANNOT_UNDERSTAND: Final = 0xC000

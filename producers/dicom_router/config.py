@@ -9,12 +9,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from producers.dicom_router import peer_share
 from producers.dicom_router.spool.config import Settings as Spool
 from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.trust.config import Tls
 from producers.dicom_router.watch.config import Settings as Watched
 from schemas import Lane
+from streams import peer_share
 from streams.config import Service
 from streams.networks import is_loopback
 from streams.titles import AeTitle
@@ -23,8 +23,9 @@ from streams.titles import AeTitle
 class Settings(Service, frozen=True, kw_only=True):
     """`lanes` maps a calling AE title to the lane of what it sends; all others travel in 'routine'.
 
-    `peers` names the file that says who may send (`trust.reading`); without one only this machine may. Times are in
-    seconds. A peer is an address: `associations_per_peer_max` of them leave room for the others (`of_one_address_max`).
+    `peers` names the file that says who may send (`streams.peers.reading`); without one only this machine may. Times
+    are in seconds. A peer is an address, of IPv6 a /64: `associations_per_peer_max` of them leave room for the others
+    (`of_one_address_max`).
     """
 
     port: Annotated[int, Meta(ge=0, le=65535)]
@@ -43,7 +44,8 @@ class Settings(Service, frozen=True, kw_only=True):
     operations_per_association_max: Annotated[int, Meta(ge=1, le=256)] = 16
     # What a sender may put into one P-DATA-TF; the larger, the fewer system calls for each object (PS3.8 annex D.1).
     pdu_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 20)] = 131_072
-    object_bytes_max: Annotated[int, Meta(ge=1 << 20, le=4 << 30)] = 1 << 30
+    # Up to what a native element may have (tomosynthesis, whole slides), and what a store takes in one PUT.
+    object_bytes_max: Annotated[int, Meta(ge=1 << 20, le=4 << 30)] = 4 << 30
     # For the objects of all associations that are coming in, beyond 768 KiB for each: in memory, and what does not fit
     # there in files without names in `objects_folder` (else where the system has temporary files).
     objects_memory_bytes_max: Annotated[int, Meta(ge=0)] = 40 << 20
@@ -69,6 +71,7 @@ class Settings(Service, frozen=True, kw_only=True):
         return peer_share.of_one_address(self.associations_max, self.associations_per_peer_max, default=48)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         peer_share.check("associations", self.associations_max, self.associations_per_peer_max)
         if self.peers is None and not is_loopback(self.host):
             raise ValueError(
@@ -85,16 +88,8 @@ class Settings(Service, frozen=True, kw_only=True):
     def share_of(self, processes: int) -> Settings:
         """The same, for one of so many processes, with its share of the memory and the disk for objects.
 
-        Associations are counted by all together (`admission`), and so is what is on the spool.
+        Associations are counted by all together (`streams.admission`), and so is what is on the spool.
         """
         disk = max(self.objects_disk_bytes_max // processes, min(self.object_bytes_max, self.objects_disk_bytes_max))
         memory = self.objects_memory_bytes_max // processes
         return msgspec.structs.replace(self, objects_memory_bytes_max=memory, objects_disk_bytes_max=disk)
-
-    def beside(self, folder: Path) -> Settings:
-        """The same, with the files of trust by absolute paths: relative ones are beside the configuration file."""
-        return msgspec.structs.replace(
-            self,
-            peers=None if self.peers is None else folder / self.peers,
-            tls=None if self.tls is None else self.tls.beside(folder),
-        )

@@ -33,10 +33,14 @@ class Fate(Enum):
 
 
 class StoredFile(NamedTuple):
-    """The bytes to store and their SHA-256 (hex). The bytes are there until the request is answered, and no longer."""
+    """The bytes to store and their SHA-256 (hex). The bytes are there until the request is answered, and no longer.
+
+    `in_page` is where in a page of memory they begin, None where nobody knows.
+    """
 
     data: bytes | memoryview
     sha256: str
+    in_page: int | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ class DataSet:
             self._file.overwrite(head, start)
         file = whole[start : _HEAD_BYTES + self._size]
         self._update()
-        return StoredFile(file, (self._hash if guessed else hashlib.sha256(file)).hexdigest())
+        # Buffer and file are mapped, and begin with a page.
+        return StoredFile(file, (self._hash if guessed else hashlib.sha256(file)).hexdigest(), start)
 
     def abandon(self) -> None:
         """The association ended before all was there."""

@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import structlog
 
-from producers.dicom_router.admission import Shared
 from producers.dicom_router.arrival import Arrival
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.stow.listening import StowListener
 from producers.dicom_router.watch.watching import Watch
+from streams.admission import Shared
 from streams.clock import Clock
+from streams.peers.refusals import Refusals
 from streams.ports import Ports
 
 
@@ -24,6 +25,7 @@ class Doors:
         self,
         settings: Settings,
         store: Callable[[Arrival], int],
+        refusals: Refusals,
         clock: Clock,
         room: Room,
         ports: Ports | None = None,
@@ -34,7 +36,7 @@ class Doors:
         self.watch: Watch | None = None
         if settings.stow is not None:
             door = Door("STOW-RS", settings.stow.calling_ae, settings.ae_title, room)
-            self.stow = StowListener(settings.stow, door, store, clock, ports, shared)
+            self.stow = StowListener(settings.stow, door, store, refusals, clock, ports, shared)
         if settings.watch is not None:
             door = Door("folder", settings.watch.calling_ae, settings.ae_title, room)
             self.watch = Watch(settings.watch, door, store, clock)

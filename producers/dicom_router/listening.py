@@ -14,7 +14,6 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.admission import Admission, Shared
 from producers.dicom_router.config import Settings
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
@@ -22,9 +21,7 @@ from producers.dicom_router.object_file import left_free, made
 from producers.dicom_router.operations import operations
 from producers.dicom_router.reading_ahead import ReadingAhead
 from producers.dicom_router.receiver import Receiver
-from producers.dicom_router.trust.current import Trust
 from producers.dicom_router.trust.door import Door, Visit
-from producers.dicom_router.trust.refusals import Refusals
 from producers.dicom_router.upper_layer.association import Association
 from producers.dicom_router.upper_layer.connection import Connection, refuse
 from producers.dicom_router.upper_layer.limits import Limits
@@ -33,7 +30,10 @@ from producers.dicom_router.upper_layer.pdu import Violation
 from producers.dicom_router.upper_layer.tls_connection import TlsConnection
 from producers.dicom_router.workers import Workers
 from streams import metrics
+from streams.admission import Admission, Shared
 from streams.clock import Clock
+from streams.peers.refusals import Refusals
+from streams.peers.trust import Trust
 from streams.ports import Ports
 
 # How long associations may take to end once they are asked to, before their connections are cut.
@@ -133,9 +133,9 @@ class Listener:
         structlog.get_logger().info("listener_stopped", connections_ended=len(left), connections_cut=len(cut))
 
     def _take(self, connected: socket.socket, address: tuple[str, int], *, secured: bool) -> None:
-        peer = address[0]
-        if not self._admission.connect(peer):
-            metrics.CONNECTIONS_REFUSED.inc()
+        # Before TLS, and before a byte is read.
+        visit = self._door.enter(address[0], secured=secured)
+        if visit is None:
             refuse(connected)
             return
         context = self._trust.context if secured else None
@@ -144,15 +144,14 @@ class Listener:
             self._open.add(connection)
         try:
             connection.prepare()
-            self._workers.run(partial(self._serve, connection, peer))
+            self._workers.run(partial(self._serve, connection, visit))
         except (OSError, RuntimeError) as error:
             structlog.get_logger().error("connection_not_taken", error=error)
-            self._leave(connection, peer)
+            self._leave(connection, visit)
 
-    def _serve(self, connection: Connection, peer: str) -> None:
+    def _serve(self, connection: Connection, visit: Visit) -> None:
         """The life of one connection, in its own thread."""
         log = structlog.get_logger()
-        visit = self._door.visit(peer)
         ended = "aborted"
         try:
             connection.deadline = time.monotonic() + self._limits.set_up_s
@@ -162,14 +161,14 @@ class Listener:
                 ended = "rejected"
                 connection.linger(_LAST_WORD_S_MAX)
         except Violation as violation:
-            log.warning("association_aborted", association=visit.association, peer=peer, reason=violation.why)
+            log.warning("association_aborted", association=visit.association, peer=visit.address, reason=violation.why)
         except Exception:
             # Nobody planned this one. It ends one association and nothing else.
             log.error("association_failed", association=visit.association, exc_info=True)
         finally:
             visit.give_back()
             metrics.ASSOCIATIONS_ENDED.labels(ended).inc()
-            self._leave(connection, peer)
+            self._leave(connection, visit)
 
     def _associated(self, connection: Connection, visit: Visit) -> str:
         """How the association ended, as `Association.run` says it. Raises Violation after it was aborted."""
@@ -177,9 +176,9 @@ class Listener:
         visit.association = association.id
         return association.run()
 
-    def _leave(self, connection: Connection, peer: str) -> None:
+    def _leave(self, connection: Connection, visit: Visit) -> None:
         connection.close()
-        self._admission.disconnect(peer)
+        visit.leave()
         with self._changed:
             self._open.discard(connection)
             self._changed.notify_all()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from streams import peer_share
 from streams.config import Service
 from streams.networks import is_loopback
 from streams.titles import AeTitle
@@ -15,7 +15,8 @@ from streams.tls.files import Port
 
 
 class Listening(Service, frozen=True, kw_only=True):
-    """Times are in seconds. `associations_per_peer_max` of one address leave room for the others.
+    """Times are in seconds. `associations_per_peer_max` of one address (of IPv6, one /64) leave room for the others
+    (`of_one_address_max`).
 
     What it tells is names and images: it tells the peers of the file `peers` alone, which may be the router's
     (`streams.peers.reading`); without one, this machine alone.
@@ -27,7 +28,7 @@ class Listening(Service, frozen=True, kw_only=True):
     tls: Port | None = None
     ae_title: AeTitle = "RADSTREAM"
     associations_max: Annotated[int, Meta(ge=1)] = 32
-    associations_per_peer_max: Annotated[int, Meta(ge=1)] = 8
+    associations_per_peer_max: Annotated[int, Meta(ge=1)] | None = None
     # From the connection to the accepted association, and then from the first byte of a PDU to its last.
     set_up_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
     pdu_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
@@ -38,7 +39,13 @@ class Listening(Service, frozen=True, kw_only=True):
     # How long associations may go on after SIGTERM.
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 10.0
 
+    @property
+    def of_one_address_max(self) -> int:
+        return peer_share.of_one_address(self.associations_max, self.associations_per_peer_max, default=8)
+
     def __post_init__(self) -> None:
+        super().__post_init__()
+        peer_share.check("associations", self.associations_max, self.associations_per_peer_max)
         if self.peers is None and not is_loopback(self.host):
             raise ValueError(
                 f"host {self.host} tells names to other machines, and nothing says to which: name a peers file in "
@@ -47,11 +54,3 @@ class Listening(Service, frozen=True, kw_only=True):
             )
         if self.peers is None and self.tls is not None:
             raise ValueError("tls is there and peers is not: name the file that says whose certificate means whom")
-
-    def beside(self, folder: Path) -> Self:
-        """The same, with the files of trust by absolute paths: relative ones are beside the configuration file."""
-        return msgspec.structs.replace(
-            self,
-            peers=None if self.peers is None else folder / self.peers,
-            tls=None if self.tls is None else self.tls.beside(folder),
-        )

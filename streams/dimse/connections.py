@@ -1,17 +1,15 @@
 """Connections of a listener: from accepting one to the association in it, with TLS or without.
 
 What pynetdicom lacks is added: a ceiling for a PDU, a deadline for one that has begun, a handshake that keeps nobody
-waiting, and room for others where one peer opens many associations.
+waiting, and room for others where one peer opens many connections, or somebody does whom nothing could let in.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from socketserver import TCPServer
 from typing import Any, cast
 
@@ -20,9 +18,10 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
+from streams.admission import Place
 from streams.dimse.config import Listening
-from streams.dimse.trust import Trust
-from streams.tls.accepting import HandshakeFailed, shake_hands
+from streams.dimse.door import Door
+from streams.tls.accepting import CLOSED, HandshakeFailed, shake_hands
 from streams.tls.certificate import Certificate, certificate_of
 
 PDU_BYTES_MAX = 1 << 20
@@ -40,6 +39,8 @@ class _Bounded(AssociationSocket):
 
     pdu_timeout_s = 30.0
     certificate: Certificate | None = None
+    begun_s = 0.0
+    has_left = False
     _ended: str = ""
 
     def end(self, why: str) -> None:
@@ -68,17 +69,38 @@ class _Bounded(AssociationSocket):
         return data
 
     def _shutdown_socket(self) -> None:
-        """Closes it also where the peer is gone, which pynetdicom's own leaves open."""
+        """Closes it also where the peer is gone, which pynetdicom's own leaves open; and where it went before it asked
+        for an association, ends what waits for that, which pynetdicom's own does as the set-up times out.
+        """
         if self.socket is not None:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
+        association: Any = self.assoc
+        if not self.has_left and association.requestor.primitive is None:
+            self.has_left = True
+            cast(Server, association._server).door.left.add(association.place, self.begun_s)
+            association.dul.to_user_queue.put(None)
 
 
 class _Served(Association):
-    """Requests that `serving` takes are its own; of long ones the peer's silence meanwhile is no idleness."""
+    """Requests that `serving` takes are its own; of long ones the peer's silence meanwhile is no idleness.
+
+    `place` is the connection's, and kept for as long as the thread is there, or longer (`left`); that of the
+    association ends with the thread in any case.
+    """
 
     serving: Serving | None = None
+    place: Place
+
+    def run(self) -> None:
+        try:
+            super().run()
+        finally:
+            # Also where its connection was closed, and its place let go, before the request was read.
+            self.place.dissociate()
+            if not cast(_Bounded, self.dul.socket).has_left:
+                self.place.leave()
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         taken = self.serving is not None and msg.is_valid_request and self.serving(self, msg, context_id)
@@ -92,23 +114,29 @@ class _Handler(RequestHandler):
 
     def handle(self) -> None:
         """In a thread of its own, so that a handshake keeps nobody waiting."""
-        if cast(Server, self.server).by_tls and not self._is_secured():
-            self.server.shutdown_request(self.request)
-            return
-        super().handle()
+        server, begun = cast(Server, self.server), False
+        self._place = server.place_of(self.request)
+        try:
+            if not server.by_tls or self._is_secured():
+                super().handle()
+                begun = True
+        finally:
+            if not begun:
+                server.shutdown_request(self.request)
+                self._place.leave()
 
     def _is_secured(self) -> bool:
         server = cast(Server, self.server)
         address, settings = str(self.client_address[0]), server.settings
         try:
-            with server.shaking_hands(address):
-                context = server.trust.served.context() if server.trust.served else None
-                assert context is not None  # noqa: S101 - there is a port for it
-                self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
-                shake_hands(self.request, settings.set_up_timeout_s)
-                self.certificate = certificate_of(self.request)
+            context = server.door.trust.context
+            assert context is not None  # noqa: S101 - there is a port for it
+            self.request = context.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+            shake_hands(self.request, settings.set_up_timeout_s)
+            self.certificate = certificate_of(self.request)
         except HandshakeFailed as failed:
-            structlog.get_logger().warning("tls_refused", peer=address, why=failed.kind, reason=failed.why)
+            if failed.kind != CLOSED:
+                server.door.refusals.no_handshake(address, failed.kind, failed.why)
             return False
         except OSError:
             return False
@@ -122,9 +150,11 @@ class _Handler(RequestHandler):
         connection.__class__ = _Bounded
         connection.pdu_timeout_s = cast(Server, self.server).settings.pdu_timeout_s
         connection.certificate = self.certificate
+        connection.begun_s = time.monotonic()
         served = cast(Any, association)
         served.__class__ = _Served
         served.serving = cast(Server, self.server).serving
+        served.place = self._place
         return association
 
 
@@ -136,7 +166,7 @@ class Server(ThreadedAssociationServer):
     def __init__(
         self,
         settings: Listening,
-        trust: Trust,
+        door: Door,
         entity: AE,
         handlers: list[evt.EventHandlerType],
         serving: Serving | None,
@@ -144,11 +174,10 @@ class Server(ThreadedAssociationServer):
         by_tls: bool,
     ) -> None:
         self.settings = settings
-        self.trust = trust
+        self.door = door
         self.by_tls = by_tls
         self.serving = serving
-        self._lock = threading.Lock()
-        self._shaking: Counter[str] = Counter()
+        self._places: dict[socket.socket, Place] = {}
         tls = settings.tls if by_tls else None
         super().__init__(
             entity,
@@ -159,28 +188,23 @@ class Server(ThreadedAssociationServer):
             request_handler=_Handler,
         )
 
-    @contextmanager
-    def shaking_hands(self, address: str) -> Iterator[None]:
-        """Counts it among its address's until it is an association."""
-        with self._lock:
-            self._shaking[address] += 1
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own, where there is room for it; else it is closed at once, and nothing of it is read."""
+        place = self.door.enter(str(client_address[0]), by_tls=self.by_tls)
+        if place is None:
+            self.shutdown_request(request)
+            return
+        self._places[request] = place
         try:
-            yield
-        finally:
-            with self._lock:
-                self._shaking[address] -= 1
+            super().process_request(request, client_address)
+        except RuntimeError:
+            structlog.get_logger().error("no_thread_for_a_connection")
+            self.place_of(request).leave()
+            self.shutdown_request(request)
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """A peer that is not expected, or has too many associations, gets none; its connection is closed at once."""
-        address, settings = str(client_address[0]), self.settings
-        peers = Counter(one.requestor.address for one in self.ae.active_associations)
-        allowed = not self.by_tls or self.trust.expects(address)
-        with self._lock:
-            shaking = self._shaking[address]
-        if allowed and peers[address] + shaking < settings.associations_per_peer_max:
-            return True
-        structlog.get_logger().warning("connection_refused", peer=address, allowed=allowed)
-        return False
+    def place_of(self, request: socket.socket) -> Place:
+        """Is its thread's from now on."""
+        return self._places.pop(request)
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         connection, address = super().get_request()

@@ -21,10 +21,11 @@ from streams.config import ConfigError
 from streams.dimse.ceiling import TRANSFER_SYNTAXES
 from streams.dimse.config import Listening
 from streams.dimse.connections import Server, Serving
-from streams.dimse.trust import Trust
+from streams.dimse.door import Door
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 _POLL_S = 0.1
+_ANY = 1 << 31
 # Of all requests in one PDU. A command set has some 20 elements, the longest of 64 characters.
 COMMAND_BYTES_MAX = 1 << 16
 
@@ -38,7 +39,7 @@ class Listener:
         self,
         section: str,
         settings: Listening,
-        trust: Trust,
+        door: Door,
         services: Sequence[str],
         handlers: list[evt.EventHandlerType],
         serving: Serving | None = None,
@@ -52,16 +53,17 @@ class Listener:
         _config.LOG_REQUEST_IDENTIFIERS = False
         _config.LOG_RESPONSE_IDENTIFIERS = False
         self._settings = settings
-        self._entity = _entity(settings, trust, services)
+        self._entity = _entity(settings, door, services)
         self._servers: list[Server] = []
         handlers = [
             *handlers,
             (evt.EVT_PDU_RECV, _ceiling(settings.data_set_bytes_max)),
-            (evt.EVT_REQUESTED, trust.on_requested),
+            (evt.EVT_REQUESTED, door.on_requested),
+            (evt.EVT_REJECTED, door.on_rejected),
         ]
         for by_tls in (False, True) if settings.tls is not None else (False,):
             try:
-                self._servers.append(Server(settings, trust, self._entity, handlers, serving, by_tls=by_tls))
+                self._servers.append(Server(settings, door, self._entity, handlers, serving, by_tls=by_tls))
             except OSError as error:
                 for server in self._servers:
                     server.server_close()
@@ -105,13 +107,14 @@ class Listener:
         return [association for server in self._servers for association in server.active_associations]
 
 
-def _entity(settings: Listening, trust: Trust, services: Sequence[str]) -> AE:
+def _entity(settings: Listening, door: Door, services: Sequence[str]) -> AE:
     entity = AE(ae_title=settings.ae_title)
     entity.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     # Where a file says who may come, who comes has to know whom it calls, as with the router.
-    entity.require_called_aet = trust.has_peers
-    entity.maximum_associations = settings.associations_max
+    entity.require_called_aet = door.has_peers
+    # `door` counts those that asked; pynetdicom would count whoever is connected.
+    entity.maximum_associations = _ANY
     entity.maximum_pdu_size = 1 << 16
     entity.acse_timeout = settings.set_up_timeout_s
     entity.network_timeout = settings.idle_timeout_s

@@ -17,6 +17,9 @@ from pydicom.dataset import Dataset
 _TEXT: Final = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
 _RANGES: Final = frozenset(("DA", "TM"))
 _DEPTH_MAX: Final = 4
+# Of keys that are looked at alone: a protocol's context with its modifiers and units is six deep (PS3.4 table K.6-1).
+_KEYS_DEPTH_MAX: Final = 16
+_TOO_DEEP: Final = "the identifier's sequences are nested too deep"
 # Keywords of a date and of the time that goes with it.
 Period = tuple[str, str]
 
@@ -46,7 +49,7 @@ NOTHING: Final = Agreed()
 def matches(keys: Dataset, item: Dataset, agreed: Agreed = NOTHING, depth: int = 0) -> bool:
     """Whether every key matches. Keys that the item does not have are not supported and match. Raises BadKey."""
     if depth > _DEPTH_MAX:
-        raise BadKey("the identifier's sequences are nested too deep")
+        raise BadKey(_TOO_DEEP)
     together = [period for period in agreed.periods if _both_ranges(keys, period) and period[0] in item]
     if not all(_within(keys, item, period) for period in together):
         return False
@@ -60,7 +63,8 @@ def _matches(key: DataElement, held: DataElement, agreed: Agreed, depth: int) ->
     if key.VR == "SQ":
         # No item, or one without keys, asks for all (PS3.4 section C.2.2.2.6).
         wanted_item = key.value[0] if key.value else Dataset()
-        return not len(wanted_item) or any(matches(wanted_item, one, agreed, depth + 1) for one in held.value)
+        some = any(matches(wanted_item, one, agreed, depth + 1) for one in held.value)
+        return some or _asks_for_all(wanted_item, depth + 1)
     wanted = list(texts(key))
     if not wanted:
         return True
@@ -71,6 +75,20 @@ def _matches(key: DataElement, held: DataElement, agreed: Agreed, depth: int) ->
     if agreed.fuzzy and held.VR == "PN":
         return any(_alike(wanted[0], text) for text in texts(held)) or wanted[0] == "*"
     return any(_one(held.VR, one, text) for one in wanted for text in texts(held)) or "*" in wanted
+
+
+def _asks_for_all(keys: Dataset, depth: int) -> bool:
+    """Whether all keys are universal (section C.2.2.2.3): they match also where nothing is held. Raises BadKey."""
+    if depth > _KEYS_DEPTH_MAX:
+        raise BadKey(_TOO_DEEP)
+    return all(_is_universal(key, depth) for key in keys)
+
+
+def _is_universal(key: DataElement, depth: int) -> bool:
+    if key.VR == "SQ":
+        return not key.value or _asks_for_all(key.value[0], depth + 1)
+    wanted = list(texts(key))
+    return not wanted or ("*" in wanted and key.VR != "UI")
 
 
 def texts(element: DataElement) -> Iterator[str]:

@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property
 
 from schemas import Lane
-from streams.networks import Address, Network, is_in
+from streams.networks import Address, Network, Networks, is_in
 from streams.tls.certificate import Certificate
 
 
@@ -30,7 +30,7 @@ class Why(Enum):
 
 
 _SENTENCES = {
-    Why.CALLED_AE: "the called AE title is not [router] ae_title",
+    Why.CALLED_AE: "the called AE title is not ours (ae_title)",
     Why.CALLING_AE: "no peer in the peers file has this AE title",
     Why.ADDRESS: "the peers file does not have this address for the AE title",
     Why.CERTIFICATE: "the certificate is not the one that the peers file has for the AE title",
@@ -98,9 +98,25 @@ class Peers:
         """Of those peers that have one of their own."""
         return {title: peer.lane for title, peer in self.by_title.items() if peer.lane is not None}
 
-    def expect(self, address: Address) -> bool:
-        """Whether anybody may come from there, by TLS."""
-        return any(peer.has_address(address) for peer in self.by_title.values() if peer.has_certificate)
+    def expect(self, address: Address, today: date, *, by_tls: bool) -> bool:
+        """Whether anybody may come from there, by TLS or without it: else `judge` refuses whoever it says it is."""
+        if by_tls:
+            return address in self._certified
+        return address in self._local or today <= self._excepted.get(address, date.min)
+
+    @cached_property
+    def _certified(self) -> Networks:
+        return Networks(one for peer in self.by_title.values() if peer.has_certificate for one in peer.addresses)
+
+    @cached_property
+    def _local(self) -> Networks:
+        return Networks(one for peer in self.by_title.values() if not peer.needs_tls for one in peer.addresses)
+
+    @cached_property
+    def _excepted(self) -> Mapping[Address, date]:
+        """The last day of the exceptions that an address has."""
+        plain = [peer.plain for peer in self.by_title.values() if peer.plain is not None]
+        return {one.address: one.until for one in sorted(plain, key=lambda one: one.until)}
 
     def judge(self, calling_ae: str, address: Address, certificate: Certificate | None, today: date) -> Peer | Why:
         """The peer that it is, or why it may not send. `certificate` is None for one that comes without TLS.

@@ -13,7 +13,6 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,7 +22,7 @@ from msgspec import Meta
 from schemas import Lane
 from streams.config import ConfigError, Section
 from streams.networks import Network, network_of
-from streams.peers.exceptions import exception
+from streams.peers.exceptions import Excepted, exception
 from streams.peers.lines import Lines
 from streams.peers.peer import Peer, Peers, Plain
 from streams.titles import AeTitle
@@ -48,11 +47,6 @@ class PeersWrong(ConfigError):
         self.problems = problems
 
 
-class _Plain(Section, frozen=True, kw_only=True):
-    address: str
-    until: date
-
-
 class _Entry(Section, frozen=True, kw_only=True):
     """A peer as the file has it."""
 
@@ -60,7 +54,7 @@ class _Entry(Section, frozen=True, kw_only=True):
     addresses: Annotated[tuple[str, ...], Meta(min_length=1)]
     common_name: Annotated[str, Meta(min_length=1)] | None = None
     fingerprints: tuple[str, ...] = ()
-    plain: _Plain | None = None
+    plain: Excepted | None = None
     associations_max: Annotated[int, Meta(ge=1)] | None = None
     lane: Lane | None = None
 
@@ -150,9 +144,9 @@ def _peer(entry: _Entry) -> Peer:
     return peer
 
 
-def _exception(plain: _Plain) -> Plain:
+def _exception(plain: Excepted) -> Plain:
     try:
-        return exception(plain.address, plain.until)
+        return exception(plain)
     except ValueError as error:
         raise _Wrong("plain", str(error)) from None
 

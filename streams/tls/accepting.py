@@ -7,6 +7,8 @@ from typing import Final
 
 from streams import metrics
 
+# Nobody was refused: a probe that looks whether somebody listens, or a peer that thought better of it.
+CLOSED: Final = "closed"
 _VERIFY_EXPIRED, _VERIFY_REVOKED = 10, 23
 _NO_TLS: Final = frozenset(("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "HTTPS_PROXY_REQUEST"))
 _PARAMETERS: Final = frozenset(
@@ -44,7 +46,7 @@ def shake_hands(secured: ssl.SSLSocket, timeout_s: float) -> None:
     except TimeoutError:
         failed = HandshakeFailed("expired", f"its handshake was not done in {timeout_s:.0f} s")
     except (OSError, ValueError):
-        failed = HandshakeFailed("closed", "it closed the connection in the handshake")
+        failed = HandshakeFailed(CLOSED, "it closed the connection in the handshake")
     else:
         metrics.TLS_HANDSHAKES.labels("done").inc()
         return
@@ -60,7 +62,7 @@ def failure(error: ssl.SSLError) -> HandshakeFailed:
         )
     reason = error.reason or ""
     if isinstance(error, ssl.SSLEOFError):
-        return HandshakeFailed("closed", "it closed the connection in the handshake")
+        return HandshakeFailed(CLOSED, "it closed the connection in the handshake")
     if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
         return HandshakeFailed("no_certificate", "it has no certificate to show")
     if reason in _NO_TLS:

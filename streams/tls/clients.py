@@ -29,9 +29,8 @@ class Clients:
     def __init__(self, config: Config) -> None:
         """Raises ConfigError for a section [dicom] that cannot be used. Files are read when they are first needed."""
         self._folder = config.path.absolute().parent
-        tls = settings_of(config).tls
         self._path = config.path
-        self._tls = None if tls is None else tls.beside(self._folder)
+        self._tls = settings_of(config).tls
         self._lock = threading.Lock()
         self._watched: dict[_Key, Watched[Ours]] = {}
 

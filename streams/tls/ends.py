@@ -41,11 +41,11 @@ def ends_of_ours(ends_at: Iterable[tuple[str, datetime]], section: str) -> Itera
     return (End(what, _OURS[what].format(section=section), at) for what, at in ends_at)
 
 
-def first_of_each(ends: Iterable[End], now: datetime) -> Mapping[tuple[str], float]:
-    """Days left, by what ends."""
-    found: dict[tuple[str], float] = {}
+def first_of_each(section: str, ends: Iterable[End], now: datetime) -> Mapping[tuple[str, str], float]:
+    """Days left, by the section and what ends."""
+    found: dict[tuple[str, str], float] = {}
     for end in ends:
-        found[(end.what,)] = min(end.days_left(now), found.get((end.what,), float("inf")))
+        found[section, end.what] = min(end.days_left(now), found.get((section, end.what), float("inf")))
     return found
 
 

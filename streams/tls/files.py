@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from streams.config import Section
 
-F = TypeVar("F", bound="Files")
-
 
 class Files(Section, frozen=True, kw_only=True):
-    """All files are PEM; relative paths are beside the configuration file.
+    """All files are PEM.
 
     `certificate` holds ours and whatever lies between it and its root, `key` its private key without a password. `ca`
     holds the roots that peers' certificates must lead to, `crl` the revocation list of each of them.
@@ -30,16 +27,6 @@ class Files(Section, frozen=True, kw_only=True):
         """Everything that is read."""
         files = (self.certificate, self.key, self.ca)
         return files if self.crl is None else (*files, self.crl)
-
-    def beside(self: F, folder: Path) -> F:
-        """The same with absolute paths."""
-        return msgspec.structs.replace(
-            self,
-            certificate=folder / self.certificate,
-            key=folder / self.key,
-            ca=folder / self.ca,
-            crl=None if self.crl is None else folder / self.crl,
-        )
 
 
 class Port(Files, frozen=True, kw_only=True):

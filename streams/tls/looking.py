@@ -14,6 +14,8 @@ from streams.health import Health
 from streams.tls.clients import SECTION, Clients
 from streams.tls.ends import ends_of_ours, first_of_each, soon
 
+# Not those of `Served`, which a service may have as well.
+TLS, ENDS = "dicom.tls", "dicom.ends"
 _LOOK_S: Final = 1.0
 
 
@@ -24,10 +26,10 @@ def looking(clients: Clients, health: Health, clock: Clock) -> Callable[[], None
     def look() -> None:
         clients.look()
         problem, now = clients.problem, clock.now()
-        health.warn("tls", f"{problem}; what was read before stays in force" if problem else "")
+        health.warn(TLS, f"{problem}; what was read before stays in force" if problem else "")
         ends = list(ends_of_ours(clients.ends(), SECTION))
-        board.show(metrics.TRUST_DAYS_LEFT, first_of_each(ends, now))
-        health.warn("ends", soon(ends, now, "radstream doctor"))
+        board.show(metrics.TRUST_DAYS_LEFT, first_of_each(SECTION, ends, now))
+        health.warn(ENDS, soon(ends, now, "radstream doctor"))
 
     return look
 

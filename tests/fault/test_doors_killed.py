@@ -44,13 +44,16 @@ def test_a_killed_router_loses_nothing_by_its_other_doors(stack: RunningStack) -
 
     with ThreadPoolExecutor(1) as pool:
         for image in dropped:
-            (folder / image.instance).write_bytes(file_of(image))
+            # A file that stands still for a moment while it is written would be taken as it is then.
+            written = folder / f".{image.instance}"
+            written.write_bytes(file_of(image))
+            written.rename(folder / image.instance)
         sending = pool.submit(
             send_items,
             [image.item() for image in sent],
             Studies(f"http://127.0.0.1:{stack.ports['stow']}/studies"),
             associations=2,
-            retries=20,
+            retries=60,
             on_sent=lambda one: acknowledged.append(one.name),
         )
         for count in KILL_AFTER:

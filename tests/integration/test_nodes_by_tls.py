@@ -27,20 +27,29 @@ from radstream.sending import SendResult, send_items
 from streams.attribute_lists import AttributeList
 from streams.clock import SystemClock
 from streams.config import ConfigError, load
+from streams.config import Site as OurSite
+from streams.dimse.config import Listening
+from streams.dimse.door import door_of
 from streams.health import Health
+from streams.memory_log import MemoryLog
 from streams.nodes import Node, read
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
 from streams.ris import Settings as RisSettings
 from streams.routes.rules import Destination
 from streams.store_scu import NoAssociation, Target
 from streams.tls.clients import Clients
+from streams.tls.files import Port
 from streams.tls.looking import looking
+from streams.wire import SchemaIds
 from tests import risses
 from tests.certificates import Authority, Identity, server_context
 from tests.commitment_events import decided, requested
 from tests.commitment_peers import Modality, listening
 from tests.event_streams import Hospital as Protected
 from tests.images import native
-from tests.nodes import free_port, node
+from tests.nodes import node
+from tests.ports import free_port
 from tests.routers import EXPLICIT, explicit
 from tests.secured import LOOPBACK, hospital, known
 from tests.waiting import wait_until
@@ -82,7 +91,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def at(port: int, **more: object) -> Node:
-    return Node(ae_title="NODE", host=HERE, port=port, tls=True, **more)  # type: ignore[arg-type]
+    return Node(ae_title="NODE", host=HERE, port=port, tls=True, **more)
 
 
 def sent(clients: Clients, to: Node, slices: int = 1, matrix: int = 64) -> SendResult:
@@ -243,7 +252,7 @@ def storescp(folder: Path, site: Site, *options: str) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _listens(port: int) -> bool:
@@ -348,12 +357,42 @@ def test_what_runs_says_what_is_broken_and_what_ends(site: Site) -> None:
     clients.of(at(104))
     look = looking(clients, health, clock)
     look()
-    assert "the certificate in [dicom.tls] ends on" in health.warnings()["ends"]
-    assert 8 < (REGISTRY.get_sample_value("radstream_trust_days_left", {"what": "certificate"}) or 0) < 9
+    assert "the certificate in [dicom.tls] ends on" in health.warnings()["dicom.ends"]
+    assert 8 < days_left("dicom.tls") < 9
     site.authority.file.write_text("no PEM")
     look()
     look()
+    assert "what was read before stays in force" in health.warnings()["dicom.tls"]
+
+
+def test_what_ends_and_is_broken_of_who_comes_and_of_where_we_go_is_said_apart(site: Site) -> None:
+    """Query and retrieve has both, and each second the second took back what the first had said."""
+    site.write(site.authority.issue("radstream.example", days=(-1, 300)))
+    theirs = site.authority.issue("door", days=(-1, 9))
+    tls = Port(port=0, certificate=theirs.certificate_file, key=theirs.key_file, ca=site.authority.file)
+    peers = site.folder / "peers.toml"
+    peers.write_text('[[peer]]\nae_title = "VIEWER"\naddresses = ["127.0.0.1"]\ncommon_name = "viewer"\n')
+    clients, clock = site.clients(), SystemClock()
+    health = Health(clock)
+    audit = RefusalAudit(OurSite(tenant="t", site="here"), SchemaIds(), clock, "radstream/t/here/retrieve")
+    refusals = Refusals(audit.made, MemoryLog().producer(), clock)
+    door = door_of("retrieve", Listening(http_port=0, port=0, tls=tls, peers=peers), health, clock, refusals)
+    clients.of(at(104))
+    look = looking(clients, health, clock)
+    theirs.key_file.write_text("no PEM")
+    for _ in range(2):
+        door.look()
+        look()
+    assert set(health.warnings()) == {"ends", "tls"}
+    assert "the certificate in [retrieve.tls] ends on" in health.warnings()["ends"]
     assert "what was read before stays in force" in health.warnings()["tls"]
+    assert 8 < days_left("retrieve.tls") < 9
+    assert 299 < days_left("dicom.tls") < 300
+
+
+def days_left(section: str) -> float:
+    found = REGISTRY.get_sample_value("radstream_trust_days_left", {"section": section, "what": "certificate"})
+    return found or 0.0
 
 
 def test_what_is_said_of_tls_without_it_is_an_error(site: Site) -> None:

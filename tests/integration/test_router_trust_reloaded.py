@@ -45,7 +45,7 @@ def files_read(what: str, result: str) -> float:
 
 
 def days_left(what: str) -> float:
-    found = REGISTRY.get_sample_value("radstream_trust_days_left", {"what": what})
+    found = REGISTRY.get_sample_value("radstream_trust_days_left", {"section": "router.tls", "what": what})
     assert found is not None
     return found
 

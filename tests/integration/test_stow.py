@@ -8,8 +8,12 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
 
 import pytest
+import requests
+from pydicom.datadict import tag_for_keyword
 
 from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
@@ -19,17 +23,23 @@ from producers.dicom_router.stow.config import Settings as StowSettings
 from producers.dicom_router.stow.listening import StowListener
 from streams.clock import SystemClock
 from streams.config import ConfigError
+from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import StoreAway
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN
 from streams.sop_classes import MEDIA_DIRECTORY
 from streams.step import NewObject, Stored
 from streams.stored_file import stored_file
+from tests.gateways import running_gateway
+from tests.refusing_stores import RefusingMemoryStore
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, explicit
-from tests.stow import MULTIPART, answered, body_of, file_of, request_head, running_stow
+from tests.stow import BOUNDARY, MULTIPART, answered, body_of, file_of, request_head, running_stow
 from tests.waiting import wait_until
 
+RELATED = 'multipart/related; type="application/dicom"'
 DEFLATED = "1.2.840.10008.1.2.1.99"
+JSON, XML = "application/dicom+json", "application/dicom+xml"
+NATIVE = "{http://dicom.nema.org/PS3.19/models/NativeDICOM}"
 
 
 class AwayStore(MemoryStore):
@@ -160,6 +170,12 @@ def test_store_away_means_503_and_when_to_come_again() -> None:
         assert stow.store(file_of(Ct(name=""))).status == 200
 
 
+def test_what_the_store_refuses_is_not_to_be_sent_again() -> None:
+    with running_stow(store=RefusingMemoryStore()) as stow:
+        answer = stow.store(file_of())
+        assert (answer.status, answer.failed) == (409, {"1.2.3.4.5": 0xA702})
+
+
 def test_log_away_means_503() -> None:
     with running_stow() as stow:
         stow.router.log.away = True
@@ -188,10 +204,22 @@ def test_a_refusal_that_cannot_be_audited_is_to_be_tried_again() -> None:
         ({"Content_Type": 'multipart/related; type="application/dicom"; boundary=""'}, 400),
         ({"Content_Type": f'multipart/related; type="application/dicom"; boundary="{"b" * 71}"'}, 400),
         ({"Content_Encoding": "gzip"}, 415),
-        ({"Accept": "application/dicom+xml"}, 406),
         ({"Accept": "application/dicom+json;q=0"}, 406),
+        ({"Accept": "*/*;q=0"}, 406),
+        ({"Accept": "application/dicom+json;q=0, application/dicom+xml;q=0.0, */*"}, 406),
+        ({"Accept": "application/dicom"}, 406),
+        ({"Accept": 'multipart/related; type="application/dicom+xml"'}, 406),
         ({"Accept": "text/html, application/json;q=0.1"}, 200),
         ({"Accept": "*/*"}, 200),
+        ({"Accept": "application/dicom+json;q*=utf-8''0.5"}, 200),
+        ({"Accept": "*/*;q*=utf-8''0"}, 406),
+        ({"Content_Type": f'multipart/related; type="Application/DICOM; x=1.2.3"; boundary="{BOUNDARY}"'}, 200),
+        ({"Content_Type": f"{RELATED}; boundary*=utf-8''{quote(BOUNDARY)}"}, 200),
+        ({"Content_Type": f"{RELATED}; boundary*0*=utf-8''a%20boundary; boundary*1*=%20of%20%27parts%27"}, 200),
+        ({"Content_Type": f"{RELATED}; boundary*=utf-8''%80"}, 400),
+        # Character sets that decode nothing (RFC 2231 section 4), and a section of a parameter that nobody counts to.
+        ({"Content_Type": f"{RELATED}; boundary*=idna''b"}, 415),
+        ({"Accept": f"*/*;q*{'9' * 5000}=1"}, 406),
     ],
 )
 def test_the_head_alone_decides_with_a_sentence(headers: dict[str, str], status: int) -> None:
@@ -293,7 +321,7 @@ def test_many_at_once_lose_nothing() -> None:
 def test_a_port_in_use_is_one_clear_message() -> None:
     door = Door("STOW-RS", "A", "B", Room(1, BufferPool(Budget(0)), Budget(0)))
     with running_stow() as stow, pytest.raises(ConfigError, match=r"\[router.stow\].*set another port"):
-        StowListener(StowSettings(port=stow.port), door, lambda _: 0, SystemClock())
+        StowListener(StowSettings(port=stow.port), door, lambda _: 0, stow.router.refusals, SystemClock())
 
 
 def test_no_patient_data_is_in_events_or_answers() -> None:
@@ -325,6 +353,105 @@ def test_the_answer_is_the_dicom_json_model() -> None:
             },
             "0008119A": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xC000]}}]},
         }
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("application/dicom+xml", XML),
+        ("application/xml", XML),
+        ("application/dicom+json;q=0.5, application/dicom+xml", XML),
+        ("application/dicom+json;q=0, */*", XML),
+        ("application/*;q=0.2, application/dicom+xml; charset=utf-8; q=0.3", XML),
+        ("application/dicom+xml, application/dicom+json", JSON),
+        ("application/dicom+xml;q=0.9, */*", JSON),
+        ("application/dicom+xml;q=never, application/dicom+json;q=0.1", JSON),
+        ("text/html, */*;q=0.1", JSON),
+        ("", JSON),
+    ],
+)
+def test_the_answer_is_of_the_type_that_the_client_likes_best(accept: str, answered: str) -> None:
+    with running_stow() as stow:
+        assert stow.post(body_of([file_of()]), Accept=accept).headers["content-type"] == answered
+
+
+def test_the_answer_in_xml_says_the_same_in_the_native_dicom_model() -> None:
+    """PS3.19 annex A.1, as a parser of XML and one of the JSON model read them."""
+    files = [file_of(), b"?", stored_file(MEDIA_DIRECTORY, "1.2.9", EXPLICIT, b"")]
+    with running_stow() as stow:
+        xml = stow.post(body_of(files), Accept="application/dicom+xml")
+        json = stow.post(body_of(files))
+    assert (xml.status, json.status) == (202, 202)
+    assert native_of(xml.body) == {
+        "RetrieveURL": [],
+        "FailedSOPSequence": [
+            {
+                "ReferencedSOPClassUID": [MEDIA_DIRECTORY],
+                "ReferencedSOPInstanceUID": ["1.2.9"],
+                "FailureReason": ["290"],
+            }
+        ],
+        "ReferencedSOPSequence": [
+            {"ReferencedSOPClassUID": [CT], "ReferencedSOPInstanceUID": ["1.2.3.4.5"], "RetrieveURL": []}
+        ],
+        "OtherFailuresSequence": [{"FailureReason": [str(0xC000)]}],
+    }
+    assert (json.kept, json.failed, json.others) == (["1.2.3.4.5"], {"1.2.9": 0x0122}, [0xC000])
+
+
+def test_a_uid_that_is_none_does_not_break_the_xml() -> None:
+    """It is what the sender calls its instance, and is said back to it."""
+    with running_stow() as stow:
+        answer = stow.post(body_of([file_of(Ct(instance="1.2<&>]]3"))]), Accept="application/dicom+xml")
+        assert answer.status == 200
+        assert native_of(answer.body)["ReferencedSOPSequence"][0]["ReferencedSOPInstanceUID"] == ["1.2<&>]]3"]
+
+
+def native_of(document: bytes) -> dict[str, list[Any]]:
+    """By keyword, its values; of a sequence its items."""
+    return _attributes(ElementTree.fromstring(document))  # noqa: S314 - our own
+
+
+def _attributes(element: ElementTree.Element) -> dict[str, list[Any]]:
+    said = {}
+    for attribute in element:
+        assert attribute.tag == f"{NATIVE}DicomAttribute"
+        assert f"{tag_for_keyword(attribute.attrib['keyword']):08X}" == attribute.attrib["tag"]
+        assert [int(one.attrib["number"]) for one in attribute] == list(range(1, len(attribute) + 1))
+        is_sequence = attribute.attrib["vr"] == "SQ"
+        assert {one.tag for one in attribute} <= {f"{NATIVE}{'Item' if is_sequence else 'Value'}"}
+        said[attribute.attrib["keyword"]] = [_attributes(one) if is_sequence else one.text for one in attribute]
+    return said
+
+
+def test_metadata_and_bulk_data_are_refused_with_what_is_taken_instead() -> None:
+    """PS3.18 section 10.5.2 has them beside files; RFC 9110 section 15.5.16 has a server say what it takes."""
+    metadata = b'[{"00080018": {"vr": "UI", "Value": ["1.2.9"]}}]'
+    with running_stow() as stow:
+        for of in ("json", "xml"):
+            kind = f'multipart/related; type="application/dicom+{of}"; boundary=b'
+            body = body_of([metadata], head=f"Content-Type: application/dicom+{of}\r\n\r\n", boundary="b")
+            answer = stow.post(body, Content_Type=kind)
+            assert (answer.status, answer.headers["accept"]) == (415, 'multipart/related; type="application/dicom"')
+            assert "metadata and bulk data are not" in answer.text
+        assert stow.router.received() == []
+        assert stow.store(file_of()).status == 200
+
+
+def test_through_the_gateway_both_are_as_the_router_has_them() -> None:
+    with (
+        running_stow() as stow,
+        running_gateway(
+            "postgresql://127.0.0.1:1/nowhere", MemoryLog(), stow_url=f"http://127.0.0.1:{stow.port}"
+        ) as gateway,
+    ):
+        said = {"Content-Type": MULTIPART, "Accept": "application/dicom+xml"}
+        kept = requests.post(f"{gateway.root}/studies", data=body_of([file_of()]), headers=said, timeout=30)
+        assert (kept.status_code, kept.headers["content-type"]) == (200, XML)
+        assert native_of(kept.content)["ReferencedSOPSequence"][0]["ReferencedSOPInstanceUID"] == ["1.2.3.4.5"]
+        said["Content-Type"] = 'multipart/related; type="application/dicom+json"; boundary=b'
+        refused = requests.post(f"{gateway.root}/studies", data=b"--b--", headers=said, timeout=30)
+        assert (refused.status_code, refused.headers["accept"]) == (415, 'multipart/related; type="application/dicom"')
 
 
 def test_what_came_by_another_door_and_waited_on_the_spool_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from gateway.dicomweb.accepting import Chosen, Offer, Range, accepted, chosen, ranges
 from gateway.dicomweb.models import JSON, MODELS
-from gateway.dicomweb.xml_model import XML
+from streams.xml_model import XML
 
 PLAIN, HTJ2K, JLS = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.80"
 OCTETS = "application/octet-stream"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from radstream.__main__ import cli
+from radstream.checks.nodes import check as check_nodes
 from radstream.errors import Failure
 from radstream.nodes_file import HEAD
 from streams.config import ConfigError, load
-from streams.nodes import Node, file_of, node_of, read
+from streams.nodes import Node, file_of, namesakes, node_of, read
+from streams.routes.rules import Destination
 
 WRITTEN = """\
 # our scanners
@@ -45,7 +48,13 @@ def test_nodes_are_added_listed_and_removed(configuration: Path) -> None:
     assert "modality test ct-1" in run(configuration, "add", "ct-1", *where).stdout
     assert run(configuration, "add", "mr-1", "--ae", "MR", "--host", "::1", "--port", "1").exit_code == 0
     listed = json.loads(run(configuration, "list", "--json").stdout)
-    plain = {"tls": False, "ca": None, "common_name": None, "fingerprints": []}
+    plain: dict[str, object] = {
+        "tls": False,
+        "ca": None,
+        "common_name": None,
+        "fingerprints": [],
+        "commitment_port": None,
+    }
     assert listed == {
         "ct-1": {"ae_title": 'CT "1"', "host": "10.1.2.3", "port": 104, **plain},
         "mr-1": {"ae_title": "MR", "host": "::1", "port": 1, **plain},
@@ -95,6 +104,22 @@ def test_a_name_that_is_taken_is_not_taken_twice(configuration: Path) -> None:
     assert run(configuration, "add", "ct", *where).exit_code == 0
     assert "radstream modality remove ct" in str(run(configuration, "add", "ct", *where).exception)
     assert "radstream modality list" in str(run(configuration, "remove", "mr").exception)
+
+
+def test_a_second_address_of_an_ae_title_is_warned_of_and_a_port_for_reports_is_none(configuration: Path) -> None:
+    where = ("--ae", "CT1", "--host", "10.1.2.3", "--port")
+    assert run(configuration, "add", "ct", *where, "104", "--commitment-port", "105").stderr == ""
+    found = read(configuration.parent / "nodes.toml")
+    assert (found["ct"].commitment_port, found["ct"].for_reports.port, namesakes(found)) == (105, 105, {})
+    assert run(configuration, "add", "same", *where, "104").stderr == ""
+    assert "0xA801" in run(configuration, "add", "reports", *where, "105").stderr
+    (told,) = check_nodes(load(configuration), "configuration")
+    assert (told.state, "ct, same, reports" in told.found, "commitment_port" in told.mend) == ("note", True, True)
+
+
+def test_a_destination_is_told_of_no_commitment() -> None:
+    with pytest.raises(msgspec.ValidationError, match="no destination is told of commitment"):
+        msgspec.convert({"ae_title": "A", "host": "h", "port": 1, "commitment_port": 2}, Destination)
 
 
 def test_errors_in_the_file_name_its_line(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import tomllib
@@ -14,17 +13,18 @@ from cryptography.hazmat.primitives import serialization
 from msgspec.structs import replace
 
 from producers.dicom_router.config import Settings
-from producers.dicom_router.stow.config import Plain
 from producers.dicom_router.stow.config import Settings as Stow
 from producers.dicom_router.trust.config import Tls
-from producers.dicom_router.trust.current import Trust
-from radstream.checks import trust
+from producers.dicom_router.trust.current import trust_of
+from radstream.checks import doors
 from radstream.checks.check import Check
 from streams.clock import SystemClock
 from streams.config import Config, ConfigError
 from streams.health import Health
+from streams.peers.exceptions import Excepted
 from streams.tls.ours import as_server
 from tests.certificates import Authority, Identity
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -40,12 +40,6 @@ def ours(authority: Authority) -> Identity:
 def tls(authority: Authority, ours: Identity, **other: Path) -> Tls:
     files = {"certificate": ours.certificate_file, "key": ours.key_file, "ca": authority.file, **other}
     return Tls(port=0, **files)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def refused(settings: Tls) -> str:
@@ -129,23 +123,23 @@ def test_a_service_does_not_start_with_files_that_cannot_be_used(tmp_path: Path)
 # The doctor.
 
 
-def looked_at(folder: Path, settings: Settings) -> dict[str, list[Check]]:
+def looked_at(settings: Settings) -> dict[str, list[Check]]:
     found: dict[str, list[Check]] = {"well": [], "note": [], "broken": []}
-    for check in trust.check(settings, folder):
+    for check in doors.check_router(settings):
         found[check.state].append(check)
     return found
 
 
 def router(folder: Path, peers: str, tls: Tls | None = None) -> Settings:
     (folder / "peers.toml").write_text(peers, encoding="utf-8")
-    return Settings(http_port=1, port=2, peers=Path("peers.toml"), tls=tls)
+    return Settings(http_port=1, port=2, peers=folder / "peers.toml", tls=tls)
 
 
 KNOWN = '[[peer]]\nae_title = "CT1"\naddresses = ["10.0.0.1"]\ncommon_name = "ct1.example"\n'
 
 
 def test_the_doctor_finds_a_whole_router_well(tmp_path: Path, authority: Authority, ours: Identity) -> None:
-    found = looked_at(tmp_path, router(tmp_path, KNOWN, tls(authority, ours)))
+    found = looked_at(router(tmp_path, KNOWN, tls(authority, ours)))
     assert [check.name for check in found["well"]] == ["peers", "TLS"]
     assert found["note"] == found["broken"] == []
 
@@ -154,7 +148,7 @@ def test_the_doctor_says_what_ends_soon_and_what_has_ended(tmp_path: Path, autho
     old = '[[peer]]\nae_title = "OLD"\naddresses = ["10.0.0.2"]\nplain = {address = "10.0.0.2", until = 2020-02-29}\n'
     crl = authority.revoke(days=(-9, -1))
     settings = router(tmp_path, KNOWN + old, tls(authority, authority.issue("r", days=(-1, 9)), crl=crl))
-    found = looked_at(tmp_path, settings)
+    found = looked_at(settings)
     assert [check.found.partition(" ended on")[0] for check in found["broken"]] == [
         "The revocation list in [router.tls]"
     ]
@@ -163,30 +157,31 @@ def test_the_doctor_says_what_ends_soon_and_what_has_ended(tmp_path: Path, autho
 
 
 def test_the_doctor_says_that_an_exception_of_stow_ends_soon(tmp_path: Path) -> None:
-    stow = Stow(port=0, plain=(Plain(address="10.0.0.2", until=datetime.now(UTC).date() + timedelta(days=5)),))
+    stow = Stow(port=0, plain=(Excepted(address="10.0.0.2", until=datetime.now(UTC).date() + timedelta(days=5)),))
     for peers in (KNOWN, None):
-        settings = replace(router(tmp_path, KNOWN), stow=stow, peers=Path("peers.toml") if peers else None)
-        (found,) = [check.found for check in looked_at(tmp_path, settings)["note"] if check.name == "ends"]
+        settings = router(tmp_path, KNOWN)
+        settings = replace(settings, stow=stow, peers=settings.peers if peers else None)
+        (found,) = [check.found for check in looked_at(settings)["note"] if check.name == "ends"]
         assert found.startswith("The exception from TLS of 10.0.0.2 in [router.stow] ends on ")
 
 
 def test_who_reads_that_more_ends_than_is_said_is_sent_to_where_all_of_it_is(tmp_path: Path) -> None:
     until = datetime.now(UTC).date() + timedelta(days=5)
-    stow = Stow(port=0, plain=tuple(Plain(address=f"10.0.0.{number}", until=until) for number in range(1, 13)))
+    stow = Stow(port=0, plain=tuple(Excepted(address=f"10.0.0.{number}", until=until) for number in range(1, 13)))
     settings = replace(router(tmp_path, KNOWN), stow=stow, peers=None)
     clock = SystemClock()
     health = Health(clock)
-    Trust(settings, health, clock).look()
+    trust_of(settings, health, clock).look()
     assert health.warnings()["ends"].endswith("and 2 more: radstream doctor")
-    assert len([check for check in looked_at(tmp_path, settings)["note"] if check.name == "ends"]) == 12
+    assert len([check for check in looked_at(settings)["note"] if check.name == "ends"]) == 12
 
 
 def test_the_doctor_names_the_line_of_a_broken_peers_file(tmp_path: Path) -> None:
-    (check,) = looked_at(tmp_path, router(tmp_path, KNOWN.replace("10.0.0.1", "10.0.0.999")))["broken"]
+    (check,) = looked_at(router(tmp_path, KNOWN.replace("10.0.0.1", "10.0.0.999")))["broken"]
     assert "peers.toml:3:" in check.found
     assert "radstream peers check" in check.mend
 
 
 def test_the_doctor_sees_certificates_without_a_port_for_them(tmp_path: Path) -> None:
-    (check,) = looked_at(tmp_path, router(tmp_path, KNOWN))["note"]
+    (check,) = looked_at(router(tmp_path, KNOWN))["note"]
     assert "no port for TLS" in check.found

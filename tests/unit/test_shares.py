@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from producers.dicom_router.admission import Admission
+from streams.admission import Admission, Place
 from streams.handover import shares
 from streams.handover.shares import Shares
 
@@ -62,34 +62,43 @@ def test_more_names_than_there_is_room_for_are_told_when_others_are_gone(descrip
 
 def test_limits_hold_for_all_processes_together(descriptor: int) -> None:
     one, two = (Admission(4, 3, of(descriptor, number)) for number in (1, 2))
-    assert one.associate("here")
-    assert two.associate("here")
-    assert two.associate("here", "CT1", 1)
-    assert not one.associate("here")
-    assert not one.associate("there", "CT1", 1)
-    assert one.associate("there")
-    assert not two.associate("there")
+    first, second, third, fourth = (connected(admission, "10.0.0.1") for admission in (one, two, two, one))
+    others = connected(one, "10.0.0.2"), connected(two, "10.0.0.2")
+    assert first.associate()
+    assert second.associate()
+    assert third.associate("CT1", 1)
+    assert not fourth.associate()
+    assert not others[0].associate("CT1", 1)
+    assert others[0].associate()
+    assert not others[1].associate()
     assert (one.associations, two.associations) == (2, 2)
-    two.dissociate("here", "CT1")
-    assert one.associate("here", "CT1", 1)
-    for _ in range(6):
-        assert two.connect("here")
-    assert not one.connect("here")
-    assert one.connect("there")
-    assert one.connect("there")
-    assert not two.connect("there")
+    third.dissociate()
+    assert fourth.associate("CT1", 1)
+    for _ in range(2):
+        connected(two, "10.0.0.1")
+    assert one.connect("10.0.0.1") is None
+    assert two.connect("10.0.0.2") is None
+    second.leave()
+    assert connected(one, "10.0.0.1").associate()
 
 
 def test_services_have_limits_of_their_own(descriptor: int) -> None:
     dicom, stow = Admission(1, 1, of(descriptor, 1)), Admission(1, 1, of(descriptor, 2), "stow")
-    assert dicom.associate("here")
-    assert stow.associate("here")
+    assert connected(dicom, "10.0.0.1").associate()
+    assert connected(stow, "10.0.0.1").associate()
 
 
 def test_what_is_refused_is_not_counted(descriptor: int) -> None:
     one, two = (Admission(2, 1, of(descriptor, number)) for number in (1, 2))
-    assert one.associate("here")
+    assert connected(one, "10.0.0.1").associate()
+    again = connected(two, "10.0.0.1")
     for _ in range(3):
-        assert not two.associate("here")
-        assert not one.associate("here", "CT1", 0)
-    assert two.associate("there")
+        assert not again.associate()
+        assert not again.associate("CT1", 0)
+    assert connected(two, "10.0.0.2").associate()
+
+
+def connected(admission: Admission, address: str) -> Place:
+    place = admission.connect(address)
+    assert place is not None
+    return place

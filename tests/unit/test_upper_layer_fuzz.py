@@ -81,7 +81,7 @@ def ended(pair: tuple[socket.socket, socket.socket], sent: bytes) -> str:
     room = Room(1 << 20, BufferPool(memory), Budget(0))
     operations = {
         command_set.C_ECHO_RQ: Echo(),
-        command_set.C_STORE_RQ: Store(receiver, "RADSTREAM", room),  # type: ignore[arg-type]
+        command_set.C_STORE_RQ: Store(receiver, "RADSTREAM", room),
     }
     connection = Connection(accepted)
     connection.prepare()

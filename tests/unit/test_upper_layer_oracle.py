@@ -178,9 +178,11 @@ def test_a_response_is_read_as_it_was_meant(
         one.decode(sent[:length])
         (item,) = one.presentation_data_value_items
         assert item.context_id == 5
-        fragments += item.presentation_data_value[1:]
+        value = item.presentation_data_value
+        assert value is not None
+        fragments += value[1:]
         sent = sent[length:]
-        assert item.presentation_data_value[0] == (0x01 if sent else 0x03)
+        assert value[0] == (0x01 if sent else 0x03)
     assert fragments == answer
     read = decoded_data_set(BytesIO(answer), True, True)
     assert read.CommandGroupLength == len(answer) - 12

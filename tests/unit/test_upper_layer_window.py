@@ -15,6 +15,9 @@ from producers.dicom_router.upper_layer.messages import Pace
 from tests.held_operations import LIMITS, MIB, MISTAKE, Held, Running, held_association, store, windowed
 from tests.raw_peer import ABORT, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, echo_rq, p_data, pdv, status_of
 
+# Long enough for what is said before it is over, on a busy machine too.
+SHORT = replace(LIMITS, association_s=1.5)
+
 
 def answered(peer: RawPeer) -> tuple[int, int]:
     """Message ID being responded to, and status, of the response that comes next."""
@@ -103,7 +106,7 @@ def test_who_breaks_the_protocol_is_answered_what_was_asked_before_and_then_abor
 
 
 def test_silence_is_no_idleness_while_the_peer_waits_for_us() -> None:
-    hasty = replace(LIMITS, pace=Pace(0.3, 1024))
+    hasty = replace(LIMITS, pace=Pace(1.5, 1024))
     with held_association(4, limits=hasty) as running:
         running.peer.send(store(1) + store(2))
         running.held.wait_for(2)
@@ -120,10 +123,10 @@ def test_silence_is_no_idleness_while_the_peer_waits_for_us() -> None:
 
 
 def test_at_the_end_of_its_time_an_association_is_answered_and_then_asked_to_release() -> None:
-    with held_association(4, limits=replace(LIMITS, association_s=0.3)) as running:
+    with held_association(4, limits=SHORT) as running:
         running.peer.send(store(1) + store(2))
         running.held.wait_for(2)
-        with held_association(4, limits=replace(LIMITS, association_s=0.3)) as other:
+        with held_association(4, limits=SHORT) as other:
             assert other.peer.read() == (5, bytes(4))
         running.held.let_all_go()
         assert {answered(running.peer), answered(running.peer)} == {(1, 0), (2, 0)}
@@ -135,11 +138,11 @@ def test_at_the_end_of_its_time_an_association_is_answered_and_then_asked_to_rel
 @pytest.mark.parametrize("request_", [associate_rq(), windowed(1)], ids=["no window", "a window of one"])
 def test_a_message_that_comes_at_the_end_of_its_time_crosses_the_request_to_release(request_: bytes) -> None:
     """Its sender keeps it; what was read of it is not missing from what follows."""
-    with held_association(4, request_, limits=replace(LIMITS, association_s=0.3)) as running:
+    with held_association(4, request_, limits=SHORT) as running:
         running.peer.send(store(1))
         running.held.wait_for(1)
         running.peer.send(store(2, data=bytes(8000)))
-        with held_association(4, limits=replace(LIMITS, association_s=0.3)) as other:
+        with held_association(4, limits=SHORT) as other:
             assert other.peer.read() == (5, bytes(4))
         running.held.let_all_go()
         assert answered(running.peer) == (1, 0)

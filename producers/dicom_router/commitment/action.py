@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 import structlog
@@ -10,6 +13,7 @@ from producers.dicom_router.arrival import SUCCESS
 from producers.dicom_router.commitment.references import (
     DATA_SET_BYTES_MAX,
     REFERENCES_MAX,
+    Asked,
     TooMany,
     Unreadable,
     read_asked,
@@ -18,6 +22,7 @@ from producers.dicom_router.commitment.requests import Requests, source_of
 from producers.dicom_router.commitment.telling import INSTANCE, Telling
 from producers.dicom_router.data_set import DataSet, Fate, Room
 from producers.dicom_router.object_buffer import Budget, BufferPool
+from producers.dicom_router.spool.record import short
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.messages import Request
 from streams import metrics
@@ -37,6 +42,9 @@ NO_SUCH_CLASS: Final = 0x0118
 NO_SUCH_ACTION: Final = 0x0123
 RESOURCE_LIMITATION: Final = 0x0213
 
+# A requester waits so long for the response, at least; what is drained in order takes milliseconds.
+_SPOOLED_S_MAX: Final = 5.0
+_LOOK_S: Final = 0.1
 # For all requests that are coming in, beyond 768 KiB for each.
 _MEMORY_BYTES_MAX: Final = 16 << 20
 
@@ -47,12 +55,16 @@ class _Refused(NamedTuple):
 
 
 class Commit:
-    """Used from the threads of all associations at once. `ae_title` is our own."""
+    """Used from the threads of all associations at once. `ae_title` is our own; `spooled` says whether one of some
+    instances (`spool.record.short`) is acknowledged and not in the log yet."""
 
     response: Final = command_set.N_ACTION_RSP
 
-    def __init__(self, requests: Requests, ae_title: str, telling: Telling) -> None:
+    def __init__(
+        self, requests: Requests, ae_title: str, telling: Telling, spooled: Callable[[AbstractSet[int]], bool]
+    ) -> None:
         self._requests = requests
+        self._spooled = spooled
         self._telling = telling
         self._ae_title = ae_title
         self._room = Room(
@@ -99,9 +111,24 @@ class Commit:
             return _Refused(INVALID_ARGUMENT, str(error))
         except TooMany:
             return _Refused(RESOURCE_LIMITATION, f"more than {REFERENCES_MAX} instances, or too many bytes of UIDs")
+        if self._wait_on_the_spool(asked):
+            return _Refused(PROCESSING_FAILURE, "some of what is asked for waits on the router's spool yet")
         self._telling.expect(request)
         self._requests.keep(asked, source)
         return None
+
+    def _wait_on_the_spool(self, asked: Asked) -> bool:
+        """Whether what was received under these UIDs is not in the log yet, after a while.
+
+        The archive may know of an older content under such a UID, and would promise that one.
+        """
+        instances = frozenset(short(uid) for group in asked.references for uid in group.sop_instance_uids)
+        end_s = time.monotonic() + _SPOOLED_S_MAX
+        while waits := self._spooled(instances):
+            if time.monotonic() >= end_s:
+                break
+            time.sleep(_LOOK_S)
+        return waits
 
 
 def _not_ours(request: Request) -> _Refused | None:

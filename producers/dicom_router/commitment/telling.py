@@ -7,6 +7,7 @@ Looks for results in the log, without a group, while somebody waits for one. Who
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +26,7 @@ from streams.commitment_report import data_set, event_type, is_taken
 from streams.commitment_turns import ANSWER_S, Turns
 from streams.events import CommitmentResult
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange, TopicPartition
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.part10 import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from streams.sop_classes import STORAGE_COMMITMENT
 from streams.wire import decode
@@ -37,17 +38,39 @@ _LOOK_S: Final = 0.5
 _PAUSE_S: Final = 5.0
 # How far the broker's clock may be behind ours.
 _BEHIND_MS: Final = 60_000
+# For one association, in instances of some 200 bytes each: what is more, the service tells. A result has as much as so
+# many of them besides.
+_WAITING_MAX: Final = 160_000
+_RESULT: Final = 160
 # A log that is away may keep the thread for longer.
 _STOP_S_MAX: Final = 5.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Asker:
-    """An association that asked, and in which presentation context."""
+    """An association that asked; in which presentation context, and its transfer syntax. `waiting` is what it is to be
+    told yet, one at a time, where `is_told`: by a thread; `size` says how much that is.
+    """
 
     notices: Notices
-    context_id: int
-    transfer_syntax: str
+    context: tuple[int, str]
+    waiting: deque[CommitmentResult] = field(default_factory=deque)
+    size: int = 0
+    is_told: bool = False
+
+    def has_room(self, result: CommitmentResult) -> bool:
+        return self.size + _size(result) <= _WAITING_MAX
+
+    def put(self, result: CommitmentResult) -> None:
+        self.waiting.append(result)
+        self.size += _size(result)
+
+    def take(self) -> CommitmentResult | None:
+        if not self.waiting:
+            return None
+        result = self.waiting.popleft()
+        self.size -= _size(result)
+        return result
 
 
 @dataclass
@@ -75,9 +98,9 @@ class Telling:
         """A request that is about to be kept: its result may come any time from now on."""
         if request.notices is None:
             return
-        asker = _Asker(request.notices, request.context_id, request.context.transfer_syntax)
+        new = _Asker(request.notices, (request.context_id, request.context.transfer_syntax))
         with self._changed:
-            self._askers[request.association] = asker
+            self._askers.setdefault(request.association, new).context = new.context
             self._changed.notify()
 
     def stop(self) -> None:
@@ -127,8 +150,38 @@ class Telling:
         for result in self._read(look):
             with self._changed:
                 asker = self._askers.get(result.source.association)
-            if asker is not None:
-                self._workers.run(partial(self._tell, asker, result))
+                if asker is None:
+                    continue
+                # One that is read again may wait already: there was no thread left, say.
+                if asker.has_room(result) and result not in asker.waiting:
+                    asker.put(result)
+                begins, asker.is_told = not asker.is_told, True
+            if begins:
+                self._begin(asker)
+
+    def _begin(self, asker: _Asker) -> None:
+        """Raises RuntimeError without a thread left."""
+        try:
+            self._workers.run(partial(self._tell_all, asker))
+        except RuntimeError:
+            with self._changed:
+                asker.is_told = False
+            raise
+
+    def _tell_all(self, asker: _Asker) -> None:
+        log = structlog.get_logger()
+        while (result := self._next(asker)) is not None:
+            try:
+                self._tell(asker, result)
+            except Exception:
+                # Nobody planned this one. The service tells it.
+                log.error("commitment_telling_failed", exc_info=True)
+
+    def _next(self, asker: _Asker) -> CommitmentResult | None:
+        with self._changed:
+            result = asker.take()
+            asker.is_told = result is not None
+            return result
 
     def _read(self, look: _Look) -> Iterator[CommitmentResult]:
         for partition, (_, end) in self._log.bounds(list(look.positions)).items():
@@ -146,7 +199,7 @@ class Telling:
                 return
             status = asker.notices.ask(_notification(asker, result), ANSWER_S)
             self._turns.tell(result, status)
-        except StoreAway as error:
+        except (StoreAway, StoreRefused) as error:
             log.error("commitment_not_told", error=error, association=result.source.association)
             return
         outcome = "lost" if status is None else "delivered" if is_taken(status) else "refused"
@@ -154,8 +207,14 @@ class Telling:
         log.info("commitment_told", association=result.source.association, status=status)
 
 
+def _size(result: CommitmentResult) -> int:
+    return len(result.committed) + len(result.failed) + _RESULT
+
+
 def _notification(asker: _Asker, result: CommitmentResult) -> Notification:
-    implicit = asker.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
-    data = encoded(data_set(result), implicit, asker.transfer_syntax != EXPLICIT_VR_BIG_ENDIAN)
+    # Both at once: it may ask in another context meanwhile.
+    context_id, transfer_syntax = asker.context
+    implicit = transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
+    data = encoded(data_set(result), implicit, transfer_syntax != EXPLICIT_VR_BIG_ENDIAN)
     command = partial(event_report, sop_class=STORAGE_COMMITMENT, sop_instance=INSTANCE, event_type=event_type(result))
-    return Notification(asker.context_id, command, data or b"")
+    return Notification(context_id, command, data or b"")

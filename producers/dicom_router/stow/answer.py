@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, TOO_LARGE
-from producers.dicom_router.stow.request import JSON
+from producers.dicom_router.stow.media_types import JSON
+from streams.xml_model import XML, native
 
 PLAIN: Final = "text/plain; charset=utf-8"
 # Store and log come back, or a person brings them back; a sender that asks more often helps nobody.
@@ -53,13 +54,16 @@ def try_again(sentence: str) -> Answer:
     return of_text(503, sentence, {"Retry-After": str(RETRY_AFTER_S)})
 
 
-def of_parts(parts: Sequence[Part], trouble: Trouble | None) -> Answer:
+def of_parts(parts: Sequence[Part], trouble: Trouble | None, media_type: str = JSON) -> Answer:
+    """`media_type` is that of the DICOM JSON model (PS3.18 annex F) or of the Native DICOM Model (PS3.19 annex A.1)."""
     http = _http(parts, trouble)
     headers = {"Retry-After": str(RETRY_AFTER_S)} if http == 503 else {}
     if trouble:
         # RFC 7234 section 5.5, as PS3.18 section 8.4.2 has servers explain themselves.
         headers["Warning"] = f'299 radstream "{trouble.sentence}"'
-    return Answer(http, JSON, msgspec.json.encode(_response(parts, trouble)), headers)
+    model = _response(parts, trouble)
+    body = native(model) if media_type == XML else msgspec.json.encode(model)
+    return Answer(http, media_type, body, headers)
 
 
 def _http(parts: Sequence[Part], trouble: Trouble | None) -> int:

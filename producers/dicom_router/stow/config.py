@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Final
 
 from msgspec import Meta
 
-from producers.dicom_router import peer_share
+from streams import peer_share
 from streams.config import Section
-from streams.networks import is_loopback, networks_of
-from streams.peers import peer
-from streams.peers.exceptions import exception
+from streams.networks import networks_of
+from streams.peers.exceptions import Excepted, check_who_comes, exception
+from streams.peers.peer import Plain
 from streams.titles import AeTitle
 
-_OR: Final = (
-    "or name each machine that has to come without, in an exception with an end date, "
-    "plain = [{ address = ..., until = ... }]"
-)
-
-
-class Plain(Section, frozen=True, kw_only=True):
-    """An exception, as in the peers file: this address may send without TLS until the end of a day (UTC)."""
-
-    address: str
-    until: date
+_INSTEAD: Final = "behind a proxy on this machine that has TLS and a sign-in (docs/hospitals.md)"
 
 
 class Settings(Section, frozen=True, kw_only=True):
@@ -39,7 +28,7 @@ class Settings(Section, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)]
     host: str = "127.0.0.1"
     addresses: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    plain: tuple[Plain, ...] = ()
+    plain: tuple[Excepted, ...] = ()
     calling_ae: AeTitle = "STOW-RS"
     # Each holds one object, in the room that associations have for theirs, and some 2 MB.
     requests_max: Annotated[int, Meta(ge=1)] = 16
@@ -58,20 +47,9 @@ class Settings(Section, frozen=True, kw_only=True):
         self._check_who_may_send()
 
     @property
-    def exceptions(self) -> tuple[peer.Plain, ...]:
-        return tuple(exception(one.address, one.until) for one in self.plain)
+    def exceptions(self) -> tuple[Plain, ...]:
+        return tuple(exception(one) for one in self.plain)
 
     def _check_who_may_send(self) -> None:
         """Raises ValueError, as what it calls, which says what is wrong with an address or an exception."""
-        networks, exceptions = networks_of(self.addresses), self.exceptions
-        if is_loopback(self.host):
-            return
-        if not exceptions:
-            raise ValueError(
-                f"host {self.host} lets other machines in, and there is no TLS here: listen on this machine alone, "
-                f'host = "127.0.0.1", behind a proxy on it that has TLS and a sign-in (docs/hospitals.md); {_OR}'
-            )
-        if others := [str(network) for network in networks if not network.is_loopback]:
-            raise ValueError(
-                f"addresses has {', '.join(others)}, of other machines, and there is no TLS here: take it away; {_OR}"
-            )
+        check_who_comes(self.host, networks_of(self.addresses), self.exceptions, _INSTEAD)

@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.admission import Admission, Shared
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.stow import answer, request
 from producers.dicom_router.stow.answer import Answer
@@ -20,13 +19,19 @@ from producers.dicom_router.stow.connection import BadFraming, BadHead, Connecti
 from producers.dicom_router.stow.request import Accepted
 from producers.dicom_router.stow.storing import Store, Storing
 from streams import metrics
+from streams.admission import Admission, Place, Shared
 from streams.clock import Clock
 from streams.networks import address_of, is_in, networks_of
+from streams.peers.refusals import NOBODY_YET, Kind, Refusals
 from streams.ports import Ports
 
 # How long connections may take to end once they were cut.
 _END_S_MAX: Final = 3.0
 _PAUSE_S: Final = 0.1
+_WHY: Final = {
+    "address": "neither addresses nor an exception of [router.stow] let it in",
+    "limit": "there are as many connections as there may be: of all, or of this address",
+}
 
 
 class StowListener:
@@ -41,6 +46,7 @@ class StowListener:
         settings: Settings,
         door: Door,
         store: Store,
+        refusals: Refusals,
         clock: Clock,
         ports: Ports | None = None,
         shared: Shared | None = None,
@@ -48,6 +54,7 @@ class StowListener:
         self._settings = settings
         self._door = door
         self._store = store
+        self._refusals = refusals
         self._clock = clock
         self._networks = networks_of(settings.addresses)
         self._exceptions = settings.exceptions
@@ -96,20 +103,28 @@ class StowListener:
                 connection.cut()
 
     def _take(self, connected: socket.socket, address: tuple[str, int]) -> None:
-        peer = address[0]
-        if not self._may_send(peer) or not self._admission.connect(peer):
-            metrics.STOW_CONNECTIONS_REFUSED.inc()
+        peer, may_send = address[0], self._may_send(address[0])
+        # Before a byte is read, and strangers have no room of their own: HTTP has no word for them that costs nothing.
+        place = self._admission.connect(peer) if may_send else None
+        if place is None:
+            self._refuse(peer, "limit" if may_send else "address")
             connected.close()
             return
         connection = Connection(connected, self._settings.idle_timeout_s, self._settings.request_timeout_s)
         with self._changed:
             self._open.add(connection)
-        thread = threading.Thread(target=self._serve, args=(connection, peer), name="stow-request", daemon=True)
+        thread = threading.Thread(target=self._serve, args=(connection, peer, place), name="stow-request", daemon=True)
         try:
             thread.start()
         except RuntimeError:
             structlog.get_logger().error("no_thread_for_a_connection")
-            self._leave(connection, peer)
+            # Not heard out: the port's own thread would wait for it.
+            connection.cut()
+            self._leave(connection, place)
+
+    def _refuse(self, peer: str, why: str) -> None:
+        metrics.STOW_CONNECTIONS_REFUSED.inc()
+        self._refusals.note(Kind("stow.refused", NOBODY_YET, peer, why), _WHY[why])
 
     def _may_send(self, peer: str) -> bool:
         address = address_of(peer)
@@ -118,11 +133,12 @@ class StowListener:
         today = self._clock.now().date()
         return any(one.address == address and today <= one.until for one in self._exceptions)
 
-    def _serve(self, connection: Connection, peer: str) -> None:
+    def _serve(self, connection: Connection, peer: str, place: Place) -> None:
         """The life of one connection, in its own thread."""
         log = structlog.get_logger()
         try:
-            while not self._stopping and self._exchange(connection, peer):
+            # Whoever was told that another request may come is not closed on, also where we stop by then: `stop` does.
+            while self._exchange(connection, peer, place):
                 pass
         except Gone:
             pass
@@ -130,30 +146,30 @@ class StowListener:
             # Nobody planned this one. It ends one connection and nothing else.
             log.error("stow_failed", exc_info=True)
         finally:
-            self._leave(connection, peer)
+            self._leave(connection, place)
 
-    def _leave(self, connection: Connection, peer: str) -> None:
+    def _leave(self, connection: Connection, place: Place) -> None:
         connection.close()
-        self._admission.disconnect(peer)
+        place.leave()
         with self._changed:
             self._open.discard(connection)
             self._changed.notify_all()
 
-    def _exchange(self, connection: Connection, peer: str) -> bool:
+    def _exchange(self, connection: Connection, peer: str, place: Place) -> bool:
         """One request and its answer; whether another may come. Raises Gone."""
         try:
-            answered = self._answer(connection, peer)
+            answered = self._answer(connection, peer, place)
         except BadHead as error:
             answered = answer.of_text(error.status, "No HTTP request, or one with a larger head than is taken.")
         metrics.STOW_RESPONSES.labels(str(answered.http)).inc()
         return connection.answer(answered, last=self._stopping)
 
-    def _answer(self, connection: Connection, peer: str) -> Answer:
+    def _answer(self, connection: Connection, peer: str, place: Place) -> Answer:
         """Raises Gone, BadHead."""
         head = connection.head()
         if not self._may_send(peer):
             # An exception ended since the connection was taken.
-            metrics.STOW_CONNECTIONS_REFUSED.inc()
+            self._refuse(peer, "address")
             raise Gone
         headers: dict[str, str] = {}
         for name, value in head.headers:
@@ -161,13 +177,13 @@ class StowListener:
             headers[known] = f"{headers[known]}, {said}" if known in headers else said
         asked = request.read(head.method.decode("latin-1"), head.target.decode("latin-1"), headers)
         if not isinstance(asked, Accepted):
-            return answer.of_text(asked.status, asked.sentence, {"Allow": asked.allow} if asked.allow else {})
-        if not self._admission.associate(peer):
+            return answer.of_text(asked.status, asked.sentence, asked.headers)
+        if not place.associate():
             return answer.try_again("As many requests as are taken at once are in hand.")
         try:
             return self._stored(connection, asked)
         finally:
-            self._admission.dissociate(peer)
+            place.dissociate()
 
     def _stored(self, connection: Connection, asked: Accepted) -> Answer:
         with closing(Storing(asked, self._door, self._store)) as storing:

@@ -12,8 +12,9 @@ from producers.dicom_router.arrival import CANNOT_UNDERSTAND, OUT_OF_RESOURCES, 
 from producers.dicom_router.incoming_file import Door, IncomingFile
 from producers.dicom_router.stow import answer
 from producers.dicom_router.stow.answer import Answer, Part, Trouble
+from producers.dicom_router.stow.media_types import DICOM, parsed
 from producers.dicom_router.stow.parts import BadBody, Parts
-from producers.dicom_router.stow.request import DICOM, Accepted, media_type
+from producers.dicom_router.stow.request import Accepted
 from streams import metrics
 
 # What RFC 2045 section 6.2 calls the identity: anything else would have to be decoded.
@@ -32,6 +33,7 @@ class Storing:
 
     def __init__(self, request: Accepted, door: Door, store: Store) -> None:
         self._study_uid = request.study_uid
+        self._answer_type = request.answer
         self._door = door
         self._store = store
         self._association = uuid.uuid4().hex
@@ -65,7 +67,7 @@ class Storing:
             trouble = Trouble(400, _NOT_ENDED)
         if trouble is None and not self._answered:
             trouble = Trouble(400, "there is no part in the body")
-        return answer.of_parts(self._answered, trouble)
+        return answer.of_parts(self._answered, trouble, self._answer_type)
 
     def close(self) -> None:
         """Gives back what a part that was not whole took."""
@@ -100,7 +102,7 @@ class Storing:
 
 
 def _fault(headers: Mapping[str, str]) -> Refusal | None:
-    if media_type(headers.get("content-type", DICOM)) != DICOM:
+    if parsed(headers.get("content-type", DICOM))[0] != DICOM:
         return _OTHER_TYPE
     if headers.get("content-transfer-encoding", "").lower() not in _PLAIN_ENCODINGS:
         return _ENCODED

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from producers.dicom_router.admission import Admission
-from producers.dicom_router.trust.current import Trust
-from producers.dicom_router.trust.refusals import Kind, Refusals
 from producers.dicom_router.upper_layer.associate_rq import Requested
 from producers.dicom_router.upper_layer.connection import Closed, Expired
 from producers.dicom_router.upper_layer.pdu import (
@@ -18,9 +15,12 @@ from producers.dicom_router.upper_layer.pdu import (
 )
 from producers.dicom_router.upper_layer.tls_connection import TlsConnection
 from streams import metrics
+from streams.admission import Admission, Place
 from streams.clock import Clock
 from streams.networks import address_of
 from streams.peers.peer import Why
+from streams.peers.refusals import NOBODY_YET, Kind, Refusals
+from streams.peers.trust import Trust
 from streams.titles import ae_title
 from streams.tls.accepting import HandshakeFailed
 from streams.tls.certificate import Certificate, certificate_of
@@ -29,12 +29,16 @@ _REJECTIONS: Final = {
     Why.CALLED_AE: CALLED_AE_TITLE_NOT_RECOGNIZED,
     Why.LIMIT: LOCAL_LIMIT_EXCEEDED,
 }
-_NOBODY_YET: Final = "?"
+# Connections that nothing is read of.
+_NO_ROOM: Final = {
+    Why.ADDRESS: "the peers file lets nobody in from there by that port, and as many wait to be told so as may",
+    Why.LIMIT: "there are as many connections as there may be: of all, or of this address",
+}
 
 
 @dataclass(frozen=True)
 class Door:
-    """Used from the threads of all connections. `ae_title` is our own."""
+    """Used from the threads of all connections, and of the ports. `ae_title` is our own."""
 
     ae_title: str
     trust: Trust
@@ -42,26 +46,38 @@ class Door:
     refusals: Refusals
     clock: Clock
 
-    def visit(self, address: str) -> Visit:
-        return Visit(self, address)
+    def enter(self, address: str, *, secured: bool) -> Visit | None:
+        """A connection's, or None where there is no room for it, which is counted and said."""
+        is_stranger = not self.trust.expects(address, self.clock.now().date(), by_tls=secured)
+        if (place := self.admission.connect(address, is_stranger=is_stranger)) is not None:
+            return Visit(self, address, place, is_stranger=is_stranger)
+        metrics.CONNECTIONS_REFUSED.inc()
+        why = Why.ADDRESS if is_stranger else Why.LIMIT
+        self.refusals.note(Kind("connection.refused", NOBODY_YET, address, why.value), _NO_ROOM[why])
+        return None
 
 
 class Visit:
-    """One connection, and its place among the associations. Used by its thread. `association` is an id for the log."""
+    """One connection, with its place and that of its association. Used by its thread. `association` is an id for the
+    log.
 
-    def __init__(self, door: Door, address: str) -> None:
+    Of a stranger, whom nothing could let in, just enough is read to tell it so.
+    """
+
+    def __init__(self, door: Door, address: str, place: Place, *, is_stranger: bool) -> None:
         self._door = door
-        self._address = address
+        self.address = address
+        self._place = place
+        self._is_stranger = is_stranger
         self._certificate: Certificate | None = None
-        self._title = ""
-        self._has_place = False
         self.association = ""
 
     def shake_hands(self, connection: TlsConnection) -> bool:
         """Whether the peer has a certificate that our authorities vouch for; whose it is, is asked later."""
         try:
             connection.await_hello()
-            if not self._is_expected():
+            if self._is_stranger:
+                # To them a handshake would cost us more than it costs them.
                 return self._no_handshake("address", "no peer in the peers file has this address and a certificate")
             certificate = certificate_of(connection.handshake())
         except HandshakeFailed as failed:
@@ -79,11 +95,6 @@ class Visit:
         metrics.TLS_HANDSHAKES.labels("done").inc()
         return True
 
-    def _is_expected(self) -> bool:
-        """Whether anybody may come from there: to all others a handshake would cost us more than it costs them."""
-        peers = self._door.trust.peers
-        return peers is not None and peers.expect(address_of(self._address))
-
     def take(self, requested: Requested) -> Rejection | None:
         """How the association is rejected, or nothing: then it has a place (`upper_layer.association.Place`)."""
         if (why := self._judged(requested)) is None:
@@ -91,7 +102,7 @@ class Visit:
         metrics.ASSOCIATIONS_REFUSED.labels(why.value).inc()
         rejection = _REJECTIONS.get(why, CALLING_AE_TITLE_NOT_RECOGNIZED)
         self._door.refusals.note(
-            Kind("association.refused", ae_title(requested.calling_ae), self._address, why.value),
+            Kind("association.refused", ae_title(requested.calling_ae), self.address, why.value),
             why.sentence,
             rejection="/".join(map(str, rejection)),
             called_ae=ae_title(requested.called_ae),
@@ -100,26 +111,27 @@ class Visit:
 
     def give_back(self) -> None:
         """The association is over, if there was one. May be said twice."""
-        if self._has_place:
-            self._has_place = False
-            self._door.admission.dissociate(self._address, self._title)
+        self._place.dissociate()
+
+    def leave(self) -> None:
+        """The connection is closed. Said once."""
+        self._place.leave()
 
     def _judged(self, requested: Requested) -> Why | None:
-        most = None
+        title, most = "", None
         if (peers := self._door.trust.peers) is not None:
             if requested.called_ae.strip(" ") != self._door.ae_title:
                 return Why.CALLED_AE
             today = self._door.clock.now().date()
-            peer = peers.judge(requested.calling_ae, address_of(self._address), self._certificate, today)
+            peer = peers.judge(requested.calling_ae, address_of(self.address), self._certificate, today)
             if isinstance(peer, Why):
                 return peer
-            self._title, most = peer.ae_title, peer.associations_max
+            title, most = peer.ae_title, peer.associations_max
             if self._certificate is not None:
                 self._door.trust.saw(peer.ae_title, self._certificate.ends_at)
-        self._has_place = self._door.admission.associate(self._address, self._title, most)
-        return None if self._has_place else Why.LIMIT
+        return None if self._place.associate(title, most) else Why.LIMIT
 
     def _no_handshake(self, result: str, sentence: str) -> bool:
         metrics.TLS_HANDSHAKES.labels(result).inc()
-        self._door.refusals.note(Kind("tls.refused", _NOBODY_YET, self._address, result), sentence)
+        self._door.refusals.no_handshake(self.address, result, sentence)
         return False

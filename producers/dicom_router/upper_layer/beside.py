@@ -43,7 +43,8 @@ class Beside:
             self.window.settle()
         if self.notices is not None and (due := self.notices.due()):
             context_id, command, data_set = due
-            self._connection.send(command_set.pdus(context_id, command, self._pdu_bytes_max, data_set))
+            for piece in command_set.pieces(context_id, command, data_set, self._pdu_bytes_max):
+                self._connection.send(piece)
         self._attended()
 
     def finish(self) -> None:

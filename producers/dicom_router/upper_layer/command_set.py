@@ -7,8 +7,9 @@ group length alone is not looked at: fragments say where a command ends, and the
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from producers.dicom_router.upper_layer.pdu import BY_USER, HEADER, PduType, Violation
@@ -31,6 +32,7 @@ _SHORT: Final = struct.Struct("<HHIH")
 _LONG: Final = struct.Struct("<HHII")
 _PDV: Final = struct.Struct(">IBB")
 _COMMAND, _LAST = 0x01, 0x02
+_PIECE_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,22 @@ def event_report(message_id: int, sop_class: str, sop_instance: str, event_type:
     )
 
 
-def pdus(context: int, command_set: bytes, pdu_bytes_max: int, data_set: bytes = b"") -> bytes:
-    """A message in as many P-DATA-TF as the peer wants; 0 takes any length (PS3.8 annex D.1)."""
-    fragment_max = max(pdu_bytes_max - _PDV.size, 1) if pdu_bytes_max else max(len(command_set), len(data_set))
-    parts = (*_pdus(context, command_set, _COMMAND, fragment_max), *_pdus(context, data_set, 0, fragment_max))
-    return b"".join(parts)
+def pdus(context: int, command_set: bytes, pdu_bytes_max: int) -> bytes:
+    """A message without a data set in as many P-DATA-TF as the peer wants; 0 takes any length (PS3.8 annex D.1)."""
+    return b"".join(_pdus(context, command_set, _COMMAND, pdu_bytes_max))
+
+
+def pieces(context: int, command_set: bytes, data_set: bytes, pdu_bytes_max: int) -> Iterator[bytes]:
+    """The same of a message with a data set, to be sent one after the other: of a peer that takes a byte at a time, the
+    whole would be many times the data set."""
+    piece = bytearray()
+    parts = _pdus(context, command_set, _COMMAND, pdu_bytes_max), _pdus(context, data_set, 0, pdu_bytes_max)
+    for part in chain(*parts):
+        piece += part
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
 def _whole(elements: Iterable[bytes]) -> bytes:
@@ -117,7 +130,8 @@ def _whole(elements: Iterable[bytes]) -> bytes:
     return _LONG.pack(0, _GROUP_LENGTH, 4, len(body)) + body
 
 
-def _pdus(context: int, data: bytes, kind: int, fragment_max: int) -> Iterable[bytes]:
+def _pdus(context: int, data: bytes, kind: int, pdu_bytes_max: int) -> Iterable[bytes]:
+    fragment_max = max(pdu_bytes_max - _PDV.size, 1) if pdu_bytes_max else max(len(data), 1)
     for start in range(0, len(data), fragment_max):
         fragment = data[start : start + fragment_max]
         control = kind | (_LAST if start + fragment_max >= len(data) else 0)

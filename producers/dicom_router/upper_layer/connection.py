@@ -141,7 +141,8 @@ class Connection:
     def cut(self) -> None:
         """From another thread: whatever the connection's own thread waits for, it gets Closed."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # The connection's own: that of ssl would go on without encryption.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def refuse(connected: socket.socket) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from producers.dicom_router.arrival import OUT_OF_RESOURCES, SUCCESS, Arrival, refusal
+from producers.dicom_router.arrival import OUT_OF_RESOURCES, STORE_REFUSES, SUCCESS, Arrival, refusal
 from producers.dicom_router.header import read_header
 from producers.dicom_router.incoming_file import Door, IncomingFile
 from producers.dicom_router.watch.config import Settings
@@ -29,6 +29,7 @@ _READ_BYTES: Final = 1 << 20
 # Store or log away, a file that may not be read or moved: tried again, each time after twice as long.
 _AGAIN_S, _AGAIN_S_MAX = 2.0, 60.0
 _STOP_S_MAX: Final = 5.0
+_STORE_REFUSES: Final = "the object store takes no such object; instance_refused in the router's log says why"
 
 
 class Folder:
@@ -106,6 +107,8 @@ class Folder:
             metrics.WATCHED_FILES.labels(f"{status:04X}").inc()
             if status in (SUCCESS, OUT_OF_RESOURCES):
                 return "" if status == SUCCESS else None
+            if status == STORE_REFUSES:
+                return f"0x{status:04X}: {_STORE_REFUSES}"
             refused = refusal(arrival, read_header(arrival.data_set, arrival.transfer_syntax_uid))
             return f"0x{status:04X}: {refused.reason}" if refused else f"0x{status:04X}"
         finally:

@@ -1,7 +1,9 @@
 """Room: how many connections and associations there may be, from all peers and from each.
 
-A peer is an address. One that takes all it can get leaves room for the others. An AE title may have a limit of its own.
-Where the router has several processes, these are limits of all of them together.
+A peer is an address, or an IPv6 network of which one machine may have all (`networks.counted_as`). One that takes all
+it can get leaves room for the others. Strangers, whom nothing could let in, have a little room of their own: enough to
+be told so, and none of what peers have. An AE title may have a limit of its own. Where a service has several
+processes, these are limits of all of them together.
 """
 
 from __future__ import annotations
@@ -11,8 +13,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from streams.networks import counted_as
+
 # Connections without an association: peers that are setting one up, are told that there is no room, or close.
 _CONNECTIONS_PER_ASSOCIATION: Final = 2
+# Connections of strangers, of all and of one address: a person who connects a scanner reads why it may not come in,
+# also while somebody else floods us.
+STRANGERS_MAX: Final = 16
+STRANGERS_PER_PEER_MAX: Final = 4
 
 
 class Shared(Protocol):
@@ -88,7 +96,15 @@ class _Count:
         return True
 
     def give_back(self, peer: str) -> None:
+        self.yield_to_others()
+        self.give_back_own(peer)
+
+    def yield_to_others(self) -> None:
+        """One of all, which its peer still has."""
         self._counts.give_back(self._ALL)
+
+    def give_back_own(self, peer: str) -> None:
+        """What its peer had still."""
         self._counts.give_back(peer)
 
 
@@ -103,10 +119,11 @@ class Admission:
         service: str = "dicom",
     ) -> None:
         factor, shared = _CONNECTIONS_PER_ASSOCIATION, shared or Alone()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._connections = _Count(
             f"{service} connections", shared, factor * associations_max, factor * associations_per_peer_max
         )
+        self._strangers = _Count(f"{service} strangers", shared, STRANGERS_MAX, STRANGERS_PER_PEER_MAX)
         self._associations = _Count(f"{service} associations", shared, associations_max, associations_per_peer_max)
         self._titles = _Counts(f"{service} titles", shared)
 
@@ -115,21 +132,14 @@ class Admission:
         """How many are open, in this process."""
         return self._associations.total
 
-    def connect(self, peer: str) -> bool:
-        """Whether there is room for a connection; `disconnect` gives it back."""
-        with self._lock:
-            return self._connections.take(peer)
+    def connect(self, address: str, *, is_stranger: bool = False) -> Place | None:
+        """The place of a connection, or None where there is no room for it."""
+        peer, count = counted_as(address), self._strangers if is_stranger else self._connections
+        with self.lock:
+            return Place(self, count, peer) if count.take(peer) else None
 
-    def disconnect(self, peer: str) -> None:
-        with self._lock:
-            self._connections.give_back(peer)
-
-    def associate(self, peer: str, ae_title: str = "", ae_title_max: int | None = None) -> bool:
-        """Whether there is room for an association; `dissociate` gives it back.
-
-        `ae_title_max` is how many there may be of that AE title, wherever they come from.
-        """
-        with self._lock:
+    def _associate(self, peer: str, ae_title: str, ae_title_max: int | None) -> bool:
+        with self.lock:
             if not self._titles.take(ae_title, _ANY if ae_title_max is None else ae_title_max):
                 return False
             if not self._associations.take(peer):
@@ -137,10 +147,54 @@ class Admission:
                 return False
             return True
 
-    def dissociate(self, peer: str, ae_title: str = "") -> None:
-        with self._lock:
+    def _dissociate(self, peer: str, ae_title: str) -> None:
+        with self.lock:
             self._associations.give_back(peer)
             self._titles.give_back(ae_title)
+
+
+class Place:
+    """A connection's, and that of its association where it has one: `associate` is said by one thread."""
+
+    def __init__(self, admission: Admission, connections: _Count, peer: str) -> None:
+        self._admission = admission
+        self._connections = connections
+        self._peer = peer
+        self._ae_title: str | None = None
+        self._has_yielded = self._has_left = False
+
+    def associate(self, ae_title: str = "", ae_title_max: int | None = None) -> bool:
+        """Whether there is room for an association; `dissociate` gives it back.
+
+        `ae_title_max` is how many there may be of that AE title, wherever they come from.
+        """
+        if not self._admission._associate(self._peer, ae_title, ae_title_max):
+            return False
+        self._ae_title = ae_title
+        return True
+
+    def dissociate(self) -> None:
+        """The association is over, if there was one. May be said twice, and by two threads at once."""
+        with self._admission.lock:
+            ae_title, self._ae_title = self._ae_title, None
+        if ae_title is not None:
+            self._admission._dissociate(self._peer, ae_title)
+
+    def yield_to_others(self) -> None:
+        """Others may have it; among those of its own peer it counts until `leave`."""
+        with self._admission.lock:
+            if not self._has_left and not self._has_yielded:
+                self._has_yielded = True
+                self._connections.yield_to_others()
+
+    def leave(self) -> None:
+        """The connection is closed, and with it an association that it had. May be said twice."""
+        self.dissociate()
+        self.yield_to_others()
+        with self._admission.lock:
+            if not self._has_left:
+                self._has_left = True
+                self._connections.give_back_own(self._peer)
 
 
 # More than there can be.
