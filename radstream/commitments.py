@@ -23,8 +23,8 @@ from streams.config import Site
 
 # PS3.3 section C.14.1.1.
 REASONS = {
-    0x0110: "it is here, but held, or not in as many verified copies as are promised",
-    0x0112: "it never came",
+    0x0110: "it is here, but held, rejected, not in as many verified copies as promised, or another sender's is served",
+    0x0112: "it never came from who asks",
     0x0119: "it is here as an instance of another SOP class",
     0x0122: "its SOP class is not stored",
     0x0131: "the Transaction UID was used before, for other instances",

@@ -42,11 +42,12 @@ class Asking:
 def takes_reports(node: Node, calling_ae: str, clients: Clients) -> Check:
     """Whether a report of ours would be taken; nothing is reported."""
     try:
-        with associated(node, calling_ae, [CONTEXT], roles=[SCP_ROLE], secured=clients.of(node)) as association:
+        secured = clients.of(node)
+        with associated(node.for_reports, calling_ae, [CONTEXT], roles=[SCP_ROLE], secured=secured) as association:
             taken = all(one.as_scp for one in association.accepted_contexts)
     except NoAssociation as error:
         found = f"It would take no report of storage commitment: {error}."
-        mend = "Mend that, if it asks for commitment. Where it listens at another port for it, add that as a node, too."
+        mend = "Mend that, if it asks for commitment. Another port for it is its commitment_port in the file of nodes."
         return note(NODE, NAME, found, mend)
     if not taken:
         return note(NODE, NAME, "It does not accept that we report to it (role selection, PS3.7 D.3.3.4).")
@@ -121,7 +122,8 @@ def of_archive(node: Node, clients: Clients, image: Image, asking: Asking) -> It
         why = f"answered with status {answer}" if answer else f"not sent: {sent.unsent[0]['reason']}"
         yield broken(NODE, "C-STORE", f"The image was {why}.", f"Enter {asking.calling_ae} on it as one that may send.")
         return
-    yield well(NODE, "C-STORE", f"It took a generated image in {sent.p50_ms} ms. Study {image.study_uid}.")
+    warned = f", with warning {sent.warned[0]['status']}" if sent.warned else ""
+    yield well(NODE, "C-STORE", f"It took a generated image in {sent.p50_ms} ms{warned}. Study {image.study_uid}.")
     reports = Reports(str(generate_uid(prefix=None)))
     with ExitStack() as open_:
         if asking.listen is not None:

@@ -44,7 +44,7 @@ _TOLD = msgspec.json.Decoder(Told)
 
 
 class Turns:
-    """Used from several threads at once. Raises StoreAway."""
+    """Used from several threads at once. Raises StoreAway, StoreRefused."""
 
     def __init__(self, store: ObjectStore, clock: Clock) -> None:
         self._store = store

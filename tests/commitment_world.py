@@ -40,12 +40,15 @@ QUICK = RunnerSettings(
 
 @dataclass
 class Shelf:
-    """What a catalog would know. `first` has the request that had a Transaction UID first."""
+    """What a catalog would know. `first` has the request that had a Transaction UID first; `behind`: not even the
+    request; `lacks`: not all that had arrived before it.
+    """
 
     contents: dict[str, list[Content]] = field(default_factory=dict)
     first: dict[tuple[str, str], str] = field(default_factory=dict)
     away: bool = False
     behind: bool = False
+    lacks: bool = False
     asked: threading.Event = field(default_factory=threading.Event)
 
     def holds(self, sop_class: str, *uids: str, copies: int = 2) -> None:
@@ -58,7 +61,7 @@ class Shelf:
             raise Away("the catalog does not answer")
         named = (request.source.calling_ae, request.transaction_uid)
         first = None if self.behind else self.first.setdefault(named, request.meta.event_id)
-        return Known(first, dict(self.contents))
+        return Known(first, dict(self.contents), self.lacks)
 
 
 def with_topics(log: MemoryLog, names: Iterable[str] = TOPICS, partitions: int = 3) -> MemoryLog:
@@ -85,7 +88,7 @@ class World:
     clock: AdjustableClock = field(default_factory=AdjustableClock)
     settings: Settings = field(
         default_factory=lambda: Settings(
-            http_port=0, dsn="", deadline_s=3600.0, answer_s_max=5.0, association_first_s=0.0, runner=QUICK
+            http_port=0, dsn="", deadline_s=3600.0, answer_s_max=30.0, association_first_s=0.0, runner=QUICK
         )
     )
 
@@ -139,7 +142,7 @@ class World:
             yield
         finally:
             context.stopping.set()
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
             if log is not None:
                 log.kill()

@@ -16,34 +16,37 @@ CLASS_INSTANCE_CONFLICT: Final = 0x0119
 CLASS_NOT_SUPPORTED: Final = 0x0122
 DUPLICATE_TRANSACTION: Final = 0x0131
 # An instance may still come, also a corrected one after one that was rejected: it is on a spool, or the catalog is
-# behind it. One that is here may still get its copies, or be released.
+# behind it. One that is here may still get its copies, be released, or be the one that is served.
 _MAY_STILL_COME: Final = frozenset((NO_SUCH_INSTANCE, PROCESSING_FAILURE))
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was received under a SOP Instance UID. `copies` counts stores whose copy was read back and is right.
+    """What was received under a SOP Instance UID. `copies` counts places with a copy that was read back and is right.
 
     `held`: it waits for a person. `rejected`: one has decided against it, so that it may be wanted once more from who
-    made it.
+    made it. `delivered`: by the requester, and not by others alone. `superseded`: it has delivered other content since.
     """
 
     sop_class_uid: str
     copies: int
     held: bool = False
     rejected: bool = False
+    delivered: bool = True
+    superseded: bool = False
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known when a request is judged: contents by SOP Instance UID.
+    """What is known when a request is judged: contents by SOP Instance UID, in the order in which they first came.
 
     `first_request` is the event that had its Transaction UID first, of the same requester; None where not even the
-    request itself has come to the catalog.
+    request itself has come to the catalog. `is_behind`: nor has all that had arrived before it.
     """
 
     first_request: str | None
     contents: Mapping[str, Sequence[Content]]
+    is_behind: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,20 +100,24 @@ def _verdicts(
 
 
 def _reason(sop_class: str, contents: Sequence[Content], copies: int) -> int:
-    """Every content that came under the UID must be safe: the sender may mean any of them.
+    """Every content that the requester delivered under the UID must be safe, since it may mean any of them, but for
+    what was rejected before it delivered other; and who retrieves by the UID must get one of them.
 
-    But not what was rejected, where other content came: nobody wants that from the sender any more.
+    Of what others delivered nothing can be promised: it may be another image.
     """
     if sop_class in OTHER_SERVICES or sop_class in NOT_STORABLE:
         return CLASS_NOT_SUPPORTED
-    if not contents:
+    own = [content for content in contents if content.delivered]
+    if not own:
         return NO_SUCH_INSTANCE
-    wanted = [content for content in contents if not content.rejected]
-    if any(content.sop_class_uid != sop_class for content in wanted):
+    if any(content.sop_class_uid != sop_class for content in own if not content.rejected):
         return CLASS_INSTANCE_CONFLICT
-    if not wanted or any(content.held or _lacks_copies(content, copies) for content in contents):
+    is_unwanted = any(content.rejected and not content.superseded for content in own)
+    if is_unwanted or any(content.held or _lacks_copies(content, copies) for content in own):
         return PROCESSING_FAILURE
-    return 0
+    # The first is served. One that is held or not judged yet may be, and then stands before the others.
+    first = next(content for content in contents if not content.rejected)
+    return 0 if first.delivered else PROCESSING_FAILURE
 
 
 def _lacks_copies(content: Content, copies: int) -> bool:

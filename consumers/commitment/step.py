@@ -17,7 +17,7 @@ from msgspec import structs
 from consumers.commitment.catalog import Knowing
 from consumers.commitment.config import Settings
 from consumers.commitment.judging import Judged, judge
-from consumers.commitment.telling import Teller, Told
+from consumers.commitment.telling import Teller, Told, busy
 from streams import metrics
 from streams.clock import Clock
 from streams.commitment_report import is_taken
@@ -78,6 +78,9 @@ class Commitment:
             known = self._known.of(request)
         except Away as error:
             return RetryLater(str(error), "world")
+        if known.is_behind:
+            # However late: what is known may be an image that its sender has replaced since.
+            return _later("the catalog does not have all yet that had arrived before")
         judged = judge(request, known, self._settings.copies)
         if not _is_over(request.meta.occurred_at, self._settings.deadline_s, clock):
             if known.first_request is None:
@@ -110,6 +113,8 @@ class Commitment:
             return _later(told)
         if told.outcome == "delivered":
             return Done.emit(self._report(item, result, told, "delivered", clock))
+        if told.outcome == "busy":
+            return RetryLater(told.why, "turn", attempts_max=_TRIES_MAX)
         if not _is_over(result.meta.occurred_at, self._settings.report_s_max, clock):
             return _later(told.why)
         metrics.COMMITMENT_REPORTS.labels(told.node or "-", "abandoned").inc()
@@ -120,14 +125,19 @@ class Commitment:
         is_young = result.meta.occurred_at - result.requested_at < _OPEN_MAX
         if is_young and not _is_over(result.meta.occurred_at, self._settings.association_first_s, clock):
             return "the association that asked may be open still"
+        # Before the store is asked: it may be long until its turn has come.
+        if self._teller.is_telling(result.source.calling_ae):
+            return busy(result.source.calling_ae)
+        can_tell = self._teller.knows(result.source.calling_ae)
         try:
-            turn, _ = self._turns.take(result, "service")
-            if turn.whose == "association":
+            # Whom we cannot tell, the association may yet.
+            turn = self._turns.take(result, "service")[0] if can_tell else None
+            if turn is None or turn.whose == "association":
                 there = self._turns.told(result)
-                if there is None and not _is_over(turn.at, TURN_S, clock):
-                    return "the association that asked is being told"
                 if there is not None and there.status is not None and is_taken(there.status):
                     return Told("delivered", status=there.status)
+                if turn is not None and there is None and not _is_over(turn.at, TURN_S, clock):
+                    return "the association that asked is being told"
         except StoreAway as error:
             return str(error)
         return self._teller.tell(result)

@@ -6,6 +6,7 @@ to the address that the request came from, which anybody could have.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,14 @@ from streams.tls.clients import Clients
 # The well-known SOP instance (PS3.4 annex J.3.5).
 INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 _SET_UP_S_MAX: Final = 10.0
-# A node that could not be associated with is left alone for so long, whatever else there is to tell it.
+# A node that did not answer is left alone for so long, whatever else there is to tell it.
 REST_S: Final = 30.0
 
-_NOT_REACHED: Final = ("resting", "no_association")
+_IN_VAIN: Final = ("no_association", "lost")
+_NOT_REACHED: Final = ("resting", *_IN_VAIN)
 
-Outcome = Literal["delivered", "no_node", "resting", "no_association", "refused", "lost"]
+# 'busy' is a requester that is being told another report.
+Outcome = Literal["delivered", "no_node", "resting", "busy", "no_association", "refused", "lost"]
 
 
 @dataclass(frozen=True)
@@ -47,23 +50,53 @@ class Told:
     why: str = ""
 
 
+def busy(requester: str) -> Told:
+    return Told("busy", why=f"{requester} is being told another report")
+
+
 class Teller:
-    """Used from several threads at once. `monotonic` is a clock in seconds."""
+    """Used from several threads at once, of which one at a time tells a requester: who is silent has no more of them.
+
+    `monotonic` is a clock in seconds.
+    """
 
     def __init__(self, nodes_file: Path, clients: Clients, answer_s_max: float, monotonic: Callable[[], float]) -> None:
         self._nodes_file = nodes_file
         self._clients = clients
         self._answer_s_max = answer_s_max
         self._monotonic = monotonic
+        self._lock = threading.Lock()
         self._rests_until: dict[str, float] = {}
+        self._busy: set[str] = set()
         # pynetdicom's own event logging would format every PDU.
         _config.LOG_HANDLER_LEVEL = "none"
 
     def tell(self, result: CommitmentResult) -> Told:
-        """Tries once each node that has the requester's AE title, until one answers: a modality may listen for reports
-        elsewhere than for images. Every try but one that is spared is in the metrics.
+        """Tries once each node that has the requester's AE title, until one answers: a device may be entered for each
+        of its ports. Every try but one that is spared is in the metrics.
         """
-        told = self._known(result.source.calling_ae)
+        requester = result.source.calling_ae
+        with self._lock:
+            if requester in self._busy:
+                return busy(requester)
+            self._busy.add(requester)
+        try:
+            return self._tell(requester, result)
+        finally:
+            with self._lock:
+                self._busy.discard(requester)
+
+    def knows(self, requester: str) -> bool:
+        """Whether the site has a node with its AE title now."""
+        return not isinstance(self._known(requester), Told)
+
+    def is_telling(self, requester: str) -> bool:
+        """Whether a report to it is under way, so that another would not be tried now."""
+        with self._lock:
+            return requester in self._busy
+
+    def _tell(self, requester: str, result: CommitmentResult) -> Told:
+        told = self._known(requester)
         if isinstance(told, Told):
             return self._counted(told)
         tried = (self._counted(self._told(name, node, result)) for name, node in told.items())
@@ -75,7 +108,7 @@ class Teller:
     def _counted(self, told: Told) -> Told:
         if told.outcome != "resting":
             metrics.COMMITMENT_REPORTS.labels(told.node or "-", told.outcome).inc()
-        if told.node is not None and told.outcome == "no_association":
+        if told.node is not None and told.outcome in _IN_VAIN:
             self._rests_until[told.node] = self._monotonic() + REST_S
         return told
 
@@ -90,7 +123,7 @@ class Teller:
 
     def _told(self, name: str, node: Node, result: CommitmentResult) -> Told:
         if self._monotonic() < self._rests_until.get(name, float("-inf")):
-            return Told("resting", name, why=f"{name} could not be associated with a moment ago")
+            return Told("resting", name, why=f"{name} did not answer a moment ago")
         return self._ask(name, node, result)
 
     def _ask(self, name: str, node: Node, result: CommitmentResult) -> Told:
@@ -116,7 +149,7 @@ class Teller:
         role: SCP_SCU_RoleSelectionNegotiation = build_role(STORAGE_COMMITMENT, scp_role=True)
         try:
             association = entity.associate(
-                node.host, node.port, contexts=[context], ae_title=node.ae_title, ext_neg=[role]
+                node.host, node.for_reports.port, contexts=[context], ae_title=node.ae_title, ext_neg=[role]
             )
         except OSError:
             return "its host name is not known"

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from msgspec import structs
+from prometheus_client import REGISTRY
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification  # type: ignore[attr-defined]
 
+from gateway.dimse.moving import node_of
+from producers.dicom_router.commitment import action
 from producers.dicom_router.commitment.references import REFERENCES_MAX
+from producers.dicom_router.spool.config import Settings as Spool
 from streams.commitment_turns import TURN_S, Turns
 from streams.events import CommitmentRequest
+from streams.memory_store import MemoryStore
 from streams.metrics import COMMITMENT_REPORTS
+from streams.objects import StoreAway
+from streams.step import NewObject, Stored
 from streams.wire import Message
 from tests.commitment_peers import Modality, Report, ask, asked, asking, listening
 from tests.commitment_world import REPORTS, REQUESTS, RESULTS, TOPICS, World, told, with_topics
 from tests.hooked_log import Crash, HookedLog, Hooks
+from tests.ports import free_port
 from tests.raw_peer import RawPeer, associate_rq, command, context_item, p_data, pdv, short
-from tests.routers import CT, Router, running_router
+from tests.routers import CT, Ct, Router, running_router
 from tests.waiting import wait_until
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+class Absent(MemoryStore):
+    """Takes nothing while `is_away`."""
+
+    is_away = False
+
+    def create(self, new: NewObject) -> Stored:
+        if self.is_away:
+            raise StoreAway("away")
+        return super().create(new)
 
 
 @pytest.fixture
@@ -106,6 +126,40 @@ def test_a_log_that_is_away_is_no_success(router: Router) -> None:
     assert requests(router) == []
 
 
+@pytest.fixture
+def spooling(tmp_path: Path) -> Iterator[tuple[Router, Absent]]:
+    """Has 1.2.3 on its spool alone."""
+    store = Absent()
+    with running_router(store, spool=Spool(folder=tmp_path / "spool", patience_s=0.2)) as running:
+        store.is_away = True
+        assert running.send(Ct(instance="1.2.3").item()).statuses == {"0000": 1}
+        yield running, store
+
+
+def test_what_is_on_the_spool_alone_is_not_asked_for(
+    spooling: tuple[Router, Absent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive may have an older image under the UID, and would promise that one."""
+    router, _ = spooling
+    monkeypatch.setattr(action, "_SPOOLED_S_MAX", 0.3)
+    assert ask(router.target, "2.25.7", [(CT, "1.2.4"), (CT, "1.2.3")]) == 0x0110
+    assert requests(router) == []
+    assert "spool" in router.audited()[-1].reason
+    assert ask(router.target, "2.25.8", [(CT, "1.2.4")]) == 0x0000
+
+
+def test_who_asks_while_it_is_drained_waits_for_that(
+    spooling: tuple[Router, Absent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router, store = spooling
+    monkeypatch.setattr(action, "_SPOOLED_S_MAX", 60.0)
+    with ThreadPoolExecutor(1) as pool:
+        asking_for_it = pool.submit(ask, router.target, "2.25.7", [(CT, "1.2.3")])
+        store.is_away = False
+        assert asking_for_it.result() == 0x0000
+    assert [event.instance.sop_instance_uid for event in router.received()] == ["1.2.3"]
+
+
 def test_an_action_in_a_context_of_storage_is_refused(router: Router) -> None:
     modality = AE(ae_title="CT1")
     association = modality.associate(
@@ -160,8 +214,8 @@ def test_a_transaction_uid_that_is_in_use_is_said_to_be(router: Router, world: W
 
 def test_a_modality_that_was_switched_off_is_told_later(router: Router, world: World) -> None:
     world.shelf.holds(CT, "1.1")
-    with listening(Modality()) as modality:
-        world.node(modality.port)
+    modality = Modality(port=free_port())
+    world.node(modality.port)
     missed = COMMITMENT_REPORTS.labels("ct-1", "no_association")
     before = missed._value.get()
     with world.running():
@@ -177,8 +231,8 @@ def test_a_modality_that_was_switched_off_is_told_later(router: Router, world: W
 def test_a_modality_that_is_off_is_spared_while_much_waits_for_it(router: Router, world: World) -> None:
     """Each try costs seconds of a thread that others wait for."""
     world.shelf.holds(CT, "1.1")
-    with listening(Modality()) as modality:
-        world.node(modality.port)
+    modality = Modality(port=free_port())
+    world.node(modality.port)
     missed = COMMITMENT_REPORTS.labels("ct-1", "no_association")
     before = missed._value.get()
     with world.running():
@@ -192,6 +246,65 @@ def test_a_modality_that_is_off_is_spared_while_much_waits_for_it(router: Router
     assert {report.transaction_uid for report in modality.reports} == {f"2.25.{number}" for number in range(8)}
     # Those that had begun before the first of them failed, and no more.
     assert missed._value.get() - before <= world.settings.runner.threads
+
+
+def test_a_modality_that_is_silent_keeps_nobody_else_waiting(router: Router, world: World) -> None:
+    """It takes the association and the report, and never answers."""
+    world.shelf.holds(CT, "1.1")
+    world.settings = structs.replace(world.settings, answer_s_max=60.0)
+    uids = {f"2.25.{number}" for number in range(8)}
+    with listening(Modality()) as one, listening(Modality(), ae_title="CT2") as other, world.running():
+        node = '[{}]\nae_title = "{}"\nhost = "127.0.0.1"\nport = {}\n'
+        world.nodes.write_text(node.format("ct-1", "CT1", one.port) + node.format("ct-2", "CT2", other.port))
+        with one.silent():
+            for uid in uids:
+                ask(router.target, uid, [(CT, "1.1")])
+            wait_until(lambda: len(world.results()) == len(uids), "the results")
+            wait_until(lambda: one.at_once, "the first report")
+            ask(router.target, "2.25.9", [(CT, "1.1")], calling_ae="CT2")
+            wait_until(lambda: other.reports, "what is told to the other one", 20.0)
+        wait_until(lambda: len(world.reports()) == len(uids) + 1, "all confirmations")
+    assert {report.transaction_uid for report in one.reports} == uids
+    assert one.at_once_max == 1
+
+
+def test_a_modality_that_was_silent_is_left_alone_for_a_while(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1")
+    world.settings = structs.replace(world.settings, answer_s_max=5.0)
+    lost = COMMITMENT_REPORTS.labels("ct-1", "lost")
+    before = lost._value.get()
+    with listening(Modality()) as modality, world.running():
+        world.node(modality.port)
+        with modality.silent():
+            for number in range(8):
+                ask(router.target, f"2.25.{number}", [(CT, "1.1")])
+            wait_until(lambda: lost._value.get() > before, "a try in vain")
+            waiting = world.parked()
+            wait_until(lambda: world.parked() > waiting + 32, "all to be looked at again")
+            assert lost._value.get() - before == 1
+        world.clock.ahead_s += 60
+        wait_until(lambda: len(world.reports()) == 8, "all confirmations")
+
+
+def test_what_waits_while_another_is_told_is_not_given_up_without_a_try(router: Router, world: World) -> None:
+    world.shelf.holds(CT, "1.1")
+    world.settings = structs.replace(world.settings, answer_s_max=60.0)
+    with listening(Modality()) as modality, world.running():
+        world.node(modality.port)
+        with modality.silent():
+            for uid in ("2.25.7", "2.25.8"):
+                ask(router.target, uid, [(CT, "1.1")])
+            wait_until(lambda: len(world.results()) == 2, "the results")
+            wait_until(lambda: modality.at_once, "the first report")
+            world.clock.ahead_s = world.settings.report_s_max + 1
+            before = looks()
+            wait_until(lambda: looks() > before, "the other one to be looked at again")
+        wait_until(lambda: len(world.reports()) == 2, "both confirmations")
+    assert [report.outcome for report in world.reports()] == ["delivered", "delivered"]
+
+
+def looks() -> float:
+    return REGISTRY.get_sample_value("radstream_step_seconds_count", {"group": "commitment"}) or 0.0
 
 
 def test_a_modality_that_refuses_is_asked_again(router: Router, world: World) -> None:
@@ -216,7 +329,7 @@ def test_a_modality_that_takes_no_role_is_named_with_what_is_wrong(router: Route
 
 
 def test_a_modality_that_listens_for_reports_elsewhere_is_told_there(router: Router, world: World) -> None:
-    """The port for its images is entered first, and takes no report; `modality test` says to enter the other."""
+    """As sites have it that entered both ports, before a node had one for reports."""
     world.shelf.holds(CT, "1.1")
     with listening(Modality(), takes_role=False) as images, listening(Modality()) as modality, world.running():
         node = '[{}]\nae_title = "CT1"\nhost = "127.0.0.1"\nport = {}\n'
@@ -225,6 +338,20 @@ def test_a_modality_that_listens_for_reports_elsewhere_is_told_there(router: Rou
         (report,) = wait_until(world.reports, "the confirmation in the log")
     assert (len(images.reports), len(modality.reports)) == (0, 1)
     assert (report.outcome, report.node) == ("delivered", "ct-1-reports")
+
+
+def test_a_modality_with_a_port_for_reports_is_told_there_and_is_still_a_destination(
+    router: Router, world: World
+) -> None:
+    world.shelf.holds(CT, "1.1")
+    with listening(Modality(), takes_role=False) as images, listening(Modality()) as modality, world.running():
+        node = f'[ct-1]\nae_title = "CT1"\nhost = "127.0.0.1"\nport = {images.port}\n'
+        world.nodes.write_text(f"{node}commitment_port = {modality.port}\n")
+        ask(router.target, "2.25.7", [(CT, "1.1")])
+        (report,) = wait_until(world.reports, "the confirmation in the log")
+        assert node_of(world.nodes, "CT1").port == images.port
+    assert (len(images.reports), len(modality.reports)) == (0, 1)
+    assert (report.outcome, report.node) == ("delivered", "ct-1")
 
 
 @pytest.mark.parametrize("topic", [RESULTS, REPORTS, "imaging.retry.commitment"])
@@ -258,7 +385,7 @@ def test_a_service_that_dies_forgets_nothing(router: Router, world: World, topic
 # On the association that asked.
 
 
-def patient(router: Router, world: World, seconds: float = 10.0) -> None:
+def patient(router: Router, world: World, seconds: float = 30.0) -> None:
     """The service leaves a result to the association that asked for so long, and shares the router's store."""
     world.store = router.held
     world.settings = structs.replace(world.settings, association_first_s=seconds)
@@ -272,7 +399,7 @@ def test_who_waits_on_the_association_that_asked_is_told_on_it_and_not_again(rou
         world.node(node.port)
         with asking(router.target, asker, "2.25.7", [(CT, "1.1"), (CT, "1.2")]):
             wait_until(lambda: asker.reports, "the report")
-            world.clock.ahead_s += 20
+            world.clock.ahead_s += 40
             (report,) = wait_until(world.reports, "the confirmation in the log")
     assert asker.reports == [Report(1, "2.25.7", frozenset({"1.1", "1.2"}), {}, "CT1")]
     assert node.reports == []
@@ -298,7 +425,7 @@ def test_who_does_not_take_it_there_is_told_by_the_service(router: Router, world
         world.node(node.port)
         with asking(router.target, asker, "2.25.7", [(CT, "1.1")]):
             wait_until(lambda: asker.reports, "the report")
-            world.clock.ahead_s += 20
+            world.clock.ahead_s += 40
             (report,) = wait_until(world.reports, "the confirmation in the log")
     assert (len(asker.reports), len(node.reports)) == (1, 1)
     assert (report.outcome, report.node) == ("delivered", "ct-1")

@@ -15,6 +15,7 @@ from radstream.sending import send_items
 from streams.nodes import file_of
 from tests.commitment_peers import Modality, Report, ask, asking, listening
 from tests.pipeline_run import router_of
+from tests.ports import free_port
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -34,9 +35,10 @@ def run(stack: RunningStack, *arguments: str) -> Any:
 
 
 def standing(stack: RunningStack) -> dict[str, str]:
-    """By transaction."""
+    """Of what is asked for here, by transaction."""
     found = run(stack, "commitments", "list", "--ae", "CT1")["commitments"]
-    return {one["transaction_uid"]: one["standing"] for one in found}
+    standings = {one["transaction_uid"]: one["standing"] for one in found}
+    return {uid: standings[uid] for uid in (KEPT, LOST, AGAIN) if uid in standings}
 
 
 @pytest.fixture
@@ -56,13 +58,12 @@ def impatient(stack: RunningStack) -> Iterator[RunningStack]:
 
 
 def test_a_study_is_committed_and_what_was_never_sent_is_not(impatient: RunningStack) -> None:
-    stack, modality = impatient, Modality()
-    with listening(modality):
-        pass  # Only its port: it is switched off until both were decided on.
+    # Switched off until both were decided on.
+    stack, modality = impatient, Modality(port=free_port())
     file_of(stack.config).write_text(f'[ct-1]\nae_title = "CT1"\nhost = "127.0.0.1"\nport = {modality.port}\n')
     items = list(encoded(SEED, SLICES, matrix=MATRIX))
     sent = [str(one.SOPInstanceUID) for one in chest_ct(SEED, SLICES, MATRIX)]
-    assert send_items(items, router_of(stack)).statuses == {"0000": len(items)}
+    assert send_items(items, router_of(stack), calling_ae="CT1").statuses == {"0000": len(items)}
     assert ask(router_of(stack), KEPT, [(CT, uid) for uid in sent]) == 0x0000
     assert ask(router_of(stack), LOST, [(CT, sent[0]), (CT, NEVER_SENT)]) == 0x0000
 
@@ -82,8 +83,9 @@ def test_a_study_is_committed_and_what_was_never_sent_is_not(impatient: RunningS
     waiting = Modality()
     with asking(router_of(stack), waiting, AGAIN, [(CT, uid) for uid in sent]):
         wait_until(lambda: waiting.reports, "the report on the association that asked", 60)
+        # Whoever leaves before its response is sent has not taken the report.
+        wait_until(lambda: standing(stack).get(AGAIN) == "delivered", "the report in the log", 60)
     assert waiting.reports == [Report(1, AGAIN, frozenset(sent), {}, "CT1")]
-    wait_until(lambda: standing(stack)[AGAIN] == "delivered", "the report in the log", 60)
     (shown,) = run(stack, "commitments", "show", AGAIN)
     assert (shown["node"], shown["committed"]) == (None, len(sent))
     assert AGAIN not in {report.transaction_uid for report in modality.reports}

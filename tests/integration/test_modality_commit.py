@@ -34,8 +34,9 @@ from streams.config import Config
 from streams.nodes import Node
 from tests.certificates import Authority, server_context
 from tests.commitment_peers import Modality, listening
-from tests.nodes import CT, free_port, no_tls
+from tests.nodes import CT, no_tls
 from tests.orthanc import orthanc
+from tests.ports import free_port
 from tests.routers import EXPLICIT, running_router
 from tests.waiting import wait_until
 
@@ -181,6 +182,10 @@ def test_a_scanner_is_asked_whether_it_takes_reports() -> None:
     with listening(Modality(), takes_role=False) as modality:
         check = takes_reports(Node(ae_title="CT1", host=HERE, port=modality.port), "RADSTREAM", no_tls())
         assert (check.state, "role selection" in check.found) == ("note", True)
+    with listening(Modality()) as modality:
+        elsewhere = Node(ae_title="CT1", host=HERE, port=1, commitment_port=modality.port)
+        assert takes_reports(elsewhere, "RADSTREAM", no_tls()).state == "well"
+    assert "commitment_port" in takes_reports(Node(ae_title="CT1", host=HERE, port=1), "RADSTREAM", no_tls()).mend
     assert modality.reports == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,8 @@ from streams.events import CommitmentRequest, Meta, Provenance, SopReferences, S
 CT, MR = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4"
 VERIFICATION, PRINT = "1.2.840.10008.1.1", "1.2.840.10008.5.1.1.9"
 START = datetime(2026, 11, 2, 8, tzinfo=UTC)
+OF_OTHERS = Content(CT, 0, delivered=False)
+CORRECTED = Content(CT, 2, rejected=True, superseded=True)
 
 
 def request(*references: tuple[str, str], event_id: str = "first") -> CommitmentRequest:
@@ -40,21 +43,34 @@ def reasons(judged: Judged) -> dict[str, int]:
         pytest.param(CT, [Content(CT, 0)], 0x0110, True, id="received, and read back by nobody"),
         pytest.param(CT, [], 0x0112, True, id="never came, or is on the spool alone"),
         pytest.param(MR, [Content(CT, 2)], 0x0119, False, id="of another class"),
-        pytest.param(CT, [Content(CT, 2), Content(CT, 0)], 0x0110, True, id="other content under the same UID"),
+        pytest.param(CT, [Content(CT, 2), Content(CT, 0)], 0x0110, True, id="other content of the same sender"),
+        pytest.param(CT, [Content(CT, 2), Content(CT, 2)], 0, False, id="both of the same sender are safe"),
+        pytest.param(CT, [OF_OTHERS], 0x0112, True, id="others alone delivered"),
+        pytest.param(CT, [Content(CT, 2), OF_OTHERS], 0, False, id="others came behind, and are not safe"),
+        pytest.param(CT, [OF_OTHERS, Content(CT, 2)], 0x0110, True, id="others' is served"),
+        pytest.param(CT, [replace(OF_OTHERS, held=True), Content(CT, 2)], 0x0110, True, id="others' may be served"),
+        pytest.param(CT, [replace(OF_OTHERS, rejected=True), Content(CT, 2)], 0, False, id="others' was rejected"),
+        pytest.param(
+            CT, [OF_OTHERS, Content(CT, 2, rejected=True)], 0x0110, True, id="rejected, and others' is served"
+        ),
+        pytest.param(CT, [replace(OF_OTHERS, sop_class_uid=MR)], 0x0112, True, id="others' is of another class"),
         pytest.param(CT, [Content(CT, 2, held=True)], 0x0110, True, id="held, for all its copies"),
         pytest.param(CT, [Content(CT, 2), Content(CT, 2, held=True)], 0x0110, True, id="other content, held"),
         pytest.param(CT, [Content(CT, 2, rejected=True)], 0x0110, True, id="rejected: the corrected one may come"),
         pytest.param(CT, [Content(CT, 0, rejected=True)], 0x0110, True, id="rejected before it had a copy"),
-        pytest.param(CT, [Content(CT, 2, rejected=True), Content(CT, 2)], 0, False, id="rejected, and sent corrected"),
-        pytest.param(CT, [Content(CT, 0, rejected=True), Content(CT, 2)], 0, False, id="rejected, never backed up"),
         pytest.param(
-            CT, [Content(CT, 1, rejected=True), Content(CT, 2)], 0x0110, True, id="rejected while it is backed up"
+            CT, [Content(CT, 2), Content(CT, 2, rejected=True)], 0x0110, True, id="rejected is what came last"
         ),
-        pytest.param(CT, [Content(CT, 2, rejected=True), Content(CT, 1)], 0x0110, True, id="corrected, with one copy"),
+        pytest.param(CT, [CORRECTED, Content(CT, 2)], 0, False, id="rejected, and sent corrected"),
+        pytest.param(CT, [replace(CORRECTED, copies=0), Content(CT, 2)], 0, False, id="rejected, never backed up"),
         pytest.param(
-            CT, [Content(CT, 2, rejected=True), Content(CT, 2, held=True)], 0x0110, True, id="what came then is held"
+            CT, [replace(CORRECTED, copies=1), Content(CT, 2)], 0x0110, True, id="rejected while it is backed up"
         ),
-        pytest.param(CT, [Content(MR, 2, rejected=True), Content(CT, 2)], 0, False, id="rejected, of another class"),
+        pytest.param(CT, [CORRECTED, Content(CT, 1)], 0x0110, True, id="corrected, with one copy"),
+        pytest.param(CT, [CORRECTED, Content(CT, 2, held=True)], 0x0110, True, id="what came then is held"),
+        pytest.param(
+            CT, [replace(CORRECTED, sop_class_uid=MR), Content(CT, 2)], 0, False, id="rejected, of another class"
+        ),
         pytest.param(MR, [Content(CT, 2, rejected=True)], 0x0110, True, id="rejected, and asked for as another class"),
         pytest.param(VERIFICATION, [], 0x0122, False, id="a service"),
         pytest.param(PRINT, [], 0x0122, False, id="another service"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -96,7 +98,7 @@ def test_a_report_is_read_by_pynetdicom_as_it_was_meant(pdu_bytes_max: int) -> N
     assert (primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID) == (COMMITMENT, INSTANCE)
     assert read.CommandDataSetType != 0x0101
     commands, data_set = b"", b""
-    rest = command_set.pdus(5, encoded, pdu_bytes_max, bytes(200))
+    rest = b"".join(command_set.pieces(5, encoded, bytes(200), pdu_bytes_max))
     while rest:
         length = int.from_bytes(rest[2:6], "big")
         assert not pdu_bytes_max or length <= pdu_bytes_max
@@ -106,6 +108,19 @@ def test_a_report_is_read_by_pynetdicom_as_it_was_meant(pdu_bytes_max: int) -> N
         assert bool(control & 2) == ((commands, data_set)[not control & 1] in (encoded, bytes(200)))
         rest = rest[6 + length :]
     assert (commands, data_set) == (encoded, bytes(200))
+
+
+def test_a_peer_that_takes_little_at_a_time_costs_little_more_memory_for_that() -> None:
+    """It says so itself; a report for 10,000 images has nearly two megabytes."""
+    data_set = bytes(200_000)
+    tracemalloc.start()
+    try:
+        pieces = command_set.pieces(5, command_set.event_report(7, COMMITMENT, INSTANCE, 2), data_set, 7)
+        assert sum(map(len, pieces)) > 13 * len(data_set)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 @dataclass
@@ -120,23 +135,118 @@ class Heard(Notices):
         return 0
 
 
+@dataclass
+class Slow(Heard):
+    """Answers nothing before it is `awake`."""
+
+    awake: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self, what: Notification, timeout_s: float) -> int | None:
+        self.what.append(what)
+        return 0 if self.awake.wait(20) else None
+
+
+def results_of(clock: AdjustableClock, numbers: Iterable[int], association: str = "") -> list[CommitmentResult]:
+    hospital, found = Hospital(), []
+    for number in numbers:
+        made = decided(hospital, requested(hospital, f"2.25.{number}", [f"1.{number}"]))
+        assert isinstance(made, CommitmentResult)
+        source = structs.replace(made.source, association=association or made.source.association)
+        meta = structs.replace(made.meta, occurred_at=clock.now())
+        found.append(structs.replace(made, meta=meta, source=source))
+    return found
+
+
+def asked(association: str, notices: Notices) -> Request:
+    command = Command(command_set.N_ACTION_RQ, 1, True, b"", b"", 1)
+    return Request(command, 1, Context(COMMITMENT, EXPLICIT_VR_LITTLE_ENDIAN), "CT1", association, notices)
+
+
+def test_who_is_slow_to_answer_has_one_thread_however_many_results_there_are_and_keeps_nobody_waiting() -> None:
+    log, store, clock = with_topics(MemoryLog(), partitions=1), MemoryStore(), AdjustableClock()
+    slow, quick, turns = Slow(), Heard(), Turns(store, clock)
+    results = results_of(clock, range(100, 115), "slow")
+    (another,) = results_of(clock, [7], "quick")
+    before = set(threading.enumerate())
+    telling = Telling(log, turns, clock)
+    try:
+        telling.expect(asked("slow", slow))
+        telling.expect(asked("quick", quick))
+        for result in (*results, another):
+            World(None, log).write(result)
+        wait_until(lambda: turns.told(another), "who is quick to be told")
+        wait_until(lambda: slow.what, "the first to be said to who is slow")
+        # Its own, and one for each of both.
+        assert len(set(threading.enumerate()) - before) <= 3
+        # The others are whoever's can tell them first.
+        assert len(slow.what) == 1
+        turns.take(results[1], "service")
+        slow.awake.set()
+        wait_until(lambda: turns.told(results[-1]), "who is slow to be told of the last")
+    finally:
+        telling.stop()
+    assert len(slow.what) == len(results) - 1
+    assert all(
+        b"2.25.%d" % number in told.data_set for number, told in zip((100, *range(102, 115)), slow.what, strict=True)
+    )
+
+
+def test_who_asked_for_each_image_by_itself_is_told_of_all() -> None:
+    """There may be nobody else to tell it: who is no node of the site's hears nothing from the service."""
+    log, store, clock = with_topics(MemoryLog(), partitions=1), MemoryStore(), AdjustableClock()
+    slow, turns = Slow(), Turns(store, clock)
+    results = results_of(clock, range(100, 150), "slow")
+    (another,) = results_of(clock, [7], "quick")
+    telling = Telling(log, turns, clock)
+    try:
+        telling.expect(asked("slow", slow))
+        telling.expect(asked("quick", Heard()))
+        for result in (*results, another):
+            World(None, log).write(result)
+        wait_until(lambda: turns.told(another), "all to be read")
+        slow.awake.set()
+        wait_until(lambda: turns.told(results[-1]), "the last to be told")
+    finally:
+        telling.stop()
+    assert len(slow.what) == len(results)
+
+
+def test_who_could_not_be_told_for_want_of_threads_is_told_when_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often that was tried: what is read again each time waits once."""
+    monkeypatch.setattr("producers.dicom_router.commitment.telling._PAUSE_S", 0.001)
+    log, store, clock = with_topics(MemoryLog(), partitions=1), MemoryStore(), AdjustableClock()
+    heard, turns, tries = Heard(), Turns(store, clock), 0
+    (result,) = results_of(clock, [7])
+
+    def none_left(*_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise RuntimeError("can't start new thread")
+
+    telling = Telling(log, turns, clock)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("producers.dicom_router.workers.Workers.run", none_left)
+            telling.expect(asked(result.source.association, heard))
+            World(None, log).write(result)
+            wait_until(lambda: tries > 40, "threads to be wanted often")
+        wait_until(lambda: turns.told(result), "it to be told")
+    finally:
+        telling.stop()
+    assert len(heard.what) == 1
+
+
 def test_a_result_whose_turn_was_taken_is_told_by_nobody_else() -> None:
     """Also where it is read again, as after a log that was away."""
     log, store, clock = with_topics(MemoryLog()), MemoryStore(), AdjustableClock()
-    hospital, heard, turns = Hospital(), Heard(), Turns(store, clock)
-    results = []
-    for number in (7, 8):
-        made = decided(hospital, requested(hospital, f"2.25.{number}", [f"1.{number}"]))
-        assert isinstance(made, CommitmentResult)
-        results.append(structs.replace(made, meta=structs.replace(made.meta, occurred_at=clock.now())))
+    heard, turns = Heard(), Turns(store, clock)
+    results = results_of(clock, (7, 8))
     turns.take(results[0], "association")
     telling = Telling(log, turns, clock)
-    command = Command(command_set.N_ACTION_RQ, 1, True, b"", b"", 1)
-    context = Context(COMMITMENT, EXPLICIT_VR_LITTLE_ENDIAN)
     try:
-        telling.expect(Request(command, 1, context, "CT1", results[0].source.association, heard))
+        telling.expect(asked(results[0].source.association, heard))
         for result in results:
-            World(None, log).write(result)  # type: ignore[arg-type]
+            World(None, log).write(result)
         wait_until(lambda: turns.told(results[1]), "the second to be told")
     finally:
         telling.stop()

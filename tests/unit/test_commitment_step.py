@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from consumers.commitment.judging import Content
+from streams.commitment_turns import Turns
 from streams.memory_log import MemoryLog
 from streams.metrics import COMMITMENT_REPORTS
 from tests.commitment_world import World, with_topics
@@ -67,9 +69,25 @@ def test_a_request_that_comes_before_the_corrected_image_is_known_waits_for_it(w
         asked(world, "1.1")
         wait_until(lambda: world.results() or world.parked(), "a look")
         assert world.results() == []
-        world.shelf.contents = {"1.1": [rejected, Content(CT, 2)]}
+        world.shelf.contents = {"1.1": [replace(rejected, superseded=True), Content(CT, 2)]}
         (result,) = wait_until(world.results, "the result")
     assert reasons(result) == {"1.1": 0}
+
+
+def test_a_catalog_that_is_behind_promises_nothing_however_late(world: World) -> None:
+    """What it knows may be an image that its sender has replaced since."""
+    world.shelf.holds(CT, "1.1")
+    world.shelf.lacks = True
+    with world.running():
+        asked(world, "1.1")
+        world.clock.ahead_s = world.settings.deadline_s + 1
+        parked = wait_until(world.parked, "a look")
+        wait_until(lambda: world.parked() > parked, "another look")
+        assert world.results() == []
+        world.shelf.contents["1.1"].append(Content(CT, 0))
+        world.shelf.lacks = False
+        (result,) = wait_until(world.results, "the result")
+    assert reasons(result) == {"1.1": 0x0110}
 
 
 def test_what_was_rejected_and_never_corrected_is_said_when_its_time_is_over(world: World) -> None:
@@ -137,6 +155,21 @@ def test_a_requester_without_a_node_is_tried_until_its_time_is_over(world: World
         (report,) = wait_until(world.reports, "the end of it")
     assert (report.outcome, report.node, report.status) == ("abandoned", None, None)
     assert report.detail == "no node has the AE title CT1; enter it: radstream modality add"
+
+
+def test_a_requester_without_a_node_is_left_to_the_association_that_asked(world: World) -> None:
+    """It has much to be told, one after the other, and nobody else can."""
+    tried = NO_NODE._value.get()
+    world.shelf.holds(CT, "1.1")
+    asked(world, "1.1")
+    with world.running():
+        wait_until(lambda: NO_NODE._value.get() >= tried + 2, "two tries")
+        (result,) = world.results()
+        turns = Turns(world.store, world.clock)
+        assert turns.take(result, "association")[1]
+        turns.tell(result, 0)
+        wait_until(world.reports, "what became of it")
+    assert [report.outcome for report in world.reports()] == ["delivered"]
 
 
 def test_a_file_of_nodes_that_breaks_is_a_reason_to_wait(world: World) -> None:
