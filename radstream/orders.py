@@ -20,6 +20,7 @@ from radstream.commanding import message_of, notes_of, write
 from radstream.errors import Failure
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.order_lines import print_orders, print_whole
+from radstream.order_named import named, standing_orders, the_standing_order
 from radstream.output import show
 from radstream.reading import audited, catalog_snapshot, parts_answer
 from streams.clock import SystemClock
@@ -29,10 +30,8 @@ from streams.events import OrderCommand
 SHOWN_S_MAX = 30.0
 _POLL_S = 0.1
 
-issuer_option = click.option("--issuer", default="", metavar="NAME", help="Issuer of the accession number.")
-procedure_option = click.option(
-    "--procedure-id", metavar="ID", help="Requested procedure ID; else the accession number."
-)
+issuer_option = click.option("--issuer", metavar="NAME", help="Issuer of the accession number; '' for none.")
+procedure_option = click.option("--procedure-id", metavar="ID", help="Requested procedure ID.")
 
 
 @click.group()
@@ -59,17 +58,29 @@ def orders() -> None:
 @config_option
 @json_option
 def add(
-    accession: str, issuer: str, procedure_id: str | None, change: bool, config_path: Path, as_json: bool, **said: Any
+    accession: str,
+    issuer: str | None,
+    procedure_id: str | None,
+    change: bool,
+    config_path: Path,
+    as_json: bool,
+    **said: Any,
 ) -> None:
-    """Place an order for one procedure with one step, and wait until the catalog shows it."""
+    """Place an order for one procedure with one step, and wait until the catalog shows it.
+
+    Without --procedure-id the accession number is the requested procedure's ID.
+    """
     config = open_config(config_path)
-    number = procedure_id or accession
-    there = _standing(config, accession, issuer, number)
-    if there and not change:
-        raise Failure("there is an order with this accession number; state it anew with --change")
-    if change and not there:
-        raise Failure("the catalog has no order with this accession number to change; see: radstream orders list")
-    order = _ordered(accession, issuer, number, change, **said)
+    if change:
+        there = the_standing_order(config, accession, issuer, procedure_id)
+        order = _ordered(accession, there.accession_issuer or "", there.procedure_id or accession, change, **said)
+    elif others := standing_orders(config, accession, issuer, procedure_id):
+        raise Failure(
+            f"there is an order with this accession number: {named(others)}. State it anew with --change; a second "
+            "one of this number has a --procedure-id (or an --issuer) of its own"
+        )
+    else:
+        order = _ordered(accession, issuer or "", procedure_id or accession, change, **said)
     _say_and_show(config, order, as_json)
 
 
@@ -121,13 +132,11 @@ def _filled(texts: dict[str, str]) -> dict[str, str | list[str]]:
 @procedure_option
 @config_option
 @json_option
-def cancel(accession: str, issuer: str, procedure_id: str | None, config_path: Path, as_json: bool) -> None:
+def cancel(accession: str, issuer: str | None, procedure_id: str | None, config_path: Path, as_json: bool) -> None:
     """Cancel an order, and wait until the catalog shows it."""
     config = open_config(config_path)
-    number = procedure_id or accession
-    if not _standing(config, accession, issuer, number):
-        raise Failure("the catalog has no standing order with this accession number; see: radstream orders list --all")
-    order = Order("cancelled", accession, number, issuer)
+    there = the_standing_order(config, accession, issuer, procedure_id)
+    order = Order("cancelled", accession, there.procedure_id or accession, there.accession_issuer or "")
     _say_and_show(config, order, as_json)
 
 
@@ -167,13 +176,6 @@ def show_(accession: str, config_path: Path, as_json: bool) -> None:
 
 def _announcer(config: Config) -> Announcer:
     return Announcer(config.section("site", Site), notes_of(config), SystemClock())
-
-
-def _standing(config: Config, accession: str, issuer: str, procedure_id: str) -> bool:
-    """Whether the catalog has this order, and it is not cancelled."""
-    named = _announcer(config).order_id(Order("placed", accession, procedure_id, issuer))
-    with catalog_snapshot(config) as cursor:
-        return bool(read_orders(cursor, config.section("site", Site).tenant, order_id=named, standing=True))
 
 
 def _say_and_show(config: Config, order: Order, as_json: bool) -> None:

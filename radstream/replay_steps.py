@@ -43,7 +43,7 @@ def step_of(config: Config, name: str) -> ReplayStep:
     """A step as the configuration has it now. Raises ConfigError, and Failure for a step that has no replay."""
     if name == validate.Validate.name:
         checked = config.section(name, validate_config.Settings)
-        levels = levels_reading.of_site(config, checked.rules)
+        levels = levels_reading.of_site(checked.rules)
         return ReplayStep(
             name,
             validate.CODE_VERSION,

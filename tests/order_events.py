@@ -34,7 +34,7 @@ def an_order(accession: str = "A-100", *, action: Action = "placed", **other: An
 
 class HospitalClock(SystemClock):
     def __init__(self, hospital: Hospital) -> None:
-        self.now = hospital.now  # type: ignore[method-assign]
+        self.now = hospital.now
 
 
 def commanded(hospital: Hospital, order: Order, said_as: str = "", actor: str = "hl7 10.0.0.7") -> OrderCommand:
@@ -49,14 +49,13 @@ def performed(
     action: Literal["created", "set"],
     status: Literal["in_progress", "completed", "discontinued"],
     *,
-    scheduled: list[dict[str, str]] | None = None,
+    scheduled: list[dict[str, Any]] | None = None,
     **texts: str,
 ) -> MppsEvent:
     """`scheduled` are items of the Scheduled Step Attributes Sequence, and `texts` other attributes, by tag."""
-    model: dict[str, Any] = {tag.removeprefix("t"): {"vr": "LO", "Value": [text]} for tag, text in texts.items()}
+    model = _model({tag.removeprefix("t"): text for tag, text in texts.items()})
     if scheduled:
-        items = [{tag: {"vr": "LO", "Value": [text]} for tag, text in item.items()} for item in scheduled]
-        model["00400270"] = {"vr": "SQ", "Value": items}
+        model |= _model({"00400270": scheduled})
     return MppsEvent(
         meta=hospital.meta("worklist", f"{uid}/{action}/{hospital.random.random()}"),
         provenance=provenance_of("worklist", 0),
@@ -71,8 +70,19 @@ def performed(
     )
 
 
-def of_step(study_uid: str, step_id: str = "S1", accession: str = "A-100") -> dict[str, str]:
-    return {"0020000D": study_uid, "00400009": step_id, "00080050": accession}
+def of_step(study_uid: str, step_id: str = "S1", accession: str = "A-100", issuer: str = "") -> dict[str, Any]:
+    named = {"0020000D": study_uid, "00400009": step_id, "00080050": accession}
+    return {**named, "00080051": [{"00400031": issuer}]} if issuer else named
+
+
+def _model(said: dict[str, Any]) -> dict[str, Any]:
+    """By tag, in the DICOM JSON model (PS3.18 annex F): texts, and lists of items."""
+    return {
+        tag: {"vr": "LO", "Value": [value]}
+        if isinstance(value, str)
+        else {"vr": "SQ", "Value": [_model(item) for item in value]}
+        for tag, value in said.items()
+    }
 
 
 def again(hospital: Hospital, event: OrderCommand) -> OrderCommand:
@@ -81,7 +91,8 @@ def again(hospital: Hospital, event: OrderCommand) -> OrderCommand:
 
 
 def ordered(hospital: Hospital) -> Iterator[Event]:
-    """Orders that are changed, cancelled and said twice; steps performed, in every way that ought to change nothing."""
+    """Orders that are changed, cancelled, completed and said twice; steps performed, in every way that ought to change
+    nothing."""
     first = commanded(hospital, an_order("A-1", study_uid="2.25.30"))
     yield first
     yield commanded(hospital, an_order("A-1", action="changed", steps=(CHEST, replace(CHEST, modality="XYZ"))))
@@ -96,3 +107,6 @@ def ordered(hospital: Hospital) -> Iterator[Event]:
     yield performed(hospital, "2.25.31", "set", "completed", t00400250="20261123")
     yield performed(hospital, "2.25.31", "set", "discontinued", t00400254="Nothing")
     yield performed(hospital, "2.25.32", "set", "completed")
+    yield commanded(hospital, an_order("A-4", steps=(CHEST, replace(CHEST, said={"ScheduledProcedureStepID": "S2"}))))
+    yield commanded(hospital, Order("completed", "A-4", "A-4", steps=(Step({"ScheduledProcedureStepID": "S1"}),)))
+    yield performed(hospital, "2.25.33", "created", "in_progress", scheduled=[of_step("2.25.39", "S2", "A-4")])

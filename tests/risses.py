@@ -15,6 +15,7 @@ from pynetdicom import AE, evt
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
 from tests.nodes import serving
+from tests.ports import free_port
 
 NO_LONGER = "Performed Procedure Step Object may no longer be updated"
 
@@ -104,8 +105,8 @@ def listening(
 
 
 def switched_off(port: int = 0) -> socket.socket:
-    """A port where nothing listens, and that nobody else gets, until the socket is closed."""
+    """A port where nothing listens, and that nobody else gets, until the socket is closed; and hardly anybody later."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", port))
+    held.bind(("127.0.0.1", port or free_port()))
     return held

@@ -21,14 +21,16 @@ from producers.worklist.config import Settings
 from producers.worklist.finding import Finder
 from producers.worklist.known_steps import KnownSteps
 from producers.worklist.performing import Performing
-from streams.clock import SystemClock
+from streams.clock import Clock, SystemClock
 from streams.config import Site
+from streams.dimse.door import Door, door_of
 from streams.dimse.listening import Listener
-from streams.dimse.trust import Trust
-from streams.events import MppsEvent
+from streams.events import AuditEvent, Event, MppsEvent
 from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
 from streams.scu import Entity
 from streams.sop_classes import MODALITY_WORKLIST, PERFORMED_PROCEDURE_STEP
 from streams.wire import SchemaIds, decode
@@ -44,11 +46,12 @@ class Worklist:
     port: int
     log: MemoryLog
     hospital: Hospital
-    trust: Trust
+    door: Door
     performing: Performing
+    health: Health
     tls_port: int | None = None
 
-    def ask(self, calling_ae: str, tls: ssl.SSLContext | None = None) -> Association:
+    def ask(self, calling_ae: str, tls: ssl.SSLContext | None = None, called_ae: str = "RADSTREAM") -> Association:
         """For an association, which may not be established."""
         # pynetdicom's own would leave open what the other side closed.
         entity = Entity(calling_ae)
@@ -56,7 +59,7 @@ class Worklist:
         options: dict[str, Any] = {} if tls is None else {"tls_args": (tls, "worklist.example")}
         port = self.port if tls is None else self.tls_port
         assert port is not None
-        return entity.associate(self.host, port, ae_title="RADSTREAM", **options)
+        return entity.associate(self.host, port, ae_title=called_ae, **options)
 
     @contextmanager
     def association(self, calling_ae: str = "CT1") -> Iterator[Association]:
@@ -77,19 +80,31 @@ class Worklist:
         return int(answers[-1][0].Status), [item for status, item in answers if item is not None]
 
     def said(self) -> list[MppsEvent]:
+        return [event for event in self._events("imaging.mpps.event") if isinstance(event, MppsEvent)]
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Action, actor and why, of everybody who was refused so far."""
+        self.door.close()
+        found = [event for event in self._events("imaging.audit.event") if isinstance(event, AuditEvent)]
+        return [(event.action, event.actor, event.attributes["why"]) for event in found]
+
+    def _events(self, topic: str) -> list[Event]:
         found = []
-        for number in range(self.log.partitions("imaging.mpps.event")):
-            partition = TopicPartition("imaging.mpps.event", number)
+        for number in range(self.log.partitions(topic)):
+            partition = TopicPartition(topic, number)
             first, end = self.log.bounds([partition])[partition]
             found += [decode(record) for record in self.log.read(partition, first, end)]
-        return [event for event in found if isinstance(event, MppsEvent)]
+        return found
 
 
 @contextmanager
-def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **settings: Any) -> Iterator[Worklist]:
+def running_worklist(
+    log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, clock: Clock | None = None, **settings: Any
+) -> Iterator[Worklist]:
     """Listens on a free port of loopback until the block ends."""
     chosen = Settings(http_port=0, port=0, dsn=dsn, stop_timeout_s=0.5, **settings)
-    clock = SystemClock()
+    clock = clock or SystemClock()
+    health = Health(clock)
     performing = Performing(
         site=Site(tenant=TENANT, site=SITE),
         producer=log.producer(),
@@ -103,11 +118,14 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
     )
     with closing(Reads(chosen.dsn)) as reads:
         finder = Finder(reads, TENANT, chosen, lambda: TODAY)
-        trust = Trust("worklist", chosen, Health(clock), clock)
+        site = Site(tenant=TENANT, site=SITE)
+        audit = RefusalAudit(site, SchemaIds(), clock, "radstream/test/here/worklist")
+        refusals = Refusals(audit.made, log.producer(), clock)
+        door = door_of("worklist", chosen, health, clock, refusals)
         listener = Listener(
             SECTION,
             chosen,
-            trust,
+            door,
             SERVICES,
             [
                 (evt.EVT_C_FIND, finder.on_c_find),
@@ -116,7 +134,7 @@ def running_worklist(log: MemoryLog, hospital: Hospital, dsn: str = NOWHERE, **s
             ],
         )
         try:
-            yield Worklist(chosen.host, listener.port, log, hospital, trust, performing, listener.tls_port)
+            yield Worklist(chosen.host, listener.port, log, hospital, door, performing, health, listener.tls_port)
         finally:
             listener.stop()
 

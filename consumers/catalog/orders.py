@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -59,8 +60,10 @@ LEFT JOIN LATERAL (
     SELECT said || ': ' || reason AS reason FROM ris_told
     WHERE tenant = p.tenant AND mpps_uid = p.mpps_uid AND outcome <> 'success' ORDER BY told_at LIMIT 1
 ) AS r ON true
-WHERE p.tenant = %(tenant)s AND p.mpps_uid IN (
-    SELECT m.mpps_uid FROM mpps_scheduled m WHERE m.tenant = %(tenant)s AND m.study_uid = %(study_uid)s
+WHERE p.tenant = %(tenant)s AND (
+    p.mpps_uid = ANY(%(mpps_uids)s) OR p.mpps_uid IN (
+        SELECT m.mpps_uid FROM mpps_scheduled m WHERE m.tenant = %(tenant)s AND m.study_uid = %(study_uid)s
+    )
 )
 ORDER BY p.started_at, p.mpps_uid
 """
@@ -142,12 +145,15 @@ def orders(
 
 def whole(cursor: Cursor, tenant: str, found: Order) -> WholeOrder:
     asked = {"tenant": tenant, "order_id": found.order_id}
+    steps = _rows(cursor, _STEPS, asked)
+    # A modality that made a UID of its own performs it under that one.
+    performed = [step["mpps_uid"] for step in steps if step["mpps_uid"]]
     return WholeOrder(
         order=found,
-        steps=_rows(cursor, _STEPS, asked),
+        steps=steps,
         commands=_rows(cursor, _COMMANDS, asked),
         studies=_rows(cursor, _STUDIES, asked),
-        performed=performed_for(cursor, tenant, found.study_uid),
+        performed=performed_for(cursor, tenant, found.study_uid, performed),
     )
 
 
@@ -157,10 +163,11 @@ def has_command(cursor: Cursor, event_id: str) -> bool:
     return bool(found and found[0])
 
 
-def performed_for(cursor: Cursor, tenant: str, study_uid: str) -> list[Performed]:
-    """Performed procedure steps for a study, the first started first."""
+def performed_for(cursor: Cursor, tenant: str, study_uid: str, mpps_uids: Sequence[str] = ()) -> list[Performed]:
+    """Performed procedure steps for a study, and those with these UIDs; the first started first."""
+    asked = {"tenant": tenant, "study_uid": study_uid, "mpps_uids": list(mpps_uids)}
     with cursor.connection.cursor(row_factory=class_row(Performed)) as rows:
-        return rows.execute(_PERFORMED.encode(), {"tenant": tenant, "study_uid": study_uid}).fetchall()
+        return rows.execute(_PERFORMED.encode(), asked).fetchall()
 
 
 def performed_status(cursor: Cursor, tenant: str, mpps_uid: str) -> str | None:

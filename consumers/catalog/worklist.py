@@ -25,7 +25,7 @@ WHERE s.tenant = %(tenant)s AND s.standing AND s.performed IS DISTINCT FROM 'com
     AND (%(first)s::date IS NULL OR s.start_date >= %(first)s)
     AND (%(last)s::date IS NULL OR s.start_date <= %(last)s)
     AND (%(modality)s::text IS NULL OR s.modality = %(modality)s)
-    AND (%(station_ae)s::text IS NULL OR s.station_aes @> to_jsonb(%(station_ae)s::text))
+    AND (%(station_ae)s::text IS NULL OR s.station_aes @> to_jsonb(%(station_ae)s::text) OR s.station_aes = '[]')
     AND (%(patient_id)s::text IS NULL OR o.patient_id = %(patient_id)s)
     AND (%(accession)s::text IS NULL OR o.accession_number = %(accession)s)
     AND (%(after_order)s::text IS NULL
@@ -37,7 +37,10 @@ LIMIT %(limit)s
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What narrows the rows down; None asks for all. The days are the first and the last, both included."""
+    """What narrows the rows down; None asks for all. The days are the first and the last, both included.
+
+    A step that names no station is one of any.
+    """
 
     first: date | None = None
     last: date | None = None

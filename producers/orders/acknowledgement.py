@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Final, Literal
 
-from producers.orders.message import BadMessage, Separators, separators
+from producers.orders.message import BadMessage, Separators, ended, separators
 
 Code = Literal["AA", "AE", "AR"]
 
@@ -31,7 +31,7 @@ def acknowledgement(head: bytes, code: Code, at: datetime, site: str, error: str
     except BadMessage:
         head, marks = b"", Separators()
     bar, component = marks.field.encode(), marks.component.encode()
-    asked = [field if _PLAIN.fullmatch(field) else b"" for field in head.split(b"\r", 1)[0].split(bar)]
+    asked = [field if _PLAIN.fullmatch(field) else b"" for field in ended(head).split(b"\r", 1)[0].split(bar)]
     asked += [b""] * (12 - len(asked))
     kind = component.join((b"ACK", *asked[8].split(component)[1:2], b"ACK"))
     signs = "".join((marks.component, marks.repeat, marks.escape, marks.part)).encode()

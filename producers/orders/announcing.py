@@ -44,7 +44,7 @@ class Announcer:
         named = self.order_id(order)
         subject = f"{named}/{self.blocks.pseudonym('message', said_as).hex}"
         lane: Lane = "stat" if order.priority == "stat" else "routine"
-        states = order.action != "cancelled"
+        states = order.action in ("placed", "changed")
         return OrderCommand(
             meta=Meta(
                 event_id=event_id(self.site.tenant, STEP, subject, 0, 0),
@@ -62,12 +62,12 @@ class Announcer:
             study_uid=self.study_uid(order) if states else None,
             study_uid_made=states and order.study_uid is None,
             block=self.blocks.put_part("order", named, _whole(order)) if states else None,
-            steps=tuple(self._step(named, step) for step in order.steps) if states else (),
+            steps=tuple(self._step(named, step) for step in order.steps),
         )
 
     def _step(self, named: str, step: Step) -> OrderStep:
         modality = step.modality if step.modality in MODALITIES else None
-        said = dict(step.said) if modality else {**step.said, "Modality": step.modality or ""}
+        said = {**step.said, "Modality": step.modality} if step.modality and not modality else dict(step.said)
         return OrderStep(
             block=self.blocks.put_part("step", named, said),
             modality=modality,

@@ -15,10 +15,11 @@ from typing import Any
 import structlog
 
 from producers.orders.config import Settings
+from producers.orders.door import Door
 from producers.orders.framing import Frames, Unframed, framed
 from producers.orders.receiving import Receiver
 from streams.config import ConfigError
-from streams.networks import address_of, is_in, networks_of
+from streams.networks import counted_as
 from streams.ports import Ports
 from streams.tls.accepting import HandshakeFailed, shake_hands
 from streams.tls.certificate import certificate_of
@@ -29,18 +30,16 @@ _TOO_LARGE = "207"
 
 class Listener:
     """Listens from construction to `stop`. `port` is the one it has, where the configuration asked for 0; `tls_port`,
-    where it has one, is for TLS alone. `ours` gives our side of TLS for the next connection.
+    where it has one, is for TLS alone.
     """
 
-    def __init__(
-        self, settings: Settings, receiver: Receiver, ours: Callable[[], ssl.SSLContext | None] = lambda: None
-    ) -> None:
+    def __init__(self, settings: Settings, receiver: Receiver, door: Door) -> None:
         self._settings = settings
         self._receiver = receiver
-        self._ours = ours
-        self._networks = networks_of(settings.addresses)
+        self._door = door
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        # Whose each is (`networks.counted_as`).
         self._open: dict[socket.socket, str] = {}
         self._serving: set[threading.Thread] = set()
         ports = Ports()
@@ -79,7 +78,7 @@ class Listener:
             thread.join(max(0.0, until_s - time.monotonic()))
 
     def _take(self, peer: socket.socket, address: Any, by_tls: bool) -> None:
-        if not self._admitted(peer, address[0]):
+        if not self._admitted(peer, address[0], by_tls):
             peer.close()
             return
         thread = threading.Thread(target=self._serve, args=(peer, address[0], by_tls), name="hl7", daemon=True)
@@ -94,26 +93,31 @@ class Listener:
                 self._serving.discard(thread)
             peer.close()
 
-    def _admitted(self, peer: socket.socket, address: str) -> bool:
-        settings = self._settings
-        allowed = is_in(address_of(address), self._networks)
+    def _admitted(self, peer: socket.socket, address: str, by_tls: bool) -> bool:
+        settings, door, whose = self._settings, self._door, counted_as(address)
+        if not (door.admits_by_tls(address, None) if by_tls else door.admits(address)):
+            return False
         with self._lock:
             room = len(self._open) < settings.connections_max
-            fair = Counter(self._open.values())[address] < settings.connections_per_peer_max
-            if allowed and room and fair:
-                self._open[peer] = address
+            fair = Counter(self._open.values())[whose] < settings.of_one_address_max
+            if room and fair:
+                self._open[peer] = whose
                 return True
-        structlog.get_logger().warning("connection_refused", peer=address, allowed=allowed, room=room and fair)
+        door.full(address)
         return False
 
     def _serve(self, peer: socket.socket, address: str, by_tls: bool) -> None:
         try:
             if by_tls:
-                peer = self._wrapped(peer, address)
-                self._shake_hands(peer)
-            self._converse(peer, address)
+                secured = self._wrapped(peer)
+                peer = secured
+                shake_hands(secured, self._settings.message_timeout_s)
+                certificate = certificate_of(secured)
+                self._converse(peer, address, lambda: self._door.admits_by_tls(address, certificate))
+            else:
+                self._converse(peer, address, lambda: self._door.admits(address))
         except HandshakeFailed as failed:
-            structlog.get_logger().warning("tls_refused", peer=address, why=failed.kind, reason=failed.why)
+            self._door.no_handshake(address, failed)
         except OSError as error:
             structlog.get_logger().info("connection_lost", peer=address, error=error)
         finally:
@@ -122,30 +126,24 @@ class Listener:
                 self._serving.discard(threading.current_thread())
             peer.close()
 
-    def _wrapped(self, peer: socket.socket, address: str) -> socket.socket:
+    def _wrapped(self, peer: socket.socket) -> ssl.SSLSocket:
         """Its place is kept while the connection changes hands. Raises OSError where it is gone already."""
-        context = self._ours()
+        context = self._door.served.context
         assert context is not None  # noqa: S101 - there is a port for it
         with self._lock:
-            self._open.pop(peer)
+            whose = self._open.pop(peer)
             secured = context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
-            self._open[secured] = address
+            self._open[secured] = whose
         return secured
 
-    def _shake_hands(self, peer: socket.socket) -> None:
-        """Raises HandshakeFailed, also where the certificate is of somebody who sends no orders."""
-        tls = self._settings.tls
-        assert tls is not None and isinstance(peer, ssl.SSLSocket)  # noqa: S101, PT018 - as above
-        shake_hands(peer, self._settings.message_timeout_s)
-        if not tls.knows(certificate_of(peer)):
-            raise HandshakeFailed("certificate", "neither common_names nor fingerprints of [orders.tls] have it")
-
-    def _converse(self, peer: socket.socket, address: str) -> None:
+    def _converse(self, peer: socket.socket, address: str, may_go_on: Callable[[], bool]) -> None:
+        if not may_go_on():
+            return
         settings = self._settings
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         frames = Frames(peer, settings.message_bytes_max, settings.message_timeout_s, settings.idle_timeout_s)
         try:
-            while not self._stopping.is_set() and (message := frames.next()) is not None:
+            while not self._stopping.is_set() and (message := frames.next()) is not None and may_go_on():
                 self._say(peer, self._receiver.answer(message, address))
         except Unframed as error:
             structlog.get_logger().warning("connection_closed", peer=address, why=error.why)

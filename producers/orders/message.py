@@ -33,6 +33,7 @@ _CODECS: Final[Mapping[str, str]] = {
 _NOTHING_SAID: Final = ("utf-8", "latin-1")
 _NOT_OF_IT: Final = "the bytes are not of the character set that MSH-18 says"
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_LINE_END: Final = re.compile(rb"[\r\n]")
 # \F\ and its like (section 2.7.1), \X0D0A\ (2.7.6), \.br\ (2.7.4); all else is left out.
 _HEXADECIMAL: Final = re.compile(r"X(?:[0-9A-Fa-f]{2}){1,64}")
 
@@ -120,9 +121,9 @@ def unescaped(text: str, marks: Separators, codecs: Sequence[str]) -> str:
         return text
     said = {"F": marks.field, "S": marks.component, "R": marks.repeat, "E": marks.escape, "T": marks.part, ".br": "\n"}
     pieces = text.split(marks.escape)
-    # Every second piece is an escape; one that does not end is text.
+    # Every second piece is an escape. One that does not end is text, with its sign: without, a number would be another.
     ends = len(pieces) - (len(pieces) % 2 == 0)
-    return "".join([*_undone(pieces[:ends], said, codecs), *pieces[ends:]]).strip()
+    return "".join([*_undone(pieces[:ends], said, codecs), *(marks.escape + piece for piece in pieces[ends:])]).strip()
 
 
 def _undone(pieces: Sequence[str], said: Mapping[str, str], codecs: Sequence[str]) -> Iterator[str]:
@@ -150,6 +151,7 @@ def decoded(data: bytes, codecs: Sequence[str]) -> str:
 def read(data: bytes) -> Message:
     """Raises BadMessage: no MSH, unknown character set, or bytes that are not of it."""
     marks = separators(data)
+    data = ended(data)
     if data.count(b"\r") > 2 * SEGMENTS_MAX or data.count(marks.field.encode()) > FIELDS_MAX:
         raise BadMessage("207", f"the message has more than {SEGMENTS_MAX} segments or {FIELDS_MAX} fields")
     head = data.split(b"\r", 1)[0].split(marks.field.encode())
@@ -160,6 +162,15 @@ def read(data: bytes) -> Message:
     if len(lines) > SEGMENTS_MAX:
         raise BadMessage("207", f"the message has more than {SEGMENTS_MAX} segments")
     return Message([_segment(line, marks, codecs) for line in lines])
+
+
+def ended(data: bytes) -> bytes:
+    """The message with segments that end as HL7 says, by CR (section 2.5.4). Some engines write LF alone.
+
+    What ends MSH ends the others; behind CR, a LF is text of its segment or the second half of a line end.
+    """
+    found = _LINE_END.search(data)
+    return data.replace(b"\n", b"\r") if found and found[0] == b"\n" else data
 
 
 def separators(data: bytes) -> Separators:

@@ -26,6 +26,8 @@ PRIORITIES: Final[Mapping[str, Priority]] = {
 }
 _TIME: Final = re.compile(r"([0-9]{8})(?:([0-9]{2})([0-9]{2})?([0-9]{2})?)?(?:\.[0-9]{1,4})?(?:[+-][0-9]{4})?")
 _SEX: Final = {"F": "F", "M": "M", "O": "O", "A": "O"}
+# XPN-7 (table 0200): legal, or not said; maiden names and aliases come behind.
+_LEGAL: Final = ("L", "")
 _FORMS: Final = {"": 0, "A": 0, "I": 1, "P": 2}  # table 0465: alphabetic, ideographic, phonetic
 
 
@@ -39,9 +41,19 @@ def person(names: Sequence[Field], first: int = 1) -> str:
     return "=".join(groups).rstrip("=")
 
 
+def patient_name(names: Sequence[Field]) -> str:
+    """Of several XPN the legal one, as a PN."""
+    return person(sorted(names, key=lambda name: name.text(7) not in _LEGAL))
+
+
 def plain(text: str) -> str:
     """What separates the parts of names in DICOM is nothing in one; and no value has a backslash or a line end."""
     return re.sub(r"[\\^=\x00-\x1f\x7f]+", " ", text).strip()
+
+
+def verbatim(text: str) -> str:
+    """What identifies: where DICOM cannot say it (`order.check`) it is refused, since another number is another's."""
+    return text.strip()
 
 
 def cut(text: str, length: int = LONG_MAX) -> str:
@@ -51,7 +63,7 @@ def cut(text: str, length: int = LONG_MAX) -> str:
 
 def identifier(field: Field) -> tuple[str, str]:
     """CX: the number, and who issued it: the namespace, else the universal ID."""
-    return plain(field.text(1)), plain(field.text(4, 1) or field.text(4, 2))
+    return verbatim(field.text(1)), plain(field.text(4, 1) or field.text(4, 2))
 
 
 def moment(text: str, where: str) -> tuple[str, str | None]:

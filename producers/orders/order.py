@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, Literal
 
 from streams.identity import uid_is_usable
 
-Action = Literal["placed", "changed", "cancelled"]
+Action = Literal["placed", "changed", "cancelled", "completed"]
 Priority = Literal["stat", "high", "routine", "medium", "low"]
 Said = Mapping[str, str | list[str]]
 
@@ -37,7 +38,8 @@ _AE: Final = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]{0,14}[!-\[\]-~])?")
 _CODE_STRING: Final = re.compile(r"[A-Z0-9_ ]{1,16}")
 _DATE: Final = re.compile(r"(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
-_NEVER: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+# In no value of DICOM.
+NEVER: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 class BadOrder(Exception):
@@ -59,7 +61,8 @@ class Step:
 class Order:
     """Accession number, its issuer and requested procedure ID name it; everything else may be changed.
 
-    `study_uid` is the RIS's, where it gave one. `in_full`: number and ID were said; nothing was taken for them.
+    `study_uid` is the RIS's, where it gave one. `in_full`: number and ID were said; nothing was taken for them. Of what
+    is completed, `steps` have an ID and nothing else; where there is none, all are.
     """
 
     action: Action
@@ -76,11 +79,14 @@ class Order:
 def check(order: Order) -> None:
     """Raises BadOrder where a worklist could not say it, or images could not come back with it."""
     for name, value in (("accession number", order.accession), ("requested procedure ID", order.procedure_id)):
-        plain = 0 < len(value) <= SHORT_MAX and not _NEVER.search(value)
+        plain = 0 < len(value) <= SHORT_MAX and not NEVER.search(value)
         _require(plain, f"the {name} is not 1 to {SHORT_MAX} characters, without backslash")
     _require(len(order.issuer) <= LONG_MAX, f"the accession number's issuer has more than {LONG_MAX} characters")
     _require(order.study_uid is None or uid_is_usable(order.study_uid), "the Study Instance UID is not a UID")
-    if order.action == "cancelled":
+    if order.action in ("cancelled", "completed"):
+        _require(len(order.steps) <= STEPS_MAX, f"more than {STEPS_MAX} scheduled procedure steps are completed")
+        for step in order.steps:
+            _check_texts(step.said)
         return
     _require(bool(order.said.get("PatientID")), "there is no patient ID")
     _require(bool(order.said.get("PatientName")), "there is no patient's name")
@@ -100,7 +106,8 @@ def _check_step(step: Step) -> None:
     _require(_CODE_STRING.fullmatch(step.modality or "") is not None, "a step has no modality, or one that is no code")
     _require(len(step.station_aes) <= STATIONS_MAX, f"a step has more than {STATIONS_MAX} stations")
     _require(all(map(_AE.fullmatch, step.station_aes)), "a station's AE title is not one (PS3.5 section 6.2)")
-    _require(_DATE.fullmatch(step.start_date or "") is not None, "a step has no start date as YYYYMMDD")
+    # On no day of the calendar it would be in no worklist.
+    _require(_is_day(step.start_date or ""), "a step has no start date as YYYYMMDD")
     _require(_TIME.fullmatch(step.start_time or "000000") is not None, "a step's start time is not HHMMSS")
 
 
@@ -111,8 +118,15 @@ def _check_texts(said: Said) -> None:
         _require(len(texts) <= VALUES_MAX, f"{keyword} has more than {VALUES_MAX} values")
         for text in texts:
             _require(len(text) <= ceiling, f"{keyword} has more than {ceiling} characters")
-            _require(not _NEVER.search(text), f"{keyword} has a control character or a backslash")
+            _require(not NEVER.search(text), f"{keyword} has a control character or a backslash")
         _require(keyword not in _NAMES or _is_name(texts[0]), f"{keyword} is no name as DICOM writes it")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return _DATE.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _is_name(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,7 +19,7 @@ from producers.orders.placed import PlacedOrders
 from streams import metrics
 from streams.health import Health
 from streams.log import LogAway, LogClosed, LogRefused, Producer
-from streams.objects import Damaged, StoreAway
+from streams.objects import Damaged, StoreAway, StoreRefused
 from streams.wire import SchemaIds, encode
 
 _TYPES = frozenset((("OMI", "O23"), ("ORM", "O01")))
@@ -27,6 +28,7 @@ _NOTHING_TO_CANCEL = (
     "there is no such order to cancel: say accession number, issuer and requested procedure ID as it was placed with"
 )
 _AWAY = "the order could not be kept; send it again"
+_REFUSED = "the store takes no such order; sending it again does not help"
 _UNREADY_S = 5.0
 # One message at a time: while it is read it takes many times its size.
 _READING = threading.Lock()
@@ -57,6 +59,9 @@ class Receiver:
         except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as failed:
             error, text = _INTERNAL, _AWAY
             self._failed(failed, peer)
+        except StoreRefused as refused:
+            error, text = _INTERNAL, _REFUSED
+            structlog.get_logger().error("order_refused", peer=peer, reason=str(refused))
         except Exception:  # noqa: BLE001 - said by type and place; its text may quote a name
             error, text = _INTERNAL, "the message could not be understood"
             structlog.get_logger().error("message_failed", peer=peer, exc_info=True)
@@ -78,12 +83,10 @@ class Receiver:
     def _keep(self, data: bytes, peer: str) -> None:
         """All of a message's orders, or none is accepted; what is sent again is the same events."""
         said_as = hashlib.sha256(data).hexdigest()
-        orders = self._orders(data)
-        for order in orders:
+        orders = self._of_ours(self._orders(data), peer)
+        for order in orders.values():
             self._check_cancelled(order, peer)
-        events = [
-            self.announcer.event(order, f"{said_as}/{number}", f"hl7 {peer}") for number, order in enumerate(orders)
-        ]
+        events = [self.announcer.event(order, f"{said_as}/{at}", f"hl7 {peer}") for at, order in orders.items()]
         for event in events:
             self.placed.learn(event)
         sent = [self.producer.send(encode(event, self.ids, source=self.source)) for event in events]
@@ -96,6 +99,21 @@ class Receiver:
             message = read(data)
             _check_head(message)
             return orders_of(message, self.settings)
+
+    def _of_ours(self, orders: Sequence[Order], peer: str) -> dict[int, Order]:
+        """By place in the message, all but what is completed and is no order here: a RIS tells of all its orders.
+
+        Raises BadOrder, LogAway.
+        """
+        stated = {self.announcer.order_id(order) for order in orders if order.action in ("placed", "changed")}
+        ours: dict[int, Order] = {}
+        for at, order in enumerate(orders):
+            named = self.announcer.order_id(order)
+            if order.action != "completed" or named in stated or self._is_placed(order):
+                ours[at] = order
+            else:
+                structlog.get_logger().info("nothing_to_complete", peer=peer, order_id=named)
+        return ours
 
     def _check_cancelled(self, order: Order, peer: str) -> None:
         """What is named in full and is not here may have been placed before there was a radstream, elsewhere.

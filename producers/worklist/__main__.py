@@ -17,9 +17,12 @@ from producers.worklist.known_steps import KnownSteps
 from producers.worklist.performing import Performing
 from streams.allocating import give_back_large_blocks
 from streams.config import Config, Protected
+from streams.dimse.door import door_of
 from streams.dimse.listening import Listener
-from streams.dimse.trust import Trust, check_files
 from streams.lasting import LastingProducer
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
+from streams.peers.trust import check_files
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.service import Context, run
@@ -36,10 +39,11 @@ def main(context: Context, settings: Settings) -> None:
     The catalog may be away: then queries are refused, and performed steps are taken all the same.
     """
     give_back_large_blocks()
-    settings = settings.beside(context.config.path.absolute().parent)
-    trust = Trust(SECTION, settings, context.health, context.clock)
     keys = FileKeys(context.config.section("protected", Protected).key_file)
     producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
+    audit = RefusalAudit(context.site, context.ids, context.clock, context.source)
+    refusals = Refusals(audit.made, producer, context.clock)
+    door = door_of(SECTION, settings, context.health, context.clock, refusals)
     performing = Performing(
         site=context.site,
         producer=producer,
@@ -59,7 +63,7 @@ def main(context: Context, settings: Settings) -> None:
             (evt.EVT_N_CREATE, performing.on_n_create),
             (evt.EVT_N_SET, performing.on_n_set),
         ]
-        listener = Listener(SECTION, settings, trust, SERVICES, handlers)
+        listener = Listener(SECTION, settings, door, SERVICES, handlers)
         structlog.get_logger().info(
             "listening",
             host=settings.host,
@@ -69,14 +73,15 @@ def main(context: Context, settings: Settings) -> None:
         )
         while not context.stopping.wait(_BEAT_S):
             context.health.beat()
-            trust.look()
+            door.look()
         listener.stop()
+    door.close()
     producer.close(settings.commit_timeout_s)
 
 
-def check(config: Config, settings: Settings) -> None:
+def check(_: Config, settings: Settings) -> None:
     """Raises ConfigError where the files of trust cannot be used."""
-    check_files(SECTION, settings.beside(config.path.absolute().parent))
+    check_files(f"{SECTION}.tls", settings.peers, settings.tls)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, cast
 
 import structlog
+from msgspec import structs
 from pydicom.dataset import Dataset
 from pynetdicom.events import Event
 
@@ -15,7 +16,7 @@ from consumers.catalog.reading import Reads
 from consumers.catalog.worklist import PAGE, Asked, Scheduled, page
 from producers.worklist.config import Settings
 from producers.worklist.item import item_of
-from producers.worklist.query import asked
+from producers.worklist.query import asked, station
 from streams import metrics
 from streams.dimse import ceiling
 from streams.dimse.answer import answer, unsupported
@@ -65,7 +66,7 @@ class Finder:
             if isinstance(encoded, Discarded):
                 raise BadKey("the identifier is larger than [worklist] data_set_bytes_max")
             ceiling.check(str(event.context.transfer_syntax), encoded)
-            yield from self.find(event.identifier, lambda: bool(event.is_cancelled))
+            yield from self.find(event.identifier, calling, lambda: bool(event.is_cancelled))
         except (BadKey, ceiling.TooMuch) as error:
             yield failure(UNABLE_TO_PROCESS, str(error)), None
         except Away:
@@ -74,14 +75,18 @@ class Finder:
             structlog.get_logger().error("query_failed", calling_ae=calling, exc_info=True)
             yield failure(UNABLE_TO_PROCESS, "the identifier cannot be understood"), None
 
-    def find(self, keys: Dataset, is_cancelled: Callable[[], bool]) -> Iterator[Response]:
-        """The responses but for the last, which is success. Raises BadKey, Away."""
-        found = 0
+    def find(self, keys: Dataset, calling_ae: str, is_cancelled: Callable[[], bool]) -> Iterator[Response]:
+        """The responses but for the last, which is success. Raises BadKey, Away.
+
+        A step that names no station is for the one that asks: consoles ask by their AE title, and it has to be returned
+        with a value (PS3.4 table K.6-1; docs/decisions/0088).
+        """
+        found, asking = 0, [station(keys, calling_ae)]
         for scheduled in self._scheduled(asked(keys, self._today(), self._settings.expires_days)):
             if is_cancelled():
                 yield CANCELLED, None
                 return
-            item = item_of(scheduled)
+            item = item_of(scheduled if scheduled.station_aes else structs.replace(scheduled, station_aes=asking))
             if not matches(keys, item, AGREED):
                 continue
             if found == self._settings.matches_max:

@@ -30,7 +30,7 @@ from streams.events import MppsEvent
 from streams.generation import meta_of_fact, of_facts
 from streams.identity import uid_is_usable, uid_of_event
 from streams.log import LogAway, LogRefused, Producer
-from streams.objects import Damaged, StoreAway
+from streams.objects import Damaged, StoreAway, StoreRefused
 from streams.protected import ProtectedBlocks
 from streams.terms import MODALITIES
 from streams.titles import ae_title
@@ -43,6 +43,7 @@ DUPLICATE, NO_SUCH_INSTANCE, INVALID_INSTANCE = 0x0111, 0x0112, 0x0117
 NO_LONGER: Final = "Performed Procedure Step Object may no longer be updated"
 NO_LONGER_ID: Final = 0xA710
 _AWAY: Final = "it could not be kept; send it again"
+_REFUSED: Final = "the store takes no such attribute list"
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ class Performing:
         except (LogAway, LogRefused, TimeoutError, StoreAway, Damaged) as error:
             structlog.get_logger().error("step_not_kept", calling_ae=calling, error=error)
             return failure(PROCESSING_FAILURE, _AWAY)
+        except StoreRefused as error:
+            structlog.get_logger().error("step_refused", calling_ae=calling, reason=str(error))
+            return failure(PROCESSING_FAILURE, _REFUSED)
         except Exception:  # noqa: BLE001 - said by type and place; its text may quote a name
             structlog.get_logger().error("step_failed", calling_ae=calling, exc_info=True)
             return failure(PROCESSING_FAILURE, "the attribute list cannot be understood")

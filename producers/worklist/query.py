@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from consumers.catalog.worklist import Asked
 from streams.dimse.matching import BadKey, day_range, texts
+from streams.titles import ae_title
 
 _STEPS: Final = "ScheduledProcedureStepSequence"
 _WILD: Final = frozenset("*?")
@@ -17,7 +18,7 @@ _FIRST, _LAST = date(1900, 1, 1), date(9999, 12, 31)
 
 def asked(keys: Dataset, today: date, expires_days: int) -> Asked:
     """Raises BadKey."""
-    step = keys[_STEPS].value[0] if _STEPS in keys and keys[_STEPS].value else Dataset()
+    step = _step(keys)
     first, last = _days(step)
     return Asked(
         first=max(first, today - timedelta(days=expires_days)),
@@ -27,6 +28,16 @@ def asked(keys: Dataset, today: date, expires_days: int) -> Asked:
         patient_id=_single(keys, "PatientID"),
         accession=_single(keys, "AccessionNumber"),
     )
+
+
+def station(keys: Dataset, calling_ae: str) -> str:
+    """The station that is asked for: the AE title of the key, where it is one, else the title of who asks."""
+    said = _single(_step(keys), "ScheduledStationAETitle") or ""
+    return said if said and ae_title(said) == said else calling_ae
+
+
+def _step(keys: Dataset) -> Dataset:
+    return keys[_STEPS].value[0] if _STEPS in keys and keys[_STEPS].value else Dataset()
 
 
 def _single(keys: Dataset, keyword: str) -> str | None:

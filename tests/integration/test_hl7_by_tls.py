@@ -12,6 +12,7 @@ from producers.orders.config import Tls
 from tests.certificates import Authority, client_context
 from tests.hl7_messages import OMI
 from tests.listeners import Running, running_listener
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -63,6 +64,9 @@ def test_nobody_else_s_order_is_taken(authority: Authority, listener: Running, t
     ):
         assert code(listener, client_context(authority.file, identity)) == ""
     assert listener.commands() == []
+    reasons = ("certificate", "certificate_expired", "certificate_untrusted", "no_certificate")
+    refused = sorted(("tls.refused", "127.0.0.1", why) for why in reasons)
+    wait_until(lambda: sorted(listener.audited()) == refused, "the audit")
     # The port without TLS goes on beside it.
     assert code(listener, None) == "AA"
 

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from producers.orders.placed import PlacedOrders
 from streams.config import ConfigError
 from streams.log import Delivery, Producer, TopicClosed
 from streams.memory_log import MemoryLog
-from streams.wire import Message
+from streams.memory_store import MemoryStore
+from streams.objects import StoreRefused
+from streams.step import NewObject, Stored
+from streams.wire import Message, SchemaIds, encode
 from tests.event_streams import TENANT, Hospital
 from tests.hl7_messages import OMI, ORM, STUDY, changed
 from tests.listeners import Running, running_listener
@@ -107,13 +111,13 @@ def test_a_cancellation_that_names_its_order_and_comes_from_before_is_accepted(
         assert msa(ris.send(changed(OMI.replace(*other), "CA", "M1"))) == ["AA", "M1"]
         assert sorted(command.action for command in listener.commands()) == ["cancelled", "placed"]
         assert len({command.order_id for command in listener.commands()}) == 2
-        (line,) = [line for line in capsys.readouterr().out.splitlines() if "nothing_to_cancel" in line]
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "nothing_to_cancel" in line]
         (cancelled,) = [command.order_id for command in listener.commands() if command.action == "cancelled"]
         assert cancelled in line
         assert other[1] not in line
         # What is here is not taken for it.
         assert msa(ris.send(changed(OMI, "CA", "M2"))) == ["AA", "M2"]
-        assert "nothing_to_cancel" not in capsys.readouterr().out
+        assert "nothing_to_cancel" not in capsys.readouterr().err
 
 
 def test_an_order_without_an_accession_number_is_cancelled_by_what_orc_says() -> None:
@@ -123,6 +127,54 @@ def test_an_order_without_an_accession_number_is_cancelled_by_what_orc_says() ->
         assert msa(ris.send(changed(without(bare, "OBR", "ZDS"), "CA", "M1"))) == ["AA", "M1"]
         placed, cancelled = listener.commands()
     assert placed.order_id == cancelled.order_id
+
+
+def status(message: str, control: str, said: str, number: str, *kept: str) -> str:
+    """The message with this order control and order status, of its segments but head, patient and ORC those kept."""
+    lines = changed(message, control, number).split("\r")
+    orc = next(line for line in lines if line.startswith("ORC")).split("|")
+    orc[5:6] = [said]
+    whole = ["|".join(orc) if line.startswith("ORC") else line for line in lines]
+    return "\r".join(line for line in whole if not kept or line[:3] in ("MSH", "PID", "ORC", *kept))
+
+
+def test_what_a_ris_tells_of_progress_is_accepted_and_what_it_completes_is_in_the_log() -> None:
+    """A sender that stops at an AE keeps its new orders back (docs/decisions/0080)."""
+    hospital = Hospital()
+    with running_listener(hospital) as listener, listener.connection() as ris:
+        assert msa(ris.send(ORM)) == ["AA", "M4712"]
+        for number, (control, said) in enumerate((("SC", "IP"), ("SC", "SC"), ("SC", ""), ("SN", ""), ("NA", "IP"))):
+            assert msa(ris.send(status(ORM, control, said, f"M{number}"))) == ["AA", f"M{number}"]
+            assert msa(ris.send(status(ORM, control, said, f"N{number}", "none"))) == ["AA", f"N{number}"]
+        assert [command.action for command in listener.commands()] == ["placed"]
+
+        assert msa(ris.send(status(ORM, "SC", "CM", "M10", "OBR"))) == ["AA", "M10"]
+        assert msa(ris.send(status(ORM, "XO", "CM", "M11"))) == ["AA", "M11"]
+        assert msa(ris.send(status(ORM, "SC", "CA", "M12", "OBR"))) == ["AA", "M12"]
+        commands = listener.commands()
+    assert [command.action for command in commands] == ["placed", "completed", "changed", "completed", "cancelled"]
+    assert len({command.order_id for command in commands}) == 1
+    completed = commands[1]
+    (step,) = completed.steps
+    assert (completed.study_uid, completed.block, step.start_date, step.modality) == (None, None, None, None)
+    assert hospital.blocks.read(step.block) == {"ScheduledProcedureStepID": "SPS200", "About": completed.order_id}
+
+
+def test_what_is_completed_and_no_order_here_is_accepted_and_no_word_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of before there was a radstream, or of another department."""
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        assert msa(ris.send(status(ORM, "SC", "CM", "M1", "OBR"))) == ["AA", "M1"]
+        assert msa(ris.send(status(OMI, "SC", "CM", "M2", "none"))) == ["AA", "M2"]
+        assert [command.action for command in listener.commands()] == ["placed"]
+        assert capsys.readouterr().err.count("nothing_to_complete") == 2
+        # An order that comes completed is here, and done.
+        assert msa(ris.send(status(ORM, "NW", "CM", "M3"))) == ["AA", "M3"]
+        assert sorted(command.action for command in listener.commands()) == ["completed", "placed", "placed"]
+        listener.log.away = True
+        assert msa(ris.send(status(OMI, "SC", "CM", "M4", "OBR", "IPC"))) == ["AR", "M4"]
 
 
 class Slow:
@@ -146,7 +198,7 @@ class Slow:
 def test_an_order_that_is_on_its_way_can_be_cancelled() -> None:
     """Its RIS was told to send it again; what was queued came all the same, and stayed on the worklist."""
     bare = ORM.replace("A-200|RP200", "|")
-    with running_listener(commit_timeout_s=0.2) as listener, listener.connection() as ris:
+    with running_listener(commit_timeout_s=1.0) as listener, listener.connection() as ris:
         listener.receiver.producer = Slow(listener.log.producer())
         assert msa(ris.send(bare)) == ["AR", "M4712"]
         assert listener.commands() == []
@@ -167,6 +219,23 @@ def test_a_cancellation_waits_for_a_log_that_is_away_and_not_for_one_that_it_may
         listener.receiver.placed = PlacedOrders(Closed(), TENANT)
         assert msa(ris.send(changed(OMI, "CA", "M2"))) == ["AA", "M2"]
         assert [command.action for command in listener.commands()] == ["placed", "cancelled"]
+
+
+def test_commands_of_a_newer_build_stop_no_cancellation(capsys: pytest.CaptureFixture[str]) -> None:
+    """The service of before is put back: what the newer one wrote meanwhile is in the log."""
+    bare = ORM.replace("A-200|RP200", "|")
+    with running_listener() as before:
+        before.send(bare)
+        (placed,) = before.commands()
+    newer = encode(placed, SchemaIds(), source="test")
+    headers = tuple((name, b"99" if name == "schema_version" else value) for name, value in newer.headers)
+    with running_listener() as listener, listener.connection() as ris:
+        assert msa(ris.send(changed(bare, "CA", "M0"))) == ["AE", "M0"]
+        listener.log.producer().send(replace(newer, headers=headers)).result()
+        assert msa(ris.send(changed(bare, "CA", "M1"))) == ["AA", "M1"]
+        assert msa(ris.send(OMI)) == ["AA", "M4711"]
+        assert msa(ris.send(changed(OMI, "CA", "M2"))) == ["AA", "M2"]
+    assert "imaging.order.command version 99" in capsys.readouterr().err
 
 
 def test_a_connection_that_no_thread_is_left_for_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +296,20 @@ def test_nothing_is_accepted_while_the_log_is_away() -> None:
         listener.log.away = False
         assert msa(ris.send(OMI)) == ["AA", "M4711"]
         assert len(listener.commands()) == 1
+
+
+class RefusingStore(MemoryStore):
+    def create(self, new: NewObject) -> Stored:
+        raise StoreRefused("too large")
+
+
+def test_an_order_that_the_store_refuses_is_not_asked_for_again_and_the_service_stays_ready() -> None:
+    with running_listener(Hospital(store=RefusingStore())) as listener, listener.connection() as ris:
+        answer = ris.send(OMI)
+        assert msa(answer) == ["AR", "M4711"]
+        assert "sending it again does not help" in str(answer)
+        assert "commit" not in listener.health.failing()
+        assert listener.commands() == []
 
 
 @pytest.mark.parametrize(
@@ -292,7 +375,7 @@ def test_a_sender_that_trickles_loses_its_connection_and_blocks_nobody() -> None
 
 
 def test_idle_connections_are_closed_and_make_room() -> None:
-    with running_listener(connections_max=2, idle_timeout_s=1.0) as listener:
+    with running_listener(connections_max=2, idle_timeout_s=3.0) as listener:
         idle = [socket.create_connection(("127.0.0.1", listener.port), timeout=10) for _ in range(6)]
         wait_until(lambda: _answered(listener), "an answer once the idle ones are gone")
         for peer in idle:
@@ -320,7 +403,7 @@ def test_a_network_with_bits_beyond_it_is_said_with_the_one_that_was_meant() -> 
 
 def test_a_port_in_use_is_one_clear_message() -> None:
     with running_listener() as listener, pytest.raises(ConfigError, match=r"cannot be listened on .*set another port"):
-        Listener(Settings(http_port=0, port=listener.port), listener.receiver)
+        Listener(Settings(http_port=0, port=listener.port), listener.receiver, listener.door)
 
 
 def test_another_client_is_understood(tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from pynetdicom.association import Association
 
 from producers.worklist.known_steps import KnownSteps
 from streams.clock import SystemClock
+from streams.memory_store import MemoryStore
+from streams.objects import StoreRefused
 from streams.sop_classes import PERFORMED_PROCEDURE_STEP
+from streams.step import NewObject, Stored
 from tests.event_streams import Hospital, new_log
 from tests.worklists import running_worklist
 
@@ -91,7 +94,7 @@ def test_a_step_is_begun_told_of_and_completed_and_all_of_it_is_in_the_log_witho
 
 def test_nobody_waits_for_all_of_those_before_him_while_the_log_is_away() -> None:
     with (
-        running_worklist(new_log(), Hospital(), commit_timeout_s=0.2) as worklist,
+        running_worklist(new_log(), Hospital(), commit_timeout_s=1.0) as worklist,
         worklist.association() as association,
     ):
         with worklist.performing.deciding:
@@ -239,6 +242,19 @@ def test_nothing_is_acknowledged_while_the_log_is_away() -> None:
         log.away = False
         assert create(association, begun(), "2.25.78").Status == 0x0000
         assert set_(association, ended()).Status == 0x0000
+
+
+class RefusingStore(MemoryStore):
+    def create(self, new: NewObject) -> Stored:
+        raise StoreRefused("too large")
+
+
+def test_an_attribute_list_that_the_store_refuses_is_said_to_be_one() -> None:
+    hospital = Hospital(store=RefusingStore())
+    with running_worklist(new_log(), hospital) as worklist, worklist.association() as association:
+        refused = create(association, begun())
+        assert (refused.Status, refused.ErrorComment) == (0x0110, "the store takes no such attribute list")
+        assert worklist.said() == []
 
 
 def test_an_attribute_list_that_nobody_can_read_is_refused_and_the_association_goes_on() -> None:

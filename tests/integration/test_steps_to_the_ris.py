@@ -37,6 +37,7 @@ from tests.event_streams import SITE, TENANT, Hospital, new_log
 from tests.hooked_log import everything
 from tests.integration.test_performed_steps import attributes, begun, create, ended, set_
 from tests.nodes import silent
+from tests.ports import free_port
 from tests.risses import Request, Ris, listening, switched_off
 from tests.waiting import wait_until
 from tests.worklists import Worklist, running_worklist
@@ -58,7 +59,7 @@ class World:
         self.hospital = Hospital(keys=keys)
         self.ris("")
 
-    def ris(self, section: str = '[ris]\nnode = "ris"\nanswer_s = 1.0\n', port: int = 0) -> None:
+    def ris(self, section: str = '[ris]\nnode = "ris"\n', port: int = 0) -> None:
         key_file = self.folder / "site-keys"
         (self.folder / "radstream.toml").write_text(f'[protected]\nkey_file = "{key_file}"\n{section}')
         if port:
@@ -84,7 +85,7 @@ class World:
             yield context
         finally:
             context.stopping.set()
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
 
     @contextmanager
@@ -101,11 +102,11 @@ class World:
         wait_until(lambda: self.lag() == 0, "a lag of zero")
 
     def audited(self) -> list[AuditEvent]:
-        found = [decode(record) for record in everything(self.log, "imaging.audit.event")]  # type: ignore[arg-type]
+        found = [decode(record) for record in everything(self.log, "imaging.audit.event")]
         return [one for one in found if isinstance(one, AuditEvent) and one.action == "mpps.told"]
 
     def dead(self) -> list[Any]:
-        return everything(self.log, "imaging.deadletter.forward")  # type: ignore[arg-type]
+        return everything(self.log, "imaging.deadletter.forward")
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_the_ris_gets_each_message_in_order_as_the_modality_sent_it(world: World
     told = world.audited()
     assert [(one.outcome, one.attributes["status"]) for one in told] == [("success", "0x0000")] * 4
     assert {one.attributes["node"] for one in told} == {"ris"}
-    text = str([record.value for record in everything(world.log, "imaging.audit.event")])  # type: ignore[arg-type]
+    text = str([record.value for record in everything(world.log, "imaging.audit.event")])
     assert not [word for word in ("ller", "P1", "PPS1") if word in text]
 
 
@@ -214,7 +215,7 @@ def test_a_ris_that_is_restarted_midway_has_each_step_once_and_whole(world: Worl
     uids = [f"2.25.{number}" for number in range(1, 5)]
     with world.worklist() as worklist:
         perform(worklist, "2.25.99")  # before there was a RIS: nothing of it is forwarded
-        with listening(ris) as first:
+        with listening(ris, free_port()) as first:
             world.ris(port=first.port)
             with world.forwarding():
                 perform(worklist, *uids[:2])
@@ -303,7 +304,7 @@ def test_a_ris_in_trouble_is_waited_for_and_a_step_that_is_its_trouble_is_not(wo
 
 def test_a_silent_ris_keeps_no_image_waiting_and_stops_with_the_service(world: World) -> None:
     with silent() as hung, world.worklist() as worklist:
-        world.ris(port=hung.port)
+        world.ris('[ris]\nnode = "ris"\nanswer_s = 1.0\n', hung.port)
         with world.forwarding():
             perform(worklist, "2.25.1")
             wait_until(lambda: hung.associations > 0, "a try")

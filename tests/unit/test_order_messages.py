@@ -76,6 +76,58 @@ def test_an_omi_is_an_order_with_a_step_for_each_ipc() -> None:
     assert (second.modality, second.said["ScheduledProcedureStepID"]) == ("SR", "SPS2")
 
 
+def test_an_omi_of_two_requested_procedures_is_two_orders_each_with_its_study() -> None:
+    """An ORC may have IPCs of several (HL7 v2.5.1 section 4.5.6): each step belongs to the study of its own."""
+    *before, first, second = OMI.split("\r")
+    other = second.replace("RP100", "RP101").replace(STUDY, "2.25.7")
+    found = orders("\r".join((*before, first, other, second.replace("SPS2", "SPS3"))))
+    assert [(one.accession, one.procedure_id, one.study_uid) for one in found] == [
+        ("A-100", "RP100", STUDY),
+        ("A-100", "RP101", "2.25.7"),
+    ]
+    assert [[step.said["ScheduledProcedureStepID"] for step in one.steps] for one in found] == [
+        ["SPS1", "SPS3"],
+        ["SPS2"],
+    ]
+
+
+def test_what_later_ipcs_leave_out_is_what_the_first_says() -> None:
+    *before, first, second = OMI.split("\r")
+    (order,) = orders("\r".join((*before, first, second.replace(f"A-100^NORTH|RP100|{STUDY}", "||"))))
+    assert (order.accession, order.procedure_id, order.study_uid, len(order.steps)) == ("A-100", "RP100", STUDY, 2)
+    found = orders("\r".join((*before, first, second.replace(f"A-100^NORTH|RP100|{STUDY}", "|RP101|"))))
+    assert [(one.accession, one.issuer, one.study_uid) for one in found] == [
+        ("A-100", "NORTH", STUDY),
+        ("A-100", "NORTH", None),
+    ]
+
+
+def test_an_ipc_without_accession_number_has_that_of_the_ipc_before_it() -> None:
+    *before, _, second = OMI.split("\r")
+    said = ("A-100^NORTH|RP100|2.25.5", "A-101^SOUTH|RP101|2.25.6", "|RP102|2.25.7")
+    found = orders("\r".join((*before, *(second.replace(f"A-100^NORTH|RP100|{STUDY}", one) for one in said))))
+    assert [(one.accession, one.issuer, one.procedure_id) for one in found] == [
+        ("A-100", "NORTH", "RP100"),
+        ("A-101", "SOUTH", "RP101"),
+        ("A-101", "SOUTH", "RP102"),
+    ]
+
+
+def test_a_blank_in_an_ipc_says_nothing() -> None:
+    *before, first, second = OMI.split("\r")
+    blank = second.replace(f"A-100^NORTH|RP100|{STUDY}", " | | ")
+    for ipcs in ((first, blank), (blank, first)):
+        (order,) = orders("\r".join((*before, *ipcs)))
+        assert (order.accession, order.procedure_id, order.study_uid, len(order.steps)) == ("A-100", "RP100", STUDY, 2)
+
+
+def test_one_requested_procedure_of_two_studies_is_refused() -> None:
+    *before, first, second = OMI.split("\r")
+    for says in ("A-100^NORTH|RP100|2.25.7", "||2.25.7"):
+        other = second.replace(f"A-100^NORTH|RP100|{STUDY}", says)
+        assert "Study Instance UID" in refused("\r".join((*before, first, other)))
+
+
 def test_an_orm_is_an_order_with_its_study_in_zds_and_its_station_from_the_settings() -> None:
     (order,) = orders(ORM, Settings(http_port=0, port=0, issuer="NORTH", stations={"MR": ("MR1",)}))
     assert (order.accession, order.issuer, order.procedure_id) == ("A-200", "NORTH", "RP200")
@@ -159,6 +211,46 @@ def test_order_control_says_what_is_asked(message: str, control: str, action: st
     assert order.accession in ("A-100", "A-200")
 
 
+@pytest.mark.parametrize("control", ["SC", "SC|PL1|FI1||IP", "SC|PL1|FI1||SC", "SR|PL1|FI1||A", "SN", "NA", "OK"])
+@pytest.mark.parametrize("message", [OMI, ORM])
+def test_what_tells_of_progress_alone_is_taken_and_is_no_order(message: str, control: str) -> None:
+    assert orders(changed(message, control)) == []
+    # Not even where it says nothing that an order has to.
+    assert orders("\r".join((*message.split("\r")[:2], f"ORC|{control}"))) == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "said", "ended"),
+    [
+        ((("SC", "S1"),), [], ["S1"]),
+        ((("SC", ""),), [], []),
+        ((("SC", "S1"), ("SC", "S2")), [], ["S1", "S2"]),
+        ((("SC", "S1"), ("SC", "")), [], []),
+        ((("XO", "S1"),), [("changed", ["S1"])], ["S1"]),
+        ((("XO", ""),), [("changed", ["RP200"])], ["RP200"]),
+        ((("XX", "S1"), ("XX", "S2")), [("changed", ["S1", "S2"])], ["S1", "S2"]),
+        ((("NW", "S1"),), [("placed", ["S1"])], ["S1"]),
+        ((("CA", "S1"),), [("cancelled", [])], None),
+    ],
+)
+def test_what_a_ris_says_is_completed_is_a_word_of_its_own_behind_the_order(
+    groups: tuple[tuple[str, str], ...], said: list[tuple[str, list[str]]], ended: list[str] | None
+) -> None:
+    """Table 0038: the status stands in ORC-5, beside an order control that may state the order anew."""
+    told = of_steps(*((f"{control}|PL2|FI2||CM", step) for control, step in groups))
+    found = orders(told.replace("|CM|PL2|FI2|", "|CM|"))
+    steps = [(one.action, [step.said["ScheduledProcedureStepID"] for step in one.steps]) for one in found]
+    assert steps == said + ([] if ended is None else [("completed", ended)])
+    assert {(one.accession, one.procedure_id) for one in found} == {("A-200", "RP200")}
+
+
+def test_of_a_message_some_steps_may_be_completed_and_others_not() -> None:
+    told = of_steps(("XO|PL2|FI2||CM", "S1"), ("XO|PL2|FI2||SC", "S2"))
+    stated, completed = orders(told.replace("|CM|PL2|FI2|", "|CM|").replace("|SC|PL2|FI2|", "|SC|"))
+    assert [step.said["ScheduledProcedureStepID"] for step in stated.steps] == ["S1", "S2"]
+    assert [step.said for step in completed.steps] == [{"ScheduledProcedureStepID": "S1"}]
+
+
 @pytest.mark.parametrize(
     ("where", "text", "expected"),
     [
@@ -197,13 +289,14 @@ def test_priority_may_stand_in_obr_27_or_orc_7(segment: str, expected: str) -> N
         (OMI.replace("S^STAT^HL70485", "URGENT!"), "orders.priorities"),
         (OMI.replace("20261123093000+0100", "tomorrow"), "TQ1-7"),
         (OMI.replace("20261123093000+0100", ""), "start date"),
+        (OMI.replace("20261123093000+0100", "20261131093000+0100"), "start date"),
         (OMI.replace("P1^^^NORTH&1.2.3&ISO^MR~99887^^^STATE^SS", ""), "no patient ID"),
         (OMI.replace("Doe^Jane^Q^Jr^Dr^^L^A", ""), "patient's name"),
         (OMI.replace("|CT|CTLD", "||CTLD"), "modality"),
         (OMI.replace("A-100", "A" * 17), "accession number"),
         (OMI.replace(STUDY, "1.2.x"), "Study Instance UID"),
         (OMI.replace("CT1~CT2", "CT1~" + "X" * 17), "AE title"),
-        (changed(OMI, "SC"), "ORC-1"),
+        (changed(OMI, ""), "ORC-1"),
         (changed(OMI, "ZZ"), "ORC-1"),
         (OMI.split("\rORC")[0], "no ORC"),
         (OMI.replace("\rPID", "\rZID"), "no PID"),
@@ -216,6 +309,84 @@ def test_what_cannot_be_taken_is_refused_without_a_word_of_the_patients(told: st
     said = refused(told)
     assert why in said
     assert not any(word in said for word in ("Doe", "Jane", "P1", "tomorrow", "URGENT", "1.2.x", "XXX", "AAA"))
+
+
+HEAD, PATIENT, VISIT, ORC, OBR, _ = ORM.split("\r")
+
+
+def of(*segments: str) -> str:
+    return "\r".join(segments)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        (of(OMI, ORM), "more than one MSH"),
+        (of(ORM, "PID|||P9^^^NORTH||Poe^Paula||19700101|F", ORC, OBR), "another patient"),
+        (of(HEAD, PATIENT, VISIT, ORC, OBR, OBR.replace("A-200", "A-201").replace("MRHEAD", "MRNECK")), "an ORC"),
+        (of(HEAD, PATIENT, VISIT, OBR, ORC), "OBR before"),
+        (of(HEAD, PATIENT, VISIT, "TQ1|||||||20261124081500||S", ORC, OBR), "TQ1 before"),
+    ],
+)
+def test_no_order_is_given_to_the_patient_of_another_or_left_out(told: str, why: str) -> None:
+    """Two messages in one frame are one patient's and another's; a second OBR is another procedure."""
+    assert why in refused(told)
+
+
+@pytest.mark.parametrize(
+    "again", [PATIENT.replace("PID|", "PID|2", 1) + "||", "PID|2||P2^^^NORTH||Roe^Richard^^||19610203|M|||Broad Lane 1"]
+)
+def test_a_patient_who_is_named_before_each_order_is_one_patient(again: str) -> None:
+    """By what is taken of a PID: where they live may be said of one order alone."""
+    found = orders(of(HEAD, PATIENT, VISIT, ORC, OBR, again, ORC, OBR.replace("A-200", "A-201")))
+    assert [(order.accession, order.said["PatientID"]) for order in found] == [("A-200", "P2"), ("A-201", "P2")]
+
+
+def test_what_only_cancels_is_not_refused_for_how_a_patient_was_born() -> None:
+    cancelled = ORC.replace("NW", "CA")
+    born = PATIENT.replace("19610203", "about 1961")
+    (order,) = orders(of(HEAD, born, VISIT, cancelled, OBR, born.replace("PID|", "PID|2", 1), cancelled, OBR))
+    assert order.action == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "change", [("P2^^^NORTH", "P2^^^SOUTH"), ("Roe^", "Poe^"), ("19610203", "19610204"), ("|M", "|F")]
+)
+def test_who_differs_in_anything_that_is_taken_is_another_patient(change: tuple[str, str]) -> None:
+    assert "another patient" in refused(of(HEAD, PATIENT, VISIT, ORC, OBR, PATIENT.replace(*change), ORC, OBR))
+
+
+def test_a_study_that_one_order_says_is_not_that_of_another() -> None:
+    """ZDS at the end is all orders' (IHE RAD TF-2 section 4.4); between them it is of the ORC before it."""
+    other = OBR.replace("A-200|RP200", "A-201|RP201")
+    found = orders(of(HEAD, PATIENT, VISIT, ORC, OBR, "ZDS|2.25.8", ORC, other))
+    assert [(order.accession, order.study_uid) for order in found] == [("A-200", "2.25.8"), ("A-201", None)]
+    found = orders(of(HEAD, PATIENT, VISIT, ORC, OBR, ORC, other, "ZDS|2.25.8"))
+    assert [order.study_uid for order in found] == ["2.25.8", "2.25.8"]
+
+
+def test_progress_that_is_nothing_to_us_is_no_error_however_it_is_said() -> None:
+    assert orders(of(HEAD, PATIENT, VISIT, "ORC|SC|PL2|FI2||IP", OBR, OBR)) == []
+
+
+@pytest.mark.parametrize("number", ["A=200", "A\\S\\200"])
+def test_what_identifies_is_taken_as_it_is(number: str) -> None:
+    """In a name these separate its parts; another number would be another patient's, or another order's."""
+    (order,) = orders(ORM.replace("P2^^^NORTH", f"{number}^^^NORTH").replace("A-200", number))
+    expected = number.replace("\\S\\", "^")
+    assert (order.accession, order.said["PatientID"]) == (expected, expected)
+
+
+@pytest.mark.parametrize("number", ["A-200", "P2^^^NORTH"])
+def test_a_backslash_that_was_not_escaped_is_no_part_of_another_number(number: str) -> None:
+    """Left out, it would make it one that may be another's."""
+    assert "backslash" in refused(ORM.replace(number, f"{number[:1]}\\{number[1:]}"))
+
+
+def test_another_number_of_the_patients_that_dicom_cannot_say_is_left_out() -> None:
+    (order,) = orders(ORM.replace("P2^^^NORTH", "P2^^^NORTH~AD\\E\\ROE^^^DOMAIN~77^^^STATE"))
+    assert (order.said["PatientID"], order.said["OtherPatientIDs"]) == ("P2", ["77"])
+    assert "PatientID" in refused(ORM.replace("P2^^^NORTH", "AD\\E\\ROE^^^DOMAIN"))
 
 
 @pytest.mark.parametrize(
@@ -247,6 +418,12 @@ def test_bytes_of_another_character_set_are_refused() -> None:
     assert "MSH-18" in refused(OMI.replace("Doe", "Müller").encode("latin-1"))
 
 
+def test_of_several_names_the_legal_one_is_the_patients() -> None:
+    """Whoever calls a patient by a maiden name from the list takes another for her (HL7 v2.5.1 table 0200)."""
+    told = OMI.replace("Doe^Jane^Q^Jr^Dr^^L^A", "Roe^Jane^^^^^M~Doe^Jane^^^^^L~JD^^^^^^N")
+    assert orders(told)[0].said["PatientName"] == "Doe^Jane"
+
+
 def test_a_name_in_three_writings_is_one_name() -> None:
     name = "Yamada^Tarou^^^^^L^A~山田^太郎^^^^^L^I~やまだ^たろう^^^^^L^P"
     assert orders(OMI.replace("Doe^Jane^Q^Jr^Dr^^L^A", name))[0].said["PatientName"] == (
@@ -269,7 +446,7 @@ def test_other_separators_are_read_and_escapes_undone() -> None:
         (r"a\X41\b", "aAb"),
         (r"a\.sp999999999\b", "ab"),
         (r"a\H\b\N\c", "abc"),
-        (r"a\S", "aS"),
+        (r"a\S", "a S"),
         ("\\", ""),
     ],
 )
@@ -360,8 +537,32 @@ def test_an_acknowledgement_of_rubbish_is_one_all_the_same(head: bytes) -> None:
     assert str(hl7.parse(told.decode("ascii")).segment("MSA")[1]) == "AR"
 
 
-def test_line_feeds_after_segments_are_taken() -> None:
-    assert orders(OMI.replace("\r", "\r\n")) == orders(OMI)
+@pytest.mark.parametrize("message", [OMI, ORM])
+@pytest.mark.parametrize(
+    ("end", "last"), [("\r\n", ""), ("\r\n", "\r\n"), ("\n", ""), ("\n", "\n"), ("\n", "\r"), ("\n", "\n\r")]
+)
+def test_segments_may_end_with_line_feeds(message: str, end: str, last: str) -> None:
+    assert orders(message.replace("\r", end) + last) == orders(message)
+
+
+def test_a_line_feed_in_a_field_ends_no_segment_where_carriage_returns_do() -> None:
+    (order,) = orders(f"{ORM}\rNTE|1||fasting\nsince\rNTE|2||yesterday")
+    assert order.steps == orders(ORM)[0].steps
+    assert order.study_uid == STUDY
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_an_acknowledgement_knows_where_msh_ends(end: str) -> None:
+    head = OMI.split("\r")[0].partition("||||||")[0]
+    told = acknowledgement(end.join((head, *OMI.split("\r")[1:])).encode(), "AA", AT, "north")
+    assert [str(hl7.parse(told.decode()).segment("MSH")[number]) for number in (11, 12)] == ["P", "2.5.1"]
+    older = end.join((head.replace("2.5.1", "2.3.1"), *OMI.split("\r")[1:]))
+    assert str(hl7.parse(acknowledgement(older.encode(), "AA", AT, "north").decode()).segment("MSH")[12]) == "2.3.1"
+
+
+def test_a_message_of_line_feeds_has_no_more_segments_than_another() -> None:
+    with pytest.raises(BadMessage, match="more than 2000 segments"):
+        read((ORM.replace("\r", "\n") + "\n" * 5000).encode())
 
 
 def test_a_thousand_orders_with_a_thousand_allergies_are_read_once_each() -> None:

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 
 from consumers.derive.config import Output
 from consumers.derive.step import Derive

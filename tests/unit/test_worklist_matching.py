@@ -13,7 +13,7 @@ from pydicom.sequence import Sequence
 from consumers.catalog.worklist import Scheduled
 from producers.worklist.finding import AGREED
 from producers.worklist.item import item_of
-from producers.worklist.query import asked
+from producers.worklist.query import asked, station
 from streams.dimse.answer import answer, unsupported
 from streams.dimse.matching import BadKey, matches
 from tests.worklists import TODAY, keys
@@ -144,6 +144,48 @@ def test_a_sequence_without_keys_asks_for_all_and_gets_all(items: list[Dataset])
     assert (step.Modality, step.ScheduledProcedureStepStatus) == ("CT", "SCHEDULED")
 
 
+def of_codes(**said: str) -> Dataset:
+    asked_for, code = keys(), Dataset()
+    for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning"):
+        setattr(code, keyword, said.get(keyword, ""))
+    asked_for.RequestedProcedureCodeSequence = Sequence([code])
+    return asked_for
+
+
+@pytest.mark.parametrize("meaning", ["", "*"])
+def test_return_keys_in_a_sequence_ask_for_nothing_that_has_to_be_there(meaning: str) -> None:
+    """Consoles ask for codes and references so; steps without a code are on their list all the same."""
+    asked_for, reference = of_codes(CodeMeaning=meaning), Dataset()
+    reference.ReferencedSOPClassUID = reference.ReferencedSOPInstanceUID = ""
+    asked_for.ReferencedStudySequence = Sequence([reference])
+    item = item_of(scheduled())
+    assert matches(asked_for, item, AGREED)
+    returned = answer(asked_for, item)
+    assert not returned.RequestedProcedureCodeSequence
+    assert not returned.ReferencedStudySequence
+
+
+def test_return_keys_may_be_as_deep_as_the_worklist_has_them() -> None:
+    """PS3.4 table K.6-1: the context of a scheduled protocol, its modifiers, their units."""
+    asked_for = Dataset()
+    asked_for.CodeValue = ""
+    for keyword in (
+        *("MeasurementUnitsCodeSequence", "ContentItemModifierSequence", "ProtocolContextSequence"),
+        *("ScheduledProtocolCodeSequence", "ScheduledProcedureStepSequence"),
+    ):
+        outer = Dataset()
+        setattr(outer, keyword, Sequence([asked_for]))
+        asked_for = outer
+    item = item_of(scheduled())
+    item.ScheduledProcedureStepSequence[0].ScheduledProtocolCodeSequence = Sequence()
+    assert matches(asked_for, item, AGREED)
+
+
+def test_a_key_in_a_sequence_that_says_something_matches_no_item_where_there_is_none() -> None:
+    assert not found(of_codes(CodeValue="CT-THX"))
+    assert found(of_codes(CodeValue="CT-THX"), order={"RequestedProcedureCodeSequence": ["CT-THX", "L", "CT Thorax"]})
+
+
 @pytest.mark.parametrize(
     "step",
     [
@@ -233,3 +275,12 @@ def test_the_database_is_asked_for_what_it_can_narrow_down() -> None:
     assert (wanted.modality, wanted.station_ae, wanted.patient_id, wanted.accession) == ("CT", None, "P1", None)
     everything = asked(Dataset(), TODAY, 30)
     assert (everything.first, everything.modality) == (date(2026, 10, 24), None)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "expected"),
+    [("MR1", "MR1"), (" MR1 ", "MR1"), ("", "CT1"), ("M*", "CT1"), ("M\x01", "CT1"), (["MR1", "MR2"], "CT1")],
+)
+def test_the_station_that_is_asked_for_is_a_title_or_the_one_of_who_asks(asked_for: Any, expected: str) -> None:
+    assert station(keys({"ScheduledStationAETitle": asked_for}), "CT1") == expected
+    assert station(Dataset(), "CT1") == "CT1"

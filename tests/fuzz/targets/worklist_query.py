@@ -16,7 +16,7 @@ from pynetdicom.dsutils import decode, encode
 from consumers.catalog.worklist import Scheduled
 from producers.worklist.attribute_list import refuse_create, refuse_set, series, settable, study_uids
 from producers.worklist.item import item_of
-from producers.worklist.query import asked
+from producers.worklist.query import asked, station
 from streams.dimse.answer import answer, unsupported
 from streams.dimse.ceiling import LIMITS, check_depth
 from streams.dimse.matching import BadKey, matches
@@ -83,6 +83,7 @@ def check(data: bytes) -> None:
         return
     try:
         asked(said, TODAY, 30)
+        station(said, "CT1")
         if matches(said, _ITEM):
             unsupported(said, _ITEM)
             _encoded(answer(said, _ITEM))

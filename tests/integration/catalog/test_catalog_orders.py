@@ -14,6 +14,7 @@ from msgspec import structs
 from consumers.catalog.database import connect, snapshot
 from consumers.catalog.orders import orders, performed_for, performed_status, whole
 from consumers.catalog.worklist import PAGE, Asked, Scheduled, scheduled
+from producers.orders.order import Order, Step
 from radstream.order_lines import performed_line
 from streams.events import AuditEvent, Event, MppsEvent
 from streams.identity import protected_key
@@ -26,7 +27,7 @@ STATUS = "SELECT status, data_set FROM performed_steps"
 
 def worklist(dsn: str, **asked: object) -> list[Scheduled]:
     with snapshot(dsn) as cursor:
-        return list(scheduled(cursor, TENANT, Asked(**asked)))  # type: ignore[arg-type]
+        return list(scheduled(cursor, TENANT, Asked(**asked)))
 
 
 def kept(dsn: str, hospital: Hospital, *events: Event) -> None:
@@ -197,6 +198,78 @@ def test_one_performed_step_may_be_for_several_orders(dsn: str) -> None:
         performed(hospital, "2.25.61", "set", "completed"),
     )
     assert worklist(dsn) == []
+
+
+SECOND = replace(CHEST, said={"ScheduledProcedureStepID": "S2"})
+
+
+def left(dsn: str) -> list[str]:
+    """The steps that are still on the worklist, by accession number and ID."""
+    found = worklist(dsn)
+    return sorted(f"{one.order['AccessionNumber']} {one.step['ScheduledProcedureStepID']}" for one in found)
+
+
+@pytest.mark.parametrize(
+    ("placed", "completed", "on_list"),
+    [
+        pytest.param((CHEST,), ("S1",), [], id="the step"),
+        pytest.param((CHEST, SECOND), ("S1",), ["A-100 S2"], id="one of two"),
+        pytest.param((CHEST, SECOND), (), [], id="all"),
+        pytest.param((CHEST, SECOND), ("S1", "S2"), [], id="each"),
+        pytest.param((CHEST,), ("RP100",), [], id="the only one, by another name"),
+        pytest.param((CHEST, SECOND), ("RP100",), ["A-100 S1", "A-100 S2"], id="none of two"),
+    ],
+)
+def test_what_a_ris_says_is_completed_is_off_the_list_and_the_order_stands(
+    dsn: str, placed: tuple[Step, ...], completed: tuple[str, ...], on_list: list[str]
+) -> None:
+    hospital = Hospital()
+    steps = tuple(Step({"ScheduledProcedureStepID": one}) for one in completed)
+    said = commanded(hospital, Order("completed", "A-100", "A-100", steps=steps))
+    kept(dsn, hospital, commanded(hospital, an_order(steps=placed)), said)
+    assert left(dsn) == on_list
+    with snapshot(dsn) as cursor:
+        (order,) = orders(cursor, TENANT, accession="A-100", standing=True)
+        shown = whole(cursor, TENANT, order)
+    assert order.attributes is not None
+    assert [one["action"] for one in shown.commands] == ["placed", "completed"]
+    assert [one["performed"] for one in shown.steps].count("completed") == len(placed) - len(on_list)
+
+
+def test_a_late_completion_of_what_is_no_longer_ordered_ends_nothing_else(dsn: str) -> None:
+    hospital = Hospital()
+    late, other = (
+        commanded(hospital, Order("completed", "A-100", "A-100", steps=(Step({"ScheduledProcedureStepID": named}),)))
+        for named in ("S1", "RP100")
+    )
+    changed = an_order(action="changed", steps=(SECOND,))
+    log = new_log()
+    with catalog_of(dsn, log, hospital) as catalog:
+        write(log, [commanded(hospital, an_order(steps=(CHEST, SECOND))), commanded(hospital, changed), late])
+        project(catalog, log)
+        assert left(dsn) == ["A-100 S2"]
+        write(log, [other])
+        project(catalog, log)
+        assert left(dsn) == []
+
+
+def test_a_completion_is_a_word_of_its_time(dsn: str) -> None:
+    hospital, log = Hospital(), new_log()
+    completed = Order("completed", "A-100", "A-100")
+    with catalog_of(dsn, log, hospital) as catalog:
+        for order, on_list in (
+            (completed, []),
+            (an_order(), ["A-100 S1"]),
+            (completed, []),
+            (an_order(action="changed"), ["A-100 S1"]),  # stated anew, and not said to be completed
+            (an_order(action="cancelled"), []),
+            (completed, []),  # cancelled all the same
+        ):
+            write(log, [commanded(hospital, order)])
+            project(catalog, log)
+            assert left(dsn) == on_list
+    with snapshot(dsn) as cursor:
+        assert [one.standing for one in orders(cursor, TENANT)] == [False]
 
 
 @pytest.mark.parametrize(
