@@ -112,7 +112,7 @@ def _by_supplier(config: Config, settings: Settings, patient_id: str, issuer: st
 
 
 def _supplier(config: Config, settings: Settings) -> Supplier:
-    return Supplier(settings, config.section("site", Site).site, config.path.absolute().parent)
+    return Supplier(settings, config.section("site", Site).site)
 
 
 def _judged(known: Known, theirs: tuple[Patient, ...], ours: list[Patient]) -> Iterator[Candidate]:

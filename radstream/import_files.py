@@ -18,10 +18,11 @@ from radstream.import_saying import Words, said_by
 from radstream.importing.made import How, Wanting
 from radstream.importing.said import check, dated
 from radstream.items import files_below
-from radstream.options import Moment, config_option, json_option, open_config
+from radstream.options import AeTitled, Moment, config_option, json_option
 from radstream.output import print_json, show
-from radstream.send import REFUSED, UNSENT, audit_sending, destination, sending_progress
-from radstream.sending import CALLING_AE, SendResult, send_files
+from radstream.send import REFUSED, UNSENT, destination
+from radstream.send_audited import Sending, auditing, send_audited
+from radstream.sending import CALLING_AE
 
 MISSING: Final = 2
 
@@ -66,7 +67,9 @@ _SENDING_OPTIONS: Final = (
     click.option("--to", metavar="NODE", help="A node's name, or AE@HOST:PORT; else the router."),
     click.option("--tls", is_flag=True, help="By TLS, as radstream send does."),
     click.option("--stow", metavar="URL", help="Send by STOW-RS to this URL instead."),
-    click.option("--calling", "calling_ae", default=CALLING_AE, show_default=True, help="Calling AE title."),
+    click.option(
+        "--calling", "calling_ae", type=AeTitled(), default=CALLING_AE, show_default=True, help="Calling AE title."
+    ),
 )
 
 
@@ -109,11 +112,16 @@ def import_(paths: tuple[Path, ...], config_path: Path, as_json: bool, **words: 
         _missing(error.things, as_json)
     with _folder(said.out) as folder, converting_progress(len(found), shown=_on_terminal(as_json)) as advance:
         done = converted(found, dated(whose, found), folder, advance) if found else []
-        sent = None if said.out else _sent(done, folder, said, config_path, as_json=as_json)
+        sending = None if said.out else _sent(done, folder, said, config_path, as_json=as_json)
+    sent = None if sending is None else sending.result
     imported = Imported(
         files=sorted([*unread, *done], key=lambda one: one.file), out=str(said.out) if said.out else None, sent=sent
     )
-    show(as_json, imported, lambda: print_imported(imported))
+    try:
+        show(as_json, imported, lambda: print_imported(imported))
+    finally:
+        if sending is not None:
+            sending.audit()
     if any(one.reason for one in imported.files) or (sent and sent.unsent):
         sys.exit(UNSENT)
     if sent and sent.refused:
@@ -140,16 +148,13 @@ def _folder(out: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def _sent(done: list[FileImport], folder: Path, said: Words, config_path: Path, *, as_json: bool) -> SendResult | None:
+def _sent(done: list[FileImport], folder: Path, said: Words, config_path: Path, *, as_json: bool) -> Sending | None:
     objects = [file_of(folder, uid) for uid in dict.fromkeys(uid for one in done for uid in one.instance_uids)]
     if not objects:
         return None
     target = destination(said.to, said.stow, config_path, tls=said.tls)
-    with sending_progress(len(objects), shown=_on_terminal(as_json)) as on_sent:
-        result = send_files(objects, target, calling_ae=said.calling_ae, on_sent=on_sent)
-    if not (said.to or said.stow):
-        audit_sending(open_config(config_path), target, result, "import")
-    return result
+    config = auditing(config_path, said.to or said.stow)
+    return send_audited(objects, target, config, "import", calling_ae=said.calling_ae, shown=_on_terminal(as_json))
 
 
 def _on_terminal(as_json: bool) -> bool:

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from radstream.import_converting import Imported
-from radstream.output import console, plain, print_table
+from radstream.output import console, plain
+from radstream.send import print_faults
 
 
 @contextmanager
@@ -47,7 +48,5 @@ def print_imported(imported: Imported) -> None:
         out.print(f"{what}; nothing was sent")
     else:
         sent = imported.sent
-        for title, faults, column in (("Refused", sent.refused, "status"), ("Not sent", sent.unsent, "reason")):
-            if faults:
-                print_table(title, ("object", column), [(fault["file"], fault[column]) for fault in faults])
+        print_faults(sent, "object")
         out.print(f"{what}: {sent.acknowledged} acknowledged, {len(sent.refused)} refused, {len(sent.unsent)} not sent")

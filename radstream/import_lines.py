@@ -24,6 +24,7 @@ def print_imports(found: Sequence[Import], limit: int) -> None:
 def print_one(one: Import) -> None:
     out = console()
     by = f"by rule {one.outside}" if one.outside else "by a person's decision"
+    by += ", added to a study that was made here" if one.added else ""
     out.print(f"{one.study_date or 'no date'}  {plain(one.description or '-')}  from outside, {by}", soft_wrap=True)
     out.print(f"  study {one.study_uid}", soft_wrap=True)
     for line in identity_lines(one):
@@ -53,7 +54,7 @@ def _how(study_uid: str, found: Candidates) -> str:
 
 
 def identity_lines(one: Import) -> list[str]:
-    """As whose it came, and whose it is here."""
+    """As whose it came, and whose it is here; of what was added to a study that was made here, as whose that came."""
     came = (one.original_patient_id, one.original_issuer, one.original_name, one.original_birth_date, one.original_sex)
     lines = [f"came as   {_said(came, one.original_accession, one.original_state)}"]
     if not one.reconciled:

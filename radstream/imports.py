@@ -22,6 +22,7 @@ from radstream.import_candidates import Origin, candidates, known_of, patient_of
 from radstream.import_identity import Identity, differing, of_order, of_patient
 from radstream.import_lines import print_candidates, print_imports, print_one
 from radstream.import_performed import performed_steps
+from radstream.import_remembering import remember
 from radstream.import_sending import SentOn, send_on
 from radstream.options import config_option, json_option, log_answers, open_config, open_log
 from radstream.order_named import standing_order
@@ -50,6 +51,9 @@ def imports() -> None:
     Those are DICOM already, of another hospital or a disc. Pictures, videos, slides and volumes in other formats become
     DICOM by `radstream import`.
     """
+
+
+imports.add_command(remember)
 
 
 @imports.command("list")
@@ -209,9 +213,9 @@ def _say_and_show(config: Config, before: Import, why: str, identity: Identity |
 
     Raises Failure.
     """
-    if len(why) > _WHY_MAX:
-        raise Failure(f"--why: at most {_WHY_MAX} characters")
-    study_uid = before.study_uid
+    study_uid, why = before.study_uid, why.strip()
+    if not 0 < len(why) <= _WHY_MAX:
+        raise Failure(f"--why: say why, in 1 to {_WHY_MAX} characters")
     log, subject = open_log(config), f"{study_uid}/{uuid.uuid4().hex}"
     with parts_answer():
         event = _decision(config, study_uid, subject, why, identity)

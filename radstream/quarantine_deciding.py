@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
+from msgspec import structs
 
 from consumers.validate.reasons import refusal
 from radstream import quarantine_log
@@ -15,16 +17,19 @@ from radstream.quarantine_asking import Asked, Told
 from radstream.quarantine_commanding import written
 from radstream.quarantine_flowing import flow_by_now, none_beside, to_be_rejected
 from radstream.quarantine_log import Quarantine, State
+from radstream.quarantine_replacing import replaced
 from radstream.quarantine_waiting import wait
 from streams.config import Config, Site
 from streams.events import InstanceQuarantined, QuarantineCommand
+from streams.log import Log
 
 # The record that each of many came from is read, one after the other.
 _READERS = 1
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """How an instance stands. `written` is false where it stood so before, and nothing was done."""
+    """How an instance stands. `written` is false where it stood so before, and nothing was done. `replaced` are the
+    digests of what flowed under its SOP Instance UID, and is rejected for it."""
 
     digest: str
     study_uid: str
@@ -34,11 +39,13 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     decided_at: datetime
     written: bool
+    replaced: tuple[str, ...] = ()
 
 
 class StudyDecided(msgspec.Struct, frozen=True, kw_only=True):
     """Of a study's held instances: how many were decided on now (`decided`), how many stood so before, how many were
-    decided otherwise before, which stay so, and how many flow by now, because a later generation let them through."""
+    decided otherwise before, which stay so, and how many flow by now, because a later generation let them through.
+    `replaced` are the digests of what flowed under their SOP Instance UIDs, and is rejected for them."""
 
     study_uid: str
     code: str | None
@@ -49,6 +56,7 @@ class StudyDecided(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     flow: int
     decided: tuple[Decided, ...]
+    replaced: tuple[str, ...] = ()
 
 
 def decide(config: Config, name: str, asked: Asked) -> Decided:
@@ -63,9 +71,9 @@ def decide(config: Config, name: str, asked: Asked) -> Decided:
         if last is not None and last.action == asked.action == found.state(held.instance.digest):
             return _of(last, written=False)
         _check(found, held, asked)
-        commands = written(config, log, found, [held], asked, _untold)
-    wait(config, commands, _untold)
-    return _of(commands[0], written=True)
+        firsts, commands = _written(config, log, found, [held], asked, _untold)
+    wait(config, [*firsts, *commands], _untold)
+    return structs.replace(_of(commands[0], written=True), replaced=_digests(firsts))
 
 
 def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked, told: Told) -> StudyDecided:
@@ -86,8 +94,8 @@ def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked,
         _check_all(held, wanted, left, asked)
         if len(flow) == len(held):
             raise Failure(_nothing_waits(study_uid, len(flow)))
-        commands = written(config, log, found, wanted, asked, told)
-    wait(config, commands, told)
+        firsts, commands = _written(config, log, found, wanted, asked, told)
+    wait(config, [*firsts, *commands], told)
     return StudyDecided(
         study_uid=study_uid,
         code=code,
@@ -98,7 +106,21 @@ def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked,
         left=left,
         flow=len(flow),
         decided=tuple(_of(command, written=True) for command in commands),
+        replaced=_digests(firsts),
     )
+
+
+def _written(
+    config: Config, log: Log, found: Quarantine, wanted: Sequence[InstanceQuarantined], asked: Asked, told: Told
+) -> tuple[list[QuarantineCommand], list[QuarantineCommand]]:
+    """What is rejected for a release, before it, and what was asked for. Raises Failure, LogAway, LogRefused."""
+    firsts = replaced(config, log, wanted) if asked.action == "released" and wanted else []
+    rejected = written(config, log, found, firsts, replace(asked, action="rejected"), told)
+    return rejected, written(config, log, found, wanted, asked, told)
+
+
+def _digests(commands: Sequence[QuarantineCommand]) -> tuple[str, ...]:
+    return tuple(one.instance.digest for one in commands)
 
 
 def _untold(_what: str, _done: int, _total: int) -> None:

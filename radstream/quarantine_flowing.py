@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
-from consumers.catalog.quarantine import flowing, standing
+from consumers.catalog.quarantine import Flowing, flowing, standing
 from radstream.errors import Failure
 from radstream.quarantine_log import was_never_held
 from radstream.quarantine_origin import announced
@@ -33,11 +34,25 @@ def to_be_rejected(config: Config, log: Log, name: str) -> InstanceQuarantined:
         )
     if len(found) > 1:
         raise Failure(f"{len(found)} images flow under {name}; say which: {', '.join(one.digest for one in found)}")
-    (one,) = found
-    came = announced(log, tenant, one.study_uid, one.digest, one.received_at)
-    if came is None:
-        raise Failure(f"nothing was done: the log does not say any more how {one.digest} came")
-    return was_never_held(came.event, of_facts(DECISION).provenance(came))
+    return each_to_be_rejected(log, tenant, found)[0]
+
+
+def each_to_be_rejected(log: Log, tenant: str, found: Iterable[Flowing]) -> list[InstanceQuarantined]:
+    """As `to_be_rejected`; the log is read once for all of a study, which may be a day of a hospital's.
+
+    Raises Failure, LogAway, LogRefused.
+    """
+    of_studies: dict[str, list[Flowing]] = defaultdict(list)
+    for one in found:
+        of_studies[one.study_uid].append(one)
+    said: list[InstanceQuarantined] = []
+    for study_uid, members in of_studies.items():
+        digests, since = {one.digest for one in members}, min(one.received_at for one in members)
+        came = announced(log, tenant, study_uid, digests, since)
+        if missing := sorted(digests - came.keys()):
+            raise Failure(f"nothing was done: the log does not say any more how {missing[0]} came")
+        said += [was_never_held(item.event, of_facts(DECISION).provenance(item)) for item in came.values()]
+    return said
 
 
 def flow_by_now(config: Config, digests: Iterable[str]) -> frozenset[str]:

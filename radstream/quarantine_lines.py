@@ -16,6 +16,7 @@ from radstream.quarantine_deciding import Decided, StudyDecided
 from radstream.quarantine_log import Held, Quarantined
 from radstream.quarantine_showing import Decision, Shown
 
+_REPLACED = "nodes that were sent it are sent the other now, and may keep both or the first: look there"
 _FLOWED = (
     "nothing had held it, so it went wherever images of its study go: tell them. Its study goes on without it, and it "
     "does not say any more whose that is; what waits there is let go by: radstream quarantine release --study UID"
@@ -52,6 +53,8 @@ def print_decided(found: Decided) -> None:
         click.echo(f"nothing was done: it was {found.action} {at} already")
     elif found.action == "released":
         click.echo(f"released {at}: it flows, with the finding released_by_hand")
+        for digest in found.replaced:
+            click.echo(f"in place of {digest}, which is rejected; {_REPLACED}")
     else:
         click.echo(f"rejected {at}: it is served to nobody, and its bytes stay")
         if found.code == REJECTED:
@@ -64,6 +67,8 @@ def print_study_decided(found: StudyDecided) -> None:
         then = "they flow, with the finding released_by_hand" if found.action == "released" else "they are never served"
         images = "1 image" if found.written == 1 else f"{found.written} images"
         click.echo(f"{images} {found.action} by {plain(found.actor)}: {then}")
+        if found.replaced:
+            click.echo(f"in place of others under their UIDs, which are rejected: {len(found.replaced)}")
     else:
         click.echo("nothing was done: none waits for a decision")
     if found.stood:

@@ -113,7 +113,7 @@ def _as_here(path: Path, calling_ae: str | None) -> tuple[Limits, Judge]:
     settings = config.section("validate", Settings)
     if settings.rules is None:
         return settings.limits, judge_path
-    levels, site = of_site(config, settings.rules), config.section("site", Site).site
+    levels, site = of_site(settings.rules), config.section("site", Site).site
     return settings.limits, partial(judge_path, levels=levels, site=site, calling_ae=calling_ae)
 
 

@@ -1,6 +1,7 @@
 """Which images are held or rejected, as the log says: the same for all that would use one (docs/decisions/0060).
 
-What validate itself holds was never valid, so it is left to the events of validate.
+What validate itself holds was never valid, so it is left to the events of validate; but who finds an image in a store,
+and not by an event, asks whether it ever flowed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from streams.wire import Record, Undecodable, decode
 
 # An image of another patient than its study: who releases it for another reason has not said that it is of this one.
 CONTRADICTS = "contradicts_patient"
+# Not the first image under its SOP Instance UID (docs/decisions/0093).
+OTHER_CONTENT = "other_content"
 # Of what a person decided; a rejection is an event too, for who follows studies (consumers/validate/releasing.py).
 DECISION = "quarantine"
 _BY_VALIDATE = "validate"
@@ -57,7 +60,7 @@ class _Image:
 class HeldImages:
     """Read from the beginning when it is asked first, then on from where it was. Used from several threads.
 
-    Memory: about 300 bytes for each image that was ever held by another step than validate, or decided on.
+    Memory: about 300 bytes for each image that was ever held or decided on.
     """
 
     def __init__(self, log: Log, clock: Clock) -> None:
@@ -65,6 +68,7 @@ class HeldImages:
         self._clock = clock
         self._lock = threading.Lock()
         self._images: dict[tuple[str, bytes], _Image] = {}
+        self._not_valid: set[tuple[str, bytes]] = set()
         self._next: dict[TopicPartition, int] = {}
         self._looked_s = float("-inf")
 
@@ -79,6 +83,17 @@ class HeldImages:
                 self._read_on()
             named = ((digest, self._images.get((tenant, bytes.fromhex(digest)))) for digest in digests)
             return {digest for digest, image in named if image is not None and image.is_held}
+
+    def flowed(self, tenant: str, digests: Collection[str]) -> set[str]:
+        """Those of `digests` that nothing keeps from having flowed once, by all that the log holds now: validate has
+        not held them, or a person has let them go. Raises as `among`."""
+        self.among(tenant, (), since_s=float("inf"))
+        with self._lock:
+            named = {digest: (tenant, bytes.fromhex(digest)) for digest in digests}
+            return {digest for digest, name in named.items() if name not in self._not_valid or self._is_let_go(name)}
+
+    def _is_let_go(self, name: tuple[str, bytes]) -> bool:
+        return name in self._images and self._images[name].action == "released"
 
     def series_of(self, tenant: str, digest: str) -> str:
         """The Series Instance UID of an image that was held; empty where it never was."""
@@ -105,7 +120,9 @@ class HeldImages:
 
     def _take(self, record: Record) -> None:
         match decode(record):
-            case InstanceQuarantined() as event if event.provenance.step not in (_BY_VALIDATE, DECISION):
+            case InstanceQuarantined() as event if event.provenance.step == _BY_VALIDATE:
+                self._not_valid.add((sys.intern(event.meta.tenant), bytes.fromhex(event.instance.digest)))
+            case InstanceQuarantined() as event if event.provenance.step != DECISION:
                 image = self._of(event)
                 image.codes = image.codes | {sys.intern(event.code)}
             case QuarantineCommand() as event if event.action != "other":

@@ -25,6 +25,7 @@ class ImportDecisions:
         self._clock = clock
         self._lock = threading.Lock()
         self._last: dict[str, ImportDecision] = {}
+        self._decided: dict[str, set[str]] = {}  # by study, the decisions that were read
         self._next: dict[TopicPartition, int] = {}
         self._looked_s = float("-inf")
 
@@ -38,6 +39,11 @@ class ImportDecisions:
                 self._read_on()
             return self._last.get(study_uid)
 
+    def has_changed(self, study_uid: str) -> bool:
+        """Whether it was decided more than once, of what was read so far: it may have been another's here."""
+        with self._lock:
+            return len(self._decided.get(study_uid, ())) > 1
+
     def _read_on(self) -> None:
         now_s = self._clock.monotonic()
         names = [TopicPartition(_TOPIC, number) for number in range(self._log.partitions(_TOPIC))]
@@ -46,6 +52,13 @@ class ImportDecisions:
             for record in self._log.read(name, start, end) if start < end else ():
                 event = decode(record)
                 if isinstance(event, ImportDecision) and event.meta.tenant == self._tenant:
-                    self._last[event.study_uid] = event
+                    self._take(event)
             self._next[name] = end
         self._looked_s = now_s
+
+    def _take(self, event: ImportDecision) -> None:
+        decided = self._decided.setdefault(event.study_uid, set())
+        # Delivery is at least once: a second record of one decision is no later one.
+        if event.meta.event_id not in decided:
+            decided.add(event.meta.event_id)
+            self._last[event.study_uid] = event

@@ -12,6 +12,7 @@ from streams.events import (
     SUBJECTS,
     Event,
     InstanceQuarantined,
+    InstanceReceived,
     InstanceValidated,
     ProtectedNote,
     QuarantineCommand,
@@ -25,9 +26,9 @@ from tests.instance_events import provenance_of
 
 
 def log_of_holds() -> MemoryLog:
-    """With the topics that say what is held, and nothing in them."""
+    """With the topics that say what came and what is held, and nothing in them."""
     log = MemoryLog()
-    for kind in (InstanceQuarantined, QuarantineCommand):
+    for kind in (InstanceReceived, InstanceQuarantined, QuarantineCommand):
         for topic in load_topics().physical(SUBJECTS[kind]):
             log.create_topic(topic, 1)
     return log

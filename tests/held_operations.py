@@ -28,7 +28,7 @@ MIB = 1 << 20
 # The "status" of an operation that raises.
 MISTAKE = -1
 PATIENCE_S = 20.0
-LIMITS = Limits(set_up_s=5.0, pace=Pace(5.0, 1024), association_s=60.0, pdu_bytes_max=16_384)
+LIMITS = Limits(set_up_s=30.0, pace=Pace(30.0, 1024), association_s=60.0, pdu_bytes_max=16_384)
 
 
 def windowed(invoked: int, performed: int = 1) -> bytes:

@@ -45,6 +45,13 @@ def assessed_as_strange(hospital: Hospital, image: InstanceReceived) -> Instance
     return structs.replace(held, meta=meta, provenance=provenance_of("assess"))
 
 
+def held_as(hospital: Hospital, image: InstanceReceived, code: str) -> InstanceQuarantined:
+    """What is said of an image that a study as a whole shows to be one that a person has to decide on."""
+    held = hospital.quarantined(image, code=code)
+    meta = hospital.meta("contents", image.instance.digest, ordinal=1, lane=image.meta.lane)
+    return structs.replace(held, meta=meta, provenance=provenance_of("contents", 0))
+
+
 def let_go(hospital: Hospital, image: InstanceReceived) -> InstanceValidated:
     """What validation says of an image that was released."""
     found = Finding(rule="released_by_hand", severity="error", text="This image was held.")

@@ -13,23 +13,9 @@ from radstream.__main__ import cli
 from streams.events import AuditEvent, InputRef, InstanceReceived, QuarantineCommand
 from streams.log import TopicPartition
 from streams.wire import decode
-from tests.event_streams import TENANT, Hospital, new_log, write
+from tests.catalog_config import catalog_config
+from tests.event_streams import Hospital, new_log, write
 
-CONFIG = f"""
-[site]
-tenant = "{TENANT}"
-site = "north"
-[kafka]
-bootstrap = "127.0.0.1:1"
-[store]
-endpoint = "http://127.0.0.1:1"
-buckets = {{hot = "hot"}}
-[protected]
-key_file = "keys"
-[catalog]
-http_port = 1
-dsn = "postgresql://127.0.0.1:1/x"
-"""
 WHY = "the referring physician has the rest"
 
 
@@ -46,7 +32,7 @@ class World:
         held = self.hospital.quarantined(self.image)
         self.held = structs.replace(held, provenance=structs.replace(held.provenance, inputs=(read,)))
         write(self.log, [self.held])
-        (folder / "radstream.toml").write_text(CONFIG)
+        (folder / "radstream.toml").write_text(catalog_config("postgresql://127.0.0.1:1/x"))
         self._config = str(folder / "radstream.toml")
 
     def run(self, *arguments: str) -> Result:
@@ -80,5 +66,6 @@ def world_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     # The catalog is tried where there is one (tests/integration/catalog, tests/integration).
     monkeypatch.setattr(quarantine_deciding, "wait", lambda *_: None)
     monkeypatch.setattr(quarantine_deciding, "flow_by_now", lambda *_: frozenset())
+    monkeypatch.setattr(quarantine_deciding, "replaced", lambda *_: [])
     monkeypatch.setattr(quarantine_showing, "_findings", lambda *_: [])
     return made

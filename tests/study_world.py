@@ -72,7 +72,7 @@ class Studies(World):
 
 def assess_of(world: Studies, clock: Clock | None = None) -> Assess:
     decisions = Decisions(world.log, clock or SystemClock())
-    return Assess(identity("assess"), world.store, decisions, world.instances_max, world.levels)
+    return Assess(identity("assess"), world.store, world.log, decisions, world.instances_max, world.levels)
 
 
 def assessed(datasets: Sequence[Dataset]) -> tuple[Studies, StudyAssessed]:

@@ -123,14 +123,45 @@ _OF_TOUCHED = {
 }
 _OF_ALL = {"of": "w.study_uid = ANY(%(studies)s)", "stands": "true"}
 
+# Who speaks may not be the one that says where a study is from: of one whose first image came from outside, no other
+# makes it ours (docs/decisions/0092). That is asked where some say that it is from outside, and some do not.
+_MIXED = """
+SELECT d.study_uid, d.patient_key FROM study_identities d
+WHERE d.tenant = %(tenant)s AND d.study_uid = ANY(%(studies)s) AND d.outside IS NULL AND EXISTS (
+    SELECT FROM study_identities o
+    WHERE o.tenant = d.tenant AND o.study_uid = d.study_uid AND o.outside IS NOT NULL
+)
+"""
+_OUTSIDE = """
+UPDATE studies s SET outside = d.outside, outside_issuer = d.outside_issuer
+FROM studies t
+CROSS JOIN LATERAL (
+    SELECT i.study_identity FROM instances i WHERE i.tenant = t.tenant AND i.study_uid = t.study_uid
+    ORDER BY i.received_at, i.digest LIMIT 1
+) AS first
+LEFT JOIN study_identities d
+    ON d.tenant = t.tenant AND d.study_uid = t.study_uid AND d.identity = first.study_identity
+WHERE t.tenant = %(tenant)s AND t.study_uid = ANY(%(mixed)s)
+    AND EXISTS (
+        SELECT FROM instances i
+        JOIN study_identities w ON w.tenant = i.tenant AND w.study_uid = i.study_uid AND w.identity = i.study_identity
+        WHERE i.tenant = t.tenant AND i.study_uid = t.study_uid AND i.digest = split_part(t.spoken_by, '/', 4)
+            AND w.outside IS NULL
+    )
+    AND s.tenant = t.tenant AND s.study_uid = t.study_uid
+"""
+
 # The latest study that counts names the patient; a person's decision about a study from outside, where no study that
-# counts does. A row whose words nobody has is of before migration 0017.
+# counts does. A row whose words nobody has is of before migration 0017. What is brought to a study from outside by who
+# brings ours says another hospital's numbers: it names a patient of ours where nothing else does.
 _NAME = """
 INSERT INTO patients AS held (tenant, patient_key, issuer, patient_id, name, birth_date, sex, spoken_by)
 SELECT DISTINCT ON (patient_key) %(tenant)s, patient_key, issuer, patient_id, name, birth_date, sex, spoken_by
 FROM (
-    SELECT patient_key, issuer, patient_id, name, birth_date, sex, spoken_by, standing FROM study_identities
-    WHERE tenant = %(tenant)s AND patient_key = ANY(%(patients)s)
+    SELECT d.patient_key, d.issuer, d.patient_id, d.name, d.birth_date, d.sex, d.spoken_by,
+        d.standing + CASE WHEN d.outside IS NULL AND s.outside IS NOT NULL THEN 10 ELSE 0 END AS standing
+    FROM study_identities d LEFT JOIN studies s ON s.tenant = d.tenant AND s.study_uid = d.study_uid
+    WHERE d.tenant = %(tenant)s AND d.patient_key = ANY(%(patients)s)
     UNION ALL
     SELECT patient_key, coalesce(patient_issuer, ''), patient_id, coalesce(patient_name, ''), coalesce(birth_date, ''),
         coalesce(sex, ''), concat_ws(
@@ -242,6 +273,9 @@ def _settled(cursor: Cursor, tenant: str, of: Touched) -> set[str]:
         cursor.execute(speak.format(**_OF_TOUCHED).encode(), asked)
         if lost:
             cursor.execute(speak.format(**_OF_ALL).encode(), {**asked, "studies": lost})
+    if mixed := cursor.execute(_MIXED, asked).fetchall():
+        cursor.execute(_OUTSIDE, {**asked, "mixed": sorted({uid for uid, _ in mixed})})
+        patients |= {str(key) for _, key in mixed if key}
     return patients
 
 

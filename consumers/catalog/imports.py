@@ -11,23 +11,39 @@ from consumers.catalog.database import Cursor
 
 IMPORTS_MAX = 1000
 
+# Of one study, and of all there are: each is fast for itself alone.
+_ADDED_TO_ONE = "f.outside IS NOT NULL"
+_ADDED_TO_ANY = """i.study_uid IN (
+    SELECT d.study_uid FROM study_identities d
+    WHERE d.tenant = %(tenant)s AND d.outside IS NOT NULL AND d.standing <> 4
+)"""
+# `f` is what the first image from outside says, of a study that was ours first: whoever decides is to know of that.
 _IMPORTS = """
-SELECT study_uid, outside, description, study_date,
+SELECT i.study_uid, coalesce(i.outside, f.outside) AS outside, i.description, i.study_date,
     (SELECT s.first_received_at FROM studies s WHERE s.tenant = i.tenant AND s.study_uid = i.study_uid)
         AS first_received_at,
-    last_received_at, original_state::text AS original_state,
-    original_patient_id, original_issuer, original_name, original_birth_date, original_sex, original_accession,
-    reconciled, event_id::text AS event_id, order_id, block_state::text AS block_state, patient_id, patient_issuer,
-    patient_name, birth_date, sex, accession_number, accession_issuer, procedure_id, actor, why,
-    why_state::text AS why_state, decided_at
+    i.last_received_at, f.outside IS NOT NULL AS added,
+    {original},
+    i.reconciled, i.event_id::text AS event_id, i.order_id, i.block_state::text AS block_state, i.patient_id,
+    i.patient_issuer, i.patient_name, i.birth_date, i.sex, i.accession_number, i.accession_issuer, i.procedure_id,
+    i.actor, i.why, i.why_state::text AS why_state, i.decided_at
 FROM study_imports i
-WHERE tenant = %(tenant)s
-    AND (%(study_uid)s::text IS NULL OR study_uid = %(study_uid)s)
-    AND (is_import OR %(any_study)s)
-    AND (NOT %(open)s OR NOT reconciled)
-ORDER BY last_received_at DESC, study_uid
+LEFT JOIN LATERAL (
+    SELECT d.outside, d.block_state::text AS state, d.patient_id, d.issuer, d.name, d.birth_date, d.sex,
+        d.accession_number AS accession
+    FROM study_identities d
+    JOIN instances o ON o.tenant = d.tenant AND o.study_uid = d.study_uid AND o.study_identity = d.identity
+    WHERE d.tenant = i.tenant AND d.study_uid = i.study_uid AND d.outside IS NOT NULL
+    ORDER BY o.received_at, o.digest LIMIT 1
+) AS f ON i.outside IS NULL
+WHERE i.tenant = %(tenant)s
+    AND (%(study_uid)s::text IS NULL OR i.study_uid = %(study_uid)s)
+    AND (i.is_import OR %(any_study)s OR {added})
+    AND (NOT %(open)s OR NOT i.reconciled)
+ORDER BY i.last_received_at DESC, i.study_uid
 LIMIT %(limit)s
 """
+_ORIGINAL = ("state", "patient_id", "issuer", "name", "birth_date", "sex", "accession")
 # They have a study that was made here, or one that a person gave them.
 _OURS = """(
     EXISTS (
@@ -61,11 +77,14 @@ _DECIDED = "SELECT EXISTS (SELECT FROM import_decisions WHERE event_id = %s)"
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """`original_...` is what the bytes say, and stays so; what follows `reconciled` is None unless it is.
 
-    `outside` is the rule that said so, None where a person decided on a study that no rule had called one.
+    `outside` is the rule that said so, of one image at least; None where a person decided on a study of which no rule
+    had said it. `added`: the study was made here, and what came from outside since was added to it; `original_...` is
+    then what that says.
     """
 
     study_uid: str
     outside: str | None
+    added: bool
     description: str | None
     study_date: date | None
     first_received_at: datetime
@@ -128,8 +147,15 @@ def imports(
     `any_study`: also those that neither a rule nor a person calls from outside.
     """
     asked = {"tenant": tenant, "study_uid": study_uid, "any_study": any_study, "open": open_only, "limit": limit}
+    query = _IMPORTS.format(
+        added=_ADDED_TO_ANY if study_uid is None else _ADDED_TO_ONE,
+        original=", ".join(
+            f"CASE WHEN f.outside IS NULL THEN i.original_{name}::text ELSE f.{name} END AS original_{name}"
+            for name in _ORIGINAL
+        ),
+    )
     with cursor.connection.cursor(row_factory=class_row(Import)) as rows:
-        return rows.execute(_IMPORTS.encode(), asked).fetchall()
+        return rows.execute(query.encode(), asked).fetchall()
 
 
 def patients(cursor: Cursor, tenant: str, patient_id: str, issuer: str | None = None) -> list[Patient]:

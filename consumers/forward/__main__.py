@@ -19,6 +19,7 @@ from streams.config import Protected
 from streams.generation import of_facts
 from streams.held import HeldImages
 from streams.import_decisions import ImportDecisions
+from streams.outside_studies import OutsideStudies
 from streams.protected import ProtectedBlocks
 from streams.protected_keys import FileKeys
 from streams.routes.routes import Routes, of_site
@@ -41,7 +42,9 @@ def main(context: Context, settings: Settings) -> None:
     peers = {name: Peer(node, clients) for name, node in routes.destinations.items()}
     members = [_acting(context, settings, routes)]
     # One for all: what is decided is the same whoever is sent it.
-    outside = Outside(ImportDecisions(context.log, context.site.tenant, context.clock), _blocks(context))
+    decisions = ImportDecisions(context.log, context.site.tenant, context.clock)
+    studies = OutsideStudies(context.log, context.clock)
+    outside = Outside(studies, decisions, _blocks(context), context.store.objects_folder)
     held = HeldImages(context.log, context.clock)
     members += [_forwarding(context, settings, routes, name, peer, held, outside) for name, peer in peers.items()]
     if (filler := _ris(context, clients)) is not None:

@@ -8,7 +8,7 @@ Judgement = Literal["done", "warned", "full", "busy", "refused"]
 
 _WARNINGS = frozenset({0x0001, 0x0107, 0x0116})
 # The node has it already: sent twice, it is there once.
-_DUPLICATE_SOP_INSTANCE = 0x0111
+DUPLICATE_SOP_INSTANCE = 0x0111
 _PROCESSING_FAILURE, _RESOURCE_LIMITATION = 0x0110, 0x0213
 
 
@@ -16,7 +16,7 @@ def judged(status: int) -> Judgement:
     """'full': everybody waits. 'busy': this one waits. 'refused': trying again does not help."""
     if status == 0x0000:
         return "done"
-    if status in _WARNINGS or status >> 12 == 0xB or status == _DUPLICATE_SOP_INSTANCE:
+    if status in _WARNINGS or status >> 12 == 0xB or status == DUPLICATE_SOP_INSTANCE:
         return "warned"
     if status >> 8 == 0xA7:
         return "full"

@@ -10,7 +10,8 @@ from streams.runner_settings import RunnerSettings
 class Settings(Service, frozen=True, kw_only=True):
     """`runner` is that of each destination alone; its `threads` are the destination's associations.
 
-    Memory of a destination is about that number times the largest object and, where it is written anew, its pixels.
+    Memory of a destination is about that number times 64 MiB: what is larger is on disk ([store] objects_folder). What
+    is compressed and written native is in memory with its pixels.
     What is over `limits` is not written anew for a node that does not take it as it is: a dead letter of that node says
     so. A node may refuse whole studies, each instance a dead letter: the limit is a night of those.
     """

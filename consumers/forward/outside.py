@@ -1,15 +1,22 @@
-"""A study from outside goes on under its identity here, and not before a person has said whose it is."""
+"""A study from outside goes on under its identity here, and not before a person has said whose it is.
+
+From outside is a study, not an image: whoever brings another image of it, that one has the same patient's numbers
+(docs/decisions/0092).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from streams.coercion import Uncoercible, coerced
 from streams.dimse.stored import Stored, of_file
 from streams.events import ImportDecision, InstanceValidated
+from streams.events import Outside as Origin
 from streams.import_decisions import ImportDecisions
 from streams.log import LogAway, LogRefused
 from streams.objects import StoreAway
+from streams.outside_studies import OutsideStudies
 from streams.protected import Erased, ProtectedBlocks
 from streams.step import RetryLater
 
@@ -33,22 +40,45 @@ _ERASED = NotSent("identity_erased", "Whose it is here was decided, and erased s
 
 @dataclass(frozen=True)
 class Here:
-    """An instance as it is sent, and the decision that it is sent by."""
+    """An instance as it is sent, and the decision that it is sent by.
+
+    `was_another`: it may have been sent before under another identity, or as it came.
+    """
 
     stored: Stored
     decision: ImportDecision
+    was_another: bool
 
 
 class Outside:
     """Used from several threads."""
 
-    def __init__(self, decisions: ImportDecisions, blocks: ProtectedBlocks) -> None:
+    def __init__(
+        self,
+        studies: OutsideStudies,
+        decisions: ImportDecisions,
+        blocks: ProtectedBlocks,
+        objects_folder: Path | None = None,
+    ) -> None:
+        """What is large lies in `objects_folder` while it is sent (`streams.reading_large`)."""
+        self._studies = studies
         self._decisions = decisions
         self._blocks = blocks
+        self._objects_folder = objects_folder
+
+    def look(self) -> RetryLater | None:
+        """To be asked once whoever is to be sent has been read: what was known before it of its study is known then."""
+        try:
+            self._studies.read_on()
+        except LogAway:
+            return RetryLater("the log does not answer", "world")
+        except LogRefused as error:
+            return RetryLater(f"the log does not say which studies are from outside ({error})", "world")
+        return None
 
     def decided(self, event: InstanceValidated) -> ImportDecision | NotSent | RetryLater | None:
         """Who says whose it is here; None for what was made here, or is as it came because nobody says otherwise."""
-        came = event.outside
+        came = self._origin(event)
         try:
             decision = self._decisions.of(event.instance.study_uid, up_to_now=came is not None)
         except LogAway:
@@ -61,7 +91,7 @@ class Outside:
         return None if came is None else _WAITS
 
     def here(self, event: InstanceValidated, stored: Stored, decision: ImportDecision) -> Here | NotSent | RetryLater:
-        """Raises what `ProtectedBlocks.read` does of a block that cannot be opened."""
+        """Raises what `ProtectedBlocks.read` does of a block that cannot be opened, NoRoom."""
         assert decision.identity is not None  # noqa: S101 - `decided` gives no other
         try:
             identity = self._blocks.read(decision.identity)
@@ -69,12 +99,19 @@ class Outside:
             return RetryLater("the store does not answer", "world")
         if isinstance(identity, Erased):
             return _ERASED
-        came = event.outside
+        came = self._origin(event)
         try:
-            file = coerced(stored.data, identity, came.issuer if came else "", decision.meta.occurred_at)
+            issuer, at = came.issuer if came else "", decision.meta.occurred_at
+            file = coerced(stored.data, identity, issuer, at, self._objects_folder)
         except Uncoercible as error:
             return NotSent("not_coercible", f"It cannot be written under its identity here ({error}).")
-        made = of_file(file, event.instance)
+        made = of_file(file, event.instance, self._objects_folder)
         if not isinstance(made, Stored):
             return NotSent("not_coercible", "It cannot be written under its identity here (unreadable).")
-        return Here(replace(made, sop_class=stored.sop_class, sop_instance=stored.sop_instance), decision)
+        was_another = event.outside is None or self._decisions.has_changed(event.instance.study_uid)
+        stored = replace(made, sop_class=stored.sop_class, sop_instance=stored.sop_instance)
+        return Here(stored, decision, was_another)
+
+    def _origin(self, event: InstanceValidated) -> Origin | None:
+        """As its sender says, or that of an image which came before."""
+        return event.outside or self._studies.of(event.meta.tenant, event.instance.study_uid)

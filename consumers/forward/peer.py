@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from streams.config import ConfigError
 from streams.dimse.contexts import Stored, Wanted, syntaxes
 from streams.dimse.stored import Data
+from streams.objects import NoRoom
 from streams.recoding.native import Unrecodable
 from streams.routes.rules import Destination
 from streams.store_scu import Lost, NoAssociation, StoreScu, TakesNone, Target
@@ -56,7 +57,7 @@ class Peer:
             taken = self._taken(stored)
             try:
                 sent = self._sent(taken.scu, stored, sop_instance, data_set)
-            except (NotAccepted, Unrecodable):
+            except (NotAccepted, Unrecodable, NoRoom):
                 self._give_back(taken)
                 raise
             except BaseException as error:

@@ -14,17 +14,20 @@ from typing import Literal
 from msgspec import structs
 
 from consumers.forward.answers import judged
+from consumers.forward.contents import Contents
 from consumers.forward.outside import Here, NotSent, Outside
 from consumers.forward.peer import NotAccepted, Peer, Sent
+from consumers.forward.taken import Taken
 from streams import metrics
 from streams.clock import Clock
 from streams.dimse.contexts import syntaxes
 from streams.dimse.stored import Data, Limits, Stored, read
 from streams.events import ForwardResult, ImportDecision, InstanceValidated
+from streams.fetching import ABSENT, waiting_for
 from streams.generation import StepIdentity
-from streams.held import HeldImages
+from streams.held import OTHER_CONTENT, HeldImages
 from streams.log import LogAway, LogRefused
-from streams.objects import ObjectStore
+from streams.objects import NoRoom, ObjectStore
 from streams.recoding.native import Unrecodable
 from streams.routes.matching import Compiled, facts_of, forwarding
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
@@ -34,8 +37,18 @@ _HELD_DETAIL = "It is held or was rejected; it is sent when a person releases it
 # Of the events about one instance. 1 is a quarantine's (`streams.working`).
 _SENT, _FAILED = 0, 2
 _COERCED = "coerced"
+_NO_ROOM = "no_room"
 _COERCED_DETAIL = (
     "Sent under its identity here; what it said before is in its Original Attributes Sequence (0400,0561)."
+)
+_KEPT_BEFORE = "kept_before"
+_KEPT_BEFORE_DETAIL = (
+    "The node has an instance of this UID (0x0111), perhaps as another patient's: take it out there, then decide anew: "
+    "radstream imports reconcile."
+)
+_OTHER_CONTENT_DETAIL = (
+    "Other content of its SOP Instance UID flows as well, and nobody has held one of them: radstream study, then "
+    "radstream quarantine reject."
 )
 # A node that is full, or loses associations, holds everybody. One instance that does it every time is put aside after
 # so many tries: it must not hold the others for ever. Then it is tried for most of a day.
@@ -69,11 +82,13 @@ class Forward:
         self._held = held
         self._outside = outside
         self._tries: OrderedDict[str, int] = OrderedDict()
+        self._taken = Taken()
+        self._contents = Contents(store, held)
 
     def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
         """After the first that everybody waits for, nothing is sent: a study arrives in its order."""
         outcomes: list[Outcome] = []
-        waits: RetryLater | None = None
+        waits = self._outside.look() if self._outside is not None else None
         for item in batch:
             outcome = waits or self._one(item, clock)
             if isinstance(outcome, RetryLater) and outcome.scope == "world":
@@ -96,9 +111,11 @@ class Forward:
             return self._result(item, clock, rules, outcome, code, detail)
 
         match stored:
-            case RetryLater():
-                gone = said("failed", "absent", "Its object is in no store.")
-                return stored if stored.scope == "world" else replace(stored, given_up=Done.emit(gone))
+            case RetryLater(scope="world"):
+                return stored
+            case RetryLater(reason):
+                why = ("absent", "Its object is in no store.") if stored == ABSENT else (_NO_ROOM, f"{reason}.")
+                return replace(stored, given_up=Done.emit(said("failed", *why)))
             case DeadLetter(reason):
                 return self._dead(said("failed", "unreadable", reason))
             case Stored(file=None) if decided is None:
@@ -114,12 +131,16 @@ class Forward:
             held = self._held.among(meta.tenant, {digest}) and self._held.among(
                 meta.tenant, {digest}, since_s=float("inf")
             )
+            of_another = False if held else self._contents.of_another(event, stored)
         except LogAway:
             return RetryLater("the log does not answer", "world")
         except LogRefused as error:
             return RetryLater(f"the log does not say which images are held ({error})", "world")
+        if isinstance(of_another, RetryLater):
+            return replace(of_another, given_up=Done.emit(said("failed", OTHER_CONTENT, _OTHER_CONTENT_DETAIL)))
         if not held:
-            return self._under_its_identity(event, stored, said)
+            outcome = self._under_its_identity(event, stored, said)
+            return self._contents.unless_kept(outcome, said, digest) if of_another else outcome
         metrics.FORWARDS.labels(self._destination, "held").inc()
         found = said("failed", "held", _HELD_DETAIL)
         name = self._identity.event_id(meta.tenant, f"{digest}/held", _FAILED)
@@ -132,7 +153,10 @@ class Forward:
         decision = self._outside.decided(event) if self._outside is not None else None
         if self._outside is None or decision is None:
             return self._send(event, stored, said)
-        here = self._outside.here(event, stored, decision) if isinstance(decision, ImportDecision) else decision
+        try:
+            here = self._outside.here(event, stored, decision) if isinstance(decision, ImportDecision) else decision
+        except NoRoom as error:
+            return _without_room(error, said)
         match here:
             case RetryLater():
                 return here
@@ -142,7 +166,7 @@ class Forward:
             case NotSent():
                 return self._dead(said("failed", here.code, here.detail))
             case Here():
-                return self._send(event, here.stored, self._said_of(here, event, said))
+                return self._send(event, here.stored, self._said_of(here, event, said), here)
 
     def _said_of(
         self, here: Here, event: InstanceValidated, said: Callable[..., ForwardResult]
@@ -157,7 +181,13 @@ class Forward:
 
         return of_decision
 
-    def _send(self, event: InstanceValidated, stored: Stored, said: Callable[..., ForwardResult]) -> Outcome:
+    def _send(
+        self,
+        event: InstanceValidated,
+        stored: Stored,
+        said: Callable[..., ForwardResult],
+        here: Here | None = None,
+    ) -> Outcome:
         def data_set(transfer_syntax: str) -> Data:
             return stored.data_set(transfer_syntax, self._limits)
 
@@ -165,6 +195,8 @@ class Forward:
             sent = self._peer.store((stored.sop_class, stored.transfer_syntax), stored.sop_instance, data_set)
         except NoAssociation as error:
             return RetryLater(f"{self._destination}: {error}", "world")
+        except NoRoom as error:
+            return _without_room(error, said)
         except Lost:
             return self._again(event, said, "lost", "The association ended before the answer.")
         except NotAccepted:
@@ -174,6 +206,16 @@ class Forward:
         except Unrecodable as error:
             detail = f"The node does not take it as it is, and it cannot be written anew without a loss ({error})."
             return self._dead(said("failed", "not_recodable", detail))
+        digest = event.instance.digest
+        if (
+            here is not None
+            and here.was_another
+            and self._taken.is_another(digest, here.decision.meta.event_id, sent.status)
+        ):
+            # No dead letter: so many as a study has would stop the destination.
+            metrics.FORWARDS.labels(self._destination, "failed").inc()
+            kept = said("failed", _KEPT_BEFORE, _KEPT_BEFORE_DETAIL)
+            return Done.emit(structs.replace(kept, status=sent.status))
         return self._answered(event, sent, said)
 
     def _answered(self, event: InstanceValidated, sent: Sent, said: Callable[..., ForwardResult]) -> Outcome:
@@ -239,3 +281,8 @@ class Forward:
             code=code,
             detail=detail,
         )
+
+
+def _without_room(error: NoRoom, said: Callable[..., ForwardResult]) -> RetryLater:
+    """It is here, and there is no disk to write it anew on."""
+    return replace(waiting_for(error), given_up=Done.emit(said("failed", _NO_ROOM, f"{error}.")))

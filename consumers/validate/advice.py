@@ -33,7 +33,8 @@ _TODO = {
     "patient_name_varies": "Find out whose images these are. A correction in between is no fault.",
     "birth_date_varies": "Find out whose images these are. A correction in between is no fault.",
     "sex_varies": "Find out whose images these are. A correction in between is no fault.",
-    "instance_conflict": "Decide which of them holds: the device gave one UID to several images. Tell its vendor.",
+    "instance_conflict": "Release or reject those that are held (radstream quarantine): the device gave one UID to "
+    "several images, or they were changed on the way. Tell its vendor.",
     "series_gap": "Send the series again if images are missing at the archive.",
     "instance_numbers_gap": "Nothing, unless images are missed: then send the series again.",
     "positions_repeat": "Look whether the series was sent, or joined, twice.",

@@ -48,10 +48,10 @@ class Studies(Section, frozen=True, kw_only=True):
 
 
 class Settings(Service, frozen=True, kw_only=True):
-    """Memory is about `runner.threads` times the largest object.
+    """Memory is about 64 MiB for each of `runner.threads`, and what the frames that are looked at take. Objects above
+    that are on disk ([store] objects_folder), and of those above 256 MiB one at a time (`streams.one_large`).
 
-    `rules` is the file that says how much rules matter at this site (docs/findings.md); a path that is not absolute
-    begins where the configuration is.
+    `rules` is the file that says how much rules matter at this site (docs/findings.md).
     """
 
     runner: RunnerSettings = RunnerSettings()

@@ -21,6 +21,7 @@ from streams import elements, part10
 from streams.elements import Malformed, TooComplex
 from streams.events import Finding, Instance
 from streams.identity import uid_has_leading_zero, uid_is_usable
+from streams.mapped import File
 from streams.part10 import Part10
 from streams.step import Quarantine
 
@@ -55,7 +56,7 @@ class Verdict:
     modality: str | None = None
 
 
-def judged(data: bytes, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
+def judged(data: File, limits: Limits, received_at: datetime, announced: Instance | None = None) -> Verdict:
     """The verdict on a file's bytes. `announced` is what an event said that it is, where there was one."""
     file = opened(data, limits)
     if isinstance(file, Quarantine):
@@ -74,7 +75,7 @@ def too_large(size: int, limits: Limits) -> Quarantine | None:
     return None
 
 
-def opened(data: bytes, limits: Limits) -> Part10 | Quarantine:
+def opened(data: File, limits: Limits) -> Part10 | Quarantine:
     """The file, walked through; or why that cannot be."""
     ceilings, names = _ceilings(len(data), limits)
     try:

@@ -15,7 +15,6 @@ from consumers.validate.releasing import RULE as RELEASED
 from consumers.validate.rules import RULES
 from consumers.validate.study.rules import CONTRADICTION, PATIENT_UNKNOWN
 from consumers.validate.study.rules import RULES as OF_STUDIES
-from streams.config import Config
 from streams.routes.conditions import Condition, conditions, globs
 from streams.routes.reading import Text, opened, parsed
 from streams.routes.rules import Match, Patterns
@@ -31,9 +30,9 @@ _UNCHANGEABLE = {
 _HOLDING = {"quarantine", "quarantined", "hold", "held", "reject", "refuse"}
 
 
-def of_site(config: Config, file: Path | None) -> Levels:
+def of_site(file: Path | None) -> Levels:
     """What section [validate] names; no word on any rule where it names nothing. Raises ConfigError."""
-    return Levels() if file is None else load(config.path.absolute().parent / file)
+    return Levels() if file is None else load(file)
 
 
 def load(path: Path) -> Levels:

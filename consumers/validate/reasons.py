@@ -1,6 +1,7 @@
 """Why an instance is held, in words for a technologist, and whether a person can let it go.
 
-Only what cannot be read, cannot be named, or contradicts its own patient is held. Nothing here can be switched off.
+Only what cannot be read, cannot be named, contradicts its own patient, or would take another image's place is held.
+Nothing here can be switched off.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from streams.events import Instance
-from streams.held import CONTRADICTS
+from streams.held import CONTRADICTS, OTHER_CONTENT
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ REASONS = {
         "The image says another patient than the study it belongs to.",
         "Find out whose image it is before anybody reads it. Release it if it is this patient's; else reject it, and "
         "send it again under the right patient.",
+    ),
+    OTHER_CONTENT: Reason(
+        "Another image came first under the same SOP Instance UID, and is the one that is shown and sent.",
+        "Look at both: the device gave one UID to two images, or this is the same one, changed. Reject it; or release "
+        "it in place of the first, which is rejected then.",
     ),
     "rejected": Reason(
         "A person rejected it.",

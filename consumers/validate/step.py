@@ -20,7 +20,9 @@ from streams.clock import Clock
 from streams.events import Finding, InstanceReceived, InstanceValidated, QuarantineCommand
 from streams.fetching import fetched
 from streams.generation import StepIdentity
+from streams.mapped import File
 from streams.objects import ObjectStore
+from streams.one_large import OneLarge
 from streams.part10 import Part10
 from streams.step import Done, Input, Outcome, Quarantine, RetryLater
 
@@ -42,16 +44,19 @@ class Validate:
         self._store = store
         self._limits = limits
         self._levels = levels or Levels()
+        self._large = OneLarge()
 
     def __call__(self, batch: Sequence[Input[Judged]], clock: Clock) -> Sequence[Outcome]:
         return [self._outcome(item, clock) for item in batch]
 
     def _outcome(self, item: Input[Judged], clock: Clock) -> Outcome:
         match item:
-            case Input(event=QuarantineCommand()) as command:
-                return releasing.released(command, self._read, self._released, clock)
+            case Input(event=QuarantineCommand() as event) as command:
+                with self._large.turn(event.object.length):
+                    return releasing.released(command, self._read, self._released, clock)
             case Input(event=InstanceReceived() as event) as received:
-                outcome = self._one(received, clock)
+                with self._large.turn(event.object.length):
+                    outcome = self._one(received, clock)
                 if isinstance(outcome, Quarantine):
                     count_held(outcome.code, event.technical.modality)
                 return outcome
@@ -77,7 +82,7 @@ class Validate:
     def _one(self, item: Input[InstanceReceived], clock: Clock) -> Outcome:
         event = item.event
         data = self._fetched(event)
-        if not isinstance(data, bytes):
+        if isinstance(data, Quarantine | RetryLater):
             return data
         verdict = judged(data, self._limits, event.meta.occurred_at, event.instance)
         if verdict.held:
@@ -101,7 +106,7 @@ class Validate:
         )
         return Done.emit(validated)
 
-    def _fetched(self, event: Judged) -> bytes | Quarantine | RetryLater:
+    def _fetched(self, event: Judged) -> File | Quarantine | RetryLater:
         """The stored file's bytes, or why there are none to look at."""
         return too_large(event.object.length, self._limits) or fetched(self._store, event.object)
 
@@ -109,7 +114,7 @@ class Validate:
         """The stored file, or why there is none to look at, or none of that name: what was held before its UIDs were
         looked at may have others."""
         data = self._fetched(event)
-        file = opened(data, self._limits) if isinstance(data, bytes) else data
+        file = data if isinstance(data, Quarantine | RetryLater) else opened(data, self._limits)
         return (unidentified(file, event.instance) or file) if isinstance(file, Part10) else file
 
 

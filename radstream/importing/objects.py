@@ -17,7 +17,7 @@ EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
 PIXELS_MAX: Final = 1 << 28
 SIDE_MAX: Final = 65_535
-OBJECT_BYTES_MAX: Final = (1 << 30) - (1 << 20)  # what the router takes as it is set up
+OBJECT_BYTES_MAX: Final = (1 << 30) - (1 << 20)  # It is made in memory.
 
 
 @dataclass(frozen=True)

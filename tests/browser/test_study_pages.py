@@ -36,7 +36,7 @@ class Site:
         return f"/study/{self.images[0].instance.study_uid}"
 
     def take(self, *events: object) -> None:
-        write(self.log, events)  # type: ignore[arg-type]
+        write(self.log, events)
         projected(self.dsn, self.log, self.hospital)
 
 
@@ -70,7 +70,7 @@ def test_more_pages_than_connections_can_be_open(site: Site, context: BrowserCon
     for page in pages:
         page.evaluate(TURN, True)
     last = context.new_page()
-    last.goto(site.page, timeout=20_000)
+    last.goto(site.page, timeout=DEADLINE_MS)
     expect(last.get_by_text("DOE^JANE")).to_be_visible()
 
 
@@ -81,7 +81,7 @@ def test_a_page_that_is_looked_at_again_is_of_this_moment(site: Site, context: B
     site.take(site.hospital.quarantined(site.images[0]))
     with page.expect_request("**/events?study=*", timeout=DEADLINE_MS):
         page.evaluate(TURN, False)
-    expect(page.locator("figure")).to_have_count(1, timeout=30_000)
+    expect(page.locator("figure")).to_have_count(1)
 
 
 def test_a_page_that_cannot_be_read_says_so(site: Site, context: BrowserContext) -> None:
@@ -89,7 +89,7 @@ def test_a_page_that_cannot_be_read_says_so(site: Site, context: BrowserContext)
     page = opened(context, site.page)
     page.route("**/study/*", lambda route: route.fulfill(status=503))
     page.evaluate("WAIT_MS_MAX => refresh('revision', WAIT_MS_MAX)", 16_000)
-    expect(page.locator("#live")).to_contain_text("may be so no more", timeout=30_000)
+    expect(page.locator("#live")).to_contain_text("may be so no more")
 
 
 def returned_to(context: BrowserContext, site: Site, *, writing: bool) -> tuple[Page, list[str]]:
@@ -136,4 +136,4 @@ def test_who_writes_is_told_of_what_is_new_alone(site: Site, context: BrowserCon
     site.take(site.hospital.quarantined(site.images[1]))
     page.evaluate(TURN, False)
     run_on(page)
-    expect(page.locator("#live")).to_contain_text("Send what you are writing", timeout=30_000)
+    expect(page.locator("#live")).to_contain_text("Send what you are writing")

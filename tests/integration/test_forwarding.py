@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pydicom
 import pytest
-from click.testing import CliRunner
 
 from infra.local import settings_file
-from radstream.__main__ import cli
 from radstream.items import Item
 from radstream.sending import send_items
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, file_meta
 from tests import images
-from tests.nodes import Node, free_port, node, silent
+from tests.commands import facts, run
+from tests.nodes import Node, node, silent
 from tests.pipeline_run import router_of
+from tests.ports import free_port
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -75,7 +73,7 @@ def dcmtk(folder: Path) -> Iterator[int]:
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        process.wait(60)
 
 
 def _listening(program: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
@@ -118,16 +116,14 @@ class Site:
         self.stack.down(["forward"])
         self.stack.up(["forward"])
 
-    def asked(self, *arguments: str) -> Any:
-        done = CliRunner().invoke(cli, [*arguments, "--json", "--config", str(self.stack.config_path)])
-        assert done.exception is None, done.exception
-        return json.loads(done.stdout)
-
     def lag(self, name: str) -> int:
-        return int(self.asked("lag", f"forward.{name}")["lag"])
+        return int(facts(self.stack, "lag", f"forward.{name}")["lag"])
+
+    def is_known(self, study: int) -> bool:
+        return run(self.stack, "study", f"2.25.7700{study}").exit_code == 0
 
     def forwarded(self, study: int) -> dict[tuple[str, str], int]:
-        found = self.asked("study", f"2.25.7700{study}")["forwarded"]
+        found = facts(self.stack, "study", f"2.25.7700{study}")["forwarded"]
         return {(one["target"], one["outcome"]): one["instances"] for one in found}
 
 
@@ -176,9 +172,10 @@ def test_everything_gets_to_who_is_there_in_order_and_survives_a_kill(site: Site
         assert site.lag("hung") >= len(sent)
         assert site.lag("down") >= len(sent)
 
-        wait_until(lambda: len(site.forwarded(0)) == 2, "the catalog")
+        for study in (0, STUDIES):
+            wait_until(lambda study=study: site.is_known(study), "the catalog to have met the study")
         wait_until(lambda: site.forwarded(0) == {("pacs", "done"): IMAGES, ("viewer", "done"): IMAGES}, "every result")
         assert site.forwarded(STUDIES) == {}
     site.rules("")
-    rebuilt = site.asked("catalog", "rebuild", "--reason", "a test")
+    rebuilt = facts(site.stack, "catalog", "rebuild", "--reason", "a test")
     assert rebuilt["equal"], rebuilt

@@ -21,14 +21,15 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
 RIGHT = Person("PDQ-4711", "NORTH", "Candidàte", "Jane", "19410203", "F")
 OTHER = Person("PDQ-4712", "NORTH", "Other", "Joan", "19410203", "F")
-SECRETS = ("4711", "4712", "19410203", "jane", "joan")
+# With letters: a few digits alone are in a UID or a digest by chance.
+SECRETS = ("pdq-4711", "pdq-4712", "19410203", "jane", "joan")
 
 
 @contextmanager
 def asking(stack: RunningStack, port: int) -> Iterator[None]:
     """A site with a supplier on that port, until the block ends."""
     text = stack.config_path.read_text()
-    stack.config_path.write_text(f'{text}\n[demographics]\nhost = "127.0.0.1"\nport = {port}\nanswer_s = 5\n')
+    stack.config_path.write_text(f'{text}\n[demographics]\nhost = "127.0.0.1"\nport = {port}\nanswer_s = 30\n')
     try:
         yield
     finally:

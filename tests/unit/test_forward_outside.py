@@ -13,13 +13,15 @@ from msgspec import structs
 from consumers.forward.outside import Outside
 from consumers.forward.peer import Peer
 from consumers.forward.step import Forward
+from streams import reading_large
 from streams.clock import SystemClock
 from streams.dimse.stored import Limits
-from streams.events import SUBJECTS, ForwardResult, ImportDecision, InstanceValidated
+from streams.events import SUBJECTS, ForwardResult, ImportDecision, InstanceValidated, StudyOutside
 from streams.generation import of_facts
 from streams.held import HeldImages
 from streams.import_decisions import ImportDecisions
 from streams.log import LogRefused
+from streams.outside_studies import OutsideStudies
 from streams.part10 import EXPLICIT_VR_LITTLE_ENDIAN
 from streams.routes.routes import load
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
@@ -40,8 +42,10 @@ class Site:
     def __init__(self, folder: Path, there: Node) -> None:
         (folder / "routes.toml").write_text(HEAD + ALL)
         self.there, self.hospital, self.log, self.clock = there, Hospital(), log_of_holds(), AdjustableClock()
-        self.log.create_topic(SUBJECTS[ImportDecision], 1)
-        outside = Outside(ImportDecisions(self.log, TENANT, self.clock), self.hospital.blocks)
+        for kind in (ImportDecision, StudyOutside):
+            self.log.create_topic(SUBJECTS[kind], 1)
+        studies, decisions = OutsideStudies(self.log, self.clock), ImportDecisions(self.log, TENANT, self.clock)
+        outside = Outside(studies, decisions, self.hospital.blocks, folder / "large")
         rules = load(folder / "routes.toml").about("node")
         self.peer = Peer(there.destination(), no_tls())
         facts, store = of_facts("forward.node"), self.hospital.store
@@ -116,6 +120,43 @@ def test_a_later_decision_sends_it_again_and_is_said_beside_the_first(site: Site
     assert site.result(site.run(site.came)).code == "not_reconciled"
 
 
+def test_a_second_record_of_a_decision_is_no_second_decision(site: Site) -> None:
+    first = decided(site.hospital, site.came.event.instance.study_uid, PatientID="P2")
+    site.decide(first)
+    site.reconcile()
+    site.decide(first)
+    site.run(site.came)
+    assert site.arrived().PatientID == OURS["PatientID"]
+
+
+def test_a_node_that_keeps_what_it_was_sent_under_another_identity_has_not_taken_it(tmp_path: Path) -> None:
+    """It has the image as another patient's. Sent again under the same identity, what it has is what it was to have."""
+    with node([EXPLICIT_VR_LITTLE_ENDIAN], lambda count: 0x0111 if count else 0x0000) as there:
+        site = Site(tmp_path, there)
+        site.reconcile(PatientID="P2")
+        site.run(site.came)
+        assert site.result(site.run(site.came)).outcome == "warned"
+        site.reconcile()
+        outcome = site.run(site.came)
+        site.peer.close()
+    assert isinstance(outcome, Done)  # a study of dead letters would stop the destination
+    said = site.result(outcome)
+    assert (said.outcome, said.code, said.status) == ("failed", "kept_before", 0x0111)
+    assert "radstream imports reconcile" in said.detail
+
+
+def test_what_a_node_took_under_this_identity_it_may_have_already(tmp_path: Path) -> None:
+    """Who decides anew while much of a study waits has each image read twice under the last decision."""
+    with node([EXPLICIT_VR_LITTLE_ENDIAN], lambda count: 0x0111 if count else 0x0000) as there:
+        site = Site(tmp_path, there)
+        site.reconcile(PatientID="P2")
+        site.reconcile()
+        first, second = (site.result(site.run(site.came)) for _ in range(2))
+        site.peer.close()
+    assert (first.outcome, second.outcome) == ("done", "warned")
+    assert first.meta.event_id == second.meta.event_id
+
+
 def test_what_was_made_here_goes_as_it_is_unless_a_person_says_otherwise(site: Site) -> None:
     assert site.result(site.run(site.made_here)).code == ""
     assert site.arrived().AccessionNumber == "A-100"
@@ -132,6 +173,20 @@ def test_a_log_that_refuses_to_say_whose_it_is_is_waited_for(site: Site, monkeyp
     for item in (site.came, site.made_here):
         assert isinstance(site.run(item), RetryLater)
     assert site.there.data_sets == []
+
+
+def test_no_disk_to_write_it_anew_on_is_waited_for_alone_and_said_in_the_end(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.reconcile()
+    monkeypatch.setattr(reading_large, "LARGE_BYTES", site.came.event.object.length)
+    (tmp_path / "large").write_bytes(b"")
+    outcome = site.run(site.came)
+    assert isinstance(outcome, RetryLater)
+    assert outcome.scope == "subject"
+    said = site.result(outcome.given_up)
+    assert (said.outcome, said.code) == ("failed", "no_room")
+    assert str(tmp_path) in said.detail
 
 
 def test_an_erased_identity_is_a_dead_letter_and_a_log_that_is_away_is_waited_for(site: Site) -> None:

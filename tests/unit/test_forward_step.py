@@ -27,7 +27,8 @@ from streams.routes.routes import load
 from streams.routes.rules import Destination
 from streams.step import DeadLetter, Done, Input, Outcome, RetryLater
 from tests import held_images, images
-from tests.nodes import free_port, no_tls, node, silent
+from tests.nodes import no_tls, node, silent
+from tests.ports import free_port
 from tests.received import events_of, ref_to, validated
 from tests.routers import AdjustableClock
 from tests.waiting import wait_until
@@ -174,7 +175,7 @@ def test_a_full_node_holds_everybody_and_one_poisonous_instance_does_not_for_eve
         tried = [bench.run(first, second) for _ in range(TRIES_IN_PLACE)]
         bench.peer.close()
 
-    assert [outcomes[0].scope for outcomes in tried] == ["world"] * (TRIES_IN_PLACE - 1) + ["subject"]  # type: ignore[union-attr]
+    assert [outcomes[0].scope for outcomes in tried] == ["world"] * (TRIES_IN_PLACE - 1) + ["subject"]
     # As long as everybody waits, nothing is sent out of its turn.
     assert there.instances == ["1.2.3.1"] * TRIES_IN_PLACE + ["1.2.3.2"]
     (last, _) = tried[-1]
@@ -206,7 +207,7 @@ def test_a_node_that_is_not_there_holds_its_own(tmp_path: Path, kind: str, says:
             destination = structs.replace(destination, host="node.invalid")
         bench = Bench(tmp_path, destination)
         outcomes = bench.run(bench.item(image(0)), bench.item(image(1)))
-    assert [outcome.scope for outcome in outcomes] == ["world", "world"]  # type: ignore[union-attr]
+    assert [outcome.scope for outcome in outcomes] == ["world", "world"]
     assert says in str(outcomes[0])
     assert there.associations == (1 if kind == "silent" else 0)
 

@@ -25,7 +25,7 @@ def series_uid(images: list) -> str:  # type: ignore[type-arg]
 
 
 def valid_of(world: World, dataset: object) -> Valid:
-    return world.validated(dataset).event  # type: ignore[arg-type]
+    return world.validated(dataset).event
 
 
 def test_a_series_with_an_image_that_is_held_by_now_is_not_asked_about(world: World) -> None:

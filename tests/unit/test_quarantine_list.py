@@ -13,6 +13,7 @@ from msgspec import structs
 
 from radstream import quarantine
 from radstream.errors import Failure
+from radstream.quarantine_log import quarantined
 from schemas import Lane, load_subjects, load_topics
 from streams.events import InstanceQuarantined
 from streams.memory_log import MemoryLog
@@ -44,7 +45,7 @@ def example(minute: int, lane: Lane = "routine") -> InstanceQuarantined:
 def write(log: MemoryLog, *messages: Message) -> None:
     producer = log.producer()
     for message in messages:
-        producer.send(message).result(timeout=5)
+        producer.send(message).result(timeout=30)
     producer.close(5)
 
 
@@ -55,7 +56,7 @@ def record(event: InstanceQuarantined) -> Message:
 def test_every_lane_is_listed_the_oldest_first_and_duplicates_once(log: MemoryLog) -> None:
     write(log, *map(record, (example(3), example(1, "stat"), example(2, "bulk"), example(3))))
 
-    found = quarantine.quarantined(log)
+    found = quarantined(log)
 
     assert [one.event_id for one in found.held] == ["event-1", "event-2", "event-3"]
     assert found.unreadable == 0
@@ -66,19 +67,19 @@ def test_what_validate_says_of_a_rejection_is_no_reason_of_its_own(log: MemoryLo
     said = structs.replace(held.meta, event_id="rejection", occurred_at=held.meta.occurred_at)
     rejection = structs.replace(held, meta=said, provenance=provenance_of("quarantine", 9), code="rejected")
     write(log, *map(record, (held, rejection)))
-    (one,) = quarantine.quarantined(log).held
+    (one,) = quarantined(log).held
     assert (one.code, one.step) == (held.code, held.provenance.step)
 
 
 def test_a_record_that_cannot_be_read_is_counted_and_one_of_a_newer_build_stops(log: MemoryLog) -> None:
     good = record(example(1))
     write(log, Message(good.topic, good.key, b"\0\0\0\0\1junk", good.headers), good)
-    assert quarantine.quarantined(log).unreadable == 1
+    assert quarantined(log).unreadable == 1
 
     newer = tuple((name, b"99" if name == "schema_version" else value) for name, value in good.headers)
     write(log, Message(good.topic, good.key, good.value, newer))
     with pytest.raises(Failure, match="newer"):
-        quarantine.quarantined(log)
+        quarantined(log)
 
 
 def test_the_command_prints_a_table_or_one_json_document(log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,12 +177,12 @@ def _reads_of_receipts(world: World) -> list[int]:
     found: list[int] = []
     read = world.log.read
 
-    def counted(partition, start, end):  # type: ignore[no-untyped-def]
+    def counted(partition, start, end):
         if partition.topic.startswith("imaging.instance.received") and end - start > 1:
             found.append(start)
         return read(partition, start, end)
 
-    world.log.read = counted  # type: ignore[method-assign]
+    world.log.read = counted
     return found
 
 

@@ -24,8 +24,7 @@ from streams.identity import original_key
 from streams.log import LogAway, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
-from streams.objects import Stored
-from streams.step import Done, Input, NewObject, RetryLater
+from streams.step import Done, Input, NewObject, RetryLater, Stored
 from streams.wire import Message, Record
 from tests import held_images
 from tests.ai_world import TENANT, WHEN

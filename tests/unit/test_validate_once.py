@@ -24,7 +24,7 @@ def found(data: bytes, tag: str) -> list[str]:
 
 def swapped(old: bytes, new: bytes, **attributes: object) -> bytes:
     """An image with a value that no library would write."""
-    data = images.native(PIXELS, **attributes)  # type: ignore[arg-type]
+    data = images.native(PIXELS, **attributes)
     assert data.count(old) == 1
     return data.replace(old, new)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from consumers.validate.study.header import Header
@@ -27,7 +27,6 @@ def check(headers: Sequence[Header], by_series: Mapping[str, Sequence[Header]]) 
     for rule, value in _OF_STUDY.items():
         if odd := _odd_ones(headers, value):
             yield finding(rule, odd)
-    yield from _conflicts(headers)
     for series_uid, members in by_series.items():
         for rule, value in _OF_SERIES.items():
             if odd := _odd_ones(members, value):
@@ -43,12 +42,3 @@ def _odd_ones(headers: Sequence[Header], value: Callable[[Header], bytes]) -> li
         return []
     usual = min(counts, key=lambda what: (-counts[what], what))
     return [one for one, what in said if what and what != usual]
-
-
-def _conflicts(headers: Sequence[Header]) -> Iterator[StudyFinding]:
-    """Contents of one name. In several transfer syntaxes they may be one image, written twice."""
-    named: dict[tuple[str, str], list[Header]] = defaultdict(list)
-    for one in headers:
-        named[one.sop_instance_uid, one.transfer_syntax_uid].append(one)
-    if several := [one for members in named.values() if len(members) > 1 for one in members]:
-        yield finding("instance_conflict", several)

@@ -30,11 +30,14 @@ _WRITTEN_MAX = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Digests. `released` are those that a person let go as images of this study, although they name another patient.
-    `last` is the last decision that is among these."""
+    """Digests. `released` are those that a person let go as images of this study, although they name another patient;
+    `let_go` are they and those that were held for another reason. `rejected_uids` are the SOP Instance UIDs of the
+    rejected. `last` is the last decision that is among these."""
 
     rejected: Set[str] = frozenset()
     released: Set[str] = frozenset()
+    let_go: Set[str] = frozenset()
+    rejected_uids: Set[str] = frozenset()
     last: InputRef | None = None
 
 
@@ -48,6 +51,7 @@ class _Decision:
     place: int
     at: datetime
     digest: str
+    sop_instance_uid: str
     action: str
     code: str
     ref: InputRef
@@ -85,6 +89,8 @@ class Decisions:
             rejected={one.digest for one in last.values() if one.action == "rejected"},
             # Who let a file go that was cut off has not said that it is of this patient.
             released={one.digest for one in last.values() if (one.action, one.code) == ("released", CONTRADICTS)},
+            let_go={one.digest for one in last.values() if one.action == "released"},
+            rejected_uids={one.sop_instance_uid for one in last.values() if one.action == "rejected"},
             last=known[-1].ref if known else None,
         )
 
@@ -109,5 +115,13 @@ class Decisions:
         instance, ref = event.instance, Input(event, record).ref
         place = first_offset(record)
         self._of_study[sys.intern(event.meta.tenant), sys.intern(instance.study_uid)].append(
-            _Decision(place, event.meta.occurred_at, instance.digest, event.action, sys.intern(event.code), ref)
+            _Decision(
+                place,
+                event.meta.occurred_at,
+                instance.digest,
+                instance.sop_instance_uid,
+                event.action,
+                sys.intern(event.code),
+                ref,
+            )
         )

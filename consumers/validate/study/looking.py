@@ -6,6 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from consumers.validate.study.contents import Compared, Contents, Named
 from consumers.validate.study.decided import Decided
 from consumers.validate.study.header import Header
 from consumers.validate.study.identity import strangers, voters_of
@@ -26,11 +27,12 @@ class Look:
     read: Beginnings
     held: list[Header]
     knows_whose: bool
+    contents: Contents
 
     @cached_property
     def waiting(self) -> list[Header]:
         """Those that wait for a person: also what was held before, once the study is of its patient or nobody's."""
-        away = {one.digest for one in self.held} | (self.out - self.decided.released)
+        away = {one.digest for one in self.held} | (self.out - self.decided.released - self.contents.away)
         return [one for one in self.read.headers if one.digest in away]
 
     @cached_property
@@ -40,7 +42,7 @@ class Look:
     @cached_property
     def rest(self) -> list[Header]:
         """An instance that is held is of another study in all but name: what else differs in it is no news."""
-        away = {one.digest for one in self.held}
+        away = {one.digest for one in self.held} | self.contents.away
         return [one for one in self.read.headers if one.digest in self.inside and one.digest not in away]
 
     @cached_property
@@ -73,8 +75,8 @@ class _Lists:
         return self._inside if number == self._event.revision else self._reading.listed(self._event, number)
 
 
-def seen(item: Input[StudyRevision], decided: Decided, reading: Reading) -> Look:
-    """Raises Absent where the list of instances is in no store, StoreAway."""
+def seen(item: Input[StudyRevision], decided: Decided, reading: Reading, compared: Compared) -> Look:
+    """Raises Absent where the list of instances is in no store, StoreAway, LogAway, LogRefused."""
     event = item.event
     inside = reading.of(event)
     lists = _Lists(event, inside, reading)
@@ -88,4 +90,8 @@ def seen(item: Input[StudyRevision], decided: Decided, reading: Reading) -> Look
     revisions = (lists.new_in(number) for number in range(1, event.revision + 1))
     voters = voters_of(revisions, inside, read.headers, read.unread, decided)
     held = strangers(read.headers, voters or (), inside, decided)
-    return Look(item, decided, inside, out, read, held, knows_whose=voters is not None)
+    more = {one.digest for one in read.named_twice}
+    others = [one for one in read.others if one.digest not in more]
+    every: list[Named] = [*read.headers, *read.named_twice, *others]
+    contents = compared.among(event, every, inside, held, decided, lists.new_in)
+    return Look(item, decided, inside, out, read, held, voters is not None, contents)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,12 +12,12 @@ from msgspec import structs
 
 from consumers.validate.study.header import Header, header_of
 from streams import part10
-from streams.elements import Limits
+from streams.elements import Limits, Malformed, TooComplex
 from streams.events import NamedInstance, ObjectRef, StudyRevision
-from streams.fetching import ORDER
+from streams.fetching import ORDER, read_copy
 from streams.generation import of_facts
 from streams.identity import derived_key
-from streams.objects import Absent, ObjectStore
+from streams.objects import Absent, Damaged, ObjectStore
 from streams.part10 import Part10
 from streams.revisions.step import Revisions, subject
 
@@ -33,12 +34,14 @@ _LIMITS = Limits(elements=50_000, depth=64, inflated_bytes=LONG_HEAD_BYTES)
 @dataclass(frozen=True)
 class Beginnings:
     """Of the instances that were asked for: `headers` in the order of series, names and digests. `unread` are the
-    digests that no store lets be read now, or that are more than are read. `others` are all without a header whose
-    names are known."""
+    digests that no store lets be read now, or that are more than are read. `others` are all of these whose names are
+    known, and all that are no DICOM. `named_twice` are of others whose SOP Instance UID several contents have: one of
+    them may have to be held, and else destinations would wait for all of them (docs/decisions/0093)."""
 
     headers: list[Header]
     unread: set[str]
     others: list[NamedInstance]
+    named_twice: list[Header]
 
 
 class Reading:
@@ -64,13 +67,24 @@ class Reading:
         """Of more than are read, those in `first` come first. Raises StoreAway."""
         placed = sorted(self._refs(event, digests), key=lambda ref: (ref.sha256 not in first, ref.key))
         refs, beyond = sorted(placed[: self._instances_max], key=_key), placed[self._instances_max :]
+        counts = Counter(_names(ref)[1] for ref in placed)
+        twice = [ref for ref in beyond if counts[_names(ref)[1]] > 1][: self._instances_max]
         with ThreadPoolExecutor(_READERS) as pool:
             found = list(zip(refs, pool.map(self._header, refs), strict=True))
+            more = [header for header in pool.map(self._header, twice) if isinstance(header, Header)]
         return Beginnings(
             [header for _, header in found if isinstance(header, Header)],
             set(digests) - {ref.sha256 for ref, header in found if not isinstance(header, Absent)},
             [_named(ref) for ref in (*(ref for ref, header in found if not isinstance(header, Header)), *beyond)],
+            more,
         )
+
+    def whole(self, ref: ObjectRef) -> Part10 | None:
+        """None where it cannot be read, or not now. Raises StoreAway."""
+        try:
+            return part10.read(read_copy(self._store, ref))
+        except (Absent, Damaged, Malformed, TooComplex):
+            return None
 
     def _refs(self, event: StudyRevision, wanted: Set[str]) -> Iterator[ObjectRef]:
         """Where each instance is, in the nearest store that has it."""

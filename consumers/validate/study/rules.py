@@ -14,6 +14,8 @@ FINDINGS_MAX = 100
 
 # Why images are held, and why none could be: silence would mean that nothing is wrong, so no site's file changes these.
 CONTRADICTION, PATIENT_UNKNOWN = "patient_contradicts", "patient_not_compared"
+# What is held for it is so whatever a site's file says of the finding.
+CONFLICT = "instance_conflict"
 # What nobody looked at is said.
 PARTLY = "study_not_all_compared"
 
@@ -53,10 +55,10 @@ RULES: dict[str, Rule] = {
     "accession_varies": Rule(
         "warning", "PS3.3 C.7.2.1", "The Accession Number is not the same in the whole study.", "0008,0050"
     ),
-    "instance_conflict": Rule(
+    CONFLICT: Rule(
         "error",
         "PS3.3 C.12.1",
-        "One SOP Instance UID names several contents. The first received is served until a person decides.",
+        "One SOP Instance UID names several images. The first received is shown and sent until a person decides.",
         "0008,0018",
     ),
     # Series

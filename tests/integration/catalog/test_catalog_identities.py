@@ -187,8 +187,25 @@ def mixed(hospital: Hospital) -> Iterator[Event]:
     for lane in (None, "stat"):
         came = hospital.received(hospital.uid(), hospital.uid(), {**OWN, "PatientID": "P7"})
         yield from (came, structs.replace(hospital.again(came, lane), outside=DISC), hospital.validated(came))
+    yield from of_two_origins(hospital)
     came = from_outside(hospital, PatientID="X1")
     yield from (came, hospital.validated(came), reconciled(hospital, came.instance.study_uid, PatientID="P1"))
+
+
+def of_two_origins(hospital: Hospital) -> Iterator[Event]:
+    """Studies that who brings ours and who brings discs have sent images of, as many of each patient."""
+    for first, then in ((DISC, None), (None, DISC)):
+        for wrong in range(3):
+            study_uid, series_uid = hospital.uid(), hospital.uid()
+            one, two = (
+                hospital.received(study_uid, series_uid, {**OWN, "PatientName": f"N^{name}"}, outside=origin)
+                for name, origin in ((f"ONE{wrong}", first), (f"TWO{wrong}", then))
+            )
+            yield from (one, two, *map(hospital.validated, (one, two)))
+            if wrong == 1:
+                yield assessed_as_strange(hospital, one)
+            if wrong == 2:
+                yield decided(hospital, one, "rejected")
 
 
 def test_the_order_in_which_facts_come_changes_nothing(dsn: str) -> None:

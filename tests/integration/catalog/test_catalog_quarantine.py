@@ -140,7 +140,7 @@ def test_verdicts_and_findings_are_asked_for_by_rule_modality_and_study(dsn: str
         assert (found["rule-1"].instances, found["rule-1"].severity) == (1, "warning")
         assert [rule.instances for rule in broken_rules(cursor, TENANT, study_uid=two[0].instance.study_uid)] == [1]
         for nothing in ({"modality": "US"}, {"rule": "rule-7"}, {"severity": "error"}):
-            assert broken_rules(cursor, TENANT, **nothing) == []  # type: ignore[arg-type]
+            assert broken_rules(cursor, TENANT, **nothing) == []
         assert [rule["rule"] for rule in findings_of(cursor, TENANT, one[0].instance.digest)] == ["rule-0", "rule-1"]
 
 
