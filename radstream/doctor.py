@@ -15,6 +15,7 @@ from radstream.checks import (
     configuration,
     database,
     destinations,
+    doors,
     large_objects,
     machine,
     object_store,
@@ -66,14 +67,16 @@ def _parts(config: Config, stack: StackState | None) -> Iterator[Callable[[], It
     yield lambda: destinations.check(config)
     yield lambda: schema_registry.check(config.section("registry", Registry), config.section("kafka", Kafka))
     yield lambda: object_store.check(config.section("store", Store))
+    yield lambda: large_objects.check_read(config.section("store", Store).objects_folder)
     yield lambda: database.check(config.section("catalog", CatalogSettings))
-    yield lambda: large_objects.check(config.section("router", RouterSettings).objects_folder)
+    yield lambda: large_objects.check_coming_in(config.section("router", RouterSettings).objects_folder)
     yield lambda: spool.check(config.section("router", RouterSettings).spool)
-    yield lambda: trust.check(config.section("router", RouterSettings), config.path.parent)
+    yield lambda: spool.check_former(config)
+    yield from doors.doors(config).values()
     yield lambda: trust.check_nodes(config)
     for name, kind in configuration.services(config).items():
-        yield _service(config, name, kind)
+        yield _service(config, name, kind, None if stack is None else stack.ended.get(name))
 
 
-def _service(config: Config, name: str, kind: type[Service]) -> Callable[[], Iterator[Check]]:
-    return lambda: services.check(name, config.section(name, kind))
+def _service(config: Config, name: str, kind: type[Service], ended: str | None) -> Callable[[], Iterator[Check]]:
+    return lambda: services.check(name, config.section(name, kind), ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,12 @@ NOT_DURABLE = (
 
 @dataclass(frozen=True)
 class Part:
+    """`ended`: why it ended by itself, where its log says so."""
+
     name: str
     pid: int | None
     log: str
+    ended: str | None = None
 
     @property
     def runs(self) -> bool:
@@ -38,6 +42,11 @@ class StackState:
     def missing(self) -> tuple[str, ...]:
         return tuple(part.name for part in self.parts if not part.runs)
 
+    @property
+    def ended(self) -> Mapping[str, str]:
+        """Why, by part, of those that ended by themselves and said so."""
+        return {part.name: part.ended for part in self.parts if part.ended is not None}
+
 
 def stack_state(home: Path) -> StackState | None:
     """None where no local stack was ever started in that folder. Raises Failure for one that cannot be read."""
@@ -45,8 +54,8 @@ def stack_state(home: Path) -> StackState | None:
         return None
     try:
         stack = Stack(home)
-        running = stack.running()
-        parts = tuple(Part(name, running.get(name), str(stack.log(name))) for name in stack.names)
+        running, ended = stack.running(), stack.ended()
+        parts = tuple(Part(name, running.get(name), str(stack.log(name)), ended.get(name)) for name in stack.names)
         return StackState(str(home), parts, stack.state.durable)
     except StackError as error:
         raise Failure(str(error)) from None

@@ -14,7 +14,7 @@ from radstream.log_census import LogCensus
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
 from radstream.savings import savings
-from radstream.spool import waiting_too
+from radstream.spool import SpoolState, waiting_too
 from radstream.stack_state import NOT_DURABLE, StackState, stack_state
 from radstream.store_census import HOT
 from radstream.survey import Survey, survey
@@ -40,7 +40,13 @@ def status(config_path: Path, as_json: bool) -> None:
 
 
 def _not_running(stack: StackState | None) -> str:
-    return f" (not running: {', '.join(stack.missing)})" if stack and stack.missing else ""
+    if stack is None or not stack.missing:
+        return ""
+    return "".join([f" (not running: {', '.join(stack.missing)})", *(f"; {line}" for line in _ended(stack))])
+
+
+def _ended(stack: StackState) -> list[str]:
+    return [f"{name} ended: {why}" for name, why in stack.ended.items()]
 
 
 def _facts(stack: StackState | None, found: Survey) -> dict[str, Any]:
@@ -102,11 +108,10 @@ def _print(stack: StackState | None, found: Survey) -> None:
     if stack:
         rows = [(part.name, "runs" if part.runs else "stopped", part.pid) for part in stack.parts]
         print_table(f"Local stack in {stack.home}", ("part", "state", "pid"), rows, numbers=("pid",))
+        for line in _ended(stack):
+            console().print(line, style="bold red", soft_wrap=True)
     if spool := found.spool:
-        columns = ("instances", "bytes", "oldest", "aside", "damaged", "on disk", "budget")
-        age = None if spool.oldest_age_s is None else f"{spool.oldest_age_s:.1f} s"
-        row = (spool.instances, spool.bytes, age, spool.aside, spool.damaged, spool.disk_bytes, spool.budget_bytes)
-        print_table(f"Spool in {spool.folder}: one node's promise", columns, [row], numbers=columns)
+        print_spool(spool)
     equations = [("yes" if equation.agrees else "NO", equation.name, str(equation)) for equation in found.equations]
     print_table("Accounts", ("agree", "of", "equation"), equations)
     for title, what, sizes in (
@@ -130,6 +135,16 @@ def _print(stack: StackState | None, found: Survey) -> None:
         console().print(
             "The accounts do not agree. Look at the group named in the equation: radstream lag", style="bold"
         )
+
+
+def print_spool(spool: SpoolState) -> None:
+    columns = ("instances", "bytes", "oldest", "aside", "damaged", "unreadable", "on disk", "budget")
+    age = None if spool.oldest_age_s is None else f"{spool.oldest_age_s:.1f} s"
+    counted = (spool.instances, spool.bytes, age, spool.aside, spool.damaged, spool.unreadable)
+    row = (*counted, spool.disk_bytes, spool.budget_bytes)
+    print_table(f"Spool in {spool.folder}: one node's promise", columns, [row], numbers=columns)
+    if spool.unreadable:
+        console().print(f"{spool}, which says what to do.", style="bold red", soft_wrap=True)
 
 
 def _print_verdicts(log: LogCensus) -> None:

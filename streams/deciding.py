@@ -19,6 +19,7 @@ from streams import metrics
 from streams.deadletters import DeadLetterLimit, dead_letter, reason_of
 from streams.decisions import Acting, Reading, S
 from streams.keeping import Keeping
+from streams.lasting_consumer import LastingConsumer
 from streams.log import Fenced, LogAway, Producer, TopicPartition
 from streams.objects import StoreAway
 from streams.service import Context
@@ -59,8 +60,8 @@ class Deciding(Generic[S]):
         self._limit = DeadLetterLimit(context, name, DEAD_LETTERS_MAX, DEAD_LETTERS_S)
         self._producer = context.log.producer(record_bytes_max=record_bytes_max)
         self._acting = acting(self._producer)
-        self._consumer = context.log.consumer(
-            name, load_topics().read_by(name), self._assigned, self._revoked, co_partitioned=True
+        self._consumer = LastingConsumer(
+            context, name, load_topics().read_by(name), self._assigned, self._revoked, co_partitioned=True
         )
 
     def run(self) -> None:

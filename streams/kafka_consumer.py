@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 
 from streams.gaps import no_gap
 from streams.kafka_errors import LogError, of_exception, translated
-from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
+from streams.log import ClientOver, LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.step import TopicChanged
 from streams.stop import Stop
 from streams.wire import Record
@@ -84,13 +84,18 @@ class KafkaConsumer:
                     break
                 records.append(to_record(message, self._ids[message.topic()]))
                 continue
-            what = f"read of {message.topic()}/{message.partition()} at {message.offset()}"
-            failure = translated(error, what)
+            failure = translated(error, self._place(message))
             self._fail(failure)
             if not isinstance(failure, LogAway):
                 # The consumer ends with this one: what comes after it is read again by whoever is next.
                 break
         return records
+
+    def _place(self, message: Any) -> str:
+        """Where it failed. What concerns the whole group comes without a topic."""
+        if message.topic() is None:
+            return f"group {self._group}"
+        return f"read of {message.topic()}/{message.partition()} at {message.offset()}"
 
     def _follows(self, name: TopicPartition, offset: int) -> None:
         """Raises Stop where records are missing before this one."""
@@ -120,7 +125,7 @@ class KafkaConsumer:
             starts.update(self._on_assign(sorted(starts)) if starts else {})
         except LogAway as error:
             # The client goes on with an assignment of its own making then: nothing may be read of it.
-            self._fail(LogRefused(f"{error}: partitions were assigned and could not be taken; start again"))
+            self._fail(ClientOver(f"{error}: partitions were assigned and could not be taken"))
             return
         except BaseException as error:  # noqa: BLE001 - raised again by poll
             self._fail(error)

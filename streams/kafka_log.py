@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka
-import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, admin
 
 from streams.config import ConfigError, Kafka
 from streams.gaps import no_gap
+from streams.kafka_client_log import ClientLog
 from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
 from streams.kafka_errors import StaleLeader, of_exception, translated
 from streams.kafka_group_offsets import GroupOffsets
@@ -35,14 +35,6 @@ _READ_SETTINGS: dict[str, Any] = {
 }
 
 
-class _ClientLog:
-    """librdkafka's own messages (addresses, properties, never the bytes of records), as a `logging.Logger` takes them.
-    They reach it when the client is polled."""
-
-    def log(self, level: int, form: str, *args: object) -> None:
-        structlog.get_logger().log(level, "kafka_client", text=form % args)
-
-
 class KafkaLog:
     """Clients are made when they are asked for; the one for administration is kept. Safe for several threads."""
 
@@ -51,7 +43,7 @@ class KafkaLog:
         self._settings: dict[str, Any] = {
             "bootstrap.servers": config.bootstrap,
             **config.properties,
-            "logger": _ClientLog(),
+            "logger": ClientLog(),
         }
         # The group's name is never used: partitions are assigned by hand and nothing is committed.
         self._readers = Readers({**self._settings, **_READ_SETTINGS, "group.id": "none"}, readers_kept)

@@ -47,7 +47,8 @@ class TopicClosed(LogClosed):
 
 
 class ClientOver(LogClosed):
-    """The client gave itself up: it found that the broker has lost what it had acknowledged. Another one may do."""
+    """The client gave itself up: the broker has lost what it had acknowledged to a producer, or refuses a consumer in
+    its group. Another one may do."""
 
 
 class OffsetOutOfRange(Exception):

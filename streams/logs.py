@@ -28,9 +28,7 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
 
     `level` is a level's name; raises ValueError for an unknown one.
     """
-    levels = logging.getLevelNamesMapping()
-    if level.upper() not in levels:
-        raise ValueError(f"log level {level!r}: one of debug, info, warning, error")
+    number = number_of(level)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -40,12 +38,20 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
             without_exception_text,
             structlog.processors.JSONRenderer(default=_plain),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(levels[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
     _route_libraries()
     _route_exceptions()
+
+
+def number_of(level: str) -> int:
+    """Of a level's name, in small letters or capitals. Raises ValueError for an unknown one."""
+    levels = logging.getLevelNamesMapping()
+    if level.upper() not in levels:
+        raise ValueError(f"log level {level!r}: one of debug, info, warning, error")
+    return levels[level.upper()]
 
 
 def _named(service: str) -> structlog.typing.Processor:

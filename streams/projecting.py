@@ -20,6 +20,7 @@ from streams.config import Section
 from streams.deadletters import DeadLetterLimit, dead_letter
 from streams.events import Event
 from streams.keeping import Keeping
+from streams.lasting_consumer import LastingConsumer
 from streams.log import Fenced, LogAway, LogRefused, TopicPartition
 from streams.projecting_batch import Batch
 from streams.projecting_moves import Moves
@@ -30,6 +31,8 @@ from streams.wire import Record, Undecodable, UnknownSchema, decode
 
 _IDLE_S = 0.1
 _COMMIT_EVERY_S = 0.5
+# Of a log that was away, and where nothing comes: an answer may take ten seconds, in which nothing is applied.
+_ASK_EVERY_S = 5.0
 _LEAVE_S = 5.0
 
 
@@ -52,6 +55,9 @@ class ProjectionRunner:
         self._projection = projection
         self._settings = settings or ProjectingSettings()
         self._group = projection.name
+        self._topics = load_topics().read_by(self._group)
+        self._away: set[str] = set()
+        self._asked_s = float("-inf")
         self._backoff = Backoff(self._settings.wait_s, self._settings.wait_s_max)
         self._topic_ids: dict[str, str] = {}
         self._assigned: set[TopicPartition] = set()
@@ -69,9 +75,10 @@ class ProjectionRunner:
         """Raises Stop, OffsetOutOfRange, TopicChanged or LogRefused where going on would lose a record."""
         self._limit.recall()
         self._producer = self._context.log.producer()
-        self._consumer = self._context.log.consumer(
+        self._consumer = LastingConsumer(
+            self._context,
             self._group,
-            load_topics().read_by(self._group),
+            self._topics,
             self._on_assign,
             self._on_revoke,
             co_partitioned=False,
@@ -90,6 +97,8 @@ class ProjectionRunner:
         self._apply()
         if self._context.clock.monotonic() - self._committed_s >= _COMMIT_EVERY_S:
             self._commit()
+        if "log" in self._away and self._context.clock.monotonic() - self._asked_s >= _ASK_EVERY_S:
+            self._ask_the_log()
 
     # Reading.
 
@@ -111,8 +120,15 @@ class ProjectionRunner:
         for record in records:
             self._check_id(record)
         if records:
-            self._context.health.ready("log", True)
+            self._answered("log")
         return records
+
+    def _ask_the_log(self) -> None:
+        """The client mends its connections by itself, and says nothing when it has."""
+        with suppress(LogAway):
+            self._context.log.partitions(self._topics[0])
+            self._answered("log")
+        self._asked_s = self._context.clock.monotonic()
 
     def _check_id(self, record: Record) -> None:
         known = self._topic_ids.setdefault(record.topic, record.topic_id)
@@ -169,7 +185,7 @@ class ProjectionRunner:
                 return
 
     def _applied(self, batch: Batch) -> None:
-        self._context.health.ready("database", True)
+        self._answered("database")
         self._next.update(batch.ends)
         self._uncommitted.update(batch.ends)
         for record in batch.records:
@@ -198,7 +214,13 @@ class ProjectionRunner:
         wait_s = self._backoff.delay_s(tries)
         structlog.get_logger().warning("waiting", part=part, reason=reason, again_s=round(wait_s, 3), times=tries)
         self._context.health.ready(part, False, f"the {part} does not answer; waiting for it")
+        self._away.add(part)
         return wait_s
+
+    def _answered(self, part: str) -> None:
+        if part in self._away:
+            self._away.discard(part)
+            self._context.health.ready(part, True)
 
     def _no_positions(self, error: Away | LogAway, tries: int) -> float:
         part = "database" if isinstance(error, Away) else "log"
@@ -237,7 +259,9 @@ class ProjectionRunner:
     def _starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Where the ledger is, or the beginning. Raises Away, LogAway, TopicChanged."""
         starts = {name: first for name, (first, _) in self._context.log.bounds(partitions).items()}
+        self._answered("log")
         starts.update(self._projection.positions(partitions))
+        self._answered("database")
         self._next.update(starts)
         return starts
 

@@ -23,7 +23,7 @@ import structlog
 from streams.acknowledged import acknowledged, begun
 from streams.backoff import Backoff
 from streams.generation import StepIdentity
-from streams.log import Consumer, Fenced, LogAway, Producer, TopicPartition
+from streams.log import ClientOver, Consumer, Fenced, LogAway, Producer, TopicPartition
 from streams.replays import TOPIC, KnownReplay, place_of, wanted_key
 from streams.result import Dead, Emit, Halt, Result, Wait
 from streams.runner_settings import RunnerSettings
@@ -99,7 +99,7 @@ class Replaying:
                 try:
                     if self._as_member(pool):
                         return True
-                except (LogAway, Fenced) as error:
+                except (LogAway, ClientOver, Fenced) as error:
                     tries += 1
                     wait_s = _AGAIN.delay_s(tries)
                     structlog.get_logger().warning("waiting", part="log", reason=str(error), again_s=wait_s)

@@ -143,10 +143,7 @@ def _run(
 ) -> None:
     config = configuration.load(asked.config)
     settings = config.section(name, kind)
-    try:
-        logs.configure(name, settings.log_level)
-    except ValueError as error:
-        raise ConfigError(f"{config.path}: [{name}] log_level: {error}") from None
+    logs.configure(name, settings.log_level)
     if check is not None:
         check(config, settings)
     metrics.BUILD.labels(name, build()).set(1)

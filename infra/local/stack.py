@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from infra.local import durable, founding, ports, process, settings_file, setup, state
+from infra.local import durable, ended, founding, ports, process, settings_file, setup, state
 from infra.local import home as homes
 from infra.local.errors import StackError
 from infra.local.parts.database import Database
@@ -139,6 +139,10 @@ class Stack:
             return {}
         return {name: record.pid for name in self.names if (record := self._record(name))}
 
+    def ended(self) -> dict[str, str]:
+        """Why it ended by itself, by part: of those that do not run, and whose log says so."""
+        return {name: why for name in self.names if (why := self._why_ended(name))}
+
     def log(self, part: str) -> Path:
         return self.home / "logs" / f"{part}.log"
 
@@ -206,6 +210,8 @@ class Stack:
         for part in missing:
             self._check_ports(part)
         for part in missing:
+            if why := self._why_ended(part.name):
+                self._say(f"{part.name} had ended: {why}; starting it again")
             part.prepare()
             self._launch(part)
         for part in missing:
@@ -272,8 +278,16 @@ class Stack:
     def _tail(self, part: str) -> str:
         """The end of a part's log, for an error message."""
         path = self.log(part)
-        lines = path.read_text(errors="replace").splitlines()[-LOG_LINES:] if path.exists() else []
-        return "".join(f"\n  {line}" for line in [f"The last lines of {path}:", *lines])
+        lines = [f"The last lines of {path}:", *ended.last_lines(path, LOG_LINES)]
+        return "".join(f"\n  {line}" for line in lines)
+
+    def _why_ended(self, part: str) -> str | None:
+        """None also where it runs, or was stopped."""
+        process.reap()
+        record = self._recorded(part)
+        if record is None or process.is_alive(record):
+            return None
+        return ended.reason(self.log(part), part, record.log_from)
 
     def _record_path(self, part: str) -> Path:
         return self.home / "run" / f"{part}.json"
@@ -281,8 +295,12 @@ class Stack:
     def _record(self, part: str) -> Running | None:
         """The process of a part, where it is alive."""
         process.reap()
+        record = self._recorded(part)
+        return record if record and process.is_alive(record) else None
+
+    def _recorded(self, part: str) -> Running | None:
+        """The process that was last started as that part and not stopped since, alive or not."""
         try:
-            record = msgspec.json.decode(self._record_path(part).read_bytes(), type=Running)
+            return msgspec.json.decode(self._record_path(part).read_bytes(), type=Running)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
-        return record if process.is_alive(record) else None

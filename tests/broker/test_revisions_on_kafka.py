@@ -6,10 +6,9 @@ import random
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas import load_topics
@@ -17,10 +16,11 @@ from streams.clock import SystemClock
 from streams.config import Kafka, Store
 from streams.events import SUBJECTS, QuarantineCommand
 from streams.kafka_log import KafkaLog
-from streams.log import LogRefused, TopicPartition
+from streams.log import TopicPartition
 from streams.s3 import S3Store
 from tests.deciding_world import PARTITIONS, VALIDATED, Member, World
 from tests.hooked_log import Crash, HookedLog
+from tests.new_topics import new_topics
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -34,26 +34,14 @@ DEADLINE_S = 60.0
 def world(stack: RunningStack) -> Iterator[World]:
     """Topics and a group of its own on the stack's broker."""
     config = stack.config.section("kafka", Kafka)
-    prefix = f"test-{uuid.uuid4().hex[:8]}-"
-    admin = AdminClient({"bootstrap.servers": config.bootstrap})
-    topics = load_topics()
+    prefix, topics = f"test-{uuid.uuid4().hex[:8]}-", load_topics()
     # What people decided is read beside the group.
     decided = topics.physical(SUBJECTS[QuarantineCommand])
-    names = [prefix + name for name in {*topics.read_by("revisions"), *decided, "imaging.deadletter.revisions"}]
-    for made in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in names]).values():
-        made.result(30)
-    log = HookedLog(KafkaLog(config), prefix)
-    wait_until(lambda: all(known(log, name.removeprefix(prefix)) for name in names), "the new topics", 30)
-    yield World(log, S3Store(stack.config.section("store", Store)), SystemClock(), QUIET_S)
-    log.kill()
-    for gone in admin.delete_topics(names).values():
-        gone.result(30)
-
-
-def known(log: HookedLog, topic: str) -> bool:
-    with suppress(LogRefused):
-        return log.partitions(topic) == PARTITIONS
-    return False
+    names = {*topics.read_by("revisions"), *decided, "imaging.deadletter.revisions"}
+    with new_topics(config, [NewTopic(prefix + name, PARTITIONS, 1) for name in names]):
+        log = HookedLog(KafkaLog(config), prefix)
+        yield World(log, S3Store(stack.config.section("store", Store)), SystemClock(), QUIET_S)
+        log.kill()
 
 
 @contextmanager

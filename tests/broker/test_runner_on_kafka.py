@@ -19,10 +19,11 @@ from streams.config import Kafka
 from streams.config import Registry as Settings
 from streams.kafka_consumer import KafkaConsumer
 from streams.kafka_log import KafkaLog
-from streams.log import Log, LogAway, LogRefused, TopicPartition
+from streams.log import Log, TopicPartition
 from streams.registry import Registry, RegistryAway
 from streams.schema_ids import read_ids
 from tests.frozen import freeze
+from tests.new_topics import create, delete
 from tests.runner_bench import GROUP, RECEIVED, VALIDATED, Bench, Member
 from tests.runner_suite import RunnerSuite
 from tests.running_stack import RunningStack
@@ -56,20 +57,11 @@ class KafkaBench(Bench):
             self._make([NewTopic(name, partitions, 1)])
 
     def _make(self, topics: list[NewTopic]) -> None:
-        for future in self._admin.create_topics(topics, operation_timeout=30).values():
-            future.result(30)
-        log = self.inner()
-        for topic in topics:
-            names = [TopicPartition(topic.topic, number) for number in range(3)]
-            wait_until(lambda: _has(log, names), "a new topic")  # noqa: B023 - called at once
+        create(self._admin, KafkaLog(self._config), topics)
 
     def delete_topic(self, name: str) -> None:
         self._topics.remove(name)
-        self._delete([name])
-
-    def _delete(self, names: list[str]) -> None:
-        for future in self._admin.delete_topics(names, operation_timeout=30).values():
-            future.result(30)
+        delete(self._admin, [name])
 
     def trim(self, name: TopicPartition, first: int) -> None:
         asked = [confluent_kafka.TopicPartition(name.topic, name.partition, first)]
@@ -115,14 +107,7 @@ class KafkaBench(Bench):
 
     def close(self) -> None:
         super().close()
-        self._delete(self._topics)
-
-
-def _has(log: Log, names: list[TopicPartition]) -> bool:
-    try:
-        return bool(log.bounds(names))
-    except (LogAway, LogRefused):
-        return False
+        delete(self._admin, self._topics)
 
 
 def leave_group(bootstrap: str, group: str, member: str) -> None:

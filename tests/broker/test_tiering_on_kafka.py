@@ -6,20 +6,19 @@ import secrets
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.config import Kafka, Store
 from streams.kafka_log import KafkaLog
-from streams.log import LogAway, LogRefused, TopicPartition
 from streams.s3 import S3Store
 from streams.wire import Message
 from tests.hooked_log import Crash, HookedLog
+from tests.new_topics import new_topics
 from tests.running_stack import RunningStack
 from tests.tiering_world import MOVED, PARTITIONS, Member, World, days
 from tests.waiting import wait_until
@@ -34,27 +33,14 @@ STUDIES = 4
 def world(stack: RunningStack) -> Iterator[World]:
     """Topics, a group and studies of its own on the stack's broker and store."""
     config = stack.config.section("kafka", Kafka)
-    prefix = f"test-{uuid.uuid4().hex[:8]}-"
-    admin = AdminClient({"bootstrap.servers": config.bootstrap})
-    topics = load_topics()
+    prefix, topics = f"test-{uuid.uuid4().hex[:8]}-", load_topics()
     made = {name: topics.topics[topics.logical(name)].config for name in topics.read_by("tiering")}
     made["imaging.deadletter.tiering"] = {}
     wanted = [NewTopic(prefix + name, PARTITIONS, 1, config=settings) for name, settings in made.items()]
-    for future in admin.create_topics(wanted).values():
-        future.result(30)
-    log = HookedLog(KafkaLog(config), prefix)
-    wait_until(lambda: all(known(log, name) for name in made), "the new topics", 30)
-    yield World(log, S3Store(stack.config.section("store", Store)), SystemClock())
-    log.kill()
-    for gone in admin.delete_topics([prefix + name for name in made]).values():
-        gone.result(30)
-
-
-def known(log: HookedLog, topic: str) -> bool:
-    """Whether its partitions have leaders that answer: a topic that was just made has none for a moment."""
-    with suppress(LogRefused, LogAway):
-        return len(log.bounds([TopicPartition(topic, number) for number in range(PARTITIONS)])) == PARTITIONS
-    return False
+    with new_topics(config, wanted):
+        log = HookedLog(KafkaLog(config), prefix)
+        yield World(log, S3Store(stack.config.section("store", Store)), SystemClock())
+        log.kill()
 
 
 @contextmanager

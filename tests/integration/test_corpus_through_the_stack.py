@@ -8,13 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pydicom
 import pytest
 import urllib3
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 
 from infra.local.parts.services import MODULES
 from radstream.demo_items import pydicom_files
@@ -135,14 +136,21 @@ def written(stack: RunningStack) -> Iterator[tuple[str, bytes]]:
             for record in log.read(partition, first, end) if first < end else ():
                 headers = b"\0".join(value for _, value in record.headers)
                 yield f"topic {topic}", b"\0".join((record.key or b"", headers, record.value or b""))
-    for folder in ("logs", "data/kafka", "data/registry"):
-        for path in (stack.home / folder).rglob("*"):
-            # Indexes hold offsets and times alone, and are ten megabytes of zeros each.
-            if path.is_file() and path.suffix not in (".index", ".timeindex"):
+    for path in files_in(stack.home, "logs", "data/kafka", "data/registry"):
+        # Indexes hold offsets and times alone, and are ten megabytes of zeros each. What is compacted is removed.
+        if path.suffix not in (".index", ".timeindex"):
+            with suppress(FileNotFoundError):
                 yield f"file {path.relative_to(stack.home)}", path.read_bytes()
     for name in MODULES:
-        answer = urllib3.request("GET", f"http://127.0.0.1:{stack.ports[f'{name}-http']}/metrics", timeout=5.0)
+        answer = urllib3.request("GET", f"http://127.0.0.1:{stack.ports[f'{name}-http']}/metrics", timeout=30.0)
         yield f"metrics of {name}", answer.data
+
+
+def files_in(home: Path, *folders: str) -> Iterator[Path]:
+    """A broker removes folders of deleted topics while they are looked through; `rglob` would fail with the first."""
+    for folder in folders:
+        for parent, _, names in os.walk(home / folder):
+            yield from (Path(parent) / name for name in names)
 
 
 def partitions(log: KafkaLog, topic: str) -> list[TopicPartition]:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from radstream.doctor import doctor
-from tests.gateway import free_port
+from tests.ports import free_port
 from tests.running_stack import RunningStack
 
 pytestmark = pytest.mark.stack
@@ -28,7 +28,7 @@ def test_a_running_stack_is_well(stack: RunningStack) -> None:
     assert answer["well"]
     assert code == 0
     parts = {check["part"] for check in answer["checks"]}
-    named = "configuration machine broker registry store database spool router service"
+    named = "configuration machine broker registry store database spool router worklist retrieve orders service"
     assert parts == set(named.split())
     ignored = {check["name"] for check in answer["checks"] if check["part"] == "store" and check["state"] == "note"}
     assert ignored == {"storage_class", "encryption", "lifecycle"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from consumers.ai.deployments import FILE, entries
+from consumers.ai.entries import FILE, entries
 from radstream.__main__ import cli
 from radstream.errors import Failure
 from radstream.items import items_of

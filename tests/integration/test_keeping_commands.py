@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pydicom.data
@@ -125,6 +126,8 @@ def test_after_moves_the_same_bytes_are_read_from_where_they_are(
     file = next((tmp_path / "before").rglob("*.dcm"))
     for days, store in ((40, "warm"), (3650, "cold")):
         facts(stack, "tier", "run", "--now", in_days(days), "--study", study.uid, "--yes")
+        moved = {"backup": IMAGES, store: IMAGES}
+        wait_until(lambda moved=moved: kept(stack, study.uid) == moved, "the catalog to show the move")
         after = facts(stack, "get", study.uid, "--to", str(tmp_path / store))
         assert (after["files"], after["stores"], after["missed"]) == (IMAGES, {store: IMAGES}, [])
         assert written(tmp_path / store) == written(tmp_path / "before") == study.digests
@@ -142,7 +145,12 @@ def test_after_moves_the_same_bytes_are_read_from_where_they_are(
 def test_a_read_keeps_a_study_where_it_is(stack: RunningStack, studies: list[Sent], tmp_path: Path) -> None:
     uid = studies[2].uid
     facts(stack, "get", uid, "--to", str(tmp_path))
-    due = facts(stack, "tier", "explain", uid)
+
+    def read() -> Any:
+        due = facts(stack, "tier", "explain", uid)
+        return due if due["last_access_at"] else None
+
+    due = wait_until(read, "the read in the catalog")
     assert due["last_access_at"] > due["last_received_at"]
     planned = facts(stack, "tier", "run", "--dry-run", "--now", in_days(40), "--study", uid)
     assert [(one["study_uid"], one["source"], one["target"]) for one in planned] == [(uid, "hot", "warm")]

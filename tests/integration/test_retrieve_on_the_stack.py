@@ -34,8 +34,9 @@ from streams.store_scu import Target
 from streams.stored_file import stored_file
 from streams.wire import decode
 from tests.images import CT, compressed, native
-from tests.nodes import free_port, node, serving
+from tests.nodes import node, serving
 from tests.orthanc import AE_TITLE, orthanc
+from tests.ports import free_port
 from tests.retrieves import (
     PATIENT_FIND,
     PATIENT_MOVE,

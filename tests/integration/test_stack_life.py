@@ -203,9 +203,14 @@ def test_a_topic_with_other_partitions_than_listed_is_an_error(servers: RunningS
         assert "topic imaging.audit.event has 2 partitions and topics.yaml says 1" in said
     finally:
         client.delete_topics(["imaging.audit.event"])["imaging.audit.event"].result(timeout=30)
-    wait_until(lambda: "imaging.audit.event" not in client.list_topics(timeout=10).topics, "the topic to be gone")
+
+    def partitions() -> int:
+        found = client.list_topics(timeout=30).topics.get("imaging.audit.event")
+        return len(found.partitions) if found is not None else 0
+
+    wait_until(lambda: partitions() == 0, "the topic to be gone")
     servers.up(["kafka"])
-    assert len(client.list_topics(timeout=10).topics["imaging.audit.event"].partitions) == 1
+    wait_until(lambda: partitions() == 1, "the topic as it is listed")
 
 
 def test_a_second_home_stands_beside_the_first(servers: RunningStack) -> None:

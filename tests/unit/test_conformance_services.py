@@ -17,6 +17,7 @@ from producers.dicom_router.arrival import (
     NOT_OF_STUDY,
     OUT_OF_RESOURCES,
     SOP_CLASS_NOT_SUPPORTED,
+    STORE_REFUSES,
     SUCCESS,
     TOO_LARGE,
 )
@@ -106,7 +107,15 @@ def test_http_statuses_are_those_that_are_answered() -> None:
 def test_failure_reasons_of_stow_rs() -> None:
     not_read = of_parts([], Trouble(400, "")).body
     assert b"272" in not_read  # 0x0110
-    known = {0x0110, SOP_CLASS_NOT_SUPPORTED, OUT_OF_RESOURCES, TOO_LARGE, NOT_OF_STUDY, CANNOT_UNDERSTAND}
+    known = {
+        0x0110,
+        SOP_CLASS_NOT_SUPPORTED,
+        OUT_OF_RESOURCES,
+        TOO_LARGE,
+        STORE_REFUSES,
+        NOT_OF_STUDY,
+        CANNOT_UNDERSTAND,
+    }
     assert codes("Failure Reason of an instance in a Store") == sorted(known)
 
 
@@ -114,7 +123,8 @@ def test_resources_and_sizes_of_stow_rs() -> None:
     for target, _ in table("5.3.1"):
         asked = request.read("POST", target.replace("{StudyInstanceUID}", "1.2.3"), {"content-type": MULTIPART})
         assert isinstance(asked, request.Accepted)
-    assert f"at most {PARTS_MAX:,} parts" in dict(table("What a request may be"))["size"]
+    said: dict[str, str] = dict(table("What a request may be"))
+    assert f"at most {PARTS_MAX:,} parts" in said["size"]
 
 
 # Models.
@@ -129,7 +139,7 @@ def test_codes_of_models() -> None:
 
 
 def test_tls_is_as_it_is_said(tmp_path: Path) -> None:
-    said = dict(table("TLS, as server and as client:"))
+    said: dict[str, str] = dict(table("TLS, as server and as client:"))
     authority = Authority(tmp_path)
     ours = authority.issue("router.example")
     files = Files(certificate=ours.certificate_file, key=ours.key_file, ca=authority.file)

@@ -57,7 +57,7 @@ def constants(module: object, names: str) -> set[int]:
         (
             "C-STORE, as STORAGE-SCP answers it",
             constants(arrival, "SUCCESS SOP_CLASS_NOT_SUPPORTED OUT_OF_RESOURCES TOO_LARGE NOT_OF_SOP_INSTANCE")
-            | {arrival.CANNOT_UNDERSTAND},
+            | {arrival.STORE_REFUSES, arrival.CANNOT_UNDERSTAND},
         ),
         (
             "N-ACTION of Storage Commitment",
@@ -142,8 +142,13 @@ def test_at_most_so_many_failed_instances_are_listed() -> None:
 # Limits.
 
 _OF_ONE_ADDRESS = {
-    "associations_per_peer_max": str(Router(http_port=0, port=0).of_one_address_max),
-    "requests_per_peer_max": str(Stow(port=0).of_one_address_max),
+    Router: {"associations_per_peer_max": Router(http_port=0, port=0).of_one_address_max},
+    Stow: {"requests_per_peer_max": Stow(port=0).of_one_address_max},
+    Worklist: {"associations_per_peer_max": Worklist(http_port=0, port=0, dsn="").of_one_address_max},
+    Retrieve: {
+        "associations_per_peer_max": Retrieve(http_port=0, port=0, dsn="").of_one_address_max,
+        "retrieves_per_peer_max": Retrieve(http_port=0, port=0, dsn="").retrieves_of_one_address_max,
+    },
 }
 
 
@@ -158,7 +163,7 @@ _OF_ONE_ADDRESS = {
         ("STOW-SERVER, [router.stow]", Stow, {"host", "port", "addresses", "plain", "calling_ae"}),
         ("WORKLIST-SCP, [worklist]", Worklist, {"dsn", "host", "port", "peers", "tls", "ae_title"}),
         ("RETRIEVE-SCP, [retrieve]", Retrieve, {"dsn", "host", "port", "peers", "tls", "ae_title", "limits"}),
-        ("COMMITMENT-SCP, [commitment]", Commitment, {"dsn", "runner"}),
+        ("COMMITMENT-SCP, [commitment]", Commitment, {"dsn", "runner", "asks_for"}),
         ("FORWARD-SCU, a destination", Destination, set(Node.__struct_fields__)),
         ("MPPS-SCU, [ris]", Ris, {"node"}),
     ],
@@ -168,8 +173,8 @@ def test_defaults_are_those_of_the_configuration(before: str, settings: Any, lef
     said = {name: default for name, default, _ in table(heading.lstrip("# "))}
     of_service = {field.name for field in msgspec.structs.fields(Service)}
     known = {field.name: str(field.default) for field in msgspec.structs.fields(settings)}
-    # These two follow from the limit of all, where they are not set.
-    known |= {name: of_one for name, of_one in _OF_ONE_ADDRESS.items() if known.get(name) == "None"}
+    # These follow from the limit of all, where they are not set.
+    known |= {name: str(of_one) for name, of_one in _OF_ONE_ADDRESS.get(settings, {}).items()}
     assert said == {name: default for name, default in known.items() if name not in {*left_out, *of_service}}
 
 

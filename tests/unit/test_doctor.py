@@ -63,6 +63,8 @@ port = 13
 dsn = "postgresql://127.0.0.1:1/x"
 [forward]
 http_port = 14
+[copies]
+in_one_place = true
 """
 
 
@@ -94,6 +96,13 @@ def test_a_wrong_value_is_named_with_its_line(tmp_path: Path, whole: str) -> Non
     (wrong,) = broken(looked_at(tmp_path, whole.replace("port = 2", 'port = "eleven"')))
     assert wrong.name == "[router]"
     assert "radstream.toml:17" in wrong.found
+
+
+@pytest.mark.parametrize("name", configuration.SERVICES)
+def test_a_log_level_that_no_service_starts_with_is_named(tmp_path: Path, whole: str, name: str) -> None:
+    (wrong,) = broken(looked_at(tmp_path, whole.replace(f"\n[{name}]\n", f'\n[{name}]\nlog_level = "loud"\n')))
+    assert wrong.name == f"[{name}]"
+    assert "log level 'loud': one of debug, info, warning, error" in wrong.found
 
 
 def test_a_missing_section_and_a_misspelt_one_are_both_named(tmp_path: Path, whole: str) -> None:
@@ -128,7 +137,30 @@ def test_copies_that_one_object_store_has_are_a_note(
     assert broken(checks) == []
     notes = [check for check in checks if check.state == "note"]
     assert [check.name for check in notes] == (["storage commitment"] if says else [])
-    assert all("one endpoint" in check.found and "docs/operations.md" in check.mend for check in notes)
+    assert all("not independent" in check.found and "docs/operations.md" in check.mend for check in notes)
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "words"),
+    [
+        pytest.param("", "broken", "the stores are in 1 as far as [copies] says", id="nothing said"),
+        pytest.param('[copies.places]\nbackup = "building B"', "well", "building B, where no entry says", id="apart"),
+        pytest.param('[copies.places]\nhot = "a"\nbackup = "a"', "broken", "in 1 as far as", id="in one place"),
+        pytest.param('[copies.places]\ntape = "a"', "broken", "tape, which is no store", id="no such store"),
+    ],
+)
+def test_copies_that_are_promised_have_to_lie_apart(
+    tmp_path: Path, whole: str, said: str, state: str, words: str
+) -> None:
+    text = whole.replace('{hot = "hot"}', '{hot = "hot", backup = "backup"}')
+    checks = looked_at(tmp_path, text.replace("[copies]\nin_one_place = true", said))
+    (found,) = [check for check in checks if check.name == "storage commitment"]
+    assert (found.state, words in found.found) == (state, True)
+
+
+def test_a_place_for_copies_that_count_wherever_they_are_is_a_contradiction(tmp_path: Path, whole: str) -> None:
+    (wrong,) = broken(looked_at(tmp_path, whole + 'places = {hot = "a"}\n'))
+    assert (wrong.name, "only one of the two" in wrong.found) == ("[copies]", True)
 
 
 def test_keys_that_others_can_read_are_broken(tmp_path: Path, whole: str) -> None:

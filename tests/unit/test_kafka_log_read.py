@@ -100,7 +100,7 @@ class Counted(Client):
 def test_who_looks_up_many_records_does_it_with_one_client(
     monkeypatch: pytest.MonkeyPatch, kept: int, made: int, closed: int
 ) -> None:
-    client = type("OfThisTest", (Counted,), {})
+    client: type[Counted] = type("OfThisTest", (Counted,), {})
     monkeypatch.setattr(confluent_kafka, "Consumer", client)
     monkeypatch.setattr(KafkaLog, "topic_id", lambda *_: "id")
     log = KafkaLog(Kafka(bootstrap="127.0.0.1:1"), kept)
@@ -110,7 +110,7 @@ def test_who_looks_up_many_records_does_it_with_one_client(
 
 
 def test_a_client_that_failed_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = type("OfThisTest", (Counted,), {})
+    client: type[Counted] = type("OfThisTest", (Counted,), {})
     monkeypatch.setattr(confluent_kafka, "Consumer", client)
     monkeypatch.setattr(KafkaLog, "topic_id", lambda *_: "id")
     log = KafkaLog(Kafka(bootstrap="127.0.0.1:1"), 2)

@@ -71,7 +71,7 @@ def test_one_who_looks_away_does_not_take_the_others_reports_with_it() -> None:
 def test_a_queue_that_stays_full_is_a_log_that_is_away(one_place: KafkaProducer) -> None:
     first = one_place.send(RECORD)
     sent = in_a_thread(one_place)
-    wait_until(lambda: sent, "the sender being told", 10)
+    wait_until(lambda: sent, "the sender being told")
     with pytest.raises(LogAway, match="queue is full"):
         sent[0].result(0.0)
     assert not first.done()
@@ -85,7 +85,7 @@ def test_who_waits_for_room_is_let_go_when_the_producer_is_closed(
     sent = in_a_thread(one_place)
     wait_until(lambda: one_place._full_since_s is not None, "the sender waiting")
     assert one_place.close(0.0) == 1
-    wait_until(lambda: sent, "the sender being told", 10)
+    wait_until(lambda: sent, "the sender being told")
     for future in (first, sent[0], one_place.send(RECORD)):
         with pytest.raises(LogAway):
             future.result(10.0)
@@ -100,7 +100,7 @@ def test_one_that_is_closed_leaves_no_thread_behind() -> None:
         producer = made(patient=True)
         producer.send(RECORD)
         producer.close(0.0)
-    wait_until(lambda: native_threads() <= before, "the threads being gone", 10)
+    wait_until(lambda: native_threads() <= before, "the threads being gone")
 
 
 @pytest.mark.parametrize("name", ["delivery.timeout.ms", "message.timeout.ms"])

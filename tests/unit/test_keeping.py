@@ -44,7 +44,8 @@ def test_a_service_whose_offsets_are_not_kept_says_so_until_they_are(
     why = wait_until(lambda: member.context.health.failing().get("offsets"), "the service saying so")
     assert "UNKNOWN: Unknown broker error" in why
     assert "__consumer_offsets" in why
-    bench.check(events)  # Work goes on meanwhile.
+    wait_until(lambda: len(bench.verdicts()) >= len(events), "work to go on meanwhile")
+    bench.check(events)
 
     full.clear()
     bench.until_done()

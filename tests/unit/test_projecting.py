@@ -78,7 +78,7 @@ class Running:
             self.error = error
 
     def ended(self) -> BaseException | None:
-        self.thread.join(30)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.error
 
@@ -102,7 +102,7 @@ def running(log: MemoryLog, table: Table) -> Iterator[Running]:
     started = Running(log, table)
     yield started
     started.context.stopping.set()
-    started.thread.join(30)
+    started.thread.join(60)
 
 
 def write(log: MemoryLog, events: Sequence[Event]) -> list[str]:
@@ -164,6 +164,31 @@ def test_while_the_database_is_away_the_same_batch_waits(log: MemoryLog, table: 
     table.away.clear()
     wait_until(lambda: sorted(table.rows) == expected, "all rows")
     wait_until(lambda: "database" not in running.context.health.failing(), "readiness being back")
+
+
+def test_nothing_is_said_to_be_away_that_is_back_though_nothing_comes(
+    log: MemoryLog, table: Table, running: Running
+) -> None:
+    health = running.context.health
+    wait_until(lambda: table.left, "its partitions")
+    log.away = True
+    wait_until(lambda: "log" in health.failing(), "the service saying that the log is away")
+    log.away = False
+    wait_until(lambda: "log" not in health.failing(), "the service taking it back")
+
+
+@pytest.fixture
+def away(table: Table) -> Table:
+    """Its database does not answer before a projection starts."""
+    table.away.set()
+    return table
+
+
+def test_a_database_that_came_late_is_not_said_to_be_away_though_nothing_comes(away: Table, running: Running) -> None:
+    health = running.context.health
+    wait_until(lambda: "database" in health.failing(), "the service saying that the database is away")
+    away.away.clear()
+    wait_until(lambda: "database" not in health.failing(), "the service taking it back")
 
 
 @pytest.mark.parametrize("place", [1, 5], ids=["back", "ahead"])

@@ -86,7 +86,7 @@ class World:
     def claimed(self, replay: object = None) -> StepIdentity:
         return claim(
             self.log, SchemaIds(), SITE, CLOCK, step="validate", code_version=1, config_digest="c", replay=replay
-        )  # type: ignore[arg-type]
+        )
 
     def send(self, events: Sequence[InstanceReceived]) -> None:
         producer = self.log.producer()
@@ -94,7 +94,7 @@ class World:
             producer.send(encode(event, SchemaIds(), source="test")).result()
 
     def begin(self, name: str = "first", **scope: object) -> KnownReplay:
-        self.claimed(planned(self.log, "general", "validate", name=name, **scope))  # type: ignore[arg-type]
+        self.claimed(planned(self.log, "general", "validate", name=name, **scope))
         return next(one for one in known(self.log, "general") if one.replay.name == name)
 
     def work(self, replay: KnownReplay, decide: Decide = lambda _: None, stop_after: int | None = None) -> bool:
@@ -238,7 +238,7 @@ def test_what_a_killed_replay_had_made_has_the_same_ids_when_it_is_made_again(
         commits.append(1)
         if len(commits) == 2:
             raise Killed
-        committed(self, offsets)  # type: ignore[arg-type]
+        committed(self, offsets)
 
     committed = MemoryConsumer.commit
     monkeypatch.setattr(MemoryConsumer, "commit", commit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from streams.memory_log import MemoryLog
 from streams.stop import Stop
 from streams.wire import Message, SchemaIds
 from tests.hooked_log import Hooks
-from tests.runner_bench import GROUP, QUICK, RECEIVED, VALIDATED, Bench, Member, arrivals
-from tests.runner_suite import RunnerSuite
+from tests.logged import lines
+from tests.runner_bench import GROUP, PARTITIONS, QUICK, RECEIVED, VALIDATED, Bench, Member, arrivals
+from tests.runner_suite import RunnerSuite, StoreThatIsAway, kept
 from tests.waiting import wait_until
 
 
@@ -45,7 +47,7 @@ class MemoryBench(Bench):
 
     def expel(self, member: Member) -> None:
         for consumer in member.log.consumers:
-            self._log.expire(self.prefix + GROUP, consumer.inner)  # type: ignore[arg-type]
+            self._log.expire(self.prefix + GROUP, consumer.inner)
 
     @contextmanager
     def away(self) -> Iterator[None]:
@@ -110,3 +112,19 @@ def test_a_record_that_the_log_leaves_out_stops_the_runner(bench: MemoryBench) -
     assert "offset 2 came where 1 is the next" in error.reason
     name = TopicPartition(RECEIVED, sent[0].partition)
     assert bench.log.committed(GROUP, [name])[name] in (None, 0, 1)
+
+
+def test_a_partition_that_waits_says_so_less_and_less_often(bench: MemoryBench, written: io.StringIO) -> None:
+    store = StoreThatIsAway(kept(bench))
+    store.away.set()
+    bench.send(arrivals(6, 1))
+    bench.member(store=store)
+
+    def said() -> dict[int, list[int]]:
+        waits = [line for line in lines(written) if line["event"] == "partition_waits"]
+        return {number: [one["times"] for one in waits if one["partition"] == number] for number in range(PARTITIONS)}
+
+    wait_until(lambda: any(times and times[-1] >= 8 for times in said().values()), "a partition that waited often")
+    store.away.clear()
+    bench.until_done()
+    assert all(times == [1 << number for number in range(len(times))] for times in said().values())

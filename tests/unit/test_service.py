@@ -19,6 +19,7 @@ from streams.log import OffsetOutOfRange
 from streams.service import STOPPED, UNPLANNED, _guarded
 from streams.stop import Stop
 from streams.wire import UnknownSchema
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 NAME = "DOE^JANE"
@@ -68,12 +69,6 @@ def test_what_nobody_planned_is_4_without_its_text() -> None:
     assert ended.returncode == UNPLANNED == 4
     assert NAME not in ended.stdout + ended.stderr
     assert json.loads(ended.stderr)["error"] == "ValueError"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

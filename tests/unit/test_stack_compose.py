@@ -21,6 +21,7 @@ from infra.local.parts.store import BUCKETS
 from producers.dicom_router.config import Settings as Router
 from radstream import demo_run, sending
 from streams.config import Config, Registry, Store
+from streams.nameless_file import folder_or_default
 from streams.networks import address_of
 from streams.peers.peer import Peer
 from streams.peers.reading import read_peers
@@ -106,6 +107,13 @@ def test_large_objects_that_come_in_are_on_a_disk_and_not_in_memory_that_looks_l
     assert folder is not None
     assert any(volume in folder.parents for volume in volumes)
     assert not any(Path(mount) in folder.parents for mount in services["router"]["tmpfs"])
+
+
+def test_large_objects_that_are_read_are_on_a_disk_too(services: dict[str, Any], config: Config) -> None:
+    folder = folder_or_default(config.section("store", Store).objects_folder)
+    for name in ("validate", "derive", "forward", "retrieve", "tiering", "ai"):
+        assert str(folder) in [mount.split(":")[1] for mount in services[name]["volumes"]]
+        assert str(folder) not in services[name]["tmpfs"]
 
 
 def test_images_of_others_have_a_version(services: dict[str, Any]) -> None:

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from consumers.commitment.places import of_stores
 from infra.local import durable, founding, home, ports, process, settings_file, state, topics
 from infra.local.errors import StackError
 from infra.local.parts.part import Site
+from infra.local.parts.store import BUCKETS
 from infra.local.process import Launch, Running
 from infra.local.stack import Stack
 from schemas import load_topics
+from streams.config import ConfigError, load
 from tests.waiting import wait_until
 
 
@@ -100,6 +103,17 @@ def test_the_settings_file_is_the_persons_own_and_only_gains_sections(founded: S
     settings_file.ensure(founded)
     assert "# mine" in founded.config.read_text()
     assert tomllib.loads(founded.config.read_text()) == tomllib.loads(text)
+
+
+def test_a_stack_of_before_goes_on_committing_and_is_marked_as_what_it_is(founded: Site) -> None:
+    settings_file.ensure(founded)
+    before = re.sub(r"\n\[copies\]\n[^\[]*", "\n", founded.config.read_text())
+    founded.config.write_text(before)
+    with pytest.raises(ConfigError, match="in 2 places"):
+        of_stores(load(founded.config), 2)
+    settings_file.ensure(founded)
+    assert "in_one_place = true" in founded.config.read_text()
+    assert len(of_stores(load(founded.config), 2)) == len(BUCKETS)
 
 
 def test_large_objects_are_on_the_disk_that_the_spool_is_on(founded: Site) -> None:

@@ -94,10 +94,13 @@ locals {
       routes    = contains(entry.files, "routes")
       nodes     = contains(entry.files, "nodes")
       sections  = file("${local.site}/sections.toml")
-      # HL7 has no peers file: orders come from the hospital's networks.
+      # HL7 has no peers file: orders come from the hospital's networks, by TLS, from whose certificate is named.
       settings = merge({ http_port = entry.port, http_host = "0.0.0.0" }, entry.settings,
       service == "orders" ? { addresses = var.hospital_cidrs } : {})
-      tables = try(entry.tables, {})
+      tables = {
+        for name, table in try(entry.tables, {}) : name => merge(table,
+        service == "orders" ? { common_names = var.order_senders } : {})
+      }
     })
   }
 

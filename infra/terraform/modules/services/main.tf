@@ -75,6 +75,7 @@ locals {
   folders = [
     { name = "run", path = "/run/radstream" },
     { name = "tmp", path = "/tmp" },
+    { name = "large", path = "/var/tmp" },
   ]
 }
 
