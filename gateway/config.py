@@ -63,5 +63,6 @@ class Settings(Service, frozen=True, kw_only=True):
     stop_timeout_s: Annotated[float, Meta(ge=0)] = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for named in (self.addresses, self.proxies):
             networks_of(named)  # Its ValueError says what to write.

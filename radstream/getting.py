@@ -19,7 +19,9 @@ from consumers.catalog.originals import Original
 from radstream.errors import Failure
 from streams.events import ObjectRef
 from streams.identity import original_key
-from streams.objects import Absent, Archived, Damaged, ObjectStore
+from streams.mapped import File
+from streams.objects import Absent, Archived, Damaged, NoRoom, ObjectStore
+from streams.reading_large import fetch
 
 READERS = 4
 # The fastest first; a copy in another store that the site names comes after these.
@@ -97,25 +99,27 @@ class Getting:
         write_whole(path, data)
         return _One(original, store=name)
 
-    def read(self, original: Original) -> bytes:
+    def read(self, original: Original) -> File:
         """The bytes of one. Raises Failure where no store has them whole, StoreAway."""
         found = self._read(original, {})
         if isinstance(found, str):
             raise Failure(f"{original.sop_instance_uid}: {found}")
         return found[1]
 
-    def _read(self, original: Original, places: dict[str, list[str]]) -> tuple[str, bytes] | str:
+    def _read(self, original: Original, places: dict[str, list[str]]) -> tuple[str, File] | str:
         """The store that it was read from and its bytes, or the reason why there are none."""
         damaged = archived = False
         for name, ref in self._copies(original, places):
             try:
-                return name, self._store.read(ref)
+                return name, fetch(self._store, ref)
             except Archived:
                 archived = True
             except Absent:
                 continue
             except Damaged:
                 damaged = True
+            except NoRoom as error:
+                return str(error)
         if damaged:
             return "damaged in every store that has it; restore it from its backup"
         if archived:
@@ -172,7 +176,7 @@ def sha256_of(path: Path) -> str | None:
         raise Failure(f"{path}: cannot be read ({error.strerror}); choose another folder for --to") from None
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: File) -> None:
     """All of it or nothing: who is interrupted leaves no half of a file under its name."""
     part = path.with_suffix(".part")
     try:

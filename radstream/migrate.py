@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,19 +16,20 @@ import click
 from consumers.catalog.presence import Present, present
 from consumers.catalog.reading import Reads
 from producers.dicom_router.config import Settings as Router
-from producers.dicom_router.lane_rules import LaneRules
-from producers.dicom_router.lanes import Lanes
 from radstream.dicom_peer import NoAssociation, quiet
 from radstream.errors import Failure
 from radstream.migrate_lines import facts_of, is_complete, print_result, progress
+from radstream.migrating.allowed import check_lane, check_relay
 from radstream.migrating.journal import Entry, Journal
 from radstream.migrating.old_pacs import Gone, OldPacs, Refused
+from radstream.migrating.ours import router_away
 from radstream.migrating.pace import Night, Pace
 from radstream.migrating.pulling import Puller, Retrieve
 from radstream.migrating.relay import Relay
 from radstream.migrating.report import report
-from radstream.migrating.run import LANE, Migration, Tally
+from radstream.migrating.run import Migration, Tally
 from radstream.migrating.selecting import Selection
+from radstream.modality_checks import router_node
 from radstream.options import Moment, config_option, json_option, open_config, open_log
 from radstream.output import show
 from radstream.reading import audited, dsn_of, parts_answer
@@ -35,7 +37,6 @@ from radstream.send import router_of
 from streams.clock import SystemClock
 from streams.config import Config, Site
 from streams.nodes import Node, node_of
-from streams.peers.reading import read_peers
 from streams.tls.clients import Clients
 
 INCOMPLETE: Final = 3
@@ -99,10 +100,14 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
     config, wanted = open_config(config_path), _Asked(**asked)
     node, router = node_of(config, wanted.source), config.section("router", Router)
     if not wanted.dry_run:
-        _check_lane(config, router, node)
+        check_lane(config, router, node)
+        if wanted.get:
+            check_relay(router, node)
     pacs = OldPacs(node, router.ae_title, Clients(config).of(node))
     retrieve = _retrieve(config, wanted, node, pacs, router.ae_title)
     since, until = wanted.since.date(), (wanted.until or datetime.now(UTC) + timedelta(days=1)).date()
+    if since > until:
+        raise click.UsageError(f"--since {since} is after --until {until}")
     bar = progress((until - since).days + 1, len(wanted.study), shown=not as_json)
     with _reads(config) as held, report(wanted.report) as on_report, bar as shown:
         selection = Selection(pacs, since, until, wanted.modality, wanted.study, on_window=shown.on_window)
@@ -115,26 +120,14 @@ def migrate(config_path: Path, as_json: bool, **asked: Any) -> None:
         if wanted.dry_run:
             tally = _compare(puller, selection, on_study)
         else:
-            tally = _run(config, wanted, puller, selection, pacs, on_study, shown.say)
+            away = partial(router_away, router_node(router), node.ae_title)
+            tally = _run(config, wanted, puller, selection, pacs, on_study, shown.say, away)
     unproven, by_time = selection.unproven, selection.by_time
     show(as_json, facts_of(tally, unproven, by_time), lambda: print_result(tally, unproven, by_time))
     if tally.stopped:
         raise Failure(tally.stopped)
     if not is_complete(tally, unproven):
         sys.exit(INCOMPLETE)
-
-
-def _check_lane(config: Config, router: Router, node: Node) -> None:
-    """A migration never delays a scanner: what the old PACS sends has to travel in a lane of its own."""
-    peers = router.beside(config.path.absolute().parent).peers
-    lanes = Lanes(router.lanes, lambda: {} if peers is None else read_peers(peers).lanes)
-    by_rule = LaneRules.of_site(config).of_titles(node.ae_title, router.ae_title)
-    if (by_rule or lanes.of(node.ae_title)) != LANE:
-        raise Failure(
-            f"{config.path}: what {node.ae_title} sends is not in the {LANE} lane, so it would delay scanners. Add to "
-            f'lanes in [router]: "{node.ae_title}" = "{LANE}", and start the router anew: radstream restart router; '
-            "or give its peer in the peers file, or a rule for it, that lane"
-        )
 
 
 def _retrieve(config: Config, wanted: _Asked, node: Node, pacs: OldPacs, destination: str) -> Retrieve:
@@ -178,12 +171,21 @@ def _run(
     pacs: OldPacs,
     on_study: Callable[[Entry], None],
     say: Callable[[str], None],
+    away: Callable[[], str],
 ) -> Tally:
     journal = Journal(wanted.journal or config.path.absolute().parent / "migrations" / f"{wanted.source}.jsonl")
     pace = Pace(SystemClock(), wanted.per_minute, wanted.night, say)
     log = open_log(config)
     audited(config, log, "migration_started", wanted.source, _audit_of(wanted))
-    migration = Migration(puller, journal, pace, at_once=wanted.studies_at_once, abort=pacs.abort, on_study=on_study)
+    migration = Migration(
+        puller,
+        journal,
+        pace,
+        at_once=wanted.studies_at_once,
+        abort=pacs.abort,
+        router_away=away,
+        on_study=on_study,
+    )
     try:
         return migration.run(selection.studies())
     except KeyboardInterrupt:

@@ -97,6 +97,11 @@ def print_result(tally: Tally, unproven: Sequence[Window], by_time: Sequence[Win
 
 def _rows(entries: Sequence[Entry]) -> list[tuple[object, ...]]:
     return [
-        (one.study, one.state, len(one.missing) + one.unlisted, one.reason or f"{len(one.elsewhere)} in another study")
+        (
+            one.study,
+            one.state,
+            len(one.missing) + one.unlisted + one.failed,
+            one.reason or f"{len(one.elsewhere)} in another study",
+        )
         for one in entries
     ]

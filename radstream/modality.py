@@ -15,10 +15,10 @@ from radstream import nodes_file
 from radstream.checks.check import Check
 from radstream.checks.lines import print_checks
 from radstream.errors import Failure
-from radstream.options import config_option, json_option, open_config
+from radstream.options import AeTitled, config_option, json_option, open_config
 from radstream.output import console, print_table, show
 from streams.config import Config
-from streams.nodes import Node, file_of, node_of, read
+from streams.nodes import Node, file_of, namesakes, node_of, read
 
 
 class Listen(click.ParamType):
@@ -61,6 +61,7 @@ def modality() -> None:
 @click.option("--ae", "ae_title", required=True, help="Its AE title; capitals count.")
 @click.option("--host", required=True, help="Its address or host name.")
 @click.option("--port", required=True, type=click.IntRange(1, 65535), help="The port where it listens.")
+@click.option("--commitment-port", type=click.IntRange(1, 65535), help="Where it is told of commitment, if elsewhere.")
 @click.option("--tls", is_flag=True, help="It listens with TLS; [dicom.tls] has our certificate (docs/hospitals.md).")
 @click.option("--ca", metavar="FILE", help="With TLS: the roots of its certificate; else [dicom.tls] ca.")
 @click.option("--common-name", help="With TLS: that of its certificate, where it is not for its host.")
@@ -75,6 +76,9 @@ def add(name: str, config_path: Path, as_json: bool, **asked: Any) -> None:
     except ValueError as error:
         raise Failure(f"{name}: {error}") from None
     nodes_file.add(file_of(config), name, node)
+    if others := [one for one in namesakes(read(file_of(config))).get(node.ae_title.strip(), ()) if one != name]:
+        warning = f"{', '.join(others)} has this AE title at another address, so C-MOVE to it is refused (0xA801)"
+        click.echo(f"radstream: warning: {warning}; a port for reports of commitment is --commitment-port", err=True)
     then = f"{name} is {node}, in {file_of(config)}\nnow: radstream modality test {name} --store"
     show(as_json, {"name": name, "node": node}, lambda: click.echo(then))
 
@@ -105,7 +109,7 @@ def remove(name: str, config_path: Path, as_json: bool) -> None:
 @click.option("--store", is_flag=True, help="Send a generated image to the router as this node; it stays there.")
 @click.option("--commit", is_flag=True, help="With --store: ask as this node for its commitment; the node is told.")
 @click.option("--archive", is_flag=True, help="Send a generated image to the node, and have it commit to keep it.")
-@click.option("--calling", "calling_ae", help="With --archive: our AE title; else that of the router.")
+@click.option("--calling", "calling_ae", type=AeTitled(), help="With --archive: our AE title; else that of the router.")
 @click.option("--listen", type=Listen(), help="With --archive: where it may report on a new association.")
 @click.option("--wait", "wait_s", type=click.FloatRange(1, 3600), default=60, show_default=True, help="For a report.")
 @config_option
@@ -120,7 +124,7 @@ def test(name: str, config_path: Path, as_json: bool, **asked: Any) -> None:
     """
     config = open_config(config_path)
     node = node_of(config, name)
-    router = config.section("router", Router).beside(config.path.absolute().parent)
+    router = config.section("router", Router)
     found = list(_checks(config, node, router, _Asked(**asked)))
     entered = None if asked["archive"] else _entered(node, router)
     well = all(one.state != "broken" for one in found)
@@ -140,8 +144,12 @@ def _checks(config: Config, node: Node, router: Router, asked: _Asked) -> Iterat
     quiet()
     clients, calling_ae = Clients(config), asked.calling_ae or router.ae_title
     of_node = list(modality_checks.of_node(node, calling_ae, clients.of(node)))
-    yield from of_node
     answers = all(one.state != "broken" for one in of_node)
+    came = None
+    if of_node[-1].name == modality_checks.REACH and not asked.archive:
+        came = modality_store.arrived(config, node)
+        of_node = modality_checks.only_sends(of_node, came)
+    yield from of_node
     if asked.archive:
         if answers:
             asking = modality_commit.Asking(calling_ae, asked.listen, asked.wait_s)
@@ -162,7 +170,7 @@ def _checks(config: Config, node: Node, router: Router, asked: _Asked) -> Iterat
                 yield from modality_commit.of_router(config, node, router, image, asked.wait_s)
     else:
         yield modality_checks.not_from_here(node)
-    yield modality_store.arrived(config, node)
+    yield came or modality_store.arrived(config, node)
 
 
 def _entered(node: Node, router: Router) -> dict[str, str | int]:

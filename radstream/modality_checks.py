@@ -25,6 +25,7 @@ from streams.tls.ends import SOON
 from streams.tls.reaching import NotSecured, Secured
 
 NODE, ROUTER = "node", "router"
+REACH: Final = "reach"
 _REACH_S_MAX: Final = 5.0
 # Verification beside them, which a node that stores nothing accepts.
 _BATCH: Final = CONTEXTS_MAX - 1
@@ -50,12 +51,13 @@ def of_node(node: Node, calling_ae: str, secured: Secured | None = None) -> Iter
         why = "the host name is not known" if isinstance(error, socket.gaierror) else error.strerror or "no answer"
         yield broken(
             NODE,
-            "reach",
+            REACH,
             f"{node.host}:{node.port} cannot be reached: {why}.",
-            "Check address, port, cable and firewall. A scanner that only sends may not listen: then go on below.",
+            "Check address, port, cable and firewall. A scanner that only sends may not listen: once an image came, "
+            "this is a note.",
         )
         return
-    yield well(NODE, "reach", f"{node.host}:{node.port} takes connections ({_ms(started)}).")
+    yield well(NODE, REACH, f"{node.host}:{node.port} takes connections ({_ms(started)}).")
     if secured is not None:
         check = _handshake(node, secured)
         yield check
@@ -67,6 +69,14 @@ def of_node(node: Node, calling_ae: str, secured: Secured | None = None) -> Iter
         yield broken(NODE, "C-ECHO", f"As {calling_ae}: {error}.", error.mend)
         return
     yield from _storage(node, calling_ae, secured)
+
+
+def only_sends(of_node: Sequence[Check], came: Check) -> list[Check]:
+    """What was found of a node that cannot be reached, where images came from it (`modality_store.arrived`)."""
+    if came.state != "well":
+        return list(of_node)
+    mend = "Nothing, where it only sends. Else check address, port, cable and firewall."
+    return [note(one.part, one.name, one.found, mend) if one.name == REACH else one for one in of_node]
 
 
 def _handshake(node: Node, secured: Secured) -> Check:
@@ -157,16 +167,17 @@ def _storage(node: Node, calling_ae: str, secured: Secured | None) -> Iterator[C
     if not taken:
         yield note(NODE, "storage", "It stores nothing, as a scanner does: images cannot be forwarded to it.")
         return
+    takes = f"It takes {len(taken)} of {len(every)} storage SOP classes."
     usual = next((one for one in _USUAL if one in taken), taken[0])
     # One context for each: with several in one, it would choose, and the others would stay unknown.
     asked = [(usual, [one]) for one in TRANSFER_SYNTAXES]
-    syntaxes = [one for _, one in _accepted(node, calling_ae, asked, secured)]
-    yield well(
-        NODE,
-        "storage",
-        f"It takes {len(taken)} of {len(every)} storage SOP classes. {UID(usual).name} in: "
-        f"{'; '.join(UID(one).name for one in syntaxes)}.",
-    )
+    try:
+        syntaxes = [one for _, one in _accepted(node, calling_ae, asked, secured)]
+    except NoAssociation as error:
+        yield note(NODE, "storage", f"{takes} In which transfer syntaxes is not known: {error}.", error.mend)
+        return
+    kinds = "; ".join(UID(one).name for one in syntaxes)
+    yield well(NODE, "storage", f"{takes} {UID(usual).name} in: {kinds}.")
 
 
 def _accepted(

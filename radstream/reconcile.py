@@ -98,12 +98,18 @@ def _spooled(config: Config) -> set[str]:
     if settings is None or settings.folder is None:
         return set()
     try:
-        return census(settings.folder).waiting
+        found = census(settings.folder)
     except OSError as error:
         raise Failure(
             f"the router's spool {settings.folder} cannot be read ({error.strerror}), and what waits there is no "
             "difference: run this on the router's machine, as its user"
         ) from None
+    if found.unreadable:
+        raise Failure(
+            f"{found.unreadable} segments of the router's spool {settings.folder} cannot be read, and what waits in "
+            "them is no difference: radstream doctor says what to do"
+        )
+    return found.waiting
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from radstream.errors import Failure
 from radstream.items import files_below
 from radstream.options import config_option, json_option, open_config
 from radstream.output import console, print_table, show
-from radstream.routes_trying import Tried, tried
+from radstream.routes_trying import Tried, Unread, tried
 from streams.elements import Malformed, TooComplex
 from streams.part10 import DEFLATED, EXPLICIT_VR_LITTLE_ENDIAN, Part10, read
 from streams.routes.matching import Facts
@@ -86,10 +87,18 @@ def test(
     config_path: Path,
     as_json: bool,
 ) -> None:
-    """Say what the rules would do with DICOM files, and why. Nothing is sent, held or written."""
+    """Say what the rules would do with DICOM files, and why. Nothing is sent, held or written.
+
+    Ends with exit code 1 where a file could not be read; the others are tried all the same.
+    """
     found = load(_path(rules_path, config_path))
-    results = [tried(found, str(path), _facts(path, calling_ae, called_ae)) for path in files_below(paths)]
+    files = files_below(paths)
+    if not files:
+        raise Failure(f"{', '.join(map(str, paths))}: no file in there")
+    results = [_tried(found, path, calling_ae, called_ae) for path in files]
     show(as_json, results, lambda: _print_tried(results))
+    if any(isinstance(one, Unread) for one in results):
+        sys.exit(1)
 
 
 def _path(rules_path: Path | None, config_path: Path) -> Path:
@@ -101,12 +110,18 @@ def _path(rules_path: Path | None, config_path: Path) -> Path:
     return path
 
 
-def _facts(path: Path, calling_ae: str | None, called_ae: str | None) -> Facts:
-    """As they would be in the events: the router reads the same header."""
+def _tried(routes: Routes, path: Path, calling_ae: str | None, called_ae: str | None) -> Tried | Unread:
     try:
-        file = _file(path)
+        file = read(path.read_bytes())
+    except OSError as error:
+        return Unread(str(path), f"it cannot be read ({error.strerror})")
     except (Malformed, TooComplex) as error:
-        raise Failure(f"{path}: no DICOM file that could be forwarded: {error}") from None
+        return Unread(str(path), f"no DICOM file that could be forwarded: {error}")
+    return tried(routes, str(path), _facts(file, calling_ae, called_ae))
+
+
+def _facts(file: Part10, calling_ae: str | None, called_ae: str | None) -> Facts:
+    """As they would be in the events: the router reads the same header."""
     header = read_header(memoryview(file.data)[file.start :], _shown(file))
     technical = header.technical()
     return Facts(
@@ -123,13 +138,6 @@ def _facts(path: Path, calling_ae: str | None, called_ae: str | None) -> Facts:
 def _shown(file: Part10) -> str:
     """What `file.data` is in: where the file was deflated, it is not any more."""
     return EXPLICIT_VR_LITTLE_ENDIAN if file.transfer_syntax_uid in DEFLATED else file.transfer_syntax_uid
-
-
-def _file(path: Path) -> Part10:
-    try:
-        return read(path.read_bytes())
-    except OSError as error:
-        raise Failure(f"{path}: cannot be read ({error.strerror}); leave it out or mend its permissions") from None
 
 
 def _print_rules(found: Routes) -> None:
@@ -154,7 +162,7 @@ def _does(rule: Rule) -> str:
     return "; ".join([*said, *([f"from outside, by {rule.outside}"] if rule.outside else [])])
 
 
-def _print_tried(results: Sequence[Tried]) -> None:
+def _print_tried(results: Sequence[Tried | Unread]) -> None:
     for one in results:
         out = console()
         out.print(one.file, soft_wrap=True, highlight=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from infra.local.tools import gateway
 from streams import s3_control
 from streams.config import Store
 from tests.frozen import freeze
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 BUCKETS = {"hot": "hot", "warm": "warm"}
@@ -42,11 +42,6 @@ class Gateway:
 
     def thaw(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 
-from tests.gateway import free_port
+from tests.ports import free_ports
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -83,9 +83,9 @@ class Target:
 @contextmanager
 def gateway_process(stack: RunningStack, folder: Path, **settings: str | int | float) -> Iterator[GatewayProcess]:
     """`settings` are of [gateway]. It has to end by itself when it is told to."""
-    port = free_port()
+    port, http_port = free_ports(2)
     config = folder / "radstream.toml"
-    config.write_text(_changed(stack, {"port": port, "http_port": free_port(), **settings}), encoding="utf-8")
+    config.write_text(_changed(stack, {"port": port, "http_port": http_port, **settings}), encoding="utf-8")
     config.chmod(0o600)
     log = folder / "gateway.log"
     with log.open("wb") as written:
@@ -114,7 +114,7 @@ def _changed(stack: RunningStack, settings: dict[str, str | int | float]) -> str
 
 def _answers(running: GatewayProcess) -> bool:
     assert running.process.poll() is None, running.log.read_text(encoding="utf-8")
-    with suppress(requests.ConnectionError):
+    with suppress(requests.ConnectionError, requests.Timeout):
         return requests.get(f"{running.root}/openapi.json", timeout=5).status_code == 200
     return False
 

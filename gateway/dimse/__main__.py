@@ -20,8 +20,12 @@ from gateway.restoring import Restoring
 from streams import nodes
 from streams.allocating import give_back_large_blocks
 from streams.config import Config, Store
+from streams.dimse.door import door_of
 from streams.dimse.listening import Listener
-from streams.dimse.trust import Trust, check_files
+from streams.lasting import LastingProducer
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
+from streams.peers.trust import check_files
 from streams.service import Context, run
 from streams.sop_classes import VERIFICATION
 from streams.tls.clients import Clients
@@ -29,14 +33,16 @@ from streams.tls.looking import looking
 
 SECTION: Final = "retrieve"
 SERVICES: Final = (VERIFICATION, *SOP_CLASSES)
-_BEAT_S = 1.0
+_BEAT_S, _CLOSE_S = 1.0, 10.0
 
 
 def main(context: Context, settings: Settings) -> None:
     """Answers until `context.stopping` is set. Raises ConfigError for a port that cannot be had, or files of trust."""
     give_back_large_blocks()
-    settings = settings.beside(context.config.path.absolute().parent)
-    trust = Trust(SECTION, settings, context.health, context.clock)
+    producer = LastingProducer(lambda: context.log.producer(linger_ms=0), context.clock)
+    audit = RefusalAudit(context.site, context.ids, context.clock, context.source)
+    refusals = Refusals(audit.made, producer, context.clock)
+    door = door_of(SECTION, settings, context.health, context.clock, refusals)
     clients = Clients(context.config)
     look = looking(clients, context.health, context.clock)
     told = Told(context.log, context.ids, context.site, context.clock, context.source)
@@ -50,7 +56,7 @@ def main(context: Context, settings: Settings) -> None:
         finder = Finder(reads, context.site.tenant, settings, told)
         file = nodes.file_of(context.config)
         retriever = Retriever(reads, context.site.tenant, settings, reading, told, file, clients, restoring)
-        listener = Listener(SECTION, settings, trust, SERVICES, handlers(finder), retriever.serve)
+        listener = Listener(SECTION, settings, door, SERVICES, handlers(finder), retriever.serve)
         structlog.get_logger().info(
             "listening",
             host=settings.host,
@@ -60,10 +66,12 @@ def main(context: Context, settings: Settings) -> None:
         )
         while not context.stopping.wait(_BEAT_S):
             context.health.beat()
-            trust.look()
+            door.look()
             look()
             told.flush()
         listener.stop()
+    door.close()
+    producer.close(_CLOSE_S)
 
 
 def handlers(finder: Finder) -> list[evt.EventHandlerType]:
@@ -82,9 +90,9 @@ def agree(event: evt.Event) -> dict[str, bytes]:
     return {uid: answered(uid, asked) for uid, asked in proposed.items() if uid in SOP_CLASSES}
 
 
-def check(config: Config, settings: Settings) -> None:
+def check(_: Config, settings: Settings) -> None:
     """Raises ConfigError where the files of trust cannot be used."""
-    check_files(SECTION, settings.beside(config.path.absolute().parent))
+    check_files(f"{SECTION}.tls", settings.peers, settings.tls)
 
 
 if __name__ == "__main__":

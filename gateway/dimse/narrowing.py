@@ -18,9 +18,21 @@ LEFT JOIN blocks b
     ON b.tenant = s.tenant AND b.study_uid = s.study_uid AND b.series_uid = '' AND b.block_id = s.block_id
 LEFT JOIN current_imports c ON c.tenant = s.tenant AND c.study_uid = s.study_uid"""
 VISIBLE: Final = "s.tenant = %(tenant)s AND (s.outside IS NULL OR c.event_id IS NOT NULL)"
+# Of a study that was ours first, what came since its first image from outside waits as well, whoever brought it: it may
+# have another hospital's Patient ID in it (docs/decisions/0092). `v` are served instances.
+TOLD: Final = """(
+    NOT EXISTS (
+        SELECT FROM study_identities d
+        JOIN instances o ON o.tenant = d.tenant AND o.study_uid = d.study_uid AND o.study_identity = d.identity
+        WHERE d.tenant = v.tenant AND d.study_uid = v.study_uid AND d.outside IS NOT NULL
+            AND (o.received_at, o.digest) <= (v.received_at, v.digest)
+        OFFSET 0
+    )
+    OR EXISTS (SELECT FROM current_imports c WHERE c.tenant = v.tenant AND c.study_uid = v.study_uid)
+)"""
 # LIMIT keeps the planner from looking at all instances that there are.
-SERVED: Final = """CROSS JOIN LATERAL (
-    SELECT FROM served_instances v WHERE v.tenant = s.tenant AND v.study_uid = s.study_uid LIMIT 1
+SERVED: Final = f"""CROSS JOIN LATERAL (
+    SELECT FROM served_instances v WHERE v.tenant = s.tenant AND v.study_uid = s.study_uid AND {TOLD} LIMIT 1
 ) AS served"""
 _NAME = "CASE WHEN c.event_id IS NULL THEN b.attributes->>'PatientName' ELSE c.patient_name END"
 # Letters without case and accents, as far as ASCII goes; a key's other letters stand for anything.

@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.dimse.selecting import Copy, Wanted
 from streams.coercion import Uncoercible, coerced
 from streams.dimse.contexts import syntaxes
 from streams.dimse.stored import Data, Limits, Stored, of_file
 from streams.events import Instance
 from streams.fetching import read_copy
-from streams.objects import Absent, Damaged, ObjectStore, StoreAway
+from streams.mapped import File
+from streams.objects import Absent, Damaged, NoRoom, ObjectStore, StoreAway
+from streams.reading_large import held_bytes
 from streams.recoding.native import Unrecodable
 
 
@@ -83,10 +87,12 @@ class Reading:
                 yield chosen, stored.data_set(chosen, self.limits)
             except Unrecodable as error:
                 raise Unsent(f"not_recodable: {error}") from None
+            except NoRoom as error:
+                raise _no_room(error) from None
 
     def _size(self, one: Wanted, copy: Copy, chosen: str) -> int:
         """What it takes in memory. Of what is written anew there are the parts and the whole, codestreams decoded."""
-        as_stored = copy.ref.length * (1 if one.identity is None else 2)
+        as_stored = held_bytes(copy.ref.length) * (1 if one.identity is None else 2)
         if copy.transfer_syntax == chosen:
             return as_stored
         return as_stored + 2 * max(copy.ref.length, min(one.pixel_bytes, self.limits.pixel_bytes_max))
@@ -94,24 +100,35 @@ class Reading:
     def _stored(self, one: Wanted, copy: Copy) -> Stored:
         try:
             # What is archived may take hours to answer.
-            data = read_copy(self.store, copy.ref, without=self.store.archived)
+            data = self._as_shown(one, read_copy(self.store, copy.ref, without=self.store.archived))
         except Absent:
             raise Unsent("absent") from None
         except Damaged:
             raise Unsent("damaged") from None
+        except NoRoom as error:
+            raise _no_room(error) from None
         except StoreAway:
             raise Unsent("store_away") from None
-        if one.identity is not None:
-            if not one.identity.values:
-                raise Unsent("identity_erased")
-            try:
-                data = coerced(data, one.identity.values, one.identity.issuer, one.identity.at)
-            except Uncoercible:
-                raise Unsent("not_coercible") from None
-        stored = of_file(data, _named(one, copy))
+        stored = of_file(data, _named(one, copy), self.store.objects_folder)
         if not isinstance(stored, Stored):
             raise Unsent("unreadable")
         return stored
+
+    def _as_shown(self, one: Wanted, data: File) -> File:
+        """Under its identity here. Raises Unsent, NoRoom."""
+        if one.identity is None:
+            return data
+        if not one.identity.values:
+            raise Unsent("identity_erased")
+        try:
+            return coerced(data, one.identity.values, one.identity.issuer, one.identity.at, self.store.objects_folder)
+        except Uncoercible:
+            raise Unsent("not_coercible") from None
+
+
+def _no_room(error: NoRoom) -> Unsent:
+    structlog.get_logger().error("no_room", reason=str(error))
+    return Unsent("no_room")
 
 
 def _named(one: Wanted, copy: Copy) -> Instance:

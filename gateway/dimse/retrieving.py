@@ -41,6 +41,7 @@ from streams.dimse import ceiling
 from streams.dimse.listening import Discarded
 from streams.dimse.matching import BadKey
 from streams.log import LogAway, LogRefused
+from streams.networks import counted_as
 from streams.step import Away
 from streams.store_scu import Originator
 from streams.titles import ae_title
@@ -231,19 +232,19 @@ class Retriever:
     @contextmanager
     def _admitted(self, address: str) -> Iterator[None]:
         """Raises _Refused."""
-        settings = self._settings
+        settings, peer = self._settings, counted_as(address)
         with self._lock:
             if (
-                self._under_way[address] >= settings.retrieves_per_peer_max
+                self._under_way[peer] >= settings.retrieves_of_one_address_max
                 or self._under_way.total() >= settings.retrieves_max
             ):
                 raise _Refused(NOT_PERFORMED, "too many retrieves are under way; ask again")
-            self._under_way[address] += 1
+            self._under_way[peer] += 1
         try:
             yield
         finally:
             with self._lock:
-                self._under_way[address] -= 1
+                self._under_way[peer] -= 1
 
     def _wanted(self, request: _Request) -> list[Wanted]:
         """Raises _Refused."""
@@ -372,6 +373,7 @@ _WHY: Final = {
     "absent": "no store has it now; it has to be restored",
     "damaged": "its stored bytes are damaged in every store",
     _STORE_AWAY: "the object store does not answer; ask again",
+    "no_room": "no disk here for so large an object now; ask again",
     "busy": "too much is being sent at once; ask again",
     "not_accepted": "not taken in a transfer syntax that it can be sent in",
     "no_association": "the destination cannot be reached, or takes nothing",

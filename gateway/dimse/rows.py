@@ -10,7 +10,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from consumers.catalog.database import Cursor
-from gateway.dimse.narrowing import SERVED, STUDIES, VISIBLE, Asked
+from gateway.dimse.narrowing import SERVED, STUDIES, TOLD, VISIBLE, Asked
 
 PAGE: Final = 200
 
@@ -40,9 +40,9 @@ WHERE p.tenant = %(tenant)s AND p.patient_id <> '' {{more}}
     AND EXISTS ({_OF_PATIENT.replace("ANY(%(patients)s)", "p.patient_key")})
 ORDER BY p.patient_key LIMIT {PAGE}
 """
-_SERIES = """
+_SERIES = f"""
 SELECT r.study_uid, r.series_uid, r.modality, coalesce(r.body_part, made.body_part) AS body_part, r.series_number,
-    coalesce(r.description, made.description) AS description, coalesce(b.attributes, '{}'::jsonb) AS attributes
+    coalesce(r.description, made.description) AS description, coalesce(b.attributes, '{{}}'::jsonb) AS attributes
 FROM series r
 LEFT JOIN blocks b
     ON b.tenant = r.tenant AND b.study_uid = r.study_uid AND b.series_uid = r.series_uid AND b.block_id = r.block_id
@@ -53,37 +53,38 @@ LEFT JOIN LATERAL (
 ) AS made ON r.block_id IS NULL
 CROSS JOIN LATERAL (
     SELECT FROM served_instances v
-    WHERE v.tenant = r.tenant AND v.study_uid = r.study_uid AND v.series_uid = r.series_uid LIMIT 1
+    WHERE v.tenant = r.tenant AND v.study_uid = r.study_uid AND v.series_uid = r.series_uid AND {TOLD} LIMIT 1
 ) AS served
 WHERE r.tenant = %(tenant)s AND r.study_uid = ANY(%(studies)s)
 ORDER BY r.study_uid, r.series_number NULLS LAST, r.series_uid
 """
-_INSTANCES = """
+_INSTANCES = f"""
 SELECT v.study_uid, v.series_uid, v.sop_instance_uid, v.sop_class_uid, v.transfer_syntax_uid, v.instance_number,
     v.rows, v.columns, v.frames, v.bits_allocated
 FROM served_instances v
 WHERE v.tenant = %(tenant)s AND v.study_uid = %(study_uid)s AND v.series_uid = %(series_uid)s
+    AND {TOLD}
     AND (%(uids)s::text[] IS NULL OR v.sop_instance_uid = ANY(%(uids)s))
     AND (%(after)s::text IS NULL OR v.sop_instance_uid > %(after)s::text COLLATE "C")
 ORDER BY v.sop_instance_uid LIMIT %(limit)s
 """
-_SUMS = """
-SELECT {by}, array_agg(DISTINCT v.modality) FILTER (WHERE v.modality IS NOT NULL) AS modalities,
+_SUMS = f"""
+SELECT {{by}}, array_agg(DISTINCT v.modality) FILTER (WHERE v.modality IS NOT NULL) AS modalities,
     array_agg(DISTINCT v.sop_class_uid) AS sop_classes,
     count(DISTINCT v.series_uid) AS series, count(*) AS instances
-FROM served_instances v WHERE v.tenant = %(tenant)s AND v.study_uid = ANY(%(studies)s) GROUP BY {by}
+FROM served_instances v WHERE v.tenant = %(tenant)s AND v.study_uid = ANY(%(studies)s) AND {TOLD} GROUP BY {{by}}
 """
 # The slowest of an entity's instances says how fast all of it is there.
-_AVAILABLE = """
-SELECT {by}, max(v.place) FROM (
+_AVAILABLE = f"""
+SELECT {{by}}, max(v.place) FROM (
     SELECT v.study_uid, v.series_uid, v.sop_instance_uid, coalesce(min(
         CASE k.store WHEN 'hot' THEN 0 WHEN 'warm' THEN 0 WHEN 'cold' THEN 1 ELSE 2 END
     ), 2) AS place
     FROM served_instances v
     LEFT JOIN current_copies k ON k.tenant = v.tenant AND k.study_uid = v.study_uid AND k.digest = v.digest
-    WHERE v.tenant = %(tenant)s AND v.study_uid = ANY(%(studies)s)
+    WHERE v.tenant = %(tenant)s AND v.study_uid = ANY(%(studies)s) AND {TOLD}
     GROUP BY 1, 2, 3
-) AS v GROUP BY {by}
+) AS v GROUP BY {{by}}
 """
 AVAILABILITY: Final = ("ONLINE", "NEARLINE", "OFFLINE")
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from consumers.catalog.database import Cursor
 from gateway.dimse.models import ISSUER, UNIQUE, Level, Mismatch, check_levels_above, levels_of, single, values
-from gateway.dimse.narrowing import SERVED, STUDIES, VISIBLE, narrowed
+from gateway.dimse.narrowing import SERVED, STUDIES, TOLD, VISIBLE, narrowed
 from streams.events import Encryption, ObjectRef
 
 _STUDIES: Final = f"""
@@ -25,7 +25,7 @@ FROM {STUDIES}
 WHERE {VISIBLE} {{more}}
 ORDER BY s.study_uid
 """
-_INSTANCES: Final = """
+_INSTANCES: Final = f"""
 SELECT v.study_uid, v.sop_instance_uid, v.sop_class_uid, v.transfer_syntax_uid, v.digest,
     v.rows, v.columns, v.frames, v.bits_allocated,
     to_jsonb(k) AS original, to_jsonb(l) AS lossless
@@ -44,16 +44,17 @@ LEFT JOIN LATERAL (
 WHERE v.tenant = %(tenant)s AND v.study_uid = ANY(%(studies)s)
     AND (%(series)s::text[] IS NULL OR v.series_uid = ANY(%(series)s))
     AND (%(instances)s::text[] IS NULL OR v.sop_instance_uid = ANY(%(instances)s))
-    AND v.sop_instance_uid <> '' AND v.sop_class_uid <> '' AND v.transfer_syntax_uid <> ''
+    AND v.sop_instance_uid <> '' AND v.sop_class_uid <> '' AND v.transfer_syntax_uid <> '' AND {TOLD}
 ORDER BY v.study_uid, v.series_uid, v.instance_number NULLS LAST, v.sop_instance_uid
 LIMIT %(limit)s
 """
-# May still be shown, and as whose: of one moment, long after the list was made.
-_SHOWN: Final = """
-SELECT v.digest, (
+# May still be shown, and as whose: of one moment, long after the list was made. Of what waits for a person, by no
+# decision that anybody can have begun with.
+_SHOWN: Final = f"""
+SELECT v.digest, CASE WHEN {TOLD} THEN (
     SELECT c.event_id::text FROM current_imports c
     WHERE c.tenant = v.tenant AND c.study_uid = v.study_uid
-) FROM served_instances v
+) ELSE 'not_reconciled' END FROM served_instances v
 WHERE v.tenant = %(tenant)s AND v.digest = ANY(%(digests)s)
 """
 # By keyword in the identity of `streams.coercion`, the column.

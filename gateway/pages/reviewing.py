@@ -15,7 +15,7 @@ from gateway import same_origin
 from gateway.parts import Parts
 from gateway.problem import Problem
 from streams.events import ReviewEvent
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.reviewing import STEP, VERDICTS, Said, Verdict
 
 _FORM = "application/x-www-form-urlencoded"
@@ -43,6 +43,8 @@ async def review(parts: Parts, request: Request, study_uid: str, client: str) ->
         event = await parts.workers.run(lambda: said.event(parts.context.site, parts.context.clock, parts.notes))
     except StoreAway:
         raise Problem(503, "The store does not take the note, so nothing was said; ask again.") from None
+    except StoreRefused:
+        raise Problem(422, "The store takes no such note, so nothing was said; a shorter one may do.") from None
     facts = {"verdict": said.verdict, "reviewer": said.reviewer, "how": "study page"}
     await parts.writing.audited(client, "result_reviewed", about.event_id, facts)
     await parts.writing.write(event, STEP)

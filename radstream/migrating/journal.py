@@ -20,7 +20,9 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A study as it was left. `there` was complete before anything was pulled; `short` has instances missing.
 
     `said` is how many instances the old PACS counted, `listed` how many it listed, `held` how many of those validation
-    holds back. `missing` are SOP Instance UIDs, `unlisted` a count without UIDs. `reason` has no patient data.
+    holds back. `missing` are SOP Instance UIDs, `unlisted` a count without UIDs.
+    `failed` is how many more the old PACS said it could not send than are known to be missing: of a study that it does
+    not count, they may be missing. `reason` has no patient data.
     """
 
     study: str
@@ -31,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     held: int = 0
     missing: tuple[str, ...] = ()
     unlisted: int = 0
+    failed: int = 0
     elsewhere: tuple[str, ...] = ()
     moves: int = 0
     attempts: int = 0

@@ -20,8 +20,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Listing:
+    """`said` is the number of instances that the PACS counts of the study, where it does."""
+
     study_uid: str
     series: tuple[Series, ...]
+    said: int | None = None
 
     @property
     def instances(self) -> frozenset[str]:
@@ -40,6 +43,7 @@ class Missing:
 @dataclass(frozen=True)
 class Difference:
     """`unlisted` counts, by series, what the PACS counts beyond what it lists and the catalog has: no UID tells which.
+    `of_study` counts what it counts of the study beyond all that: nothing tells the series either.
 
     `elsewhere` are instances that the catalog has under another study than the PACS: here, and to be looked at.
     """
@@ -47,14 +51,25 @@ class Difference:
     missing: tuple[Missing, ...]
     unlisted: Mapping[str, int]
     elsewhere: tuple[str, ...]
+    of_study: int = 0
+
+    @property
+    def without_uid(self) -> int:
+        """How many are missing that the PACS does not list."""
+        return sum(self.unlisted.values()) + self.of_study
+
+    @property
+    def count(self) -> int:
+        """How many are missing."""
+        return len(self.missing) + self.without_uid
 
     @property
     def none_missing(self) -> bool:
-        return not self.missing and not self.unlisted
+        return not self.count
 
     @property
     def series_uids(self) -> frozenset[str]:
-        """Those of which something is missing."""
+        """Those of which something is missing, as far as that is known (`of_study`)."""
         return frozenset(one.series_uid for one in self.missing) | frozenset(self.unlisted)
 
 
@@ -71,4 +86,6 @@ def difference(listing: Listing, held: Mapping[str, Present]) -> Difference:
         if (short := (series.said or 0) - len(here)) > 0:
             unlisted[series.uid] = short
     elsewhere = sorted(uid for uid in listing.instances & held.keys() if held[uid].study_uid != listing.study_uid)
-    return Difference(tuple(missing), unlisted, tuple(elsewhere))
+    known = len(listing.instances | {uid for uid, present in held.items() if present.study_uid == listing.study_uid})
+    of_study = max((listing.said or 0) - known - sum(unlisted.values()), 0)
+    return Difference(tuple(missing), unlisted, tuple(elsewhere), of_study)

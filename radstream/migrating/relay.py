@@ -17,10 +17,12 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet  # ty
 from radstream.dicom_peer import NoAssociation
 from radstream.migrating.listing import Listing
 from radstream.migrating.old_pacs import Moved, OldPacs, Refused, identifiers, retrieved, total
-from streams.store_scu import CONTEXTS_MAX, Lost, NotTaken, StoreScu, Target
+from streams.store_scu import CONTEXTS_MAX, Lost, NotTaken, Rejected, StoreScu, Target
 from streams.store_scu import NoAssociation as NoRouter
 
 _OUT_OF_RESOURCES: Final = 0xA700
+# Of an image: on the association that is there, and on a new one.
+_TRIES: Final = 2
 # An old PACS gives what it has: it chooses among these, and needs to transcode nothing that is common.
 TRANSFER_SYNTAXES: Final = (
     "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
@@ -33,6 +35,10 @@ TRANSFER_SYNTAXES: Final = (
     "1.2.840.10008.1.2.1",  # Explicit VR Little Endian
     "1.2.840.10008.1.2",  # Implicit VR Little Endian
 )
+
+
+class NotLetIn(Refused):
+    """Our router rejects the relay, so no study can come by it."""
 
 
 class Relay:
@@ -70,41 +76,67 @@ def _storage_contexts(classes: Sequence[str]) -> list[PresentationContext]:
 
 
 class _Storing:
-    """The association with the router, opened with what the old PACS may give."""
+    """The association with the router, opened with what the old PACS may give.
+
+    An old PACS looks for its images for longer than the router waits for them, and a router may be restarted: where the
+    association has ended, what comes goes by a new one.
+    """
 
     def __init__(self, router: Target, calling_ae: str) -> None:
         self._router = router
         self._calling_ae = calling_ae
+        self._pairs: list[tuple[str, str]] = []
         self._scu: StoreScu | None = None
 
     def open_for(self, accepted: Collection[PresentationContext]) -> None:
-        """Raises Refused, and NoAssociation where the router does not answer."""
-        pairs = [
+        """Raises Refused, NotLetIn, and NoAssociation where the router does not answer."""
+        self._pairs = [
             (str(one.abstract_syntax), str(one.transfer_syntax[0]))
             for one in accepted
             if one.abstract_syntax != StudyRootQueryRetrieveInformationModelGet
         ]
-        if not pairs:
+        if not self._pairs:
             raise Refused("it gives none of the SOP classes of the study by C-GET")
         try:
-            self._scu = StoreScu(self._router, self._calling_ae, pairs)
+            self._scu = self._opened()
+        except Rejected as error:
+            raise NotLetIn(
+                f"our router does not let in what comes from this machine as {self._calling_ae} ({error}); "
+                "its log says why: see the peers file"
+            ) from None
         except NoRouter as error:
             raise NoAssociation(f"our router: {error}", "Start it: radstream up router.") from None
 
     def on_c_store(self, event: evt.Event) -> int:
         """Bound to EVT_C_STORE of the association with the old PACS; the router's status, or 0xA700 where none came."""
         request = cast(C_STORE, event.request)
-        if self._scu is None or request.DataSet is None:
+        if request.DataSet is None:
             return _OUT_OF_RESOURCES
+        named = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         data, syntax = request.DataSet.getvalue(), str(event.context.transfer_syntax)
-        try:
-            return self._scu.store(str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID), syntax, data)
-        except (Lost, NotTaken):
-            return _OUT_OF_RESOURCES
+        for _ in range(_TRIES):
+            try:
+                self._scu = self._scu or self._opened()
+                return self._scu.store(*named, syntax, data)
+            except Lost:
+                # Perhaps before this image came: the router then has it not, and where it has, it keeps it once.
+                self._abort()
+            except (NotTaken, NoRouter):
+                break
+        return _OUT_OF_RESOURCES
 
     def close(self) -> None:
         if self._scu is not None:
             self._scu.close()
+
+    def _opened(self) -> StoreScu:
+        """Raises NoRouter."""
+        return StoreScu(self._router, self._calling_ae, self._pairs)
+
+    def _abort(self) -> None:
+        if self._scu is not None:
+            self._scu.abort()
+            self._scu = None
 
 
 @contextmanager

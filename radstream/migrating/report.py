@@ -12,8 +12,8 @@ from radstream.errors import Failure
 from radstream.migrating.journal import Entry
 
 COLUMNS: Final = (
-    *("study", "state", "said", "listed", "here", "held", "unlisted", "moves", "attempts", "seconds", "reason"),
-    *("missing", "elsewhere"),
+    *("study", "state", "said", "listed", "here", "held", "unlisted", "failed", "moves", "attempts", "seconds"),
+    *("reason", "missing", "elsewhere"),
 )
 
 

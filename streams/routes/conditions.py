@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from pydicom import uid as uids
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
 from pydicom.uid import UID
 
 from streams.identity import uid_is_usable
@@ -16,6 +17,8 @@ from streams.routes.rules import Match, Patterns
 from streams.terms import BODY_PARTS, MODALITIES
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),\s?([0-9A-Fa-f]{4})\)?\Z")
+# Command set and file meta information.
+_OF_THE_HEADER: Final = frozenset((0x0000, 0x0002))
 # PS3.5 section 6.2, a code string: what is written in lower case would never fit.
 _CODE = re.compile(r"[A-Z0-9 _*?]+\Z")
 # What events carry of an image, by the name of the condition: the keyword of its element, and its terms.
@@ -77,7 +80,7 @@ def _condition(at: tuple[str, ...], patterns: Patterns, *, of_headers: bool) -> 
         case ("modality" | "body_part" as name,):
             return Condition(name, _codes(patterns) if of_headers else _terms(patterns, *_TERMS[name]))
         case ("tags", name):
-            return Condition(f"tags.{name}", globs(patterns), tag_of(name))
+            return Condition(f"tags.{name}", globs(patterns), _matchable(name, tag_of(name)))
         case _:
             return Condition(at[0], globs(patterns))
 
@@ -89,6 +92,20 @@ def tag_of(text: str) -> int:
     if (known := tag_for_keyword(text)) is None:
         raise Unknown(f"`{text}` is no keyword of PS3.6 and not (gggg,eeee)")
     return int(known)
+
+
+def _matchable(name: str, tag: int) -> int:
+    """The tag. Raises Unknown where no image has a text or number under it: the rule would fit none, or some by chance.
+
+    A sequence of defined length has a text, by pydicom (`values`). One that forbids would forbid nothing.
+    """
+    vr = dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+    what = "a sequence" if vr == "SQ" else "bytes" if vr.startswith("O") else ""
+    if tag >> 16 in _OF_THE_HEADER:
+        what = "of the file header, which is not kept"
+    if what:
+        raise Unknown(f"`{name}` is {what}; only texts and numbers of the top level of the data set can be matched on")
+    return tag
 
 
 def uid_of(text: str, kind: str) -> str:

@@ -76,6 +76,9 @@ def parsed(text: Text) -> dict[str, Any]:
         line = re.search(r"at line (\d+)", str(error))
         # The parser's text can quote a character of a value, never more.
         raise ConfigError(f"{text.path}:{line[1] if line else 1}: not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, brackets in brackets: tomllib has no words for them.
+        raise ConfigError(f"{text.path}:1: not a file of rules ({type(error).__name__})") from None
 
 
 def _rules(text: Text, values: dict[str, Any]) -> Rules:
@@ -89,9 +92,10 @@ def _rules(text: Text, values: dict[str, Any]) -> Rules:
         return Rules()
     nodes = dict(_destinations(text, destinations))
     listed = tuple(rule for index, value in enumerate(rules) if (rule := _rule(text, index, value)) is not None)
-    names = {index: value.get("name") for index, value in enumerate(rules) if isinstance(value, dict)}
+    given = {index: value.get("name") for index, value in enumerate(rules) if isinstance(value, dict)}
+    names = {index: name for index, name in given.items() if isinstance(name, str)}
     for index, name in names.items():
-        if isinstance(name, str) and Counter(names.values())[name] > 1:
+        if Counter(names.values())[name] > 1:
             text.wrong(("rules", index, "name"), "another rule has this name; decisions are explained by it")
     for index, value in enumerate(rules):
         if isinstance(value, dict):

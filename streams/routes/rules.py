@@ -35,6 +35,11 @@ class Destination(Node, frozen=True, kw_only=True):
     idle_s: Seconds = 10.0
     outside: Literal["reconciled", "as_it_came"] = "reconciled"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.commitment_port is not None:
+            raise ValueError("commitment_port is of a node in the file of nodes: no destination is told of commitment")
+
 
 class Match(Section, frozen=True, kw_only=True):
     """Conditions. `tags` are by keyword or (gggg,eeee), of the top level of the data set."""

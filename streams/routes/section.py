@@ -16,7 +16,7 @@ FORWARD = "forward"
 
 
 class Settings(Section, frozen=True, kw_only=True):
-    """`file` holds the rules; a path that is not absolute begins where the configuration is."""
+    """`file` holds the rules."""
 
     file: Path | None = None
 
@@ -25,8 +25,7 @@ def file_of(config: Config) -> Path | None:
     """The site's rules file, or None: a site may do without. Raises ConfigError."""
     if SECTION not in config.names:
         return None
-    file = config.section(SECTION, Settings).file
-    return None if file is None else config.path.absolute().parent / file
+    return config.section(SECTION, Settings).file
 
 
 def destinations_of(config: Config) -> Mapping[str, Destination]:

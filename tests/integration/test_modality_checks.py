@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pynetdicom import AE
+from click.testing import CliRunner
+from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.config import Settings
 from producers.dicom_router.trust.config import Tls
-from radstream import modality_checks
+from radstream import modality_checks, modality_store
+from radstream.__main__ import cli
 from radstream.checks.check import Check
 from radstream.modality_checks import address_for, of_address, of_node, of_router
 from radstream.modality_trust import Trust
 from streams.nodes import Node
-from tests.routers import running_router
+from tests.routers import Ct, running_router
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 
 
 @contextmanager
-def scanner(entity: AE) -> Iterator[Node]:
+def scanner(entity: AE, handlers: Sequence[evt.EventHandlerType] = ()) -> Iterator[Node]:
     """Listens on loopback as SCANNER until the block ends."""
     entity.ae_title = "SCANNER"
-    server = entity.start_server(("127.0.0.1", 0), block=False)
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
     try:
         yield Node(ae_title="SCANNER", host="127.0.0.1", port=server.server_address[1])
     finally:
@@ -62,12 +66,28 @@ def test_a_scanner_that_stores_nothing_is_well() -> None:
     assert (found["C-ECHO"].state, found["storage"].state) == ("well", "note")
 
 
+@pytest.mark.parametrize("refused", range(1, 5))
+def test_a_node_that_refuses_one_association_is_tested_all_the_same(refused: int) -> None:
+    """Of the four that the test opens: C-ECHO, two for the SOP classes, one for the transfer syntaxes."""
+    picky, asked = entity(JPEG_LOSSLESS), itertools.count(1)
+
+    def refuse(_: evt.Event) -> None:
+        picky.require_calling_aet = ["SOMEBODY"] if next(asked) == refused else []
+
+    with scanner(picky, [(evt.EVT_REQUESTED, refuse)]) as node:
+        found = told(of_node(node, "RADSTREAM"))
+    broken = found["C-ECHO" if refused == 1 else "storage"]
+    assert broken.state == ("broken" if refused == 1 else "note")
+    assert "does not know the calling AE title" in broken.found
+    assert ("1 of " in broken.found) == (refused == 4)
+
+
 def test_an_ae_title_that_the_node_does_not_know_is_named_for_its_console() -> None:
     picky = entity()
     picky.require_calling_aet = ["SOMEBODY"]
     with scanner(picky) as node:
         check = told(of_node(node, "RADSTREAM"))["C-ECHO"]
-    assert (check.state, "RADSTREAM" in check.mend) == ("broken", True)
+    assert (check.state, "RADSTREAM" in check.mend) == ("broken", True), check
 
 
 def test_an_ae_title_of_the_node_that_is_wrong_is_said() -> None:
@@ -89,6 +109,22 @@ def test_what_listens_there_and_is_no_dicom_is_waited_for_no_longer_than_need_be
         found = told(of_node(node, "RADSTREAM"))
     assert (found["reach"].state, found["C-ECHO"].state) == ("well", "broken")
     assert "does not answer an association" in found["C-ECHO"].found
+
+
+def test_a_scanner_that_only_sends_passes_once_an_image_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nodes.toml").write_text('[ct]\nae_title = "SCANNER"\nhost = "127.0.0.1"\nport = 9\n')
+    with running_router() as router:
+        monkeypatch.setattr(modality_store, "open_log", lambda _: router.log)
+        config = tmp_path / "radstream.toml"
+        config.write_text(f"[router]\nhttp_port = 0\nport = {router.target.port}\n")
+
+        def test() -> tuple[int, dict[str, str]]:
+            done = CliRunner().invoke(cli, ["modality", "test", "ct", "--json", "--config", str(config)])
+            return done.exit_code, {one["name"]: one["state"] for one in json.loads(done.stdout)["checks"]}
+
+        assert test() == (1, {"reach": "broken", "C-ECHO": "well", "images": "note"})
+        router.send(Ct().item(), calling_ae="SCANNER")
+        assert test() == (0, {"reach": "note", "C-ECHO": "well", "images": "well"})
 
 
 def test_a_name_that_nobody_knows_is_told_from_a_node_that_is_off() -> None:

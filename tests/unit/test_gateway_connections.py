@@ -21,7 +21,7 @@ HEAD = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n"
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with running_gateway(NOWHERE, MemoryLog(), idle_timeout_s=1) as client:
+    with running_gateway(NOWHERE, MemoryLog(), idle_timeout_s=3) as client:
         yield client
 
 

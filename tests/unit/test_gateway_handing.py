@@ -9,7 +9,9 @@ import resource
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,9 +19,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from gateway.dicomweb import handing
 from streams.memory_log import MemoryLog
 from tests.certificates import Authority
 from tests.gateways import running_gateway
+from tests.keepalive import asked_after_in_s
 from tests.waiting import wait_until
 
 NOWHERE = "postgresql://127.0.0.1:1/nowhere"
@@ -30,8 +34,13 @@ PIECE = bytes(range(256)) * 256
 class Router:
     """Takes one request, and says what it was. `takes` is set as soon as it may read a body."""
 
-    def __init__(self, answers_early: bool = False, tls: ssl.SSLContext | None = None) -> None:
-        self.takes = threading.Event()
+    def __init__(
+        self, answers_early: bool = False, tls: ssl.SSLContext | None = None, takes_bytes: int = 1 << 62
+    ) -> None:
+        """It takes nothing beyond `takes_bytes`, and says nothing to it until it is `gone`."""
+        self.takes, self.gone = threading.Event(), threading.Event()
+        self.ends = (0, 0)
+        self._takes_bytes = takes_bytes
         self.body_bytes, self.head = 0, b""
         self._answers_early = answers_early
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -45,6 +54,7 @@ class Router:
         return threading.Thread(target=self._serve, daemon=True)
 
     def close(self) -> None:
+        self.gone.set()
         self._listening.close()
 
     def _serve(self) -> None:
@@ -52,6 +62,7 @@ class Router:
             connected, _ = self._listening.accept()
         except OSError:
             return  # Closed, and nobody had come.
+        self.ends = (connected.getpeername()[1], connected.getsockname()[1])
         with connected, connected.makefile("rb") as coming:
             while (line := coming.readline()).strip():
                 self.head += line.lower()
@@ -66,6 +77,9 @@ class Router:
                 piece = coming.read(size + 2)[:-2]
                 digest.update(piece)
                 self.body_bytes += len(piece)
+                if self.body_bytes >= self._takes_bytes:
+                    self.gone.wait()
+                    return
             self._answer(connected, 200, digest.hexdigest().encode())
 
     @staticmethod
@@ -94,6 +108,60 @@ def test_a_body_larger_than_a_form_goes_through_whole() -> None:
         answer = post(client.root, (PIECE for _ in range(pieces)))
     assert (answer.status_code, answer.text) == (200, hashlib.sha256(PIECE * pieces).hexdigest())
     assert b"content-type: multipart/related" in router.head
+
+
+def test_a_router_that_stores_a_large_part_is_waited_for_as_long_as_that_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads nothing of the next part meanwhile."""
+    pieces, silent_s = 1000, 0.5
+    monkeypatch.setattr(handing, "_TAKEN_S_MAX", silent_s)
+    monkeypatch.setattr(handing, "PUT_BYTES_PER_S_MIN", len(PIECE))
+    handed, began = [], time.monotonic()
+
+    def body() -> Iterator[bytes]:
+        for number in range(pieces):
+            handed.append(number)
+            yield PIECE
+
+    with (
+        routing(Router()) as router,
+        running_gateway(NOWHERE, MemoryLog(), stow_url=router.url) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        answer = threads.submit(post, client.root, body())
+        wait_until(lambda: handed and time.monotonic() > began + 4 * silent_s, "what is small to be given up")
+        assert len(handed) < pieces
+        router.takes.set()
+        assert answer.result().status_code == 200
+
+
+def test_what_a_router_has_stored_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads on as one part is stored: what came before the last part that there may be has had its time."""
+    taken = 400
+    monkeypatch.setattr(handing, "_TAKEN_S_MAX", 2.0)
+    monkeypatch.setattr(handing, "_PART_BYTES_MAX", len(PIECE))
+    monkeypatch.setattr(handing, "PUT_BYTES_PER_S_MIN", len(PIECE))
+    with (
+        routing(Router(takes_bytes=taken * len(PIECE))) as router,
+        running_gateway(NOWHERE, MemoryLog(), stow_url=router.url) as client,
+    ):
+        router.takes.set()
+        answer = post(client.root, (PIECE for _ in range(4 * taken)))
+        assert (answer.status_code, router.body_bytes >= taken * len(PIECE)) == (503, True)
+
+
+def test_a_router_that_is_waited_for_is_asked_after_by_the_kernel() -> None:
+    """One whose machine died says nothing more."""
+    with (
+        routing(Router(takes_bytes=len(PIECE))) as router,
+        running_gateway(NOWHERE, MemoryLog(), stow_url=router.url) as client,
+    ):
+        router.takes.set()
+        posting = threading.Thread(target=post, args=(client.root, iter([PIECE])), daemon=True)
+        posting.start()
+        wait_until(lambda: router.body_bytes == len(PIECE), "the body at the router")
+        wait_until(lambda: (asked_after_in_s(*router.ends) or 99) <= 30, "the question after the router")
+        router.gone.set()
+        posting.join(30)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

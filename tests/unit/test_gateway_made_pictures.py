@@ -42,7 +42,7 @@ class World:
         parts: Any = SimpleNamespace(workers=workers, accesses=nobody)
         frames: Any = None
         reading = Reading(self.store, workers, Kept(1 << 20, None, 0), 1 << 20)
-        self.pictures = Pictures(parts, self, reading, frames)  # type: ignore[arg-type]
+        self.pictures = Pictures(parts, self, reading, frames)
         self.original = self.blob(b"original")
         self.made: tuple[Derived, ...] = ()
 

@@ -101,7 +101,7 @@ def test_an_answer_that_is_not_read_is_a_request_under_way() -> None:
 
 
 def test_who_reads_nothing_is_cut_off_and_leaves_his_place() -> None:
-    with gateway(requests_per_client_max=1, idle_timeout_s=1) as port, asked(port, "/large") as slow:
+    with gateway(requests_per_client_max=1, idle_timeout_s=3) as port, asked(port, "/large") as slow:
         assert status(slow) == 200
 
         def has_place() -> bool:
@@ -115,7 +115,7 @@ def test_who_reads_nothing_is_cut_off_and_leaves_his_place() -> None:
 def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """He takes a little now and then, so that he is never silent for long."""
     monkeypatch.setattr(connections, "_BYTES_PER_S_MIN", 1 << 40)
-    with gateway(idle_timeout_s=1) as port, asked(port, "/large", buffer_bytes=1 << 18) as slow:
+    with gateway(idle_timeout_s=3) as port, asked(port, "/large", buffer_bytes=1 << 18) as slow:
         came = 0
 
         def is_cut() -> bool:

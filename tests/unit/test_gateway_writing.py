@@ -55,7 +55,7 @@ def test_who_reads_is_audited_by_another_client() -> None:
 
 def test_a_restore_is_commanded_by_another_client() -> None:
     made = context()
-    restoring = Restoring(made, SimpleNamespace(), 60.0)  # type: ignore[arg-type]
+    restoring = Restoring(made, SimpleNamespace(), 60.0)
     with pytest.raises(ClientOver):
         restoring._command("1.2.3", "reader")
     made.clock.ahead_s += 60

@@ -11,10 +11,12 @@ import pytest
 from consumers.catalog.originals import Original
 from radstream.errors import Failure
 from radstream.getting import FASTEST_FIRST, Getting, Got
+from streams import reading_large
 from streams.events import ObjectRef
 from streams.identity import original_key
 from streams.memory_store import MemoryStore
 from streams.step import NewObject
+from tests.large_objects import full
 
 STUDY, SERIES = "1.2", "1.2.3"
 
@@ -50,6 +52,19 @@ def kept(store: MemoryStore, number: int, *stores: str, damaged: str = "") -> Or
 
 def got(store: MemoryStore, folder: Path, *originals: Original) -> Got:
     return Getting(store, FASTEST_FIRST, "t", STUDY).get(originals, folder)
+
+
+def test_one_that_there_is_no_disk_for_is_missed_and_the_others_come(
+    store: MovingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = kept(store, 1, "hot"), kept(store, 10, "hot")
+    monkeypatch.setattr(reading_large, "LARGE_BYTES", small.size)
+    store.objects_folder = full(tmp_path)
+    done = got(store, tmp_path / "to", large, small)
+    assert done.files == 1
+    (missed,) = done.missed
+    assert missed.sop_instance_uid == large.sop_instance_uid
+    assert "objects_folder" in missed.reason
 
 
 def test_each_file_is_read_from_the_fastest_store_that_has_it(store: MovingStore, tmp_path: Path) -> None:

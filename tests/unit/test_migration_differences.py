@@ -50,6 +50,20 @@ def test_instances_that_the_pacs_counts_and_does_not_list_are_missing_until_they
     assert difference(cut, {**{uid: here(uid) for uid in "ab"}, "x": here("x", series="1.2")}).unlisted == {"1.1": 2}
 
 
+def test_what_the_pacs_counts_of_the_study_is_missing_beyond_what_is_known_of_its_series() -> None:
+    cut = Listing("1", (Series("1.1", frozenset({"a", "b"}), said=3), Series("1.2", frozenset({"c"}))), said=6)
+    found = difference(cut, {"a": here("a")})
+    assert ([one.sop_instance_uid for one in found.missing], found.unlisted, found.of_study) == (
+        ["b", "c"],
+        {"1.1": 1},
+        2,
+    )
+    # Also what is here and not listed counts; what is here under another study alone does not.
+    held = [*(here(uid) for uid in "abcde"), here("f", series="1.2"), here("x", study="2", series="2.1")]
+    assert difference(cut, {one.sop_instance_uid: one for one in held}).none_missing
+    assert difference(cut, {one.sop_instance_uid: one for one in held[1:]}).count == 1
+
+
 @pytest.mark.parametrize(
     ("night", "now", "hours"),
     [

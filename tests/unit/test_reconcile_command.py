@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from radstream.reconcile_lines import Report, print_report
 from streams.memory_store import MemoryStore
 from streams.step import NewObject
 from tests.routers import Ct, memory_log
-from tests.spools import incoming, opened
+from tests.spools import incoming, opened, unreadable
 from tests.unit.test_reconciling import World
 
 CONFIGURATION = """
@@ -84,6 +85,16 @@ def test_a_spool_that_cannot_be_read_from_here_ends_it_with_2(store: MemoryStore
     done = run(tmp_path)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "on the router's machine, as its user" in done.stderr
+
+
+def test_what_may_wait_in_a_segment_that_cannot_be_read_is_not_published_without_its_sender(
+    store: MemoryStore, tmp_path: Path
+) -> None:
+    opened(tmp_path / "spool").append(incoming(b"an image"))
+    with unreadable(OSError(errno.EIO, "Input/output error")):
+        done = run(tmp_path, "--publish", "--older-than", "0s")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"1 segments of the router's spool {tmp_path / 'spool'} cannot be read" in done.stderr
 
 
 def test_of_many_differences_so_many_are_named_and_all_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from producers.dicom_router.outside_rules import NOTHING_OUTSIDE, OutsideRules
 from producers.dicom_router.reconciling.announced import Announcing
 from producers.dicom_router.reconciling.reconciling import Kind, Reconciling
 from schemas import load_topics
-from streams import tracing
+from streams import reading_large, tracing
 from streams.clock import SystemClock
 from streams.config import Site
 from streams.events import InstanceReceived
@@ -34,6 +34,7 @@ from streams.step import NewObject
 from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
 from tests.hooked_log import Crash, HookedLog, Hooks
+from tests.large_objects import full
 from tests.routers import CT, EXPLICIT, Ct, RandomKeys, memory_log, running_router
 
 SITE = Site(tenant="t", site="here")
@@ -129,6 +130,27 @@ def test_an_original_without_an_event_gets_the_one_that_the_router_would_have_wr
     }
     assert world.run(publish=True) == {}
     assert len(world.received()) == 1, "a second run publishes nothing"
+
+
+def test_what_is_in_an_archive_is_named_and_not_taken_for_gone(world: World) -> None:
+    image = Ct()
+    key = world.put(file_of(image), image)
+    world.store.asleep.add(("hot", key))
+    assert world.run(publish=True) == {key: "unpublished"}
+    world.store.asleep.clear()
+    assert world.run(publish=True) == {key: "published"}
+
+
+def test_what_there_is_no_disk_for_is_named_and_the_others_get_their_events(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, large = Ct(), Ct(instance="1.2.9.1.9", pixels=bytes(2000))
+    keys = [world.put(file_of(image), image) for image in (large, small)]
+    monkeypatch.setattr(reading_large, "LARGE_BYTES", len(file_of(small)))
+    world.store.objects_folder = full(world.folder)
+    assert world.run(publish=True) == dict(zip(keys, ("unpublished", "published"), strict=True))
+    world.store.objects_folder = world.folder / "large"
+    assert world.run(publish=True) == {keys[0]: "published"}
 
 
 def test_what_may_be_another_hospitals_is_not_published_as_ours(world: World) -> None:

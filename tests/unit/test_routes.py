@@ -93,6 +93,9 @@ def wanted(routes: Routes, destination: str, facts: Facts) -> bool | None:
         (('match.modality = ["CT", "MR"]', "match.modality = []"), 20, "give one pattern or a list"),
         (("ClinicalTrialProtocolID", "ClinicalTrialProtokollID"), 19, "no keyword of PS3.6 and not (gggg,eeee)"),
         (('"(0008,0080)"', '"(0008,008)"'), 31, "no keyword of PS3.6 and not (gggg,eeee)"),
+        (("ClinicalTrialProtocolID", "RequestAttributesSequence"), 19, "is a sequence"),
+        (("ClinicalTrialProtocolID", "PixelData"), 19, "is bytes"),
+        (('"(0008,0080)"', '"(0002,0016)"'), 31, "is of the file header"),
         (('calling_ae = "ER_*"\n[', 'caling_ae = "ER_*"\n['), 29, "nothing can be matched on `caling_ae`"),
         (("CTImageStorage", "CTImagestorage"), 35, "perhaps CTImageStorage"),
         (('lane = "stat"', 'lane = "urgent"'), 36, "lane"),
@@ -101,6 +104,8 @@ def wanted(routes: Routes, destination: str, facts: Facts) -> bool | None:
         (('do_not_forward = ["research"]', 'do_not_forward = ["pacs"]\nforward = ["pacs"]'), 27, "and forbids it"),
         (("[[rules]]", "[[rule]]"), 13, "unknown key `rule`"),
         (('name = "trial"', "name = trial"), 18, "not TOML"),
+        (('name = "trial"', 'name = ["trial"]'), 18, "name: Expected `str`"),
+        (('name = "trial"', f"name = {'9' * 5000}"), 1, "not a file of rules"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, change: tuple[str, str], line: int, says: str) -> None:

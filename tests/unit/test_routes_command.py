@@ -69,8 +69,8 @@ def test_a_test_says_which_rules_fit_and_what_would_happen(home: Path) -> None:
     one, other = facts(home, "test", str(home / "explicit.dcm"), str(home / "deflated.dcm"))
     assert one["rules"] == ["to-pacs", "trial"]
     assert one["to"] == [
-        {"destination": "pacs", "forwarded": True, "rules": ["to-pacs"]},
-        {"destination": "research", "forwarded": True, "rules": ["trial"]},
+        {"destination": "pacs", "forwarded": True, "rules": ["to-pacs"], "once_reconciled": False},
+        {"destination": "research", "forwarded": True, "rules": ["trial"], "once_reconciled": False},
     ]
     assert (one["tags"], one["holds"], one["lane"]) == (["trial-7"], ["trial"], None)
     assert other["rules"] == ["to-pacs"]
@@ -80,7 +80,8 @@ def test_a_test_says_which_rules_fit_and_what_would_happen(home: Path) -> None:
 def test_who_sends_it_may_change_everything(home: Path) -> None:
     (one,) = facts(home, "test", str(home / "explicit.dcm"), "--calling-ae", "PRIVATE")
     assert one["lane"] == "stat"
-    assert one["to"][1] == {"destination": "research", "forwarded": False, "rules": ["private"]}
+    refused = {"destination": "research", "forwarded": False, "rules": ["private"], "once_reconciled": False}
+    assert one["to"][1] == refused
     said = run(home, "test", str(home / "explicit.dcm"), "--calling-ae", "PRIVATE").stdout
     assert "forward to pacs (to-pacs)" in said
     assert "not to research (private)" in said
@@ -111,9 +112,37 @@ def test_a_rule_that_no_image_could_ever_fit_is_said(home: Path, command: str) -
     assert "tags.Modality" in str(done.exception)
 
 
-def test_what_is_no_dicom_file_and_what_is_no_rules_file_is_said(home: Path) -> None:
-    (home / "text.dcm").write_text("not DICOM")
-    assert "no DICOM file" in str(run(home, "test", str(home / "text.dcm")).exception)
+def test_what_waits_for_a_person_is_told_from_what_is_forwarded(home: Path) -> None:
+    said = '[[rules]]\nname = "discs"\nmatch.calling_ae = "DISCS"\noutside = "ST-MARY"\n'
+    (home / "routes.toml").write_text(
+        RULES.replace('host = "research.example.org"', 'outside = "as_it_came"\nhost = "research.example.org"') + said
+    )
+    disc = ("test", str(home / "explicit.dcm"), "--calling-ae", "DISCS")
+    (one,) = facts(home, *disc)
+    assert one["to"] == [
+        {"destination": "pacs", "forwarded": False, "rules": ["to-pacs"], "once_reconciled": True},
+        {"destination": "research", "forwarded": True, "rules": ["trial"], "once_reconciled": False},
+    ]
+    shown = run(home, *disc).stdout
+    assert "forward to pacs once it is reconciled (to-pacs)" in shown
+    assert "forward to research (trial)" in shown
+
+
+def test_a_file_that_is_no_dicom_has_a_line_and_the_others_are_tried(home: Path) -> None:
+    folder = home / "folder"
+    folder.mkdir()
+    assert "no file in there" in str(run(home, "test", str(folder)).exception)
+    (folder / "a.txt").write_text("not DICOM")
+    (folder / "b.dcm").write_bytes((home / "explicit.dcm").read_bytes())
+    done = run(home, "test", str(folder), "--json")
+    text, image = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert (text["file"], "no DICOM file" in text["unread"]) == (str(folder / "a.txt"), True)
+    assert image["rules"] == ["to-pacs", "trial"]
+    assert "not tried: no DICOM file" in run(home, "test", str(folder)).stdout
+
+
+def test_what_is_no_rules_file_is_said(home: Path) -> None:
     (home / "radstream.toml").write_text("[site]\n")
     assert "no [routes] file" in str(run(home, "check").exception)
     assert facts(home, "check", "--rules", str(home / "routes.toml"))["rules"] == 3

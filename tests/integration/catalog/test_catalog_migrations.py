@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,11 +13,13 @@ from consumers.catalog import migrate as migrating
 from consumers.catalog.database import connect
 from consumers.catalog.migrate import MigrationChanged, migrate, packaged, pending
 from streams.step import Away
-from tests.postgres import Server, free_port
+from tests.ports import free_port
+from tests.postgres import Server
 from tests.waiting import wait_until
 
 NewDatabase = Callable[[], str]
 WAIT_S = 30.0
+GUIDE = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 def names() -> list[str]:
@@ -53,12 +56,35 @@ def test_a_server_that_is_away_is_said_to_be(postgres: Server) -> None:
         pending(f"host=127.0.0.1 port={free_port()} user=postgres dbname=postgres")
 
 
+@pytest.mark.parametrize(
+    ("index", "since"), [("arrivals_by_digest", "0017"), ("instances_of_identity_by_time", "0018")]
+)
+def test_a_large_index_may_be_built_beforehand_while_the_catalog_is_written(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch, index: str, since: str
+) -> None:
+    """As docs/operations.md says."""
+    said = f"CREATE INDEX CONCURRENTLY {index} "
+    (statement,) = [line.strip() for line in GUIDE.read_text().splitlines() if said in line]
+    dsn = migrated_until(since, new_database, monkeypatch)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statement.encode())
+        there = f"SELECT 'catalog.{index}'::regclass::oid".encode()
+        built = connection.execute(there).fetchall()
+        assert migrate(dsn)[-1] == names()[-1]
+        assert connection.execute(there).fetchall() == built
+
+
 @pytest.fixture
 def of_before(new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database whose tables are those of before 0017."""
+    return migrated_until("0017", new_database, monkeypatch)
+
+
+def migrated_until(name: str, new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database whose tables are those of before a migration."""
     dsn = new_database()
     with monkeypatch.context() as before:
-        before.setattr(migrating, "packaged", lambda phase: [one for one in packaged(phase) if one.name < "0017"])
+        before.setattr(migrating, "packaged", lambda phase: [one for one in packaged(phase) if one.name < name])
         migrate(dsn)
     return dsn
 
