@@ -44,12 +44,13 @@ test-faults:
 	.venv/bin/pytest $(FAULTS)
 
 # The long form of the fault tests: a flipped bit in each of a thousand stored objects, which verify has to find; every part
-# killed in each round, in an order and at moments drawn anew; and rounds of faults of the router, and of what serves
-# readers, which print their counts. SEED repeats those, REPORT and
-# READER_REPORT name files for their counts in JSON.
+# killed in each round, in an order and at moments drawn anew; an object as large as the router takes (LARGE_BYTES, which needs
+# four times as much disk); and rounds of faults of the router, and of what serves readers, which print their counts. SEED
+# repeats those, REPORT and READER_REPORT name files for their counts in JSON.
 ROUNDS = 10
 ROUTER_ROUNDS = 500
 READER_ROUNDS = 100
+LARGE_BYTES = 4294963200
 SEED =
 REPORT =
 READER_REPORT =
@@ -58,7 +59,7 @@ faults:
 	RADSTREAM_VERIFY_OBJECTS=1000 .venv/bin/pytest tests/unit/test_verify.py
 	RADSTREAM_FAULT_ROUNDS=$(ROUNDS) RADSTREAM_ROUTER_ROUNDS=$(ROUTER_ROUNDS) RADSTREAM_FAULT_SEED=$(SEED) \
 		RADSTREAM_READER_ROUNDS=$(READER_ROUNDS) RADSTREAM_FAULT_REPORT=$(REPORT) \
-		RADSTREAM_READER_REPORT=$(READER_REPORT) .venv/bin/pytest tests/fault
+		RADSTREAM_READER_REPORT=$(READER_REPORT) RADSTREAM_LARGE_BYTES=$(LARGE_BYTES) .venv/bin/pytest tests/fault
 
 # Readers of foreign bytes are fed with hostile ones, FUZZ_SECONDS for each target; what breaks one is kept in .fuzz/. The
 # gateway is asked EXAMPLES things of each kind, and each operation of its OpenAPI document as many.

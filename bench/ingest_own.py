@@ -3,6 +3,7 @@
 The listener and the receiver are the router's own, so association, reading, tags, digest and answer cost what they cost
 there. Images become files in the working folder, or are let go; when told to end, it writes the SOP Instance UIDs of
 those that it let go into `let-go.txt` there. With --processes it is so many, which take connections from one queue.
+`--keep bare` is association, reading and answer alone, in front of files (`bench.ingest_bare`).
 """
 
 from __future__ import annotations
@@ -11,24 +12,31 @@ import argparse
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bench.ingest_bare import BareStore
 from producers.dicom_router.arrival import Arrival, Refusal
 from producers.dicom_router.config import Settings
 from producers.dicom_router.header import Header
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
-from producers.dicom_router.trust.current import Trust
-from producers.dicom_router.trust.refusals import Refusals
+from producers.dicom_router.trust.current import trust_of
+from producers.dicom_router.upper_layer import command_set
+from producers.dicom_router.upper_layer.messages import Operation
 from streams import logs
 from streams.allocating import give_back_large_blocks
 from streams.clock import SystemClock
+from streams.config import Site
 from streams.health import Health
+from streams.memory_log import MemoryLog
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
 from streams.ports import Ports
 from streams.service import spare_the_collector
+from streams.wire import SchemaIds
 
 LET_GO: Final = "let-go.txt"
 
@@ -44,12 +52,12 @@ class Folder:
     let_go: list[str] = field(default_factory=list)
 
     def keep(self, arrival: Arrival, header: Header) -> str:
-        data, digest = arrival.content.stored_file(arrival.sop_class_uid, arrival.sop_instance_uid)
+        file = arrival.content.stored_file(arrival.sop_class_uid, arrival.sop_instance_uid)
         if self.write is None:
             self.let_go.append(arrival.sop_instance_uid)
         else:
-            self.write(f"{arrival.sop_instance_uid}.dcm", data)
-        return digest
+            self.write(f"{arrival.sop_instance_uid}.dcm", file.data)
+        return file.sha256
 
     def refuse(self, arrival: Arrival, refusal: Refusal) -> None:
         """Nothing is kept of it; the sender counts it."""
@@ -73,7 +81,7 @@ def fsynced(name: str, data: Data) -> None:
         os.close(folder)
 
 
-KEEPING: Final[dict[str, Keep | None]] = {"nothing": None, "files": written, "fsynced": fsynced}
+KEEPING: Final[dict[str, Keep | None]] = {"nothing": None, "files": written, "fsynced": fsynced, "bare": None}
 
 
 def _file(name: str, data: Data) -> int:
@@ -123,8 +131,10 @@ def receive(asked: argparse.Namespace, ports: Ports, stopping: threading.Event) 
     folder = Folder(KEEPING[asked.keep])
     settings = Settings(http_port=0, port=asked.port, stop_timeout_s=0)
     health = Health(clock)
-    trust, refusals = Trust(settings, health, clock), Refusals(lambda *_: None, clock)
-    listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock, ports=ports)
+    audit = RefusalAudit(Site(tenant="bench", site="bench"), SchemaIds(), clock, "bench")
+    trust, refusals = trust_of(settings, health, clock), Refusals(audit.made, MemoryLog().producer(), clock)
+    instead: Mapping[int, Operation] = {command_set.C_STORE_RQ: BareStore()} if asked.keep == "bare" else {}
+    listener = Listener(settings, Receiver(folder, health, clock), trust, refusals, clock, instead, ports)
     # As the service does.
     spare_the_collector()
     give_back_large_blocks()

@@ -20,7 +20,7 @@ from radstream.output import show
 from radstream.send import router_of
 from radstream.sending import send_items
 from radstream.stack import up
-from radstream.stack_state import NOT_DURABLE, StackState, stack_state
+from radstream.stack_state import NOT_DURABLE, Part, StackState, stack_state
 from radstream.survey import survey
 
 ASSOCIATIONS = 2
@@ -103,7 +103,13 @@ def _stuck(seen: Flow, stack: StackState | None) -> str:
     for group, lag in seen.lag.items():
         if lag:
             part = parts.get(group)
-            state = "" if part is None else f" ({'it runs' if part.runs else 'it does not run'}, its log: {part.log})"
+            state = "" if part is None else f" ({_state(part)}, its log: {part.log})"
             behind.append(f"{group} is {lag} records behind{state}")
     what = "; ".join(behind) or "no revision of the generated study holds all its images (radstream lag revisions)"
     return f"the pipeline did not catch up and nothing moved for {STALLED_S_MAX:.0f} s: {what}. See: radstream status"
+
+
+def _state(part: Part) -> str:
+    if part.runs:
+        return "it runs"
+    return f"it ended: {part.ended}" if part.ended else "it does not run"

@@ -16,6 +16,7 @@ from streams.config import Config, Site, Store
 from streams.events import InferenceResult, ResultFinding, ResultObject, ReviewEvent
 from streams.fetching import read_copy
 from streams.log import Log
+from streams.mapped import File
 from streams.objects import Absent, Damaged, StoreAway
 from streams.s3 import S3Store
 
@@ -124,14 +125,14 @@ def checked(config: Config, results: Sequence[InferenceResult]) -> tuple[Checked
         )
 
 
-def _read(store: S3Store, made: ResultObject) -> bytes:
+def _read(store: S3Store, made: ResultObject) -> File:
     try:
         return read_copy(store, made.object)
     except (Absent, Damaged, StoreAway) as error:
         raise Failure(f"a {made.kind} cannot be read ({type(error).__name__}); see: radstream status") from None
 
 
-def _errors(validator: Path | None, data: bytes, file: Path) -> int | None:
+def _errors(validator: Path | None, data: File, file: Path) -> int | None:
     if validator is None:
         return None
     file.write_bytes(data)

@@ -38,6 +38,10 @@ class NoAssociation(Exception):
         self.mend = mend
 
 
+class Silent(NoAssociation):
+    """Nobody answers there: neither yes nor no."""
+
+
 def quiet() -> None:
     """For commands, which say themselves what became of an association: pynetdicom would say it beside them."""
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
@@ -100,7 +104,7 @@ def _refused(association: Association, node: Node, calling_ae: str) -> NoAssocia
         return NoAssociation(
             "it accepts none of the services that were asked for", "Switch on the service on it, or ask its vendor."
         )
-    return NoAssociation(
+    return Silent(
         f"{node.host}:{node.port} does not answer an association",
         "Look into its log: it may not accept our certificate or our AE title."
         if node.tls

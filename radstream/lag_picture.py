@@ -19,7 +19,7 @@ def picture(look: Look) -> RenderableType:
     parts: list[RenderableType] = [_headline(look), _lanes(look.lanes)]
     if look.windows:
         parts.append(_windows(look.windows))
-    if look.spool is not None and look.spool.instances:
+    if look.spool is not None and not look.spool.is_empty:
         parts.append(Text(f"{look.spool}.", style="bold red"))
     return Group(*parts)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import click
+import msgspec
 
 from infra.local.home import default_home
 from radstream.errors import Failure
@@ -18,6 +19,7 @@ from streams import config as configuration
 from streams.config import ENVIRONMENT, Config, Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import Log, LogAway, LogRefused
+from streams.titles import AeTitle
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +37,19 @@ class Moment(click.ParamType):
         except ValueError:
             self.fail(f"{value} is no time; write 2026-11-23, 2026-11-23T08:15, or with Z or +01:00", param, ctx)
         return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+class AeTitled(click.ParamType):
+    """An AE title (PS3.5 section 6.2)."""
+
+    name = "title"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return msgspec.convert(value, AeTitle)
+        except msgspec.ValidationError:
+            what = "an AE title has 1 to 16 ASCII characters, not only spaces, and no backslash"
+            self.fail(f"{value!r}: {what}", param, ctx)
 
 
 class Duration(click.ParamType):

@@ -12,7 +12,7 @@ from radstream.audit import audit, audit_each
 from radstream.errors import Failure
 from streams.config import Config, Kafka, Site
 from streams.log import Log, LogAway, LogRefused, OffsetOutOfRange
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.schema_ids import read_ids
 from streams.step import Away, TopicChanged
 from streams.stop import Stop
@@ -30,7 +30,7 @@ def parts_answer() -> Iterator[None]:
         raise Failure(stop.reason) from None
     except UnknownSchema as error:
         raise Failure(f"{error} is not known to this version of radstream; install a newer one") from None
-    except (LogRefused, OffsetOutOfRange, TopicChanged, MigrationChanged) as error:
+    except (LogRefused, StoreRefused, OffsetOutOfRange, TopicChanged, MigrationChanged) as error:
         raise Failure(str(error)) from None
 
 

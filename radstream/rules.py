@@ -82,7 +82,7 @@ def _levels(file: Path | None, config_path: Path) -> tuple[Path, Levels]:
     settings = config.section("validate", Settings)
     if settings.rules is None:
         raise Failure(f"[validate] of {config_path} names no file of rules; name one there, or give FILE")
-    return config.path.absolute().parent / settings.rules, of_site(config, settings.rules)
+    return settings.rules, of_site(settings.rules)
 
 
 def _site(config_path: Path) -> str | None:

@@ -18,8 +18,9 @@ _HEAD = """# Findings, and reasons to hold an image
 This page is printed by `radstream rules list --markdown`; a test keeps it as it is printed.
 
 An image that breaks a rule flows all the same, with a *finding*: a reader waits for it. Only what cannot be read,
-cannot be named, or contradicts its own patient is held (*quarantined*), and then a person decides: `radstream
-quarantine show`, `release`, `reject`. So an image is *accepted*, *accepted with findings*, or *quarantined*.
+cannot be named, contradicts its own patient, or would take another image's place is held (*quarantined*), and then a
+person decides: `radstream quarantine show`, `release`, `reject`. So an image is *accepted*, *accepted with findings*,
+or *quarantined*.
 
 How much a rule matters, a site says itself: `rules = "rules.toml"` in section [validate].
 

@@ -46,7 +46,7 @@ C = TypeVar("C", bound=Covering)
 
 
 def save(store: ObjectStore, tenant: str, under: str, checkpoint: Covering) -> None:
-    """Raises StoreAway."""
+    """Raises StoreAway, StoreRefused."""
     data = msgspec.msgpack.encode(checkpoint)
     name = f"{checkpoint.position:020d}-{hashlib.sha256(data).hexdigest()}"
     store.create(NewObject(tenant, STORE, under + name, data))

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import Meta
 
+from streams import logs
 from streams.routes.lines import line_of
 
 ENVIRONMENT = "RADSTREAM_CONFIG"
@@ -55,6 +56,9 @@ class Store(Section, frozen=True, kw_only=True):
     `archived` are stores that do not answer at once (tapes, S3's Glacier classes): readers are not sent there, and what
     lies there alone is brought back by tiering first. `restore_s` is how long that is thought to take until some
     restores have been measured.
+
+    `objects_folder` is where an object above 64 MiB lies, in a file without a name, while a service of this machine has
+    it in hand; left out, it is /var/tmp. It must be on a disk, not in memory, and encrypted as the store is.
     """
 
     endpoint: str
@@ -64,6 +68,7 @@ class Store(Section, frozen=True, kw_only=True):
     region: str = "us-east-1"
     archived: tuple[str, ...] = ()
     restore_s: Annotated[float, Meta(ge=1, le=RESTORE_S_MAX)] = 4 * 3600.0
+    objects_folder: Path | None = None
 
     def __post_init__(self) -> None:
         if unknown := set(self.archived) - set(self.buckets):
@@ -92,15 +97,22 @@ class Service(Section, frozen=True, kw_only=True):
     http_host: str = "127.0.0.1"
     log_level: str = "info"
 
+    def __post_init__(self) -> None:
+        logs.number_of(self.log_level)
+
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Config:
-    """A configuration file that was read. `section(name, type)` gives one part of it, checked."""
+    """A configuration file that was read. `section(name, type)` gives one part of it, checked.
+
+    Every path in it is absolute: what was written without its beginning is beside the file, wherever a process starts.
+    """
 
     def __init__(self, path: Path, text: str, values: dict[str, Any]) -> None:
         self.path = path
+        self._folder = path.absolute().parent
         self._text = text
         self._values = values
 
@@ -113,9 +125,17 @@ class Config:
         if name not in self._values:
             raise ConfigError(f"{self.path}: section [{name}] is missing; add it, or write the file anew: radstream up")
         try:
-            return msgspec.convert(self._values[name], kind, dec_hook=_path)
+            return msgspec.convert(self._values[name], kind, dec_hook=self._path)
         except msgspec.ValidationError as error:
             raise ConfigError(self._pointed(name, str(error))) from None
+
+    def written(self, *at: str) -> object:
+        """What stands in the file, by section and keys, as it is written there: nothing is checked. None where nothing
+        does."""
+        value: Any = self._values
+        for key in at:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
     def _pointed(self, section: str, message: str) -> str:
         what, _, where = message.partition(" - at `$")
@@ -128,12 +148,11 @@ class Config:
             at.append(unknown[1])
         return f"{self.path}:{line_of(self._text, at)}: [{section}] {f'{path}: ' if path else ''}{what}"
 
-
-def _path(kind: type, value: object) -> object:
-    """A string where a section wants a path: the one type of ours that TOML does not have."""
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+    def _path(self, kind: type, value: object) -> object:
+        """A string where a section wants a path: the one type of ours that TOML does not have."""
+        if kind is Path and isinstance(value, str):
+            return self._folder / value
+        raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
 
 
 def load(path: Path | None = None) -> Config:

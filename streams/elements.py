@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from streams.mapped import File
+
 UNDEFINED_LENGTH = 0xFFFFFFFF
 ITEM = 0xFFFEE000
 ITEM_DELIMITER = 0xFFFEE00D
@@ -87,7 +89,7 @@ class Element(msgspec.Struct, frozen=True, gc=False):
         return self.end - self.value_at
 
 
-def content_end(data: bytes | memoryview, filling: bytes) -> int:
+def content_end(data: File | memoryview, filling: bytes) -> int:
     """The byte after the last one of `data` that is not of `filling`. From behind and in blocks: little is copied."""
     end = len(data)
     while end:
@@ -101,7 +103,7 @@ def content_end(data: bytes | memoryview, filling: bytes) -> int:
 class Walk:
     """One walk through one data set. `elements` and `oddities` are what was found."""
 
-    def __init__(self, data: bytes, encoding: Encoding, limits: Limits) -> None:
+    def __init__(self, data: File, encoding: Encoding, limits: Limits) -> None:
         self.elements: dict[int, Element] = {}
         self.oddities: set[str] = set()
         self._data = data

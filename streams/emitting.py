@@ -13,7 +13,7 @@ from streams.decisions import DecisionStep, Entities
 from streams.events import Event
 from streams.folding import Folding
 from streams.log import LogAway, Producer
-from streams.objects import Absent, Damaged, StoreAway
+from streams.objects import Absent, Damaged, StoreAway, StoreRefused
 from streams.outbox import Outbox
 from streams.service import Context
 from streams.step import NewObject, Stored
@@ -51,8 +51,9 @@ class Emitting(Generic[D, N]):
         for number, entities, entity in due[:DECISIONS_MAX]:
             try:
                 self._decide_one(number, entities, entity)
-            except Absent as error:
-                # One that must wait: it is tried again when it was quiet as long once more.
+            except (Absent, StoreRefused) as error:
+                # One that must wait: it is tried again when it was quiet as long once more. What the store refuses
+                # waits for a person, and the others do not.
                 entities.waiting[entity].last_seen_s = now_s
                 self._log.warning("decision_waits", error=error)
             except (StoreAway, LogAway) as error:

@@ -481,6 +481,12 @@ class ImportDecision(OfStudy, frozen=True, kw_only=True):
     identity: ProtectedBlock | None = None
 
 
+class StudyOutside(OfStudy, frozen=True, kw_only=True):
+    """A study has an image from outside. Said before anything else comes of that image (`streams.outside_studies`)."""
+
+    outside: Outside
+
+
 class QuarantineCommand(OfInstance, frozen=True, kw_only=True):
     """What a person decided on an instance that is held for `code`. What is needed to let it flow is all here."""
 
@@ -512,10 +518,13 @@ class OrderStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderCommand(Derived, frozen=True, kw_only=True):
-    """`order_id` is a pseudonym. A change states the whole order anew, a cancellation nothing of it."""
+    """`order_id` is a pseudonym. A change states the whole order anew, a cancellation nothing of it.
+
+    A completion names the steps that are done, by the ID in their blocks; where it names none, all are.
+    """
 
     order_id: str
-    action: Literal["placed", "changed", "cancelled", "other"]
+    action: Literal["placed", "changed", "cancelled", "completed", "other"]
     actor: str
     priority: Literal["stat", "high", "routine", "medium", "low", "other"] = "routine"
     study_uid: str | None = None
@@ -611,6 +620,7 @@ EVENTS: dict[str, type[Event]] = {
     "imaging.commitment.report": CommitmentReport,
     "imaging.import.decision": ImportDecision,
     "imaging.quarantine.command": QuarantineCommand,
+    "imaging.study.outside": StudyOutside,
     "imaging.study.assessed": StudyAssessed,
     "imaging.study.chain": StudyChain,
     "imaging.chain.head": ChainHead,

@@ -50,7 +50,8 @@ class Flow:
     kept for each key alone, which is all that anybody relies on (one study, one key; docs/decisions/0015).
 
     `rank` is the urgency of its lane, 0 first. `hold_s` is a monotonic time before which nothing new is begun: the
-    world is waited for. `failed` says that the log did not acknowledge, `alive` that nobody has given it up.
+    world is waited for, for the reason `waits_for`, `waits` times in a row. `failed` says that the log did not
+    acknowledge, `alive` that nobody has given it up.
     """
 
     name: TopicPartition
@@ -59,6 +60,7 @@ class Flow:
     mixed: bool = False
     hold_s: float = 0.0
     waits: int = 0
+    waits_for: str = ""
     paused: bool = False
     alive: bool = True
     failed: bool = False

@@ -12,7 +12,7 @@ from streams.checkpoints import Checkpoint
 from streams.decisions import DecisionStep, Entities, Gap, Noted
 from streams.events import Event
 from streams.log import OffsetOutOfRange, TopicPartition
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.service import Context
 from streams.step import Input
 from streams.stop import Stop
@@ -80,7 +80,7 @@ class Folding(Generic[D, N]):
         covered = Checkpoint(entities.position, entities.decided)
         try:
             checkpoints.save(self._context.store, self._context.site.tenant, self._prefix(number), covered)
-        except StoreAway as error:
+        except (StoreAway, StoreRefused) as error:
             structlog.get_logger().warning("checkpoint_not_saved", partition=number, error=error)
 
     def _prefix(self, number: int) -> str:

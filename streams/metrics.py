@@ -60,6 +60,7 @@ ASSOCIATIONS = Gauge("radstream_associations", "Open DICOM associations")
 # `how` is released, rejected, aborted (by us), aborted_by_peer, closed (by the peer, without a word) or expired.
 ASSOCIATIONS_ENDED = Counter("radstream_associations_ended", "Associations that ended, or never began", ["how"])
 # Connections reset at once: there were too many, from all peers or from that one.
+# With nothing read of them: there was no room, for all, for their address, or for strangers.
 CONNECTIONS_REFUSED = Counter("radstream_connections_refused", "DICOM connections refused")
 # `why` is called_ae, calling_ae, address, certificate, plain, exception_ended (all by the peers file), or limit.
 ASSOCIATIONS_REFUSED = Counter("radstream_associations_refused", "Associations refused by rule or limit", ["why"])
@@ -67,10 +68,11 @@ ASSOCIATIONS_REFUSED = Counter("radstream_associations_refused", "Associations r
 # certificate_untrusted, parameters, refused_by_peer, broken, closed, expired, address.
 TLS_HANDSHAKES = Counter("radstream_tls_handshakes", "TLS handshakes asked for", ["result"])
 # Days until the first of its kind ends; `what` is certificate (ours), ca, crl, peer_certificate (of those that came
-# since the start), exception (from TLS). Less than 0 is over. A kind that there is none of is absent.
-TRUST_DAYS_LEFT = Gauge("radstream_trust_days_left", "Days until the first of its kind ends", ["what"])
-# Files that services read again when they change: peers, tls, dicom_tls (ours towards nodes). `result` is used, or
-# refused (the former ones stay).
+# since the start), exception (from TLS); `section` is where they are said: router.tls, orders.tls and so on for who
+# comes in, dicom.tls for where we go. Less than 0 is over. A kind that there is none of is absent.
+TRUST_DAYS_LEFT = Gauge("radstream_trust_days_left", "Days until the first of its kind ends", ["section", "what"])
+# Files that services read again when they change: peers, senders (of orders), tls, dicom_tls (ours towards nodes).
+# `result` is used, or refused (the former ones stay).
 FILES_READ = Counter("radstream_files_read", "Times that files were read", ["what", "result"])
 
 # Responses of STOW-RS, by HTTP status; and its instances, by the status that C-STORE would have given each.
@@ -92,12 +94,16 @@ SPOOL_OLDEST_SECONDS = Gauge("radstream_spool_oldest_seconds", "Time since the o
 # What the folder takes of its disk: of all processes, with what is committed and not deleted yet, and what is aside.
 SPOOL_DISK_BYTES = Gauge("radstream_spool_disk_bytes", "Bytes in the folder of the spool")
 SPOOL_BUDGET_BYTES = Gauge("radstream_spool_budget_bytes", "What the spool may take of its disk")
+SPOOL_UNREADABLE = Gauge("radstream_spool_unreadable", "Segments of the spool that cannot be read: in no other figure")
 SPOOL_ASIDE = Gauge("radstream_spool_aside", "Instances and damaged parts set aside, that a person must look at")
 SPOOL_APPENDED = Counter("radstream_spool_appended", "Instances put on the spool")
 SPOOL_DRAINED = Counter("radstream_spool_drained", "Instances of the spool that were committed")
 SPOOL_SET_ASIDE = Counter("radstream_spool_set_aside", "Instances and damaged parts set aside")
 SPOOL_REPEATED = Counter("radstream_spool_repeated", "Instances that came again while the same bytes were on the spool")
 
+# Connections of senders of HL7 refused; `why` is address, plain (without TLS, and no exception), exception_ended,
+# certificate, or limit.
+HL7_CONNECTIONS_REFUSED = Counter("radstream_hl7_connections_refused", "Connections for HL7 refused", ["why"])
 # Answers to HL7 messages; `code` is of HL7 table 0008: AA, AE, AR.
 HL7_ANSWERS = Counter("radstream_hl7_answers", "Acknowledgements of HL7 messages sent", ["code"])
 # Last responses to worklist queries, and responses about performed procedure steps; `status` as above.
@@ -199,7 +205,8 @@ TIER_COPIES = Counter("radstream_tier_copies", "Objects copied", ["target", "res
 TIER_COPIED_BYTES = Counter("radstream_tier_copied_bytes", "Bytes of copies created", ["target"])
 # Objects deleted from a store after enough copies were verified elsewhere.
 TIER_RELEASED = Counter("radstream_tier_released", "Objects released from a store", ["source"])
-# Studies left where they are, each time they are looked at; `why` is too_large, no_manifest or nothing_to_move.
+# Studies left where they are, each time they are looked at; `why` is too_large, no_manifest, no_room or
+# nothing_to_move.
 TIER_LEFT = Counter("radstream_tier_left", "Studies that cannot be moved", ["why"])
 
 # What models said of requests; `outcome` is analysed, not_analysed or out_of_scope. What stands already is not counted.

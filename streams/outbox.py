@@ -12,6 +12,7 @@ from streams import metrics
 from streams.backoff import Backoff
 from streams.events import Event
 from streams.log import Delivery, LogAway, Producer
+from streams.repeated import Repeated
 from streams.service import Context
 from streams.stop import Stop
 from streams.tracing import child_of
@@ -40,6 +41,7 @@ class Outbox:
     def __init__(self, context: Context, producer: Producer, step: str, topic: str, like: str) -> None:
         self._context, self._producer, self._topic, self._like = context, producer, topic, like
         self._log = structlog.get_logger().bind(step=step)
+        self._repeated = Repeated(context.clock)
         self._sent: list[_Sent] = []
         self._hold_until_s = float("-inf")
         self._failures = 0
@@ -86,8 +88,10 @@ class Outbox:
         delay_s = _AGAIN.delay_s(self._failures)
         self._hold_until_s = self._context.clock.monotonic() + delay_s
         self._context.health.ready(part, False, f"the {part} does not answer; waiting for it")
-        # Our own text: topics, groups, offsets, never a value of a record.
-        self._log.warning("waiting", part=part, reason=str(error), again_s=round(delay_s, 2))
+        # Our own text: topics, groups, offsets, never a value of a record. Whoever is held goes round, and fails again.
+        reason = str(error)
+        if (more := self._repeated.due(part, reason)) is not None:
+            self._log.warning("waiting", part=part, reason=reason, again_s=round(delay_s, 2), **more)
 
     def goes_on(self) -> None:
         """The store answered."""

@@ -6,6 +6,7 @@ saw coming may be the other's. A socket that others may hold too is only closed,
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -18,11 +19,13 @@ import structlog
 
 from streams.config import ConfigError
 from streams.handover.messages import Offered
+from streams.repeated import Repeated
 
 Take = Callable[[socket.socket, Any], None]
 
-# Over it the kernel drops who connects, and a good peer tries again after a second.
-_BACKLOG: Final = 1024
+# Over it the kernel drops who connects, and a good peer tries again after a second. It is what Linux lets wait itself
+# (net.core.somaxconn); of a flood, thousands a second are taken off.
+_BACKLOG: Final = 4096
 _PAUSE_S: Final = 0.1
 
 
@@ -86,7 +89,7 @@ class Port:
             self._thread = None
 
     def _run(self, take: Take) -> None:
-        log, poll = structlog.get_logger(), select.poll()
+        log, poll, repeated = structlog.get_logger(), select.poll(), Repeated()
         poll.register(self._socket, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         while all(descriptor != self._wake for descriptor, _ in poll.poll()):
@@ -96,7 +99,8 @@ class Port:
                 continue
             except OSError as error:
                 # Out of files or memory, or the connection was gone before it was taken.
-                log.error("connection_not_taken", error=error, errno=error.errno)
+                if (more := repeated.due(error.errno)) is not None:
+                    log.error("connection_not_taken", error=error, errno=error.errno, **more)
                 time.sleep(_PAUSE_S)
                 continue
             try:
@@ -130,7 +134,8 @@ class Ports:
 
         Raises ConfigError where it cannot be had; it names the section and the setting.
         """
-        port = Port(name, host, self._fitting(name, host, number) or _listening(host, number, section, setting))
+        listening = self._fitting(name, host, number)
+        port = Port(name, host, listening or _listening(host, number, section, setting, self._replaced(number)))
         with self._lock:
             self._open.append(port)
         return port
@@ -183,6 +188,10 @@ class Ports:
                 return listening
         return None
 
+    def _replaced(self, number: int) -> str | None:
+        """The address at which the process that is replaced has the port; `_fitting` did not take it for ours."""
+        return next((offered.address for offered, _ in self._inherited if offered.number == number), None)
+
 
 def _listens(inherited: socket.socket, offered: Offered) -> bool:
     if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -191,14 +200,19 @@ def _listens(inherited: socket.socket, offered: Offered) -> bool:
     return bool(address == offered.address and number == offered.number)
 
 
-def _listening(host: str, number: int, section: str, setting: str) -> socket.socket:
+def _listening(host: str, number: int, section: str, setting: str, replaced: str | None) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, number), family=family, backlog=_BACKLOG)
     except OSError as error:
         # The standard library writes the address into the errors of the kernel, and has no numbers for those of names.
         why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        mend = f"stop what uses it, or set another {setting}"
+        if replaced is not None and error.errno == errno.EADDRINUSE:
+            mend = (
+                f"the process that serves has it at {replaced}, and no other address while it runs; stop it first, "
+                "senders are refused meanwhile: radstream down router && radstream up router"
+            )
         raise ConfigError(
-            f"{section and f'[{section}] '}{host}:{number} cannot be listened on ({why}): "
-            f"stop what uses it, or set another {setting}"
+            f"{section and f'[{section}] '}{host}:{number} cannot be listened on ({why}): {mend}"
         ) from None

@@ -106,7 +106,7 @@ class ProtectedBlocks:
         """Stores a block once, however often it is put. Durable when it returns.
 
         What was put lately is remembered by its id, so the 2,000 instances of a study cost one object. Raises
-        StoreAway, and Damaged where something that is no block has its key.
+        StoreAway, StoreRefused, and Damaged where something that is no block has its key.
         """
         name, placed = self._put(level, attributes)
         return ProtectedRef(level=level, block_id=name, object=placed)

@@ -26,10 +26,10 @@ class Dead:
 
 @dataclass(frozen=True)
 class Wait:
-    """The world is at fault, for everybody or for this subject. The rest is as in `streams.step.RetryLater`."""
+    """The world is at fault, for everybody or for this subject, or it is not its turn. As `streams.step.RetryLater`."""
 
     reason: str
-    scope: Literal["subject", "world"]
+    scope: Literal["subject", "turn", "world"]
     attempts_max: int | None = None
     meanwhile: tuple[Message, ...] = ()
     given_up: tuple[Message, ...] = ()

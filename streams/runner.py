@@ -22,6 +22,7 @@ from streams.deadletters import DeadLetterLimit
 from streams.flow import Flow, Item
 from streams.generation import StepIdentity
 from streams.keeping import Keeping
+from streams.lasting_consumer import LastingConsumer
 from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, Producer, TopicPartition
 from streams.pool import Pool
 from streams.result import Result
@@ -115,8 +116,8 @@ class Runner:
         return self._context.log.producer(linger_ms=LINGER_MS, patient=True)
 
     def _join(self) -> Consumer:
-        return self._context.log.consumer(
-            self._group, self._topics, self._on_assign, self._on_revoke, co_partitioned=False
+        return LastingConsumer(
+            self._context, self._group, self._topics, self._on_assign, self._on_revoke, co_partitioned=False
         )
 
     # In the pool's threads.

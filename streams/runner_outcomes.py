@@ -20,6 +20,10 @@ from streams.wire import Message
 # A subject gets a second and a third chance at once: most of what goes away comes back within a second.
 _QUICK_TRIES = 2
 _QUICK = Backoff(0.1, 0.5)
+_TURN = Backoff(0.2, 2.0)
+# Some ten seconds. Then it is parked again: where many wait for one that is slow, they would fill what is in flight,
+# and those behind them in the partition would wait too.
+_TURNS_MAX = 8
 
 
 class Outcomes:
@@ -41,7 +45,10 @@ class Outcomes:
             item.running = False
             if not isinstance(result, Wait):
                 item.result = result
-            elif result.scope == "subject":
+            elif result.scope == "turn" and not flow.ordered and item.tries < _TURNS_MAX:
+                item.tries += 1
+                item.due_s = now_s + _TURN.delay_s(item.tries)
+            elif result.scope != "world":
                 self._subject_waits(item, result, now_s)
         world = [result.reason for result in results if isinstance(result, Wait) and result.scope == "world"]
         if not world:
@@ -54,9 +61,12 @@ class Outcomes:
         flow.waits += 1
         wait_s = self._settings.world_backoff.delay_s(flow.waits)
         flow.hold_s = self._context.clock.monotonic() + wait_s
-        structlog.get_logger().warning(
-            "partition_waits", **_place(flow), reason=reason, again_s=round(wait_s, 3), times=flow.waits
-        )
+        # A hundred partitions that wait for a weekend: each time that the number doubles is enough.
+        if reason != flow.waits_for or flow.waits & (flow.waits - 1) == 0:
+            flow.waits_for = reason
+            structlog.get_logger().warning(
+                "partition_waits", **_place(flow), reason=reason, again_s=round(wait_s, 3), times=flow.waits
+            )
 
     def _subject_waits(self, item: Item, wait: Wait, now_s: float) -> None:
         item.tries += 1

@@ -12,6 +12,7 @@ from pydicom.uid import UID
 from pynetdicom import AE
 from pynetdicom.transport import T_CONNECT, AssociationSocket
 
+from streams.keepalive import keep_alive
 from streams.stored_file import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from streams.tls.reaching import NotSecured, Secured
 from streams.tls.stream import SecuredStream
@@ -71,4 +72,6 @@ class Entity(AE):
     def _create_socket(self, *args: Any) -> AssociationSocket:
         created = super()._create_socket(*args)
         created.__class__ = _Waiting
+        if created.socket is not None:
+            keep_alive(created.socket)
         return created

@@ -99,6 +99,9 @@ class RetryLater:
     """The world is at fault.
 
     'subject': this one must wait; it is parked in the group's retry topic and the rest go on.
+    'turn': another record is at work with what this one needs alone, and ends soon. It is parked too; once there, where
+    nobody relies on order, it is tried again each second or so, until its turn has come; and, after some of these,
+    parked anew, so that what is behind it in the partition gets by. That counts for `attempts_max`.
     'world': everybody must wait (the store is away); the partition waits in place, nothing is parked.
 
     Of a subject: `attempts_max` bounds how often it is parked, where the runner's own bound is not right for it, and
@@ -107,7 +110,7 @@ class RetryLater:
     """
 
     reason: str
-    scope: Literal["subject", "world"] = "world"
+    scope: Literal["subject", "turn", "world"] = "world"
     attempts_max: int | None = None
     meanwhile: Done = Done()
     given_up: Done = Done()

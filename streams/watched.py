@@ -19,13 +19,13 @@ _Stamps = tuple[tuple[int, int, int, int] | None, ...]
 class Watched(Generic[T]):
     """`value` is what was read last that could be used; `problem` says why the files as they are now cannot be.
 
-    `name` is for logs and metrics. A symbolic link counts as what it leads to. `look` is called from one thread, about
-    once a second; `value` may be read from any.
+    `name` is for logs, metrics and warnings. A symbolic link counts as what it leads to. `look` is called from one
+    thread, about once a second; `value` may be read from any.
     """
 
     def __init__(self, name: str, files: Sequence[Path], read: Callable[[], T]) -> None:
         """Raises ConfigError: a start with files that cannot be used is none."""
-        self._name = name
+        self.name = name
         self._files = tuple(files)
         self._read = read
         self._read_at = self._seen = self._stamps()
@@ -49,19 +49,19 @@ class Watched(Generic[T]):
             return
         except Exception as error:
             # Nobody planned this one. The service goes on with what it has: who wrote the file did not mean to end it.
-            log.error("files_not_read", what=self._name, exc_info=True)
+            log.error("files_not_read", what=self.name, exc_info=True)
             where = "files_not_read in the log says where"
             self._refused(f"{self._files[0]}: it cannot be read ({type(error).__name__}; {where})")
             return
         self.problem = None
-        metrics.FILES_READ.labels(self._name, "used").inc()
-        log.info("files_read_anew", what=self._name)
+        metrics.FILES_READ.labels(self.name, "used").inc()
+        log.info("files_read_anew", what=self.name)
 
     def _refused(self, problem: str) -> None:
         self.problem = problem
-        metrics.FILES_READ.labels(self._name, "refused").inc()
+        metrics.FILES_READ.labels(self.name, "refused").inc()
         structlog.get_logger().error(
-            "files_cannot_be_used", what=self._name, problem=problem, kept="what was read before"
+            "files_cannot_be_used", what=self.name, problem=problem, kept="what was read before"
         )
 
     def _stamps(self) -> _Stamps:

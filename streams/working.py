@@ -10,7 +10,7 @@ from streams import metrics
 from streams.deadletters import reason_of
 from streams.events import Event, InstanceQuarantined, InstanceReceived, InstanceValidated, Meta
 from streams.generation import StepIdentity
-from streams.objects import Absent, StoreAway
+from streams.objects import Absent, StoreAway, StoreRefused
 from streams.result import Dead, Emit, Halt, Result, Wait
 from streams.sandbox.away import HelperAway
 from streams.service import Context
@@ -141,6 +141,8 @@ def _of_exception(error: Exception) -> Result:
         return _unknown(error)
     if isinstance(error, Absent):
         return Wait("an object that the record refers to is not there", "subject")
+    if isinstance(error, StoreRefused):
+        return Dead(str(error))
     return Dead(reason_of(error))
 
 

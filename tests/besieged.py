@@ -34,7 +34,9 @@ def main() -> None:
             assert router.doors.stow is not None
             ports = {"dicom": router.target.port, "stow": router.doors.stow.port}
         elif kind == "tls":
-            site = hospital(folder, known("CT1", 'common_name = "ct1.example"'))
+            # All others are strangers: from there nobody may come.
+            scanners = '["127.0.0.2", "127.0.0.9"]'
+            site = hospital(folder, known("CT1", 'common_name = "ct1.example"', addresses=scanners))
             scanner = site.scanner()
             router = stack.enter_context(site.router())
             assert router.secured is not None
@@ -44,12 +46,7 @@ def main() -> None:
         elif kind == "orders":
             ports = {"hl7": stack.enter_context(running_listener()).port}
         else:
-            # Attackers who closed hold their places until the set-up times out, and one attack follows another at once.
-            ports = {
-                "dicom": stack.enter_context(
-                    running_worklist(new_log(), Hospital(), set_up_timeout_s=2.0, associations_max=128)
-                ).port
-            }
+            ports = {"dicom": stack.enter_context(running_worklist(new_log(), Hospital())).port}
         print(json.dumps(ports), flush=True)  # noqa: T201
         sys.stdin.read()
 

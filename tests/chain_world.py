@@ -76,7 +76,7 @@ class Archive:
     """`keys` is a folder for the key files. `refs` is by study and image."""
 
     keys: Path
-    log: MemoryLog = field(default_factory=lambda: new_world().log)  # type: ignore[assignment, return-value]
+    log: MemoryLog = field(default_factory=lambda: new_world().log)
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: HandClock = field(default_factory=HandClock)
     refs: dict[tuple[int, int], ObjectRef] = field(default_factory=dict)

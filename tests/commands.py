@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import structlog
 from click.testing import CliRunner, Result
 
 from radstream.__main__ import cli
@@ -16,21 +12,7 @@ from tests.running_stack import RunningStack
 
 
 def run(stack: RunningStack, *arguments: str) -> Result:
-    with _logs_on_stderr():
-        return CliRunner().invoke(cli, [*arguments, "--config", str(stack.config_path)])
-
-
-@contextmanager
-def _logs_on_stderr() -> Iterator[None]:
-    """As `radstream` itself has them: on a slow machine Kafka's client warns, and stdout is what a command prints."""
-    if structlog.is_configured():
-        yield
-        return
-    structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(sys.stderr))
-    try:
-        yield
-    finally:
-        structlog.reset_defaults()
+    return CliRunner().invoke(cli, [*arguments, "--config", str(stack.config_path)])
 
 
 def facts(stack: RunningStack, *arguments: str) -> Any:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.logged import captured
@@ -21,6 +23,9 @@ SHARED = {"stack", "shared"}
 # How long an example takes says something of the machine, and nothing of what is tested.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# As `radstream` itself has its logs: on a busy machine Kafka's client warns, and stdout is what a command prints.
+structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(sys.stderr))
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and so would every command that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 
 PROGRAMS = {"dciodvfy": "dicom3tools", "gdcmconv": "libgdcm-tools", "dcmdjpls": "dcmtk"}
 JPEG_2000_LOSSLESS = b"1.2.840.10008.1.2.4.90"

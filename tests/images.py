@@ -92,7 +92,7 @@ def image(pixels: NDArray[np.integer], *, bits_stored: int = 0, photometric: str
 
 def native(pixels: NDArray[np.integer], encoding: str = "explicit", **attributes: object) -> bytes:
     """A file with the pixels as they are. `encoding` is a key of NATIVE."""
-    made = image(pixels, **attributes)  # type: ignore[arg-type]
+    made = image(pixels, **attributes)
     order = ">" if encoding == "big" else "<"
     raw = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
     raw += b"\0" * (len(raw) % 2)
@@ -106,7 +106,7 @@ def compressed(
     pixels: NDArray[np.integer], codestreams: list[bytes], syntax: str, *, table: bool = True, **attributes: object
 ) -> bytes:
     """A file with the codestreams as its frames."""
-    made = image(pixels, **attributes)  # type: ignore[arg-type]
+    made = image(pixels, **attributes)
     made.add_new(0x7FE00010, "OB", encapsulate(codestreams, has_bot=table))
     made["PixelData"].is_undefined_length = True
     return written(made, UID(syntax))

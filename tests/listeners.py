@@ -7,23 +7,27 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from producers.orders.announcing import Announcer
 from producers.orders.config import Settings
+from producers.orders.door import TLS, Door, door_of
 from producers.orders.framing import framed
 from producers.orders.listening import Listener
 from producers.orders.placed import PlacedOrders
 from producers.orders.receiving import Receiver
-from streams.clock import SystemClock
-from streams.config import Site
-from streams.events import OrderCommand
+from streams.config import Site, load
+from streams.events import AuditEvent, Event, OrderCommand
 from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
 from streams.tls.served import Served
 from streams.wire import SchemaIds, decode
 from tests.event_streams import SITE, TENANT, Hospital, new_log
+from tests.routers import AdjustableClock
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Running:
     hospital: Hospital
     health: Health
     receiver: Receiver
+    door: Door
+    clock: AdjustableClock
     tls_port: int | None = None
 
     @contextmanager
@@ -71,34 +77,53 @@ class Running:
             return ris.send(message)
 
     def commands(self) -> list[OrderCommand]:
-        """In the order of the log, partition by partition."""
-        found = []
-        for number in range(self.log.partitions("imaging.order.command")):
-            partition = TopicPartition("imaging.order.command", number)
-            first, end = self.log.bounds([partition])[partition]
-            found += [decode(record) for record in self.log.read(partition, first, end)]
-        return [event for event in found if isinstance(event, OrderCommand)]
+        return commands_in(self.log)
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Action, address and why, of everybody who was refused so far."""
+        self.door.close()
+        found = [event for event in events_in(self.log, "imaging.audit.event") if isinstance(event, AuditEvent)]
+        return [(event.action, event.attributes["address"], event.attributes["why"]) for event in found]
+
+
+def commands_in(log: MemoryLog) -> list[OrderCommand]:
+    return [event for event in events_in(log, "imaging.order.command") if isinstance(event, OrderCommand)]
+
+
+def events_in(log: MemoryLog, topic: str) -> list[Event]:
+    """In the order of the log, partition by partition."""
+    found = []
+    for number in range(log.partitions(topic)):
+        partition = TopicPartition(topic, number)
+        first, end = log.bounds([partition])[partition]
+        found += [decode(record) for record in log.read(partition, first, end)]
+    return found
 
 
 @contextmanager
-def running_listener(hospital: Hospital | None = None, **settings: Any) -> Iterator[Running]:
-    """Listens on a free port of loopback until the block ends."""
+def running_listener(hospital: Hospital | None = None, file: Path | None = None, **settings: Any) -> Iterator[Running]:
+    """Listens on a free port of loopback until the block ends. `file` is a configuration instead of `settings`."""
     hospital, log = hospital or Hospital(), new_log()
-    chosen, clock = Settings(http_port=0, port=0, **settings), SystemClock()
+    clock, site, source = AdjustableClock(), Site(tenant=TENANT, site=SITE), "radstream/test/here/orders"
+    chosen = load(file).section("orders", Settings) if file else Settings(http_port=0, port=0, **settings)
     health = Health(clock)
     health.ready("started", True)
-    served = None if chosen.tls is None else Served(chosen.tls, "orders.tls", health, clock)
     receiver = Receiver(
-        announcer=Announcer(Site(tenant=TENANT, site=SITE), hospital.blocks, clock),
+        announcer=Announcer(site, hospital.blocks, clock),
         placed=PlacedOrders(log, TENANT),
         producer=log.producer(),
         ids=SchemaIds(),
         health=health,
         settings=chosen,
-        source="radstream/test/here/orders",
+        source=source,
     )
-    listener = Listener(chosen, receiver, served.context if served else lambda: None)
+    refusals = Refusals(RefusalAudit(site, SchemaIds(), clock, source).made, log.producer(), clock)
+    if file is not None:
+        door = door_of(file, chosen, health, clock, refusals)
+    else:
+        door = Door(lambda: chosen.senders, Served(TLS, chosen.tls, health, clock), refusals, clock)
+    listener = Listener(chosen, receiver, door)
     try:
-        yield Running(listener.port, log, hospital, health, receiver, listener.tls_port)
+        yield Running(listener.port, log, hospital, health, receiver, door, clock, listener.tls_port)
     finally:
         listener.stop()

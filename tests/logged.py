@@ -21,13 +21,14 @@ from streams import logs
 def captured() -> Iterator[io.StringIO]:
     """Logs as the service `testing`, from debug on; the process is put back as it was."""
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning
+    ours = structlog.get_config()
     level, handlers, raises = logging.root.level, list(logging.root.handlers), logging.raiseExceptions
     stream = io.StringIO()
     try:
         logs.configure("testing", "debug", stream)
         yield stream
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**ours)
         sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
         logging.root.handlers[:], logging.raiseExceptions = handlers, raises
         logging.root.setLevel(level)

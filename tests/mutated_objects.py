@@ -21,6 +21,7 @@ from typing import NamedTuple
 import pydicom
 from pydicom.config import IGNORE, settings
 from pydicom.data import get_testdata_files
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.tag import BaseTag
@@ -93,8 +94,8 @@ def mutated(chance: random.Random, count: int) -> Iterator[Mutated]:
 
 def _one(path: Path, chance: random.Random) -> Mutated | None:
     made = pydicom.dcmread(io.BytesIO(_bytes(path)), force=True)
-    pixels = made.get_item("PixelData")
-    if pixels is not None and pixels.length != _UNDEFINED and pixels.length > _PIXEL_BYTES_MAX:
+    pixels: object = made.get_item("PixelData")
+    if isinstance(pixels, RawDataElement) and pixels.length != _UNDEFINED and pixels.length > _PIXEL_BYTES_MAX:
         made["PixelData"].value = made.PixelData[:_PIXEL_BYTES_MAX]
     changes = tuple(_change(made, chance) for _ in range(chance.choice((1, 1, 2, 4))))
     written = io.BytesIO()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -40,18 +40,25 @@ def study(number: int, images: int = 3, day: str = "20200101", at: str = "101500
 
 @dataclass
 class OldPacs:
-    """`cap` is where its answers stop, silently unless `honest`. It lists `lost` and `spoilt` instances: of the
-    lost ones it says that it sent them, of the spoilt ones that it cannot.
+    """`cap` is where its answers stop, silently unless `honest`; those at the IMAGE level at `image_cap`. It lists
+    `lost` and `spoilt` instances: of the lost ones it says that it sent them, of the spoilt ones that it cannot.
 
+    Without `counts` it says of no study or series how many instances it has, optional keys (PS3.4 annex C.6), without
+    `counts_series` of no series.
+    `find_tape` is what it does for a C-GET before it gives anything.
     `failures` is how many retrievals of a study it refuses first. `moved` counts C-MOVE and C-GET by what they named.
     """
 
     images: list[Ct]
     cap: int = 10**6
     honest: bool = False
+    image_cap: int = 10**6
+    counts: bool = True
+    counts_series: bool = True
     lost: set[str] = field(default_factory=set)
     spoilt: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
+    find_tape: Callable[[], object] = lambda: None
     destinations: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     moved: Counter[str] = field(default_factory=Counter)
     at_once: int = 0
@@ -66,7 +73,7 @@ class OldPacs:
     def on_find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
         asked = event.identifier
         lines = list(self._lines(asked))
-        for line in lines[: self.cap]:
+        for line in lines[: self.image_cap if asked.QueryRetrieveLevel == "IMAGE" else self.cap]:
             yield 0xFF00, line
         if len(lines) > self.cap and self.honest:
             yield 0xA700, None
@@ -81,7 +88,7 @@ class OldPacs:
             line.QueryRetrieveLevel = asked.QueryRetrieveLevel
             for keyword in (*LEVELS[: level + 1], *(("SOPClassUID",) if level == 2 else ())):
                 setattr(line, keyword, group[0][keyword].value)
-            if level < 2:
+            if self.counts and (level == 0 or (level == 1 and self.counts_series)):
                 setattr(line, f"NumberOf{('Study', 'Series')[level]}RelatedInstances", len(group))
             if "ModalitiesInStudy" in asked:
                 line.ModalitiesInStudy = group[0].Modality
@@ -119,6 +126,7 @@ class OldPacs:
             self.at_once -= 1
 
     def on_get(self, event: evt.Event) -> Iterator[Any]:
+        self.find_tape()
         yield from self._sent(self._asked_for(event))
 
     def _sent(self, found: Sequence[Dataset] | None) -> Iterator[Any]:

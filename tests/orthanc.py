@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from streams.nodes import Node
 from streams.store_scu import Target
+from tests.ports import free_ports
 from tests.waiting import wait_until
 
 AE_TITLE = "ORTHANC"
@@ -75,9 +75,8 @@ def orthanc(
     program = shutil.which("Orthanc")
     if program is None:
         pytest.skip("Orthanc is not installed (Debian package `orthanc`): nothing is tested with a real one")
-    port, title = _free_port(), destination[0]
-    http_port = _free_port() if rest else 0
-    ports = (port, http_port) if rest else (port,)
+    ports, title = free_ports(2 if rest else 1), destination[0]
+    port, http_port = ports[0], ports[-1] if rest else 0
     settings = {
         "StorageDirectory": str(folder / "db"),
         "IndexDirectory": str(folder / "db"),
@@ -103,16 +102,7 @@ def orthanc(
             yield Orthanc(port, log, http_port)
         finally:
             process.terminate()
-            process.wait(30)
-
-
-def _free_port() -> int:
-    """Below the ports that connections of other programs are given by the kernel, which could take it meanwhile."""
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("0.0.0.0", port))  # noqa: S104 - where Orthanc listens
-            return port
-    raise AssertionError("no port is free")
+            process.wait(60)
 
 
 def _listens(port: int) -> bool:

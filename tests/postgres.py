@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import psutil
 import psycopg
 
 from infra.local.tools import postgres
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 
@@ -43,13 +43,13 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_until(self._answers, "PostgreSQL's first answer", 30.0)
+        wait_until(self._answers, "PostgreSQL's first answer")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one: a crash, with recovery at the start."""
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(30)
+            self.process.wait(60)
             self.process = None
 
     def signal_all(self, how: signal.Signals) -> None:
@@ -83,11 +83,6 @@ class Server:
         except psycopg.OperationalError:
             return False
         return True
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @contextmanager

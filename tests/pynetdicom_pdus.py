@@ -29,4 +29,4 @@ def request(contexts: list[PresentationContext], *user: object, maximum_length: 
 
 
 def body(one: object) -> bytes:
-    return one.encode()[6:]  # type: ignore[attr-defined, no-any-return]
+    return one.encode()[6:]  # type: ignore[attr-defined]

@@ -24,11 +24,13 @@ from gateway.dimse.telling import Told
 from gateway.restoring import Restoring
 from streams.clock import SystemClock
 from streams.config import Site
+from streams.dimse.door import Door, door_of
 from streams.dimse.listening import Listener
-from streams.dimse.trust import Trust
 from streams.health import Health
 from streams.log import Log
 from streams.objects import ObjectStore
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
 from streams.scu import Entity
 from streams.wire import SchemaIds
 from tests.gateways import RESTORE_S
@@ -48,6 +50,8 @@ class Client:
     address: str = "127.0.0.1"
     # Of a service in this process: whether a C-CANCEL is there that nobody has obeyed yet.
     is_cancelled: Callable[[], bool] = lambda: False
+    # Of a service in this process.
+    door: Door | None = None
 
     @contextmanager
     def association(
@@ -131,11 +135,15 @@ def running_retrieve(
         finder = Finder(reads, site.tenant, chosen, told)
         reading = Reading(store, chosen.limits, Budget(chosen.memory_bytes_max, chosen.answer_timeout_s))
         retriever = Retriever(reads, site.tenant, chosen, reading, told, nodes, no_tls(), restoring)
-        trust = Trust(SECTION, chosen, Health(clock), clock)
-        listener = Listener(SECTION, chosen, trust, SERVICES, handlers(finder), retriever.serve)
+        audit = RefusalAudit(site, SchemaIds(), clock, "radstream/test/here/retrieve")
+        refusals = Refusals(audit.made, log.producer(), clock)
+        door = door_of(SECTION, chosen, Health(clock), clock, refusals)
+        listener = Listener(SECTION, chosen, door, SERVICES, handlers(finder), retriever.serve)
         try:
             yield Client(
-                listener.port, is_cancelled=lambda: any(one.dimse.cancel_req for one in listener._associations())
+                listener.port,
+                is_cancelled=lambda: any(one.dimse.cancel_req for one in listener._associations()),
+                door=door,
             )
         finally:
             listener.stop()

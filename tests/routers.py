@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 
 from pydicom import Dataset, dcmread
 
-from producers.dicom_router.archive import STEP, Archive
-from producers.dicom_router.audit import RefusalAudit
 from producers.dicom_router.commitment.action import Commit
 from producers.dicom_router.commitment.requests import Requests
 from producers.dicom_router.commitment.telling import Telling
@@ -23,26 +21,27 @@ from producers.dicom_router.lanes import Lanes
 from producers.dicom_router.listening import Listener
 from producers.dicom_router.receiver import Receiver
 from producers.dicom_router.spool.keeping import Keeping
-from producers.dicom_router.trust.current import Trust
-from producers.dicom_router.trust.refusals import Refusals
+from producers.dicom_router.trust.current import trust_of
 from producers.dicom_router.upper_layer.command_set import N_ACTION_RQ
 from radstream.items import Item
 from radstream.sending import SendResult, send_items
 from schemas import load_topics
 from streams.clock import SystemClock
 from streams.commitment_turns import Turns
-from streams.config import Site
 from streams.events import AuditEvent, Event, InstanceReceived
-from streams.generation import of_facts
 from streams.health import Health
 from streams.log import TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.objects import ObjectStore
+from streams.peers.refusal_audit import RefusalAudit
+from streams.peers.refusals import Refusals
+from streams.peers.trust import Trust
 from streams.protected import ProtectedBlocks
 from streams.store_scu import Target
 from streams.stored_file import stored_file
 from streams.wire import SchemaIds, decode
+from tests.router_archives import SITE, SOURCE, archive_on
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -130,33 +129,23 @@ def running_router(
 ) -> Iterator[Router]:
     """Listens on a free port of loopback until the block ends."""
     held = held or MemoryStore()
-    log, clock, site = memory_log(), AdjustableClock(), Site(tenant="t", site="here")
-    blocks = ProtectedBlocks(held, RandomKeys(), site.tenant)
-    chosen = Settings(http_port=0, port=0, stop_timeout_s=0.5, **settings)  # type: ignore[arg-type]
+    log, clock = memory_log(), AdjustableClock()
+    blocks = ProtectedBlocks(held, RandomKeys(), SITE.tenant)
+    chosen = Settings(http_port=0, port=0, stop_timeout_s=0.5, **settings)
     health = Health(clock)
-    trust = Trust(chosen, health, clock)
-    producer, ids, source = log.producer(), SchemaIds(), "radstream/t/here/router"
-    archive = Archive(
-        site=site,
-        store=store or held,
-        producer=producer,
-        ids=ids,
-        blocks=blocks,
-        clock=clock,
-        identity=of_facts(STEP),
-        lanes=Lanes(chosen.lanes, lambda: trust.peers.lanes if trust.peers else {}),
-        source=source,
-        commit_timeout_s=chosen.commit_timeout_s,
-    )
+    trust = trust_of(chosen, health, clock)
+    producer, ids = log.producer(), SchemaIds()
+    lanes = Lanes(chosen.lanes, lambda: trust.peers.lanes if trust.peers else {})
+    archive = archive_on(store or held, producer, blocks, clock, lanes, chosen.commit_timeout_s)
     health.ready("started", True)
     keeping = Keeping(archive, chosen.spool, health)
     receiver = Receiver(keeping, health, clock)
-    refusals = Refusals(RefusalAudit(site, producer, ids, clock, source).write, clock)
-    requests = Requests(site, producer, ids, clock, source, chosen.commit_timeout_s)
+    refusals = Refusals(RefusalAudit(SITE, ids, clock, SOURCE).made, producer, clock)
+    requests = Requests(SITE, producer, ids, clock, SOURCE, chosen.commit_timeout_s)
     telling = Telling(log, Turns(held, clock), clock)
-    commit = {N_ACTION_RQ: Commit(requests, chosen.ae_title, telling)}
+    commit = {N_ACTION_RQ: Commit(requests, chosen.ae_title, telling, keeping.has_spooled)}
     listener = Listener(chosen, receiver, trust, refusals, clock, commit)
-    doors = Doors(chosen, receiver.answer, clock, listener.room)
+    doors = Doors(chosen, receiver.answer, refusals, clock, listener.room)
     listener.start()
     doors.start()
     secured = None if listener.tls_port is None else Target("RADSTREAM", "127.0.0.1", listener.tls_port)

@@ -189,7 +189,7 @@ class Bench(ABC):
         for member in self.members:
             member.context.stopping.set()
         for member in self.members:
-            member.thread.join(30.0)
+            member.thread.join(60.0)
         self._producer.close(5.0)
 
     def member(

@@ -16,7 +16,7 @@ from schemas import load_subjects
 from streams.events import InstanceReceived, InstanceValidated
 from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
 from streams.memory_store import MemoryStore
-from streams.objects import Absent, StoreAway
+from streams.objects import Absent, StoreAway, StoreRefused
 from streams.origin import original
 from streams.runner_settings import RunnerSettings
 from streams.step import DeadLetter, Done, Input, NewObject, Quarantine, RetryLater, Stored, TopicChanged
@@ -71,12 +71,26 @@ class StoreThatIsAway(MemoryStore):
     def __init__(self, kept: MemoryStore) -> None:
         self.__dict__ = kept.__dict__
         self.away = threading.Event()
-        self.asked = threading.Event()
+        self.tried = threading.Event()
 
     def create(self, new: NewObject) -> Stored:
         if self.away.is_set():
-            self.asked.set()
+            self.tried.set()
             raise StoreAway("no answer")
+        return super().create(new)
+
+
+class StoreThatRefuses(MemoryStore):
+    """The first object that it is given, however often that comes; it takes all others."""
+
+    def __init__(self, kept: MemoryStore) -> None:
+        self.__dict__ = kept.__dict__
+        self.refused: set[str] = set()
+
+    def create(self, new: NewObject) -> Stored:
+        if not self.refused or new.key in self.refused:
+            self.refused.add(new.key)
+            raise StoreRefused("the object store refuses an object of 5 bytes (EntityTooLarge)")
         return super().create(new)
 
 
@@ -120,7 +134,7 @@ class RunnerSuite:
         order: list[str] = []
 
         def decide(item: object) -> None:
-            assert gate.wait(30)
+            assert gate.wait(120)
             order.append(item.event.meta.lane)  # type: ignore[attr-defined]
 
         seen: Counter[str] = Counter()
@@ -138,7 +152,7 @@ class RunnerSuite:
         polled = Hooks(polled=lambda records: read.update(record.partition for record in records))
         events = arrivals(1, 1500)
         bench.send(events)
-        member = bench.member(lambda _: (gate.wait(60), None)[1], replace_settings(in_flight_max=100), polled)
+        member = bench.member(lambda _: (gate.wait(120), None)[1], replace_settings(in_flight_max=100), polled)
         wait_until(lambda: read.total() >= 100, "the first records")
         flows = member.runner._flows
         wait_until(lambda: any(flow.paused for flow in flows.values()), "the partition being paused")
@@ -177,7 +191,7 @@ class RunnerSuite:
         reached = threading.Event()
         bench.send(events)
         first = bench.member(hooks=Hooks(after_send=lambda _: reached.set()))
-        assert reached.wait(30)
+        assert reached.wait(60)
         first.stop()
         done = len(bench.verdicts())
         assert bench.lag() == len(events) - done, "what was written is committed, and nothing else"
@@ -210,11 +224,11 @@ class RunnerSuite:
         def stall(_: object) -> None:
             if not stalled.is_set():
                 stalled.set()
-                assert go_on.wait(60)
+                assert go_on.wait(120)
 
         zombie = bench.member(hooks=Hooks(before_commit=stall))
         bench.send(events)
-        assert stalled.wait(30)
+        assert stalled.wait(60)
         bench.expel(zombie)
         second = bench.member()
         bench.until_done()
@@ -236,11 +250,11 @@ class RunnerSuite:
 
         def hang(_: object) -> None:
             begun.set()
-            assert release.wait(60)
+            assert release.wait(120)
 
         first = bench.member(hang, replace_settings(deadline_s=0.3))
         bench.send(events)
-        assert begun.wait(30)
+        assert begun.wait(60)
         second = bench.member()
         wait_until(lambda: second.runner._flows, "a share for the second member while the first one's step hangs")
         first.context.stopping.set()
@@ -270,7 +284,7 @@ class RunnerSuite:
         bench.send(events[:30])
         places = bench.write([bad, bare])
         bench.send(events[30:])
-        member = bench.member(decide)  # type: ignore[arg-type]
+        member = bench.member(decide)
         bench.until_done()
         member.stop()
         bench.check(events[3:])
@@ -290,6 +304,18 @@ class RunnerSuite:
         (record,) = everything(bench.log, QUARANTINED)
         event = decode(record)
         assert (event.meta.subject, event.code) == (quarantined, "truncated")  # type: ignore[attr-defined]
+
+    def test_whose_object_the_store_refuses_becomes_a_dead_letter_and_the_others_go_on(self, bench: Bench) -> None:
+        events = arrivals()
+        store = StoreThatRefuses(kept(bench))
+        bench.send(events)
+        bench.member(store=store, settings=replace_settings(threads=1))
+        bench.until_done()
+        (dead,) = everything(bench.log, DEAD_LETTERS)
+        assert dead.header("reason") == "the object store refuses an object of 5 bytes (EntityTooLarge)"
+        refused = decode(original(dead))
+        bench.check([event for event in events if event != refused])
+        assert len(bench.verdicts()) == len(events) - 1
 
     def test_the_dead_letter_limit_stops_before_the_record_and_keeps_it(self, bench: Bench) -> None:
         events = arrivals(1, 8)
@@ -351,7 +377,7 @@ class RunnerSuite:
             return RetryLater("not there yet", "subject") if subject == late and not open_now.is_set() else None
 
         bench.send(events)
-        bench.member(decide)  # type: ignore[arg-type]
+        bench.member(decide)
         others = [event for event in events if event.meta.subject != late]
         wait_until(lambda: len(bench.verdicts()) == len(others), "the rest")
         bench.check(others)
@@ -400,10 +426,10 @@ class RunnerSuite:
                 object=events[0].object,
                 technical=events[0].technical,
             )
-            return RetryLater("slow", "subject", 2, meanwhile=done(item), given_up=Done.emit(verdict))  # type: ignore[arg-type]
+            return RetryLater("slow", "subject", 2, meanwhile=done(item), given_up=Done.emit(verdict))
 
         bench.send(events)
-        bench.member(decide)  # type: ignore[arg-type]
+        bench.member(decide)
         bench.until_done()
         assert tries == {event.meta.subject: 3 if event.meta.subject == slow else 1 for event in events}
         assert len(everything(bench.log, RETRY)) == 2
@@ -415,13 +441,33 @@ class RunnerSuite:
         assert set(said.values()) == {1}
         assert len(said) == 5
 
+    def test_what_waits_for_its_turn_is_parked_once_and_then_tried_again_in_place(self, bench: Bench) -> None:
+        events = arrivals()
+        late, tries, open_now = events[5].meta.subject, Counter[str](), threading.Event()
+
+        def decide(item: object) -> RetryLater | None:
+            subject = item.event.meta.subject  # type: ignore[attr-defined]
+            tries[subject] += 1
+            return RetryLater("another has it", "turn", 1) if subject == late and not open_now.is_set() else None
+
+        bench.send(events)
+        bench.member(decide)
+        wait_until(lambda: len(bench.verdicts()) == len(events) - 1, "the rest")
+        bench.check([event for event in events if event.meta.subject != late])
+        wait_until(lambda: tries[late] > 4, "more tries than it may be parked")
+        open_now.set()
+        bench.until_done()
+        assert len(bench.verdicts()) == len(events)
+        assert len(everything(bench.log, RETRY)) == 1
+        assert everything(bench.log, DEAD_LETTERS) == []
+
     def test_while_the_store_is_away_everybody_waits_and_nothing_is_parked(self, bench: Bench) -> None:
         events = arrivals()
         store = StoreThatIsAway(kept(bench))
         store.away.set()
         bench.send(events)
         member = bench.member(store=store)
-        assert store.asked.wait(30)
+        assert store.tried.wait(60)
         wait_until(lambda: "step" in member.context.health.failing(), "readiness saying so")
         assert bench.verdicts() == []
         store.away.clear()
@@ -436,7 +482,7 @@ class RunnerSuite:
         reached = threading.Event()
         bench.send(events)
         member = bench.member(slowly(0.02), IMPATIENT, Hooks(after_send=lambda _: reached.set()))
-        assert reached.wait(30)
+        assert reached.wait(60)
         with bench.away():
             bench.until_noticed()
         bench.until_done(90)
@@ -451,12 +497,12 @@ class RunnerSuite:
 
         def before_send(_: Message) -> None:
             reached.set()
-            assert gone.wait(30)
+            assert gone.wait(120)
 
         bench.send(events)
         one_by_one = structs.replace(IMPATIENT, threads=1, batch_max=1)
         member = bench.member(slowly(0.3), one_by_one, Hooks(before_send=before_send))
-        assert reached.wait(30)
+        assert reached.wait(60)
         with bench.away():
             gone.set()
             bench.until_noticed()
@@ -512,7 +558,7 @@ class RunnerSuite:
         bench.check(events)
 
 
-def slowly(seconds: float):  # type: ignore[no-untyped-def]
+def slowly(seconds: float):
     """A step that takes its time, in a way that a deadline could interrupt."""
     never = threading.Event()
     return lambda _: (never.wait(seconds), None)[1]

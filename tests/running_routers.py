@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,14 @@ import urllib3
 
 from streams.protected_keys import create_key_file
 from streams.store_scu import Target
+from tests.ports import free_ports
 from tests.raw_peer import RawPeer, echo_rq, p_data, pdv, status_of
 from tests.secured import Hospital, hospital, known
 from tests.waiting import wait_until
 
 PATIENCE_S = 120.0
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+# For an association that waits while processes start on a busy machine.
+PATIENT = "idle_timeout_s = 600"
 
 
 @dataclass
@@ -66,14 +60,14 @@ secret_key = "s"
 [store.buckets]
 hot = "hot"
 [protected]
-key_file = "{self.folder / "keys"}"
+key_file = "keys"
 [handover]
 folder = "meeting"
 [router]
 http_port = {self.ports["http"]}
 port = {self.ports["port"]}
 peers = "{self.site.peers}"
-stop_timeout_s = 30
+stop_timeout_s = 100
 commit_timeout_s = 1
 {settings}
 [router.tls]
@@ -84,7 +78,7 @@ ca = "{tls.ca}"
 [router.stow]
 port = {self.ports["stow"]}
 [router.spool]
-folder = "{self.folder / spool}"
+folder = "{spool}"
 patience_s = 0.2
 free_bytes_min = 0
 """,
@@ -114,7 +108,7 @@ free_bytes_min = 0
         )
 
     def asked(self, path: str) -> str:
-        return urllib3.request("GET", self._url(path), retries=False, timeout=5).data.decode()
+        return urllib3.request("GET", self._url(path), retries=False, timeout=30).data.decode()
 
     def readyz(self) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(self.asked("readyz"))

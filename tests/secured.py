@@ -12,7 +12,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.trust.config import Tls
 from streams.store_scu import Target
@@ -35,7 +35,7 @@ class Hospital:
     tls: Tls
 
     def scanner(self, common_name: str = "ct1.example", **options: object) -> Identity:
-        return self.authority.issue(common_name, **options)  # type: ignore[arg-type]
+        return self.authority.issue(common_name, **options)
 
     def write_peers(self, *entries: str) -> None:
         self.peers.write_text("\n".join(f"[[peer]]\n{entry}\n" for entry in entries), encoding="utf-8")

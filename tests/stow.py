@@ -85,6 +85,11 @@ class Stow:
     def store(self, *files: bytes, path: str = "/studies") -> StowAnswer:
         return self.post(body_of(files), path)
 
+    def close(self) -> None:
+        """No more connections are taken."""
+        assert self.router.doors.stow is not None
+        self.router.doors.stow.close()
+
     def stop(self, timeout_s: float) -> None:
         assert self.router.doors.stow is not None
         self.router.doors.stow.stop(timeout_s)

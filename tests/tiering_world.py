@@ -281,7 +281,7 @@ class World:
                     return True
             return False
 
-        wait_until(still, "nothing to be done", 20)
+        wait_until(still, "nothing to be done")
 
     def run(self, member: Member, day: float) -> None:
         """A command with a simulated clock, until it is done."""

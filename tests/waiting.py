@@ -10,7 +10,7 @@ T = TypeVar("T")
 POLL_S = 0.05
 
 
-def wait_until(condition: Callable[[], T], what: str, deadline_s: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, deadline_s: float = 60.0) -> T:
     """Asks again and again until the answer is true, and returns it. Fails with `what` it waited for."""
     end = time.monotonic() + deadline_s
     while not (answer := condition()):

@@ -94,7 +94,7 @@ def watching(stack: RunningStack, *groups: str) -> Iterator[Watching]:
             yield Watching(process)
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(30)
+            code = process.wait(60)
         assert code == 0
 
 
@@ -106,11 +106,15 @@ def lane_of(look: dict[str, Any], group: str, lane: str) -> dict[str, Any]:
 
 def metrics_text(stack: RunningStack, service: str) -> str:
     url = f"http://127.0.0.1:{stack.ports[f'{service}-http']}/metrics"
-    return urllib3.request("GET", url, timeout=5.0).data.decode()
+    return urllib3.request("GET", url, timeout=30.0).data.decode()
 
 
 def metric(stack: RunningStack, service: str, name: str, **labels: str) -> float | None:
-    for family in text_string_to_metric_families(metrics_text(stack, service)):
+    return value_in(metrics_text(stack, service), name, **labels)
+
+
+def value_in(text: str, name: str, **labels: str) -> float | None:
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == name and sample.labels == labels:
                 return float(sample.value)

@@ -17,7 +17,7 @@ def context_of(name: str, tenant: str, log: Log, store: ObjectStore, clock: Cloc
     """Without a configuration: who is tested this way is given its settings."""
     return Context(
         name=name,
-        config=None,  # type: ignore[arg-type]
+        config=None,
         site=Site(tenant=tenant, site="north"),
         log=log,
         store=store,

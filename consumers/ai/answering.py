@@ -19,7 +19,7 @@ from streams import metrics
 from streams.clock import Clock
 from streams.deadletters import reason_of
 from streams.fetching import read_copy
-from streams.objects import Absent, Damaged, ObjectStore, StoreAway
+from streams.objects import Absent, Damaged, NoRoom, ObjectStore, StoreAway, StoreRefused
 from streams.step import Done
 
 _NOTHING_IN_SCOPE = Reason(
@@ -36,6 +36,7 @@ _MODEL_FAILED = {
     "model_slow": "The model gave no answer in its time.",
     "out_of_memory": "There was no memory for this request.",
     "wrong_shape": "The model takes, or gives, another shape than its card says.",
+    "object_refused": "The store takes no such object as was made of this result.",
     "kept_unreadable": "What was kept of this result is damaged; who removes that object lets it be made again.",
 }
 _UNPLANNED = "The analysis ended in a fault that nobody planned for."
@@ -72,7 +73,7 @@ class Answering:
         self._last: _Loaded | None = None
 
     def answer(self, asked: Asked) -> Done | Failure:
-        """Raises StoreAway. One model that fails keeps none of the others from answering."""
+        """Raises StoreAway, but not NoRoom. One model that fails keeps none of the others from answering."""
         request = asked.request
         try:
             if asked.waits:
@@ -82,13 +83,15 @@ class Answering:
             made = self._answered(request, asked)
             metrics.MODEL_RESULTS.labels(_deployment(request), made.result.outcome).inc()
             return _keeping(made)
+        except (Absent, Damaged, NoRoom) as error:
+            return images_failed(request, error, self._limits)
         except StoreAway:
             raise
-        except (Absent, Damaged) as error:
-            return images_failed(request, error, self._limits)
         except ModelFailed as error:
             attempts = self._limits.away_attempts_max if isinstance(error, ModelAway) else self._limits.attempts_max
             return self._failed(request, error, error.code, attempts)
+        except StoreRefused as error:
+            return self._failed(request, error, "object_refused", self._limits.attempts_max)
         except MemoryError as error:
             return self._failed(request, error, "out_of_memory", self._limits.attempts_max)
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a failure of its own request
@@ -147,9 +150,12 @@ def _deployment(request: Request) -> str:
     return request.deployed.analysis.deployment
 
 
-def images_failed(request: Request, error: Absent | Damaged, limits: Limits) -> Failure:
-    """The images are not to be had: not yet, or not until somebody restores them."""
-    if isinstance(error, Absent):
+def images_failed(request: Request, error: Absent | Damaged | NoRoom, limits: Limits) -> Failure:
+    """The images are not to be had: not yet, or not until somebody restores them, or makes room for them here."""
+    if isinstance(error, NoRoom):
+        structlog.get_logger().error("no_room", reason=str(error))
+        reason = Reason("failed", "no_room", f"{error}.")
+    elif isinstance(error, Absent):
         reason = Reason("failed", "images_absent", "Images of the study are in no store.")
     else:
         reason = Reason("failed", "images_damaged", "Stored bytes are not those that were acknowledged; restore them.")

@@ -28,7 +28,9 @@ def objects_of(
 ) -> tuple[tuple[ResultObject, ...], tuple[InstanceReceived, ...]]:
     """They are in the store when this returns: the result that is kept after them names their versions.
 
-    Where another member kept its result first, these are objects that no event speaks of. Raises StoreAway, Damaged.
+    Where another member kept its result first, these are objects that no event speaks of.
+
+    Raises StoreAway, StoreRefused, Damaged.
     """
     # Here, not above: half a second and 60 MB that a service which waits for its first image does without.
     from consumers.ai.describing.origin import Origin, in_unicode

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from streams import part10
 from streams.elements import Malformed, TooComplex
 from streams.identity import uid_is_usable
+from streams.mapped import File
 from streams.part10 import Part10
 from streams.pixels.codecs import Undecodable
 from streams.pixels.frames import Frames
@@ -99,7 +100,7 @@ class Plane:
             return OutOfScope("unreadable", "The header of an image cannot be read.")
 
 
-def plane_of(data: bytes) -> Plane | OutOfScope:
+def plane_of(data: File) -> Plane | OutOfScope:
     """An image from its Part 10 file; what has no place in a patient is out of scope."""
     try:
         file = part10.read(data)

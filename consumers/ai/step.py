@@ -16,7 +16,7 @@ from streams.clock import Clock
 from streams.events import Event
 from streams.held import HeldImages
 from streams.log import LogAway, LogRefused
-from streams.objects import Absent, Damaged, ObjectStore
+from streams.objects import Absent, Damaged, NoRoom, ObjectStore
 from streams.step import Done, Input, Outcome, RetryLater, Stored
 
 # Raised by hand when a change here changes what comes out, of every model.
@@ -44,10 +44,10 @@ class Inference:
         return [self._one(item, clock) for item in batch]
 
     def _one(self, item: Input[Event], clock: Clock) -> Outcome:
-        """Raises StoreAway: then everybody waits."""
+        """Raises StoreAway, but not NoRoom: then everybody waits."""
         try:
             asked = self._asking.asked(item, clock)
-        except (Absent, Damaged) as error:
+        except (Absent, Damaged, NoRoom) as error:
             failures = [images_failed(one, error, self._limits) for one in self._asking.whole(item, clock)]
             return _again(failures, [], clock)
         except (LogAway, LogRefused) as error:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from consumers.ai.plane import OutOfScope, Plane, Vector, plane_of
+from streams.mapped import File
 
 __all__ = ["OutOfScope", "Volume", "volume_of"]
 
@@ -46,7 +47,7 @@ class Volume:
         return across * down * along
 
 
-def volume_of(files: Sequence[bytes], images_min: int = 1) -> Volume | OutOfScope:
+def volume_of(files: Sequence[File], images_min: int = 1) -> Volume | OutOfScope:
     """The volume in the Part 10 files of one series, in any order.
 
     Out of scope is whatever makes no volume: fewer than `images_min` images (a single one has its slice thickness as

@@ -31,6 +31,7 @@ from streams.events import (
     StepGeneration,
     TierMoved,
 )
+from streams.repeated import Repeated
 from streams.step import Away
 from streams.stop import Stop
 
@@ -162,6 +163,7 @@ def summarizing(dsn: str, every_s: float = EVERY_S) -> AbstractContextManager[No
 
 
 def _keep_on(dsn: str, every_s: float, ended: threading.Event) -> None:
+    repeated = Repeated()
     with closing(Writer(dsn)) as writer:
         wait_s = every_s
         while not ended.wait(wait_s):
@@ -170,7 +172,8 @@ def _keep_on(dsn: str, every_s: float, ended: threading.Event) -> None:
                 while refresh(writer) and not ended.is_set():
                     pass
             except (Away, Stop) as error:
-                structlog.get_logger().warning("summaries_not_made", reason=str(error))
+                if (more := repeated.due(reason := str(error))) is not None:
+                    structlog.get_logger().warning("summaries_not_made", reason=reason, **more)
             except BadRows as error:
                 structlog.get_logger().error("summaries_not_made", reason=refusal(error))
             # At most a fifth of a core of the database's, however large the studies are that arrive.

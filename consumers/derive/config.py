@@ -89,7 +89,9 @@ class Output(Section, frozen=True, kw_only=True):
 
 
 class Settings(Service, frozen=True, kw_only=True):
-    """Memory is about `runner.threads` times the largest object and its pixels."""
+    """Memory is about 64 MiB with pixels and copies for each of `runner.threads`. Objects above that are on disk
+    ([store] objects_folder), of those above 256 MiB one at a time (`streams.one_large`); what is made of one is in
+    memory."""
 
     runner: RunnerSettings = RunnerSettings()
     output: Output = Output()

@@ -25,13 +25,15 @@ from streams.events import InstanceDerived, InstanceValidated, Representation
 from streams.fetching import fetched
 from streams.generation import StepIdentity
 from streams.identity import derived_key, uid_of_event
+from streams.mapped import File
 from streams.objects import ObjectStore
+from streams.one_large import OneLarge
 from streams.part10 import Part10
 from streams.pixels.frames import Frames
 from streams.pixels.image import VIDEO, describe
 from streams.rendering.source import Source
 from streams.routes.matching import facts_of
-from streams.step import Done, Input, NewObject, Outcome, Stored
+from streams.step import Done, Input, NewObject, Outcome, Quarantine, RetryLater, Stored
 
 # Raised by hand when a change here changes what comes out.
 CODE_VERSION = 4
@@ -59,6 +61,7 @@ class Derive:
         self._output = output
         self._copies = of_copies(output.lossless)
         self._enhancement = of_enhancement(output.enhancement)
+        self._large = OneLarge()
 
     def __call__(self, batch: Sequence[Input[InstanceValidated]], clock: Clock) -> Sequence[Outcome]:
         return [self._one(item, clock) for item in batch]
@@ -67,10 +70,12 @@ class Derive:
         event = item.event
         if event.object.length > self._output.object_bytes_max:
             return self._done(item, clock, [], ("too_large",))
-        data = fetched(self._store, event.object)
-        if not isinstance(data, bytes):
-            return data
-        parts, notes = _made(data, self._output, lambda file: self._wishes(event, file))
+        with self._large.turn(event.object.length):
+            data = fetched(self._store, event.object)
+            if isinstance(data, Quarantine | RetryLater):
+                return data
+            parts, notes = _made(data, self._output, lambda file: self._wishes(event, file))
+            del data  # Before the next has its turn.
         return self._done(item, clock, parts, notes)
 
     def _wishes(self, event: InstanceValidated, file: Part10) -> _Wishes:
@@ -125,7 +130,7 @@ class Derive:
         return emit
 
 
-def _made(data: bytes, output: Output, wishes: Callable[[Part10], _Wishes]) -> tuple[list[Part], tuple[str, ...]]:
+def _made(data: File, output: Output, wishes: Callable[[Part10], _Wishes]) -> tuple[list[Part], tuple[str, ...]]:
     """The copies of a file, and notes on those that could not be made."""
     try:
         file = part10.read(data)

@@ -14,7 +14,8 @@ from streams import metrics
 from streams.events import ObjectRef, TierCopy, TierItem
 from streams.fetching import ORDER
 from streams.identity import original_key
-from streams.objects import Absent, Archived, Damaged, Listed, NotRestorable, ObjectStore
+from streams.objects import Absent, Archived, Damaged, Listed, NotRestorable, ObjectStore, StoreRefused
+from streams.reading_large import fetch, verify
 from streams.step import NewObject
 
 # Between two looks whether the work is still wanted: so many objects, and so many bytes in memory.
@@ -68,7 +69,8 @@ class Copies:
     def copied(self, items: Sequence[TierItem], source: str | None, target: str) -> tuple[TierItem, ...]:
         """The items with a copy in the target, where one could be made: of the source, else of any other copy.
 
-        A copy that was read is verified by it; one that is gone is left out. Raises StoreAway, Unwanted.
+        A copy that was read is verified by it; one that is gone is left out. What the target refuses has no copy there.
+        Raises NoRoom, StoreAway, Unwanted.
         """
         return self._each(items, lambda item: self._copied(item, source, target))
 
@@ -81,7 +83,7 @@ class Copies:
                 continue
             ref = self._ref(item, copy)
             try:
-                data = self._store.read(ref)
+                data = fetch(self._store, ref)
             except Archived:
                 continue
             except Absent:
@@ -91,7 +93,11 @@ class Copies:
                 item = with_copy(item, structs.replace(copy, verified=False))
                 continue
             item = with_copy(item, structs.replace(copy, verified=True))
-            stored = self._store.create(NewObject(self._tenant, target, ref.key, data, item.digest))
+            try:
+                stored = self._store.create(NewObject(self._tenant, target, ref.key, memoryview(data), item.digest))
+            except StoreRefused as error:
+                structlog.get_logger().error("copy_refused", store=target, reason=str(error))
+                return item
             metrics.TIER_COPIES.labels(target, "created" if stored.created else "already_there").inc()
             if stored.created:
                 metrics.TIER_COPIED_BYTES.labels(target).inc(item.size)
@@ -128,7 +134,7 @@ class Copies:
         if copy is None:
             return item
         try:
-            self._store.read(self._ref(item, copy))
+            verify(self._store, self._ref(item, copy))
         except Archived:
             return item  # As verified as it was when it went there: what can be seen is that this version is there.
         except Absent:

@@ -14,7 +14,7 @@ from consumers.tiering.study import Study, decide, know
 from streams import checkpoints
 from streams.events import AccessRead, HoldCommand, StudyRevision, TierCommand, TierMoved
 from streams.log import OffsetOutOfRange, TopicPartition
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.service import Context
 from streams.step import Input
 from streams.stop import Stop
@@ -190,7 +190,7 @@ class Folding:
         under = checkpoints.prefix(context.site.tenant, NAME, number, state.topic_ids[MOVED])
         try:
             checkpoints.save(context.store, context.site.tenant, under, Kept(state.position, read, state.studies))
-        except StoreAway as error:
+        except (StoreAway, StoreRefused) as error:
             structlog.get_logger().warning("checkpoint_not_saved", partition=number, error=error)
 
 

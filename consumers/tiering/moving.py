@@ -31,7 +31,7 @@ from streams.deadletters import dead_letter
 from streams.events import TierCommand
 from streams.generation import of_facts
 from streams.log import LogAway, Producer, TopicPartition
-from streams.objects import StoreAway
+from streams.objects import NoRoom, StoreAway
 from streams.outbox import Outbox
 from streams.pool import Pool
 from streams.service import Context
@@ -41,7 +41,7 @@ from streams.wire import Record
 
 # Looked at between two polls: a sweep over many studies does not keep the member from its group.
 LOOKS_MAX = 2000
-# How often the archive is asked whether what it restores is there.
+# How often the archive is asked whether what it restores is there, and a disk whether it has room.
 LOOK_AGAIN = timedelta(minutes=1)
 # What has not come by then is not awaited any longer.
 AWAITED_FOR = timedelta(seconds=RESTORE_S_MAX)
@@ -146,6 +146,8 @@ class Moving:
                 self._leave(task, why)
             case Awaited():
                 self._await(task, result)
+            case NoRoom():
+                self._wait_for_room(task, result)
             case StoreAway():
                 self.hold("store", result)
             case LogAway():
@@ -166,6 +168,12 @@ class Moving:
             return
         task.state.wait(task.entity, now + LOOK_AGAIN)
         self._log.info("restore_awaited", instances=awaited.instances)
+
+    def _wait_for_room(self, task: Task, error: NoRoom) -> None:
+        """This study alone: what is in the store is there, and the others go on."""
+        task.state.wait(task.entity, self._context.clock.now() + LOOK_AGAIN)
+        metrics.TIER_LEFT.labels("no_room").inc()
+        self._log.warning("study_waits_for_room", reason=str(error), instances=task.study.instances)
 
     def _decide(self, task: Task, ended: Ended) -> None:
         """Raises LogAway."""

@@ -47,7 +47,8 @@ class Studies:
     `unsettled` are those whose new revision has not led to all that it was to lead to, with its offset: the group's
     commit stays before it, so that lag says how far tiering is. What is read after a restart does not depend on it.
     `restores` are commands to restore a study that no decision tells of yet: once one does, the decision is what is
-    remembered. `waiting` are studies whose archived copies were asked for, with when to look whether they came.
+    remembered. `waiting` are studies whose archived copies were asked for, or that there is no room to copy here, with
+    when to look again.
     """
 
     number: int
@@ -102,7 +103,7 @@ class Studies:
         return now < until and self.study(entity).revision_offset == revision_offset
 
     def wait(self, entity: str, until: datetime) -> None:
-        """Its archived copies are not there yet."""
+        """Its archived copies are not there yet, or there is no room for one."""
         self.waiting[entity] = until
 
     def is_waiting(self, entity: str, now: datetime) -> bool:

@@ -27,6 +27,8 @@ OBJECTS = Path("/objects")
 REGISTRY = Path("/registry")
 DASHBOARDS = Path("/dashboards")
 SPOOL = Path("/spool")
+# The store is one container, and its buckets are lost together; so it is until the site has another and says so.
+ONE_PLACE = "\n[copies]\nin_one_place = true\n"
 SITE, SECTIONS = Path("/site"), "sections.toml"
 ACCOUNT = 10001  # the user of the image, see Dockerfile
 WAIT_S_MAX = 180
@@ -70,7 +72,8 @@ def configuration(site: Path, secrets: Mapping[str, str]) -> str:
     text, own = dated("radstream.toml", datetime.now(UTC).date()), site / SECTIONS
     for name in SECRETS:
         text = text.replace(f"@{name}@", secrets[name])
-    config.load(own)
+    if "copies" not in config.load(own).names:
+        text += ONE_PLACE
     whole = f"{text}\n{own.read_text(encoding='utf-8')}"
     try:
         tomllib.loads(whole)

@@ -99,7 +99,7 @@ HOSPITAL = Dashboard(
         Panel(
             "Days until something ends",
             "Certificates, revocation lists and exceptions from TLS; at 0 scanners stop. radstream doctor says which.",
-            (Query("min by (what) (radstream_trust_days_left)", "{{what}}"),),
+            (Query("min by (section, what) (radstream_trust_days_left)", "{{section}} {{what}}"),),
         ),
     ),
 )

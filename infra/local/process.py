@@ -37,11 +37,15 @@ class Launch:
 
 
 class Running(msgspec.Struct, frozen=True):
-    """One process for ever: a pid is used again, a pid with its start time and boot is not."""
+    """One process for ever: a pid is used again, a pid with its start time and boot is not.
+
+    `log_from` is the byte of its log at which its output begins.
+    """
 
     pid: int
     started_ticks: int
     boot: str
+    log_from: int = 0
 
 
 def _boot() -> str:
@@ -74,6 +78,7 @@ def start(launch: Launch, log: Path, folder: Path) -> Running:
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_name(log.name + OLDER))
     with log.open("ab") as output:
+        begins = output.tell()
         child = subprocess.Popen(
             launch.argv,
             stdin=subprocess.DEVNULL,
@@ -89,7 +94,7 @@ def start(launch: Launch, log: Path, folder: Path) -> Running:
     # A child that has ended already is still ours until it is waited for: its start time can always be read.
     fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
     _children.append(child)
-    return Running(child.pid, int(fields[19]), _boot())
+    return Running(child.pid, int(fields[19]), _boot(), begins)
 
 
 def reap() -> None:

@@ -100,6 +100,8 @@ def _sections(site: Site) -> dict[str, Mapping[str, Value]]:
             "secret_key": state.secrets.secret_key,
             "buckets": {name: name for name in BUCKETS},
         },
+        # All buckets are folders of one disk, and what this stack commits is a show.
+        "copies": {"in_one_place": True},
         "protected": {"key_file": str(keys_file(site.home))},
         "routes": {"file": str(rules_file(site.home))},
         "handover": {"folder": str(site.home / "run" / "handover")},
@@ -115,8 +117,8 @@ def _text(name: str, values: Mapping[str, Value]) -> str:
 
 
 def _value(value: Value) -> str:
-    """A TOML basic string or integer (TOML 1.0): paths may hold quotes and backslashes."""
+    """A TOML basic string, boolean or integer (TOML 1.0): paths may hold quotes and backslashes."""
     if isinstance(value, int):
-        return str(value)
+        return str(value).lower()
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from consumers.ai.config import Settings as InferenceSettings
 from consumers.catalog.config import Settings as CatalogSettings
+from consumers.commitment import places
 from consumers.commitment.config import Settings as CommitmentSettings
 from consumers.derive.config import Settings as DeriveSettings
 from consumers.forward.config import Settings as ForwardSettings
@@ -19,6 +20,7 @@ from producers.dicom_router.config import Settings as RouterSettings
 from producers.orders.config import Settings as OrdersSettings
 from producers.worklist.config import Settings as WorklistSettings
 from radstream.checks.check import Check, broken, note, well
+from radstream.checks.nodes import check as nodes_check
 from radstream.demographics import config as demographics
 from streams import nodes, ris
 from streams.chains.config import Settings as ChainsSettings
@@ -67,6 +69,7 @@ SHARED: dict[str, type[Section]] = {
     demographics.SECTION: demographics.Settings,
     HANDOVER: HandoverSettings,
     "frame_cache": FrameCacheSettings,
+    places.SECTION: places.Copies,
 }
 SECTIONS: dict[str, type[Section]] = {
     "site": Site,
@@ -76,6 +79,12 @@ SECTIONS: dict[str, type[Section]] = {
     "protected": Protected,
     **SERVICES,
 }
+
+
+_APART = (
+    "Keep buckets on storage of their own and name it in [copies.places]: docs/operations.md, "
+    '"How far apart copies are".'
+)
 
 
 def services(config: Config) -> dict[str, type[Service]]:
@@ -101,7 +110,7 @@ def check(config: Config) -> Iterator[Check]:
     yield from _levels(config)
     yield from _copies(config)
     yield from _apart(config)
-    yield from _nodes(config)
+    yield from nodes_check(config, PART)
     yield from _ris(config)
     yield from _keys(config)
     yield from _chain_keys(config)
@@ -123,7 +132,7 @@ def _levels(config: Config) -> Iterator[Check]:
         # Said above.
         return
     try:
-        found = levels_reading.of_site(config, file)
+        found = levels_reading.of_site(file)
     except ConfigError as error:
         yield broken(PART, "rules", str(error), "Mend the file; then: radstream rules check")
     else:
@@ -148,27 +157,29 @@ def _copies(config: Config) -> Iterator[Check]:
 
 
 def _apart(config: Config) -> Iterator[Check]:
-    """[store] has one endpoint for all its buckets: how far apart they lie behind it, nothing here can see."""
+    """[store] has one endpoint for all its buckets: how far apart they lie behind it, the site alone can say."""
     try:
         promised = config.section("commitment", CommitmentSettings).copies
         stores = config.section("store", Store).buckets
+        in_one_place = places.read(config).in_one_place
     except ConfigError:
         return
-    if min(promised, len(stores)) > 1:
+    try:
+        lie = places.of_stores(config, promised)
+    except ConfigError as error:
+        yield broken(PART, "storage commitment", str(error), f"{_APART} Until then `commitment` does not start.")
+        return
+    if in_one_place and min(promised, len(stores)) > 1:
         yield note(
             PART,
             "storage commitment",
-            f"The {promised} copies that [commitment] promises are in buckets of one endpoint: what takes that object "
-            "store away takes all of them.",
-            'Keep its buckets on storage of their own: docs/operations.md, "How far apart copies are".',
+            f"The {promised} copies that [commitment] promises are not independent: [copies] counts buckets of one "
+            "place, and what takes that object store away takes all of them. Let no scanner delete upon it.",
+            _APART,
         )
-
-
-def _nodes(config: Config) -> Iterator[Check]:
-    try:
-        nodes.read(nodes.file_of(config))
-    except ConfigError as error:
-        yield broken(PART, "nodes", str(error), "Mend the file: reports of storage commitment go to its nodes.")
+    elif promised > 1:
+        named = ", ".join(sorted(place or "where no entry says" for place in set(lie.values())))
+        yield well(PART, "storage commitment", f"{promised} copies are promised, each in another place: {named}.")
 
 
 def _ris(config: Config) -> Iterator[Check]:

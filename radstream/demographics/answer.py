@@ -11,7 +11,7 @@ from typing import Final
 from consumers.catalog.imports import Patient
 from producers.orders import names
 from producers.orders.message import BadMessage, Field, Message, Segment, read
-from producers.orders.order import LONG_MAX
+from producers.orders.order import LONG_MAX, NEVER
 from radstream.demographics.query import Query
 
 _ACCEPTED: Final = "AA"
@@ -66,9 +66,9 @@ def _check(message: Message, asked: Query) -> None:
 
 
 def _patient(pid: Segment, domain: str) -> Patient | None:
-    """None for a patient without an ID of ours, or with one that is too long for Patient ID (0010,0020)."""
+    """None for a patient without an ID of ours, or with one that Patient ID (0010,0020) cannot say."""
     number, issuer = _identifier(pid.repeats(3), domain)
-    if not 0 < len(number) <= LONG_MAX or len(issuer) > LONG_MAX:
+    if not 0 < len(number) <= LONG_MAX or NEVER.search(number) or len(issuer) > LONG_MAX:
         return None
     return Patient(number, issuer, _name(pid), _birth_date(pid.text(7)), names.sex(pid.text(8)))
 
@@ -81,7 +81,7 @@ def _identifier(numbers: Sequence[Field], domain: str) -> tuple[str, str]:
 
 def _name(pid: Segment) -> str:
     """PN: groups of up to 64 characters (PS3.5 section 6.2.1); what is longer is cut, as a person only reads it."""
-    return "=".join(group[:LONG_MAX] for group in names.person(pid.repeats(5)).split("="))
+    return "=".join(group[:LONG_MAX] for group in names.patient_name(pid.repeats(5)).split("="))
 
 
 def _birth_date(text: str) -> str:

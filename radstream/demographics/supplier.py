@@ -7,7 +7,6 @@ import socket
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from consumers.catalog.imports import Patient
 from producers.orders.framing import Frames, Unframed, framed
@@ -20,12 +19,12 @@ from streams.tls.reaching import NotSecured, Secured
 
 
 class Supplier:
-    """`folder` is where the configuration is. Raises ConfigError where files of [demographics.tls] cannot be used."""
+    """Raises ConfigError where files of [demographics.tls] cannot be used."""
 
-    def __init__(self, settings: Settings, site: str, folder: Path) -> None:
+    def __init__(self, settings: Settings, site: str) -> None:
         self._settings = settings
         self._site = site
-        self._secured = _secured(settings, folder)
+        self._secured = _secured(settings)
 
     def __str__(self) -> str:
         return f"the patient demographics supplier {self._settings.host}:{self._settings.port}"
@@ -81,12 +80,12 @@ class Supplier:
             raise
 
 
-def _secured(settings: Settings, folder: Path) -> Secured | None:
+def _secured(settings: Settings) -> Secured | None:
     tls = settings.tls
     if tls is None:
         return None
     by_host = not (tls.common_name or tls.fingerprints)
-    context = as_client(tls.beside(folder), f"{SECTION}.tls", by_host=by_host).context
+    context = as_client(tls, f"{SECTION}.tls", by_host=by_host).context
     known = frozenset(fingerprint_of(text) for text in tls.fingerprints)
     return Secured(context, settings.host, tls.common_name, known)
 

@@ -10,6 +10,7 @@ from streams.events import SUBJECTS, InstanceDerived, Representation
 from streams.identity import partition_key
 from streams.log import Log, TopicPartition
 from streams.objects import Absent, Damaged, ObjectStore
+from streams.reading_large import verify
 from streams.wire import Record, Undecodable, decode
 
 DERIVED = SUBJECTS[InstanceDerived]
@@ -28,7 +29,8 @@ def check_derived(
             for made in event.representations:
                 report.derived += 1
                 try:
-                    yield len(store.read(made.object))
+                    verify(store, made.object)
+                    yield made.object.length
                 except (Absent, Damaged) as error:
                     report.findings.append(_derived(event, made, lost=isinstance(error, Absent)))
 

@@ -50,6 +50,7 @@ _AGAIN: Final = Backoff(first_s=0.1, max_s=30.0)
 _SERVED_S_MIN: Final = 60.0
 _LOOK_S: Final = 0.25
 _UNUSABLE: Final = 1
+SAID_ABOVE: Final = "one of its processes ended before it served; what it said stands above"
 
 
 class State(IntEnum):
@@ -150,8 +151,7 @@ class Crew:
 
     def _raise_failure(self) -> None:
         if self._failed is not None:
-            why = "one of its processes ended before it served; what it said stands above"
-            raise ConfigError(why) if self._failed == _UNUSABLE else Stop(why)
+            raise ConfigError(SAID_ABOVE) if self._failed == _UNUSABLE else Stop(SAID_ABOVE)
 
 
 class Member:

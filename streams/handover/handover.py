@@ -32,7 +32,7 @@ SECTION: Final = "handover"
 class Settings(Section, frozen=True, kw_only=True):
     """[handover]: services that have ports for others hand them to a newer process of theirs.
 
-    `folder` is the same for both, on one machine, and of mode 700; a relative path is beside the configuration file.
+    `folder` is the same for both, on one machine, and of mode 700.
     """
 
     folder: Path
@@ -59,8 +59,7 @@ def place_of(config: Config, name: str, front: Front | None) -> Place | None:
     """Where processes of this service meet; None where they do not. Raises ConfigError."""
     if front is None or SECTION not in config.names:
         return None
-    folder = config.path.absolute().parent / config.section(SECTION, Settings).folder
-    return Place(folder, f"{name}-{front.port}")
+    return Place(config.section(SECTION, Settings).folder, f"{name}-{front.port}")
 
 
 class Handover:

@@ -10,6 +10,7 @@ import numpy as np
 
 from streams import part10
 from streams.elements import PIXEL_DATA, Element, Malformed, TooComplex
+from streams.mapped import File
 from streams.part10 import Part10
 from streams.pixels.codecs import Undecodable
 from streams.pixels.frames import Frames
@@ -78,7 +79,7 @@ class Source:
         return Scopes(self.file)
 
 
-def opened(data: bytes, frame_bytes_max: int = FRAME_BYTES_MAX) -> Source:
+def opened(data: File, frame_bytes_max: int = FRAME_BYTES_MAX) -> Source:
     """Reads a DICOM file. Raises NotRendered."""
     try:
         file = part10.read(data)

@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
 from streams.log import Fenced, TopicPartition
 from streams.wire import Message
+from tests.new_topics import new_topics
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
@@ -26,11 +26,9 @@ def config(stack: RunningStack) -> Kafka:
 
 @pytest.fixture
 def name(config: Kafka) -> Iterator[str]:
-    admin = AdminClient({"bootstrap.servers": config.bootstrap})
     made = f"test-{uuid.uuid4().hex[:8]}"
-    admin.create_topics([NewTopic(made, 1, 1)])[made].result(30)
-    yield made
-    admin.delete_topics([made])[made].result(30)
+    with new_topics(config, [NewTopic(made, 1, 1)]):
+        yield made
 
 
 def test_a_group_is_placed_read_from_there_and_never_moved_under_its_members(config: Kafka, name: str) -> None:

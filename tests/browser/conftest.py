@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Response, expect, sync_playwright
 
 from gateway.config import Settings
 from radstream.phantom import Study, encoded
@@ -22,6 +22,8 @@ FOLDER = Path(__file__).parent
 STUDY = Study(seed=95, slices=(0, 100, 0), matrix=128)
 # It costs nothing where the machine is quick: OHIF compiles and draws on the processor here.
 DEADLINE_MS = 180_000.0
+# A context's own deadline is not that of what is expected of its pages, which is five seconds.
+expect.set_options(timeout=DEADLINE_MS)
 # WebGL without a graphics card. Chromium's own sandbox does not start as root.
 FLAGS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", *(("--no-sandbox",) if os.geteuid() == 0 else ()))
 # A folder that pictures for the documentation go to: RADSTREAM_SCREENS=docs/screens .venv/bin/pytest tests/browser.
@@ -77,7 +79,12 @@ def page(desk: BrowserContext) -> Iterator[Page]:
     """A page in which nothing may fail that the viewer asks us for."""
     with desk.new_page() as opened:
         refused: list[str] = []
-        opened.on("response", lambda answer: answer.status < 400 or refused.append(f"{answer.status} {answer.url}"))
+
+        def note(answer: Response) -> None:
+            if answer.status >= 400:
+                refused.append(f"{answer.status} {answer.url}")
+
+        opened.on("response", note)
         yield opened
         assert refused == []
 

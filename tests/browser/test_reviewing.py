@@ -37,8 +37,8 @@ def test_a_review_from_a_phone_is_shown_to_all_who_look(
             mine.get_by_label("Your account").fill("dr.phone")
             mine.get_by_role("button", name="Send").click()
             said = "confirmed by dr.phone"
-            expect(mine).to_contain_text(said, timeout=DEADLINE_MS)
+            expect(mine).to_contain_text(said)
             expect(mine).not_to_contain_text("not reviewed")
     # Nobody loads it anew.
-    expect(other).to_contain_text(said, timeout=DEADLINE_MS)
+    expect(other).to_contain_text(said)
     expect(other).not_to_contain_text("not reviewed")

@@ -9,7 +9,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from radstream.phantom import Study
-from tests.browser.conftest import DEADLINE_MS, Shoot
+from tests.browser.conftest import Shoot
 from tests.browser.ohif import GREYS, Viewer
 from tests.waiting import wait_until
 
@@ -30,7 +30,7 @@ def test_from_the_list_to_a_stack_and_through_a_hundred_images(page: Page, study
     page.goto("/", wait_until="commit")
     page.locator("[data-cy='input-mrn']").fill(f"PHANTOM-{study.seed}")
     rows = page.locator("[data-cy^='studyRow-']")
-    expect(rows).to_have_count(1, timeout=DEADLINE_MS)
+    expect(rows).to_have_count(1)
     expect(rows).to_contain_text("Generated chest CT")
     rows.click()
     start = page.get_by_role("button", name="Basic Viewer")
@@ -76,7 +76,7 @@ def test_a_length_is_measured_saved_and_there_again(viewer: Viewer, root: str, s
     viewer.press("trackedMeasurements-btn")
     # A panel that opens by itself is there twice for a while.
     listed = page.locator("[data-cy='trackedMeasurements-panel']").last
-    expect(listed).to_contain_text(" mm", timeout=DEADLINE_MS)
+    expect(listed).to_contain_text(" mm")
     length = _length(listed.inner_text())
     page.get_by_text("Create SR").click()
     page.locator("[data-cy='dialog-input']").fill(NAME)
@@ -89,7 +89,7 @@ def test_a_length_is_measured_saved_and_there_again(viewer: Viewer, root: str, s
     viewer.open(study)
     viewer.load("SR", NAME)
     viewer.press("trackedMeasurements-btn")
-    expect(listed).to_contain_text(" mm", timeout=DEADLINE_MS)
+    expect(listed).to_contain_text(" mm")
     assert _length(listed.inner_text()) == length
     shoot(page, "measurement")
 

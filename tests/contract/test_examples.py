@@ -53,6 +53,8 @@ LATER = {
     ("imaging.instance.received", 3): 31,
     ("imaging.study.revision", 2): 32,
     ("imaging.tier.command", 2): 35,
+    ("imaging.order.command", 2): 36,
+    ("imaging.study.outside", 1): 37,
 }
 IDS = SchemaIds(FIRST | LATER)
 SOURCE = "radstream/general/north/example"

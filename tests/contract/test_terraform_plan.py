@@ -20,6 +20,7 @@ from producers.dicom_router.config import Settings as RouterSettings
 from producers.orders.config import Settings as OrdersSettings
 from producers.worklist.config import Settings as WorklistSettings
 from streams import config, nodes, ris
+from streams.networks import is_loopback
 from streams.routes.routes import load as routes
 from streams.routes.section import file_of as routes_file
 from tests import terraform
@@ -148,7 +149,7 @@ def test_tasks_cannot_write_but_where_they_must(plan: Plan) -> None:
     for address, values in of_type(plan, "aws_ecs_task_definition").items():
         (container,) = json.loads(values["container_definitions"])
         assert container["readonlyRootFilesystem"] is True
-        assert {mount["containerPath"] for mount in container["mountPoints"]} == {"/run/radstream", "/tmp"}  # noqa: S108
+        assert {mount["containerPath"] for mount in container["mountPoints"]} == {"/run/radstream", "/tmp", "/var/tmp"}  # noqa: S108
         told = {one["name"] for one in container.get("environment", [])}
         assert not any("PASSWORD" in name or "SECRET" in name or "KEYS" in name for name in told), address
         assert "PASSWORD" not in json.dumps(container.get("environment", [])).replace("@KAFKA_PASSWORD@", "").replace(
@@ -235,9 +236,9 @@ def test_every_service_finds_in_its_configuration_what_it_reads_there(service: s
         assert list(nodes.read(nodes.file_of(read))) == ["ris", "ct-1"]
         tls = nodes.settings_of(read).tls
         assert tls is not None
-        assert all(found.is_file() for found in tls.beside(tmp_path).files)
+        assert all(found.is_file() for found in tls.files)
     if service == "validate":
-        assert levels_reading.of_site(read, read.section(service, ValidateSettings).rules).file.rules
+        assert levels_reading.of_site(read.section(service, ValidateSettings).rules).file.rules
     settings = ris.of_site(read)
     assert settings is not None
     assert settings.node == "ris"
@@ -268,18 +269,27 @@ def test_a_hospitals_systems_reach_each_door_and_nothing_else(plan: Plan) -> Non
 
 
 def test_names_and_images_go_by_tls_alone(plan: Plan, tmp_path: Path) -> None:
-    for name, kind in (("router", RouterSettings), ("worklist", WorklistSettings), ("retrieve", RetrieveSettings)):
+    kinds: dict[str, type[RouterSettings | WorklistSettings | RetrieveSettings]] = {
+        "router": RouterSettings,
+        "worklist": WorklistSettings,
+        "retrieve": RetrieveSettings,
+    }
+    for name, kind in kinds.items():
         folder = tmp_path / name
         folder.mkdir()
         path, _ = write(given(plan, name), folder)
-        settings = config.load(path).section(name, kind).beside(folder)
+        settings = config.load(path).section(name, kind)
         assert settings.peers is not None
         assert settings.tls is not None
         assert settings.tls.port == SERVICES[name]["door"]
         assert all(file.is_file() for file in (settings.peers, *settings.tls.files))
 
 
-def test_orders_come_from_the_hospitals_networks_alone(plan: Plan, tmp_path: Path) -> None:
+def test_orders_come_by_tls_from_named_senders_in_the_hospitals_networks_alone(plan: Plan, tmp_path: Path) -> None:
     path, _ = write(given(plan, "orders"), tmp_path)
     settings = config.load(path).section("orders", OrdersSettings)
-    assert (settings.port, settings.addresses) == (SERVICES["orders"]["door"], ("192.0.2.0/24",))
+    assert settings.addresses == ("192.0.2.0/24",)
+    assert is_loopback(settings.host)
+    assert settings.tls is not None
+    assert (settings.tls.port, settings.tls.common_names) == (SERVICES["orders"]["door"], ("ris.example.org",))
+    assert all(file.is_file() for file in settings.tls.files)

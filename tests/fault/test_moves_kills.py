@@ -98,7 +98,7 @@ def archive(fresh: RunningStack) -> Archive:
         for uid in uids
         for number in range(IMAGES)
     ]
-    result = send_items([image.item() for image in images], router_of(fresh), associations=4, retries=20)
+    result = send_items([image.item() for image in images], router_of(fresh), associations=4, retries=60)
     assert result.statuses == {"0000": len(images)}
     store, tenant = S3Store(fresh.config.section("store", Store)), fresh.config.section("site", Site).tenant
     keys = [key for key, _ in store.keys("hot", f"{tenant}/studies/")]

@@ -36,7 +36,7 @@ def test_a_killed_router_loses_nothing_that_it_acknowledged(stack: RunningStack)
             [image.item() for image in images],
             router_of(stack.config),
             associations=4,
-            retries=20,
+            retries=60,
             on_sent=lambda sent: acknowledged.append(sent.name),
         )
         for count in KILL_AFTER:

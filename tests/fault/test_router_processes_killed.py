@@ -135,7 +135,7 @@ def test_nothing_acknowledged_is_lost_with_a_process(several: RunningStack) -> N
             [image.item() for image in images],
             router_of(several.config),
             associations=4,
-            retries=20,
+            retries=60,
             on_sent=lambda sent: acknowledged.append(sent.name),
         )
     assert result.statuses == {"0000": IMAGES}

@@ -24,7 +24,7 @@ from bench.ingest_peers import RECEIVERS as KNOWN
 from bench.ingest_peers import REFERENCE
 from bench.ingest_receivers import running
 from bench.ingest_uids import instance_uid, series_uid, study_uid
-from radstream.items import split
+from streams.file_head import split
 from tests.waiting import wait_until
 
 OURS = ["radstream-sink", "radstream-files", "radstream-fsync"]

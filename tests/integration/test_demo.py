@@ -54,7 +54,9 @@ def test_every_object_is_accounted_for(twice: list[dict[str, Any]]):
 
 def test_the_first_run_stores_derives_and_quarantines_with_reasons(twice: list[dict[str, Any]]):
     archive = twice[0]["archive"]
-    assert archive["derived"] + sum(archive["quarantined"].values()) == archive["instances"]
+    # The corpus has some images several times, with other content each: those were drawn before they were held.
+    held_later = archive["quarantined"].get("other_content", 0)
+    assert archive["derived"] + sum(archive["quarantined"].values()) - held_later == archive["instances"]
     assert archive["studies"] > 10
     assert archive["quarantined"]
     assert 0 < archive["bytes"]["lossless_copies"] < archive["bytes"]["copied"] <= archive["bytes"]["originals"]

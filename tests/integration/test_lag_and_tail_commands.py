@@ -30,9 +30,15 @@ def radstream(stack: RunningStack, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
+def ends_well(ended: subprocess.CompletedProcess[str]) -> None:
+    """And says nothing but the facts. On a busy machine Kafka's client has something to say of its connections."""
+    said = [line for line in ended.stderr.splitlines() if '"kafka_client"' not in line]
+    assert (ended.returncode, said) == (0, [])
+
+
 def facts(stack: RunningStack, *arguments: str) -> Any:
     ended = radstream(stack, *arguments, "--json")
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ends_well(ended)
     return json.loads(ended.stdout)
 
 
@@ -90,7 +96,7 @@ def test_an_unknown_group_or_topic_is_one_message(stack: RunningStack) -> None:
 def test_tail_prints_decoded_events_a_line_each(stack: RunningStack) -> None:
     ids = say(stack, 3)
     ended = radstream(stack, "tail", TOPIC, "--json", "--max", "3")
-    assert (ended.returncode, ended.stderr) == (0, "")
+    ends_well(ended)
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [line["event"]["meta"]["event_id"] for line in lines] == ids
     ended = radstream(stack, "tail", TOPIC, "--max", "1")

@@ -21,7 +21,8 @@ from streams.probe import PREFIX, missing, probe
 from streams.s3 import S3Store
 from streams.service import Context
 from streams.wire import SchemaIds
-from tests.gateway import Gateway, free_port, run_gateway
+from tests.gateway import Gateway, run_gateway
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

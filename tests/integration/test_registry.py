@@ -11,7 +11,7 @@ from streams.config import Kafka, Registry, Store
 from streams.registry import COMPATIBILITY, RegistryAway, RegistryRefused, packaged, register, registry_subject
 from streams.registry import Registry as Client
 from streams.schema_ids import read_ids
-from tests.gateway import free_port
+from tests.ports import free_port
 from tests.running_stack import RunningStack
 
 

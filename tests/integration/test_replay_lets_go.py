@@ -122,7 +122,7 @@ def test_an_image_that_a_person_lets_go_flows_once_and_is_shown_to_nobody_once_i
     assert facts(config, "study", study_uid)["verdicts"]["held"] == {"too_complex": 1}
     assert "1 held: too_complex 1" in run(config, "study", study_uid).stdout
     # What the alert stands on.
-    wait_until(lambda: waiting_at(stack) > 0, "the metric of what waits for a person", 30.0)
+    wait_until(lambda: waiting_at(stack) > 0, "the metric of what waits for a person")
 
     decided = ("--reason", "it is a report with many items", "--as", "night.shift")
     released = facts(config, "quarantine", "release", held["sop_instance_uid"], *decided)

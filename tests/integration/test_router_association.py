@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from pynetdicom import AE
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from producers.dicom_router.config import Settings
 from producers.dicom_router.listening import Listener
@@ -29,6 +29,7 @@ from streams.step import NewObject, Stored
 from streams.store_scu import Lost, StoreScu, Target
 from streams.stored_file import stored_file
 from tests.raw_peer import p_data, pdv, store_rq
+from tests.refusing_stores import RefusingMemoryStore
 from tests.routers import CT, EXPLICIT, IMPLICIT, Ct, running_router
 from tests.waiting import wait_until
 
@@ -206,6 +207,16 @@ def test_an_object_over_the_ceiling_is_refused_and_the_association_goes_on() -> 
         assert len(router.originals()) == 1
 
 
+def test_an_object_that_the_store_refuses_is_refused_with_its_reason_and_the_router_stays_ready() -> None:
+    with running_router(store=RefusingMemoryStore()) as router:
+        assert router.send(Ct().item(), retries=3).statuses == {"A702": 1}
+        (audited,) = router.audited()
+        assert audited.attributes["status"] == "0xA702"
+        assert "EntityTooLarge" in (audited.reason or "")
+        assert "commit" not in router.health.failing()
+        assert router.received() == []
+
+
 def test_a_calling_ae_title_has_its_lane() -> None:
     with running_router(lanes={"STROKE": "stat"}) as router:
         router.send(Ct().item(), calling_ae="STROKE")
@@ -304,7 +315,8 @@ def test_the_command_sends_a_folder_and_says_how_it_went(tmp_path: Path) -> None
         (tmp_path / "directory").write_bytes(stored_file(MEDIA_DIRECTORY, "1.2.9", EXPLICIT, b""))
         (tmp_path / "text").write_bytes(b"hello")
 
-        run = CliRunner().invoke(cli, ["send", str(tmp_path), "--to", str(router.target), "--json"])
+        no_site = ("--config", str(tmp_path / "none.toml"))
+        run = CliRunner().invoke(cli, ["send", str(tmp_path), "--to", str(router.target), "--json", *no_site])
 
         said = json.loads(run.stdout)
         assert run.exit_code == 3

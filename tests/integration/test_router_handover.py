@@ -60,7 +60,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(stack: RunningStack) -> str:
     """The version that answers to Prometheus."""
     port = stack.ports["router-http"]
-    text = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", retries=False, timeout=10).data.decode()
+    text = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", retries=False, timeout=60).data.decode()
     found = re.search(r'radstream_build_info{service="router",version="([^"]+)"} 1', text)
     assert found
     return found[1]
@@ -174,19 +174,23 @@ def test_two_versions_hand_over_without_a_refused_association(
     assert older != NEWER
     with RawPeer(senders.target) as long, senders.sending(*ways), ThreadPoolExecutor(1) as pool:
         long.associated()
-        wait_until(lambda: len(senders.tried) == len({*ways}), "each sender to have sent")
+        wait_until(lambda: len(senders.tried) == len({*ways}), "each sender to have sent", 60.0)
         monkeypatch.setenv("PYTHONPATH", str(newer))
         restarting = pool.submit(stack.restart, ("router",))
-        wait_until(lambda: restarting.done() or serving(stack) == NEWER, "the newer version to answer", 120.0)
-        # This one is still the older process's, and ends as its sender wants it.
-        assert echo(long) == 0
+
+        def has_begun() -> bool:
+            # This one is still the older process's, and ends as its sender wants it.
+            assert echo(long) == 0
+            return restarting.done() or serving(stack) == NEWER
+
+        wait_until(has_begun, "the newer version to answer", 120.0)
         long.send(RELEASE_RQ)
         answer = long.read()
         assert answer is not None
         assert answer.kind == RELEASE_RP[0]
         (restarted,) = restarting.result(timeout=120)
         before = dict(senders.tried)
-        wait_until(lambda: all(senders.tried[name] > count for name, count in before.items()), "more of each")
+        wait_until(lambda: all(senders.tried[name] > count for name, count in before.items()), "more of each", 60.0)
 
         monkeypatch.delenv("PYTHONPATH")
         stack.restart(("router",))
@@ -264,10 +268,10 @@ def asked(stack: RunningStack) -> Iterator[Channel]:
     assert connected is not None
     with closing(Channel(connected)) as channel:
         channel.say(Ask(speaks=(1,)))
-        offer = channel.hear(Offer, seconds=10)
+        offer = channel.hear(Offer, seconds=60)
         assert {one.name for one in offer.sockets} == {"http", "dicom", "stow"}
         channel.say(Ready())
-        channel.hear(Yours, seconds=10)
+        channel.hear(Yours, seconds=60)
         yield channel
 
 

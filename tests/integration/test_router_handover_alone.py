@@ -14,7 +14,7 @@ from producers.dicom_router.spool.census import census
 from radstream.sending import send_items
 from tests.raw_peer import RELEASE_RQ, RawPeer
 from tests.routers import Ct
-from tests.running_routers import PATIENCE_S, Routers, again_and_again, echoed, running_routers, serves
+from tests.running_routers import PATIENCE_S, PATIENT, Routers, again_and_again, echoed, running_routers, serves
 from tests.secured import echoes, trusted
 from tests.stow import MULTIPART, body_of, file_of
 from tests.waiting import wait_until
@@ -26,7 +26,7 @@ def routers(tmp_path: Path) -> Iterator[Routers]:
         yield made
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_every_port_goes_over_and_what_waits_on_the_spool_too_from_the_first_to_the_third(routers: Routers) -> None:
     context, numbers, acknowledged = (
         trusted(routers.site, routers.site.scanner()),
@@ -56,11 +56,11 @@ def test_every_port_goes_over_and_what_waits_on_the_spool_too_from_the_first_to_
     def health() -> None:
         assert routers.serving() is not None
 
-    first = routers.start()
+    first = routers.start(PATIENT)
     serves(routers, first)
     with RawPeer(routers.target) as long, again_and_again(c_store, over_tls, stow, health) as failed:
         long.associated()
-        others = [routers.start(), routers.start()]
+        others = [routers.start(PATIENT), routers.start(PATIENT)]
         wait_until(lambda: any(one.poll() is not None for one in others), "the third to take over", PATIENCE_S)
         (last,) = (one for one in others if one.poll() is None)
         assert routers.serving() == last.pid

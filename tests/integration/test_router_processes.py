@@ -16,12 +16,13 @@ import psutil
 import pytest
 import urllib3
 
+from infra.local.ended import reason
 from producers.dicom_router.config import Settings
 from producers.dicom_router.spool.census import census
 from radstream.sending import send_items
 from tests.raw_peer import RELEASE_RQ, RawPeer, associate_rq
 from tests.routers import Ct
-from tests.running_routers import PATIENCE_S, Routers, again_and_again, echoed, running_routers, serves
+from tests.running_routers import PATIENCE_S, PATIENT, Routers, again_and_again, echoed, running_routers, serves
 from tests.stow import MULTIPART, body_of, file_of
 from tests.waiting import wait_until
 
@@ -29,8 +30,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.timeout(600)
 
 ACCEPTED, REJECTED = 2, 3
-# An association that waits while processes start on a busy machine.
-PATIENT = "idle_timeout_s = 600"
 PER_PEER_MAX = Settings(http_port=0, port=0).of_one_address_max
 
 
@@ -139,6 +138,7 @@ def test_what_none_of_them_can_use_is_said_and_ends_the_start(routers: Routers) 
     assert said.splitlines()[-1] == (
         "radstream router: one of its processes ended before it served; what it said stands above"
     )
+    assert "[router.spool] folder" in str(reason(routers.folder / "0.log", "router"))
 
 
 def test_any_number_of_processes_takes_over_from_any_other(routers: Routers) -> None:

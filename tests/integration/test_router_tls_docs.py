@@ -39,14 +39,12 @@ def test_what_the_page_says_works_as_it_stands(tmp_path: Path) -> None:
     settings = Config(tmp_path / "radstream.toml", page, tomllib.loads(page)).section("router", Settings)
     assert settings.tls is not None
     assert (settings.host, settings.tls.port) == ("0.0.0.0", 2762)  # noqa: S104
-    files = settings.beside(tmp_path)
-    assert files.tls is not None
-    tls = Tls(port=0, certificate=files.tls.certificate, key=files.tls.key, ca=files.tls.ca)
+    tls = Tls(port=0, certificate=settings.tls.certificate, key=settings.tls.key, ca=settings.tls.ca)
 
     context = client_context(tmp_path / "ca.pem", None)
     context.load_cert_chain(tmp_path / "ct1.pem", tmp_path / "ct1.key")
     context.check_hostname = False
-    with running_router(peers=files.peers, tls=tls) as router:
+    with running_router(peers=settings.peers, tls=tls) as router:
         assert router.secured is not None
         assert echoes(router.secured, "CT1", context)
         assert rejection(router.secured, "XA7", context) == (1, 1, 3)

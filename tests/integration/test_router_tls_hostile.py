@@ -83,7 +83,7 @@ def test_junk_at_the_port_for_tls_ends_in_a_close(site: Hospital, junk: bytes) -
 
 def test_a_good_peer_is_answered_while_others_never_finish_their_handshakes(site: Hospital) -> None:
     before = handshakes("expired")
-    with site.router(set_up_timeout_s=3.0) as router, ExitStack() as flood:
+    with site.router(set_up_timeout_s=8.0) as router, ExitStack() as flood:
         peers = [flood.enter_context(RawPeer(secured(router), source="127.0.0.9")) for _ in range(90)]
         for number, peer in enumerate(peers):
             # Nothing at all, the first byte, or a ClientHello that says it is longer than it ever will be.

@@ -117,7 +117,8 @@ def test_a_path_narrows_and_its_own_levels_are_not_repeated(client: Client) -> N
 
 def test_pages_hold_everything_once_in_one_order(client: Client) -> None:
     whole_list = values(client.find("/studies").json(), STUDY)
-    pages, left = [], []
+    pages: list[str] = []
+    left: list[str] = []
     while (answer := client.find("/studies", limit="4", offset=str(len(pages)))).status_code == 200:
         pages += values(answer.json(), STUDY)
         left.append(answer.headers.get("warning", ""))

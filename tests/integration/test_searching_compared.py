@@ -185,6 +185,6 @@ def test_at_every_moment_what_is_listed_is_what_is_served(server: Server, seed: 
             found = answer.json() if answer.status_code == 200 else []
             assert sorted((one["0020000D"]["Value"][0], one["00201208"]["Value"][0]) for one in found) == sorted(served)
 
-        catalog.apply = watched  # type: ignore[method-assign]
+        catalog.apply = watched
         project(catalog, log, drawn, size=12)
         compared()

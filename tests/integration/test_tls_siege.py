@@ -52,6 +52,17 @@ def unsecured(data: bytes, times: int = 1) -> Attack:
 
 
 @contextmanager
+def strange(router: Besieged, number: int) -> Iterator[None]:
+    """Connections from where nobody may come, of ten addresses for each attacker, as long as they are taken."""
+    with ExitStack() as stack:
+        for source in range(40):
+            with suppress(OSError):
+                target = Target("RADSTREAM", "127.0.0.1", router.ports["dicom"])
+                stack.enter_context(RawPeer(target, f"127.0.{1 + number}.{1 + source % 10}")).send(HELLO)
+        yield
+
+
+@contextmanager
 def renewing(router: Besieged, number: int) -> Iterator[None]:
     """Handshakes without a certificate, one after another: each costs the router a signature."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -90,6 +101,7 @@ ATTACKS: dict[str, tuple[int, Callable[[Path], Attack]]] = {
     "handshakes that do not go on": (90, lambda _: unsecured(HELLO)),
     "rubbish instead of a handshake": (40, lambda _: unsecured(b"\x16" * 65_536, 16)),
     "handshakes over and over": (8, lambda _: renewing),
+    "strangers": (16, lambda _: strange),
     "idle associations": (40, lambda folder: known(folder, ASKED)),
     "a PDU of 4 GB before an association": (40, lambda folder: known(folder, CLAIM, bytes(65_536), 16)),
     "objects that do not end": (40, lambda folder: known(folder, STORE, ENDLESS, 64)),

@@ -22,6 +22,7 @@ from producers.dicom_router.watch.watching import Folder
 from streams.config import ConfigError
 from streams.sop_classes import MEDIA_DIRECTORY
 from streams.stored_file import stored_file
+from tests.refusing_stores import RefusingMemoryStore
 from tests.routers import CT, EXPLICIT, Ct, Router, running_router
 from tests.stow import file_of
 from tests.waiting import wait_until
@@ -157,6 +158,15 @@ def test_what_is_refused_is_in_failed_with_the_reason_and_nothing_of_its_content
         assert (tmp_path / "failed/a/b").read_bytes() == data
         (audited,) = watch.router.audited()
         assert audited.action == "folder.refused"
+
+
+def test_what_the_store_refuses_is_in_failed_and_not_tried_for_ever(tmp_path: Path) -> None:
+    with watched(tmp_path) as watch:
+        watch.router.held.__class__ = RefusingMemoryStore
+        watch.put("image", file_of())
+        watch.settle()
+        assert watch.names() == {"failed/image", "failed/image.reason.txt"}
+        assert (tmp_path / "failed/image.reason.txt").read_text().startswith("0xA702: the object store takes no such")
 
 
 def test_while_the_log_is_away_files_stay_and_later_they_are_stored(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Crew(Threads):
         try:
             while not self.stopping.is_set():
                 for kind, ask in kinds:
-                    is_right = self._tally.note(kind, lambda ask=ask: ask(http, chance))  # type: ignore[misc]
+                    is_right = self._tally.note(kind, lambda ask=ask: ask(http, chance))
                     if self.stopping.wait(_PACE_S if is_right else _AGAIN_S):
                         return
         finally:

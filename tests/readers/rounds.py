@@ -99,7 +99,7 @@ class Rounds:
                 begun.append(fault)
             self._crew.pause(FROZEN_S)
             for words, count in before.items():
-                wait_until(lambda words=words, count=count: self._is_told(words, count), words, FELT_S_MAX)  # type: ignore[misc]
+                wait_until(lambda words=words, count=count: self._is_told(words, count), words, FELT_S_MAX)
         finally:
             felt_s = time.monotonic()
             for fault in reversed(begun):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -119,7 +120,7 @@ def digest_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def about(name: str, step: str, ordinal: int, generation: int = 0) -> dict:
+def about(name: str, step: str, ordinal: int, generation: int = 0) -> dict[str, Any]:
     digest = digest_of(name)
     return {
         "meta": Meta(

@@ -82,7 +82,7 @@ def frames_of(codestreams: list[bytes], *, table: bool, count: int) -> list[byte
     file = part10.read(images.compressed(pixels, codestreams, "1.2.840.10008.1.2.4.80", table=table))
     assert file.pixel_data is not None
     found = encapsulated.frames(file.data, encapsulated.items(file.data, file.pixel_data), count)
-    return [bytes(one) for one in found]
+    return [bytes(found[index]) for index in range(len(found))]
 
 
 @pytest.mark.parametrize("table", [True, False])

@@ -34,7 +34,7 @@ def name_of(uid: str) -> str:
 
 
 def test_both_identifiers_are_those_of_every_association() -> None:
-    said = dict(table("7.1.1"))
+    said: dict[str, str] = dict(table("7.1.1"))
     assert said["Implementation Class UID"] == IMPLEMENTATION_CLASS_UID
     assert said["Implementation Version Name"] == IMPLEMENTATION_VERSION_NAME
     entity = Entity(ae_title="ANY")
@@ -82,7 +82,7 @@ def test_services_beside_storage_are_accepted_in_plain_transfer_syntaxes() -> No
 
 
 def test_what_is_answered_to_negotiations() -> None:
-    said = dict(table("| negotiation | answer"))
+    said: dict[str, str] = dict(table("| negotiation | answer"))
     window = AsynchronousOperationsWindowNegotiation()
     window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 0
     extended = SOPClassExtendedNegotiation()

@@ -38,7 +38,7 @@ class Sent:
     rows: Sequence[Row]
 
     def accounts(self, **other: Sequence[InstanceReceived] | Sequence[Row]) -> Accounts:
-        read = replace(self, **other)  # type: ignore[arg-type]
+        read = replace(self, **other)
         digests = {digest_of(image) for image in IMAGES}
         return account(digests, digests, read.events, self.router.held, read.rows)
 

@@ -55,7 +55,7 @@ def counted() -> dict[str, float]:
             ("into", metrics.FRAME_REFILLS, "tier"),
             ("damaged", metrics.FRAMES_DAMAGED, "tier"),
         )
-        for sample in counter.collect()[0].samples
+        for sample in next(iter(counter.collect())).samples
         if sample.name.endswith("_total")
     }
 
@@ -64,7 +64,8 @@ class Counting:
     """What was counted within the block: `found` is there at its end."""
 
     def __enter__(self) -> Counting:
-        self._before, self.found = counted(), {}
+        self._before = counted()
+        self.found: dict[str, float] = {}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,7 +82,7 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     command = ["redis-server", "--port", "0", "--unixsocket", str(door), "--save", "", "--dir", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         client = Redis.from_url(f"unix://{door}")
-        wait_until(lambda: _answers(client), "redis-server", 10)
+        wait_until(lambda: _answers(client), "redis-server")
         yield f"unix://{door}"
         client.close()
         server.terminate()
@@ -185,12 +186,12 @@ def test_who_asks_at_the_same_time_shares_one_rendering(tmp_path: Path) -> None:
     def render() -> Rendered:
         calls.append(1)
         started.set()
-        assert asked.wait(10)
+        assert asked.wait(60)
         return picture()
 
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(cache.picture, KEY, render)
-        assert started.wait(10)
+        assert started.wait(60)
         others = [pool.submit(cache.picture, KEY, render) for _ in range(7)]
         asked.set()
         assert {future.result().file.data for future in (first, *others)} == {b"picture"}

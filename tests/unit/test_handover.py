@@ -25,7 +25,7 @@ from streams.ports import Port, Ports
 from streams.stop import Stop
 from tests.waiting import wait_until
 
-SECONDS = 10.0
+SECONDS = 30.0
 
 
 class Nothing:
@@ -44,6 +44,7 @@ class Service:
     place: Place
     number: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         self.stopping = threading.Event()
@@ -59,7 +60,7 @@ class Service:
 
     def open(self) -> None:
         assert self.handover.ask()
-        self.port = self.handover.ports.open("greeting", "127.0.0.1", self.number)
+        self.port = self.handover.ports.open("greeting", self.host, self.number)
         self.handover.take()
 
     def start(self) -> None:
@@ -216,7 +217,7 @@ def test_an_older_one_that_answers_too_late_learns_that_it_has_to_go_on(
     services: Callable[..., Service], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one that was suspended between the last two words: both would end."""
-    monkeypatch.setattr(newcomer, "_ANSWER_S_MAX", 0.2)
+    monkeypatch.setattr(newcomer, "_ANSWER_S_MAX", 2.0)
     with place.listen() as meeting:
         new = services("new")
         # It only looked who is here.
@@ -250,6 +251,17 @@ def test_a_newer_one_whose_port_is_taken_by_others_leaves_the_older_one_as_it_wa
         new.close()
     assert greeting(old.port.number) == "old"
     assert not old.stopping.is_set()
+
+
+def test_an_address_that_changes_is_told_from_a_port_that_others_have(services: Callable[..., Service]) -> None:
+    old = services("old").serve()
+    assert old.port is not None
+    new = services("new", number=old.port.number, host="0.0.0.0")  # noqa: S104 - it is refused
+    why = r"the process that serves has it at 127\.0\.0\.1.*radstream down router && radstream up router"
+    with pytest.raises(ConfigError, match=why):
+        new.serve()
+    new.close()
+    assert greeting(old.port.number) == "old"
 
 
 def test_configurations_that_do_not_go_together_are_not_handed_over(services: Callable[..., Service]) -> None:

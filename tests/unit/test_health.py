@@ -49,7 +49,7 @@ def server(health: Health) -> Iterator[HealthServer]:
 
 
 def get(server: HealthServer, path: str) -> tuple[int, Any]:
-    with urllib3.PoolManager(retries=False, timeout=5) as http:
+    with urllib3.PoolManager(retries=False, timeout=30) as http:
         answer = http.request("GET", f"http://127.0.0.1:{server.port}{path}")
         body = answer.data.decode()
         return answer.status, json.loads(body) if body.startswith("{") else body

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from consumers.ai.analysis import Analysed, ModelAway, ModelSlow, NotAnalysed, OutOfMemory, Times, WrongShape
 from consumers.ai.config import Limits
 from consumers.ai.volume import OutOfScope
+from streams import reading_large
 from streams.events import InstanceReceived, ObjectRef, StudyRevision
 from streams.identity import derived_key, uid_of_event
 from streams.memory_store import MemoryStore
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.revisions.step import set_digest
 from streams.step import Done, Input, NewObject, RetryLater, Stored
 from tests.ai_world import TENANT, Bright, World, chest, identity_of, results
+from tests.large_objects import full
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def whole(world: World) -> Input[StudyRevision]:
     return world.revision(world.add([one for series in chest() for one in series]))
 
 
-def raises(error: Exception):  # type: ignore[no-untyped-def]
+def raises(error: Exception):
     def instead(_: object) -> None:
         raise error
 
@@ -208,6 +212,27 @@ def test_damaged_bytes_are_said_to_be_so(world: World) -> None:
     assert made.reason == "bright: images_damaged"
 
 
+@pytest.mark.parametrize("large", ["each", "one"])
+def test_images_that_there_is_no_disk_for_are_waited_for_alone(
+    world: World, large: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the smallest one, whose header says what series it is, or one that the model takes."""
+    images = chest()[1]
+    images[0].ImageComments = "x" * 1000
+    revision = world.revision(world.add(images))
+    smallest = min(size for _, size in world.store.keys("hot", f"{TENANT}/studies/"))
+    monkeypatch.setattr(reading_large, "LARGE_BYTES", smallest if large == "one" else 0)
+    world.store.objects_folder = full(tmp_path)
+    with capture_logs() as logged:
+        made = world.outcome(revision)
+
+    assert isinstance(made, RetryLater)
+    assert (made.reason, made.scope) == ("bright: no_room", "subject")
+    (failed,) = results(world.emitted(made.given_up))
+    assert "objects_folder" in failed.detail
+    assert "no_room" in {one["event"] for one in logged}
+
+
 def test_a_copy_that_rotted_is_passed_over_for_a_whole_one(world: World) -> None:
     class Rotten(MemoryStore):
         def read(self, ref: ObjectRef) -> bytes:
@@ -249,6 +274,18 @@ def test_a_store_that_is_away_is_everybodys_wait(world: World) -> None:
     world.store.__class__ = Away
     with pytest.raises(StoreAway):
         world.outcome(revision)
+
+
+def test_an_object_that_the_store_refuses_fails_its_own_result(world: World) -> None:
+    class Refusing(MemoryStore):
+        def create(self, new: NewObject) -> Stored:
+            raise StoreRefused("too large")
+
+    revision = whole(world)
+    world.store.__class__ = Refusing
+    made = world.outcome(revision)
+    assert isinstance(made, RetryLater)
+    assert (made.scope, made.reason) == ("subject", "bright: object_refused")
 
 
 def test_an_instance_has_a_result_of_its_own() -> None:

@@ -12,6 +12,7 @@ from pydicom.uid import UID
 
 from consumers.validate import iod, rules
 from streams import part10
+from streams.elements import Malformed, TooComplex
 from streams.events import Finding
 from tests import images
 
@@ -30,7 +31,7 @@ def said(made: Dataset) -> set[tuple[str, str | None, str | None]]:
 
 
 def without(*keywords: str, **attributes: object) -> Dataset:
-    made = images.image(PIXELS, **attributes)  # type: ignore[arg-type]
+    made = images.image(PIXELS, **attributes)
     made.add_new(0x7FE00010, "OW", PIXELS.tobytes())
     for keyword in keywords:
         del made[keyword]
@@ -330,7 +331,7 @@ def test_mutations_raise_nothing() -> None:
             data[draw.randrange(132, len(data))] = draw.choice((0, 1, 8, 255, draw.randrange(256)))
         try:
             file = part10.read(bytes(data))
-        except (part10.Malformed, part10.TooComplex):
+        except (Malformed, TooComplex):
             continue
         assert all(one.text for one in iod.check(file).findings)
 

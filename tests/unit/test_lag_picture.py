@@ -13,7 +13,7 @@ from radstream.lag_picture import picture
 from radstream.spool import SpoolState
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
-STATE = SpoolState("spool", "replicated", 7, 3_700_000, 12.4, 0, 0, 4_000_000, 20 << 30)
+STATE = SpoolState("spool", "replicated", 7, 3_700_000, 12.4, 0, 0, 0, 4_000_000, 20 << 30)
 LOOK = Look(NOW, NOW, None, 0, None, (), None, None)
 
 

@@ -14,7 +14,13 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image as Picture
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi, apply_windowing, convert_color_space
+from pydicom.pixels.processing import (
+    apply_color_lut,
+    apply_modality_lut,
+    apply_voi,
+    apply_windowing,
+    convert_color_space,
+)
 
 from streams.pixels.codecs import JPEG_LOSSY
 from streams.rendering import shutter

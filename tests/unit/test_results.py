@@ -50,11 +50,11 @@ def log() -> MemoryLog:
 def reader(log: MemoryLog, **only: object) -> tuple[ResultReader, list[str]]:
     said: list[str] = []
     chosen = {"since": None, "study": None, **only}
-    return ResultReader(log, TENANT, skipped=said.append, **chosen), said  # type: ignore[arg-type]
+    return ResultReader(log, TENANT, skipped=said.append, **chosen), said
 
 
 def write(log: MemoryLog, *messages: object) -> None:
-    made.write(log, SchemaIds(), messages)  # type: ignore[arg-type]
+    made.write(log, SchemaIds(), messages)
 
 
 def test_the_clients_know_nothing_of_our_code_and_every_topic_of_the_contract(client: ModuleType) -> None:

@@ -13,7 +13,7 @@ from streams.held import HeldImages
 from streams.identity import derived_key, event_id
 from streams.log import LogAway, TopicPartition
 from streams.memory_store import MemoryStore
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.revisions.step import Revisions, set_digest
 from streams.step import NewObject, Stored
 from streams.stop import Stop
@@ -130,7 +130,7 @@ def before_commit(world: World, member: Member) -> None:
         if any(name.topic == VALIDATED for name in offsets) and world.records():
             raise Crash
 
-    member.log.hooks.before_commit = of_the_input  # type: ignore[assignment]
+    member.log.hooks.before_commit = of_the_input
 
 
 def crash(_: Message) -> None:
@@ -162,7 +162,7 @@ def test_a_zombies_stale_decision_is_ignored(world: World) -> None:
     zombie = world.member()
     world.say(1, 0)
     zombie.turn(3)
-    world.log.expire("revisions", zombie.log.consumers[0].inner)  # type: ignore[arg-type]
+    world.log.expire("revisions", zombie.log.consumers[0].inner)
     heir = world.member()
     world.say(1, 1)
     world.quiet(heir)
@@ -180,7 +180,7 @@ def test_a_zombie_that_is_first_counts_and_the_heir_goes_on_from_it(world: World
     zombie = world.member()
     world.say(1, 0)
     zombie.turn(3)
-    world.log.expire("revisions", zombie.log.consumers[0].inner)  # type: ignore[arg-type]
+    world.log.expire("revisions", zombie.log.consumers[0].inner)
     heir = world.member()
     world.say(1, 1)
     heir.turn(3)
@@ -216,7 +216,7 @@ def test_a_rebalance_moves_what_waits(world: World) -> None:
 def folded(world: World, store: MemoryStore) -> list[tuple[int, dict[str, tuple[int, int]]]]:
     member = world.member()
     context = member.deciding._context
-    whole: Folding[object, object] = Folding(  # type: ignore[type-var]
+    whole: Folding[object, object] = Folding(
         type(context)(**{**vars(context), "store": store}),
         Revisions(store, HeldImages(context.log, context.clock), QUIET_S),
         5000,
@@ -282,6 +282,46 @@ def test_while_the_store_is_away_nothing_is_lost_and_the_service_says_so() -> No
     store.away = False
     world.quiet(member)
     assert "store" not in member.health.failing()
+    world.check()
+
+
+class RefusingStore(MemoryStore):
+    """Refuses the first object below `under`, however often it comes."""
+
+    under = ""
+    refused = ""
+
+    def create(self, new: NewObject) -> Stored:
+        if self.under and self.under in new.key and self.refused in ("", new.key):
+            self.refused = new.key
+            raise StoreRefused("too large")
+        return super().create(new)
+
+
+def test_a_study_whose_list_the_store_refuses_waits_and_the_others_do_not() -> None:
+    world = new_world()
+    world.store = store = RefusingStore()
+    store.under = "/derived/"
+    member = world.member()
+    world.say(1, 0)
+    world.say(2, 0)
+    world.quiet(member)
+    assert sorted(len(world.revisions(study)) for study in (1, 2)) == [0, 1]
+    assert "store" not in member.health.failing()
+    store.under = ""
+    world.quiet(member)
+    world.check()
+    assert world.uncommitted() == 0
+
+
+def test_a_checkpoint_that_the_store_refuses_is_only_slower() -> None:
+    world = new_world()
+    world.store = store = RefusingStore()
+    store.under = "/checkpoints/"
+    member = world.member(checkpoint_every=1)
+    world.say(1, 0)
+    world.quiet(member)
+    assert store.refused
     world.check()
 
 

@@ -95,7 +95,7 @@ def twice(item: Input[InstanceReceived]) -> Done:
     def events(stored: tuple[Stored, ...]) -> list[object]:
         return [*made.events(stored), *made.events(stored)]
 
-    return Done(made.objects, events)  # type: ignore[arg-type]
+    return Done(made.objects, events)
 
 
 def test_what_is_never_answered_is_given_up_and_written_again_in_its_order(log: Answering, bench: MemoryBench) -> None:
@@ -179,7 +179,7 @@ def test_a_log_that_takes_one_record_after_the_other_is_slow_and_not_away() -> N
 
 def _sent(flow: Flow, offset: int) -> Future[Delivery]:
     future: Future[Delivery] = Future()
-    item = Item(None, offset, result=Emit((), "done"), sent=(future,))  # type: ignore[arg-type]
+    item = Item(None, offset, result=Emit((), "done"), sent=(future,))
     flow.accept(item)
     flow.sent(item)
     return future

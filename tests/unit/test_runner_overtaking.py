@@ -102,7 +102,7 @@ class World:
     def stop(self) -> None:
         self._context.stopping.set()
         self.step.go_on.release(50)
-        self._thread.join(30)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 
@@ -160,7 +160,7 @@ def test_stat_is_begun_and_said_before_what_waits_in_its_partition(world: World)
 
 def test_a_study_keeps_its_order_whatever_is_begun_first(world: World) -> None:
     for study, number, lane in (("1.1", 1, "routine"), ("1.2", 1, "routine"), ("1.2", 2, "stat")):
-        world.send(study, number, lane)  # type: ignore[arg-type]
+        world.send(study, number, lane)
     world.start()
     assert world.let(3) == [("1.2", 2), ("1.1", 1), ("1.2", 1)]
     wait_until(lambda: world.committed() == 1, "the first being done")

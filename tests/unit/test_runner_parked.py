@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 
+from streams import runner_outcomes
+from streams.backoff import Backoff
 from streams.log import Delivery, TopicPartition
 from streams.memory_log import MemoryLog, MemoryProducer
 from streams.parking import parked
 from streams.runner_settings import RunnerSettings
-from streams.wire import Message, Record, SchemaIds, encode
+from streams.step import RetryLater
+from streams.wire import Message, Record, SchemaIds, decode, encode
 from tests.hooked_log import everything
 from tests.runner_bench import CLOCK, DEAD_LETTERS, GROUP, RECEIVED, RETRY, VALIDATED, Member, arrivals
 from tests.unit.test_runner_on_memory_log import MemoryBench
@@ -94,6 +98,31 @@ def test_a_revoke_does_not_commit_over_a_parked_record_that_waits(bench: MemoryB
     wait_until(is_taken, "the other member having the partition")
     assert committed(bench) in (None, 0)
     other.close()
+
+
+def test_what_has_not_got_its_turn_for_long_lets_others_of_its_partition_by(
+    bench: MemoryBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_outcomes, "_TURN", Backoff(0.001, 0.002))
+    behind, tries = _received(), Counter[str]()
+    name = decode(behind).meta.subject
+
+    def decide(item: object) -> RetryLater | None:
+        subject = item.event.meta.subject  # type: ignore[attr-defined]
+        tries[subject] += 1
+        return None if subject == name else RetryLater("it is being told", "turn", 2**31)
+
+    def write(record: Record) -> None:
+        bench.write([parked(record, GROUP, "it is being told", CLOCK.now(), attempt=1, wait_s=0.0)])
+
+    for _ in range(4):
+        write(_received())
+    member = bench.member(decide, RunnerSettings(threads=2, batch_max=1, deadline_s=0.3, in_flight_max=4))
+    wait_until(lambda: len(tries) == 4 and min(tries.values()) > 1, "each having several turns")
+    write(behind)
+    wait_until(lambda: len(bench.verdicts()) == 1, "who is behind them")
+    member.stop()
+    assert everything(bench.log, DEAD_LETTERS) == []
 
 
 @pytest.mark.parametrize("digits", ["9" * 16, "9" * 400, "9" * 5000, "\u0663"], ids=["16", "400", "5000", "not ASCII"])

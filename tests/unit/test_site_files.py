@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from consumers.commitment import places
+from consumers.commitment.places import of_stores
 from consumers.derive.config import Output
 from consumers.validate import levels_reading
 from infra.compose import __main__ as compose
@@ -58,6 +60,7 @@ def test_the_examples_hold(site: Path) -> None:
     assert settings is not None
     assert settings.node in nodes.read(site / "nodes.toml")
     assert demographics.of_site(read) is not None
+    assert of_stores(read, 2)["backup"] == "building B"
     output = read.section("derive", DeriveSection).output
     assert [rule.syntax for rule in output.lossless.rules] == ["jpeg-ls"]
 
@@ -86,6 +89,10 @@ def test_compose_names_the_files_where_it_mounts_them() -> None:
     ]
     assert named == ["/site/routes.toml", "/site/nodes.toml", "/site/findings.toml"]
     assert str(compose.SITE) == "/site"
+
+
+def test_the_one_store_of_the_containers_is_said_to_be_one_place() -> None:
+    assert places.read(composed(SITE)).in_one_place
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +10,11 @@ import pytest
 
 from consumers.tiering.phases import Phases
 from streams.log import LogAway
-from streams.objects import StoreAway
+from streams.objects import StoreAway, StoreRefused
 from streams.wire import Message
 from tests.hooked_log import Crash
 from tests.tiering_world import HOLDS, MOVED, Member, World, days, moved, new_world, study_uid
+from tests.waiting import wait_until
 
 IMAGES = 3
 PHASES = ["backup planned", "backup copied", "backup verified"]
@@ -31,6 +31,12 @@ def dies(world: World, member: Member) -> None:
     with pytest.raises(Crash):
         world.settle(member)
     member.kill()
+
+
+def turned(member: Member, reached: Callable[[], bool]) -> bool:
+    """Whether it got there, by a few turns more: its threads do the rest."""
+    member.turn(3)
+    return reached()
 
 
 def of_phase(phase: str) -> Callable[[Message], None]:
@@ -119,6 +125,22 @@ def test_a_store_that_is_away_is_waited_for(world: World, away: str) -> None:
     goes_on(world)
 
 
+def test_what_the_target_refuses_stays_where_it_is(world: World) -> None:
+    member = world.member()
+    world.receive(1, *range(IMAGES))
+
+    def refuses(what: str, store: str) -> None:
+        if (what, store) == ("create", "warm"):
+            raise StoreRefused("too large")
+
+    world.store.before = refuses
+    world.run(member, 31)
+    assert world.phases(1) == [*PHASES[:4], "warm abandoned"]
+    for image in range(IMAGES):
+        assert world.where(1, image) == {"hot", "backup"}
+    assert not member.health.failing().keys() - {"started"}
+
+
 def test_while_the_store_is_away_the_service_says_so(world: World) -> None:
     member = world.member()
     world.receive(1, 0)
@@ -126,12 +148,12 @@ def test_while_the_store_is_away_the_service_says_so(world: World) -> None:
     def fails(*_: str) -> None:
         raise StoreAway("the store is away")
 
-    world.store.before = fails
-    for _ in range(50):
+    def failing() -> str | None:
         member.turn()
-        if member.health.failing().get("store"):
-            break
-        threading.Event().wait(0.01)
+        return member.health.failing().get("store")
+
+    world.store.before = fails
+    wait_until(failing, "the service to say so")
     assert member.health.failing()["store"] == "the store does not answer; waiting for it"
 
 
@@ -145,13 +167,7 @@ def test_while_the_log_is_away_nothing_is_lost(world: World) -> None:
             world.log.away = True
 
     member.log.hooks.before_send = away_for_a_while
-    with contextlib.suppress(AssertionError):
-        for _ in range(200):
-            member.turn(3)
-            if world.log.away:
-                break
-            threading.Event().wait(0.01)
-    assert world.log.away
+    wait_until(lambda: turned(member, lambda: world.log.away), "the log to be away")
     member.turn(3)
     assert member.health.failing()["log"] == "the log does not answer; waiting for it"
     member.log.hooks.before_send = lambda _: None
@@ -174,18 +190,14 @@ def test_a_zombie_that_deletes_late_deletes_nothing_that_is_needed(
     def paused(self: Phases, task: object) -> object:
         if task.work == "release" and not reached.is_set():  # type: ignore[attr-defined]
             reached.set()
-            goes.wait(20)
+            goes.wait(120)
             task.unwanted.clear()  # type: ignore[attr-defined]
-        return do(self, task)  # type: ignore[arg-type]
+        return do(self, task)
 
     monkeypatch.setattr(Phases, "__call__", paused)
     world.command(days(31))
-    for _ in range(400):
-        zombie.turn(2)
-        if reached.wait(0.01):
-            break
-    assert reached.is_set()
-    world.log.expire("tiering", zombie.log.consumers[0].inner)  # type: ignore[arg-type]
+    wait_until(lambda: turned(zombie, reached.is_set), "the release")
+    world.log.expire("tiering", zombie.log.consumers[0].inner)
     heir = world.member()
     world.settle(heir)
     assert world.phases(1) == PHASES
@@ -213,14 +225,11 @@ def test_a_hold_that_comes_while_bytes_are_deleted_keeps_what_is_left(
     def one_then_wait(what: str, store: str) -> None:
         if (what, store) == ("delete", "hot"):
             first.set()
-            held.wait(20)
+            held.wait(60)
 
     world.store.after = one_then_wait
     world.command(days(31))
-    for _ in range(400):
-        member.turn(2)
-        if first.wait(0.01):
-            break
+    wait_until(lambda: turned(member, first.is_set), "the first object to be deleted")
     world.hold(1)
     member.turn(5)
     held.set()
@@ -245,17 +254,14 @@ def test_a_log_that_is_away_while_bytes_are_deleted_keeps_what_is_left(
     def one_then_wait(what: str, store: str) -> None:
         if (what, store) == ("delete", "hot"):
             first.set()
-            away.wait(20)
+            away.wait(60)
 
     def fails(_: object) -> None:
         raise LogAway("away")
 
     world.store.after = one_then_wait
     world.command(days(31))
-    for _ in range(400):
-        member.turn(2)
-        if first.wait(0.01):
-            break
+    wait_until(lambda: turned(member, first.is_set), "the first object to be deleted")
     world.hold(1)
     member.log.hooks.polled = fails
     member.turn()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from streams import reading_large
 from streams.events import HoldCommand, TierMoved
-from tests.tiering_world import HOLDS, MOVED, TENANT, World, days, digest_of, key_of, new_world
+from tests.large_objects import full
+from tests.tiering_world import HOLDS, MOVED, TENANT, World, data_of, days, digest_of, key_of, new_world
 
 BACKUP = ["backup planned", "backup copied", "backup verified"]
 WARM = [f"warm {phase}" for phase in ("planned", "copied", "verified", "switched", "released")]
@@ -27,6 +31,26 @@ def test_a_new_study_is_backed_up_at_once(world: World) -> None:
     assert (last.why, last.source, last.serving, last.move) == ("backup", None, "hot", 1)
     assert all(copy.verified for item in last.items for copy in item.copies)
     assert last.provenance.config_digest == world.policy.digest
+    world.check()
+
+
+def test_a_study_with_an_image_that_there_is_no_disk_for_waits_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_large, "LARGE_BYTES", len(data_of(1, 0)))
+    world.store.objects_folder = full(tmp_path)
+    member = world.member()
+    world.receive(10, 0)
+    for study in range(1, 4):
+        world.receive(study, 0)
+    world.settle(member)
+    assert [world.where(study) for study in range(1, 4)] == [{"hot", "backup"}] * 3
+    assert (world.phases(10), world.where(10)) == (["backup planned"], {"hot"})
+    assert "store" not in member.health.failing()
+    world.store.objects_folder = tmp_path / "large"
+    world.clock.day += 0.01
+    world.settle(member)
+    assert world.phases(10) == BACKUP
     world.check()
 
 
@@ -298,7 +322,7 @@ def test_of_two_decisions_with_one_number_the_first_counts(world: World) -> None
     zombie = world.member()
     world.receive(1, 0)
     world.settle(zombie)
-    world.log.expire("tiering", zombie.log.consumers[0].inner)  # type: ignore[arg-type]
+    world.log.expire("tiering", zombie.log.consumers[0].inner)
     heir = world.member()
     world.run(heir, 31)
     before = world.phases(1)

@@ -5,6 +5,7 @@ With root, Debian's packages; without, the wheels that carry programs; what neit
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 
@@ -22,6 +23,8 @@ from infra.local.tools import (
     wheels,
 )
 
+# Debian has servers where not everybody's shell looks.
+_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 CHECKERS = {"demo": ("dciodvfy",), "test": ("dciodvfy", "promtool")}
 
 
@@ -41,6 +44,7 @@ def main(goal: str) -> None:
         if goal == "test":
             _ensure_compiler()
             _ensure_browser()
+            _ensure_peers()
             kafka_provider.ensure(_say)
             toxiproxy.ensure(_say)
     except StackError as error:
@@ -77,6 +81,22 @@ def _ensure_browser() -> None:
             debian.install(("chromium",), "the tests open the viewer in it", _say)
         except StackError as error:
             _say(f"no browser, so the tests of the viewer are skipped: {error}")
+
+
+def _ensure_peers() -> None:
+    """Programs of others that the tests let speak DICOM with ours; without one its tests are skipped, and say so.
+
+    Debian starts Orthanc with its package, so it is installed only where the machine is there for this run alone.
+    """
+    wanted = {"dcmtk": "storescu", "libgdcm-tools": "gdcmconv"}
+    if "CI" in os.environ:
+        wanted |= {"orthanc": "Orthanc", "orthanc-dicomweb": "Orthanc"}
+    missing = [package for package, program in wanted.items() if not shutil.which(program, path=_PATH)]
+    if missing and debian.is_ours():
+        try:
+            debian.install(missing, "the tests let them speak DICOM with ours", _say)
+        except StackError as error:
+            _say(f"tests with {' '.join(missing)} are skipped: {error}")
 
 
 def _say(line: str) -> None:

@@ -18,8 +18,9 @@ from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.operations import Echo, Store
 from producers.dicom_router.upper_layer import command_set
 from producers.dicom_router.upper_layer.associate_rq import Requested
-from producers.dicom_router.upper_layer.association import Association, Limits
+from producers.dicom_router.upper_layer.association import Association
 from producers.dicom_router.upper_layer.connection import Connection
+from producers.dicom_router.upper_layer.limits import Limits
 from producers.dicom_router.upper_layer.messages import Pace
 from producers.dicom_router.upper_layer.pdu import Violation
 from tests.fuzz.byte_stream import ByteStream, by_bytes, by_itself, whole
@@ -113,7 +114,9 @@ def _stored_by_oracle(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         read = P_DATA_TF()
         read.decode(one)
         for item in read.presentation_data_value_items:
-            control, fragment = item.presentation_data_value[0], item.presentation_data_value[1:]
+            value = item.presentation_data_value
+            assert value is not None
+            control, fragment = value[0], value[1:]
             if control & 1:
                 command += fragment
                 if control & 2 and (asked := command_set.decode(command)).has_data_set is False:

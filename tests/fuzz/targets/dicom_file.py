@@ -73,9 +73,10 @@ def _check_pixels(read: Part10) -> None:
     try:
         items = encapsulated.items(read.data, pixel_data)
         count = min(read.integer(0x00280008) or 1, _FRAMES_MAX)
-        frames = encapsulated.frames(read.data, items, max(count, 1))
+        found = encapsulated.frames(read.data, items, max(count, 1))
     except Malformed:
         return
+    frames = [found[index] for index in range(len(found))]
     assert sum(map(len, frames)) <= pixel_data.length
     for frame in frames:
         codestream.picture(bytes(frame))

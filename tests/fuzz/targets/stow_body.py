@@ -11,6 +11,7 @@ from producers.dicom_router.data_set import Room
 from producers.dicom_router.incoming_file import Door
 from producers.dicom_router.object_buffer import Budget, BufferPool
 from producers.dicom_router.stow.answer import Answer
+from producers.dicom_router.stow.media_types import JSON
 from producers.dicom_router.stow.parts import PARTS_MAX, BadBody, Parts
 from producers.dicom_router.stow.request import Accepted
 from producers.dicom_router.stow.storing import Storing
@@ -87,7 +88,7 @@ def _stored(data: bytes) -> Answer:
     def store(arrival: Arrival) -> int:
         return arrival.fault.status if arrival.fault else SUCCESS
 
-    storing = Storing(Accepted("", BOUNDARY), _DOOR, store)
+    storing = Storing(Accepted("", BOUNDARY, JSON), _DOOR, store)
     try:
         for piece in pieces(data, by_itself(data)):
             if not storing.write(piece):

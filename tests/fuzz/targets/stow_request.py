@@ -29,6 +29,9 @@ def seeds() -> Iterator[bytes]:
     yield request_head(None, "Accept: */*") + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     yield request_head(3, "Expect: 100-continue") + b"abc" + request_head(0)
     yield b"GET /studies/1.2.3?x=y HTTP/1.1\r\nHost: a\r\nAccept: application/json;q=0.5, text/*;q=0\r\n\r\n"
+    related = b'POST /studies HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/related; type="application/dicom"; '
+    yield related + b"boundary*=utf-8''abc\r\nAccept: */*;q*=utf-8''0.5\r\nContent-Length: 0\r\n\r\n"
+    yield related + b"boundary*0*=utf-8''a%20b;boundary*1=c\r\nContent-Length: 0\r\n\r\n"
     yield b"POST http://a/studies/1.2.3 HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"
 
 

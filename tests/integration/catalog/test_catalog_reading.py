@@ -19,7 +19,8 @@ from gateway import catalog
 from gateway.catalog import Catalog
 from streams.step import Away
 from streams.stop import Stop
-from tests.postgres import Server, free_port, run_postgres
+from tests.ports import free_port
+from tests.postgres import Server, run_postgres
 from tests.waiting import wait_until
 
 _OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'radstream-catalog' AND datname = %s"
@@ -67,7 +68,7 @@ def test_many_ask_at_once_over_a_few_connections(postgres: Server, dsn: str) -> 
 
 
 def test_a_question_is_of_one_moment_writes_nothing_and_ends(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_STATEMENT_MS_MAX", 200)
+    monkeypatch.setattr(reading, "_STATEMENT_MS_MAX", 2000)
     with closing(Reads(dsn)) as reads:
         assert asked(reads, "SELECT current_setting('transaction_isolation')") == "repeatable read"
         with pytest.raises(Stop):
@@ -85,19 +86,19 @@ def test_a_server_that_is_away_is_said_so_within_the_patience(monkeypatch: pytes
     dsn = f"host=127.0.0.1 port={free_port()} user=postgres dbname=none"
     with closing(Reads(dsn)) as reads, pytest.raises(Away):
         asked(reads)
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 20.0
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
-        (answering, "ANSWERS_S", 0.5),
-        (reading, "_WAIT_S_MAX", 1.0),
-        (catalog, "_WAIT_S_MAX", 1.0),
-        (reading, "BEYOND_S", 1.0),
-        (catalog, "BEYOND_S", 1.0),
-        (reading, "_STATEMENT_MS_MAX", 1000),
-        (catalog, "_STATEMENT_MS_MAX", 1000),
+        (answering, "ANSWERS_S", 1.5),
+        (reading, "_WAIT_S_MAX", 3.0),
+        (catalog, "_WAIT_S_MAX", 3.0),
+        (reading, "BEYOND_S", 3.0),
+        (catalog, "BEYOND_S", 3.0),
+        (reading, "_STATEMENT_MS_MAX", 3000),
+        (catalog, "_STATEMENT_MS_MAX", 3000),
     ):
         monkeypatch.setattr(module, name, value)
 
@@ -134,7 +135,7 @@ def test_a_server_that_hangs_is_said_so_and_asked_again_when_it_goes_on(
 ) -> None:
     dsn = server.new_database("hangs")
     migrate(dsn)
-    one, slow = "SELECT 1", "SELECT pg_sleep(0.9)"
+    one, slow = "SELECT 1", "SELECT pg_sleep(2.7)"
 
     def disturb(ask: Callable[[str], object]) -> None:
         assert ask(one) == 1
@@ -142,12 +143,14 @@ def test_a_server_that_hangs_is_said_so_and_asked_again_when_it_goes_on(
             with server.frozen():
                 # By a connection that is kept, and by one that is to be made.
                 asked_now = [threads.submit(ask, one) for _ in range(2)]
-                assert [type(done.exception(timeout=20)) for done in asked_now] == [Away, Away]
+                assert [type(done.exception(timeout=60)) for done in asked_now] == [Away, Away]
             wait_until(lambda: is_answered(ask, one), "an answer")
-            under_way = threads.submit(ask, slow)
-            wait_until(lambda: is_active(server, slow), "the question under way")
-            with server.frozen():
-                assert type(under_way.exception(timeout=20)) is Away
+            # A connection is not made in the time that the question takes, on a busy machine.
+            with psycopg.connect(server.dsn(), autocommit=True) as watching:
+                under_way = threads.submit(ask, slow)
+                wait_until(lambda: is_active(watching, slow), "the question under way")
+                with server.frozen():
+                    assert type(under_way.exception(timeout=60)) is Away
         wait_until(lambda: is_answered(ask, one), "an answer again")
         # What was given up is no connection any more.
         wait_until(lambda: connections(server, "hangs") <= 2, "connections that nobody has to be closed")
@@ -162,9 +165,8 @@ def is_answered(ask: Callable[[str], object], query: str) -> bool:
         return False
 
 
-def is_active(server: Server, query: str) -> bool:
-    with psycopg.connect(server.dsn()) as watching:
-        found = watching.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = %s", (query,)
-        ).fetchone()
+def is_active(watching: psycopg.Connection, query: str) -> bool:
+    found = watching.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = %s", (query,)
+    ).fetchone()
     return bool(found and found[0])

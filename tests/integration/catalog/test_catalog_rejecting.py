@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
-from radstream import quarantine_deciding, quarantine_flowing, quarantine_waiting
+from radstream import quarantine_deciding, quarantine_flowing, quarantine_replacing, quarantine_waiting
 from radstream.errors import Failure
 from radstream.quarantine_asking import Told
 from streams.config import Config
-from streams.events import InstanceReceived, QuarantineCommand
+from streams.events import SUBJECTS, InstanceReceived, QuarantineCommand
+from streams.held import OTHER_CONTENT
+from streams.log import TopicPartition
+from streams.wire import Record
+from tests.catalog_config import catalog_config
 from tests.catalogs import projected, rows
 from tests.event_streams import write
-from tests.quarantine_events import assessed_as_strange, let_go
-from tests.quarantine_world import CONFIG, WHY, World, world_of
+from tests.quarantine_events import assessed_as_strange, held_as, let_go
+from tests.quarantine_world import WHY, World, world_of
+
+RECEIVED = SUBJECTS[InstanceReceived]
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str) -> World:
     made = world_of(tmp_path, monkeypatch)
-    (tmp_path / "radstream.toml").write_text(CONFIG.replace("postgresql://127.0.0.1:1/x", dsn))
+    (tmp_path / "radstream.toml").write_text(catalog_config(dsn))
 
     def shown(config: Config, commands: Sequence[QuarantineCommand], told: Told) -> None:
         """As where validate and the catalog run."""
@@ -35,6 +41,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str) -> World:
 
     monkeypatch.setattr(quarantine_deciding, "wait", shown)
     monkeypatch.setattr(quarantine_deciding, "flow_by_now", quarantine_flowing.flow_by_now)
+    monkeypatch.setattr(quarantine_deciding, "replaced", quarantine_replacing.replaced)
     return made
 
 
@@ -191,3 +198,78 @@ def sent_again(world: World, dsn: str) -> InstanceReceived:
     projected(dsn, world.log, world.hospital)
     assert served(dsn) == {digest}
     return image
+
+
+def second_under_the_uid_of(world: World, dsn: str, first: InstanceReceived, code: str) -> InstanceReceived:
+    """Other content, which is held."""
+    names = first.instance
+    image = world.hospital.received(names.study_uid, names.series_uid, {}, sop_instance_uid=names.sop_instance_uid)
+    write(world.log, [image, world.hospital.validated(image), held_as(world.hospital, image, code)])
+    projected(dsn, world.log, world.hospital)
+    return image
+
+
+@pytest.mark.parametrize("which", ["name", "study"])
+def test_who_releases_the_second_image_of_a_uid_has_it_in_place_of_the_first(
+    world: World, dsn: str, which: str
+) -> None:
+    first, other = flowing(world, dsn)
+    second = second_under_the_uid_of(world, dsn, first, OTHER_CONTENT)
+    assert served(dsn) == {first.instance.digest, other.instance.digest}, "held, it is shown in nobody's place"
+
+    named = [second.instance.digest] if which == "name" else ["--study", second.instance.study_uid]
+    done = world.run("release", *named, "--reason", WHY, "--json")
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["replaced"] == [first.instance.digest]
+    assert served(dsn) == {second.instance.digest, other.instance.digest}
+    # Who sends on reads them in this order: else both would flow for a moment.
+    decided = [(one.action, one.instance.digest) for one in world.commands()]
+    assert decided == [("rejected", first.instance.digest), ("released", second.instance.digest)]
+    assert {one.action for one in world.audits()} == {"quarantine_rejected", "quarantine_released"}
+
+
+def test_of_a_study_that_is_released_the_log_is_not_looked_through_for_each_image(
+    world: World, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study has thousands of images, and the log of a day is long."""
+    firsts = flowing(world, dsn)
+    for one in firsts:
+        second_under_the_uid_of(world, dsn, one, OTHER_CONTENT)
+    looked: list[str] = []
+    read = world.log.read
+
+    def counted(partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        if end - start > 1 and partition.topic == RECEIVED:
+            looked.append(partition.topic)
+        return read(partition, start, end)
+
+    monkeypatch.setattr(world.log, "read", counted)
+    done = world.run("release", "--study", firsts[0].instance.study_uid, "--reason", WHY, "--json")
+    assert set(json.loads(done.stdout)["replaced"]) == {one.instance.digest for one in firsts}
+    # For all that flow once; for those that are held since their revision, then in all there is.
+    assert len(looked) <= 3
+
+
+def test_what_was_held_for_another_reason_takes_nobody_s_place_unsaid(world: World, dsn: str) -> None:
+    first, other = flowing(world, dsn)
+    second = second_under_the_uid_of(world, dsn, first, "contradicts_patient")
+    refused = world.run("release", second.instance.digest, "--reason", WHY)
+    assert isinstance(refused.exception, Failure)
+    assert f"radstream quarantine reject {first.instance.digest}" in str(refused.exception)
+    assert world.commands() == world.audits() == []
+
+    assert world.run("reject", first.instance.digest, "--reason", WHY).exit_code == 0
+    assert world.run("release", second.instance.digest, "--reason", WHY).exit_code == 0
+    assert served(dsn) == {second.instance.digest, other.instance.digest}
+
+
+def test_of_two_that_are_held_under_a_uid_one_is_to_be_named(world: World, dsn: str) -> None:
+    first, _ = flowing(world, dsn)
+    second, third = (second_under_the_uid_of(world, dsn, first, OTHER_CONTENT) for _ in range(2))
+    refused = world.run("release", "--study", first.instance.study_uid, "--reason", WHY)
+    assert "several images are held under" in str(refused.exception)
+    assert world.commands() == []
+    assert world.run("release", third.instance.digest, "--reason", WHY).exit_code == 0
+    assert third.instance.digest in served(dsn)
+    assert not {first.instance.digest, second.instance.digest} & served(dsn)

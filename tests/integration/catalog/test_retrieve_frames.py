@@ -164,12 +164,12 @@ def test_the_slice_beside_it_is_not_read_before_the_one_that_is_asked_for_was_se
         archive.store.read_digests.clear()
         archive.store.waits_with = asked.instance.digest
         answer = reader.submit(get, client, asked, "/frames/1", accept=accept)
-        wait_until(lambda: archive.reads_of(asked) == 1, "its read", 10.0)
+        wait_until(lambda: archive.reads_of(asked) == 1, "its read")
         assert get(client, before, "/metadata", accept="application/dicom+json").status_code == 200
         assert archive.store.read_digests == [asked.instance.digest]
         archive.store.may_answer.set()
         assert answer.result(30.0).status_code == 200
-        wait_until(lambda: archive.reads_of(behind) == 1, "the next slice", 10.0)
+        wait_until(lambda: archive.reads_of(behind) == 1, "the next slice")
 
 
 def test_a_radiograph_is_read_once_for_all_who_look_at_it(archive: Archive) -> None:

@@ -166,8 +166,8 @@ def test_a_series_that_is_looked_through_without_being_opened_is_asked_for_too(
 ) -> None:
     for one in archive.images[:2]:
         value_of(frame(client, one))
-    wait_until(lambda: Asked(archive.study, archive.series) in questions, "the series to be asked for", 10.0)
-    wait_until(lambda: asks_nothing(client, archive.images[2], questions), "its answer", 10.0)
+    wait_until(lambda: Asked(archive.study, archive.series) in questions, "the series to be asked for")
+    wait_until(lambda: asks_nothing(client, archive.images[2], questions), "its answer")
     before = len(questions)
     assert [value_of(frame(client, one)) for one in archive.images] == list(range(SLICES))
     assert len(questions) == before
@@ -235,7 +235,7 @@ def test_the_slices_that_follow_are_read_before_they_are_asked_for(archive: Arch
     assert len(metadata(client, archive)) == SLICES
     following = [one.instance.digest for one in archive.images[1:5]]
     value_of(frame(client, archive.images[0]))
-    wait_until(lambda: set(following) <= set(archive.store.read_digests), "the next four slices", 10.0)
+    wait_until(lambda: set(following) <= set(archive.store.read_digests), "the next four slices")
     assert [value_of(frame(client, one)) for one in archive.images] == list(range(SLICES))
     images = {one.instance.digest for one in archive.images}
     assert sorted(one for one in archive.store.read_digests if one in images) == sorted(images), "and each once"
@@ -308,12 +308,12 @@ def test_what_was_read_before_anybody_asked_is_shown_only_where_it_may_be(
     monkeypatch.setattr(archive.log, "bounds", counted)
     monkeypatch.setattr(preparing, "LOOK_S", 0.05)
     with running_gateway(archive.dsn, archive.log, archive.store) as client:
-        assert looked.wait(10.0)
+        assert looked.wait(60.0)
         seen, held = archive.image(SLICES), archive.image(SLICES + 1)
         archive.take(*archive.valid(seen), *archive.valid(held))
         archive.take(assessed_as_strange(archive.hospital, held))
         both = {seen.instance.digest, held.instance.digest}
-        wait_until(lambda: both <= set(archive.store.read_beginnings), "both headers", 10.0)
+        wait_until(lambda: both <= set(archive.store.read_beginnings), "both headers")
         archive.store.hurt_beginnings |= both
         shown_ones = metadata(client, archive)
         assert seen.instance.sop_instance_uid in shown_ones

@@ -111,6 +111,48 @@ def test_a_study_from_outside_is_found_and_sent_as_whose_it_is_here(dsn: str) ->
     assert np.array_equal(read.pixel_array, np.arange(64).reshape(8, 8))
 
 
+@pytest.mark.parametrize("verdict", ["validated", "quarantined"])
+def test_a_study_from_outside_is_not_ours_by_who_brings_more_of_it(dsn: str, verdict: str) -> None:
+    """A workstation sends an image of the disc's study; of the disc's own it may be held, and then speaks no more."""
+    hospital = Hospital()
+    came = image(hospital, THEIRS, outside=DISC)
+    further = image(hospital, THEIRS, study_uid=came.instance.study_uid, number=2)
+    of_disc = hospital.validated(came) if verdict == "validated" else hospital.quarantined(came)
+    with running(dsn, hospital, came, further, of_disc, hospital.validated(further)) as client:
+        assert found(client) == []
+        last, got = client.get(keys("STUDY", StudyInstanceUID=came.instance.study_uid), STORED)
+        assert (last.Status, got) == (0x0000, [])
+
+
+def test_of_a_study_that_was_ours_what_came_since_one_from_outside_waits(dsn: str) -> None:
+    hospital = Hospital()
+    own = image(hospital, {"PatientID": "P1", "PatientName": "DOE^J"})
+    study_uid = own.instance.study_uid
+    since = [
+        image(hospital, THEIRS, study_uid=study_uid, number=number, outside=origin)
+        for number, origin in ((2, DISC), (3, None))
+    ]
+    said = [own, *since, *map(hospital.validated, (own, *since))]
+    asked = keys("STUDY", StudyInstanceUID=study_uid)
+    with running(dsn, hospital, *said) as client:
+        (one,) = found(client, NumberOfStudyRelatedInstances=None, NumberOfStudyRelatedSeries=None)
+        assert (one.NumberOfStudyRelatedInstances, one.NumberOfStudyRelatedSeries) == (1, 1)
+        _, series = client.find(keys("SERIES", StudyInstanceUID=study_uid, SeriesInstanceUID=None))
+        assert [one.SeriesInstanceUID for one in series] == [own.instance.series_uid]
+        last, got = client.get(asked, STORED)
+    assert (last.Status, [data for _, data in got]) == (0x0000, [body(hospital, own)])
+
+
+def test_a_study_that_was_ours_is_whole_once_a_person_has_said_whose_it_is(dsn: str) -> None:
+    hospital = Hospital()
+    own = image(hospital, {"PatientID": "P1", "PatientName": "DOE^J"})
+    back = image(hospital, THEIRS, study_uid=own.instance.study_uid, number=2, outside=DISC)
+    said = [own, back, *map(hospital.validated, (own, back)), decided(hospital, own.instance.study_uid)]
+    with running(dsn, hospital, *said) as client:
+        last, got = client.get(keys("STUDY", StudyInstanceUID=own.instance.study_uid), STORED)
+    assert (last.Status, len(got)) == (0x0000, 2)
+
+
 def test_a_study_is_found_and_sent_as_its_images_that_count_say(dsn: str) -> None:
     """Its first image is another patient's, and is held."""
     hospital = Hospital()

@@ -4,7 +4,7 @@ output "address" {
 }
 
 output "doors" {
-  description = "By service, its port on that host: images, worklist, query and retrieve by DICOM over TLS, orders by HL7."
+  description = "By service, its port on that host: images, worklist, query and retrieve by DICOM over TLS, orders by HL7 over TLS."
   value       = { for service, door in local.doors : service => door.port }
 }
 

@@ -65,6 +65,16 @@ variable "hospital_cidrs" {
   type        = list(string)
 }
 
+variable "order_senders" {
+  description = "Common names of the certificates of those that send orders by HL7 (RIS, interface engine)."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.order_senders) > 0
+    error_message = "Without TLS no order comes from another machine: name whose certificate may send them."
+  }
+}
+
 variable "administrator_arns" {
   description = "People who may make topics and grants, with a second factor."
   type        = list(string)

@@ -57,6 +57,7 @@ mock_provider "aws" {
 variables {
   account_id         = "123456789012"
   hospital_cidrs     = ["192.0.2.0/24"]
+  order_senders      = ["ris.example.org"]
   administrator_arns = ["arn:aws:iam::123456789012:user/someone"]
   alert_emails       = ["ops@example.org"]
   release            = "0.1.0"
