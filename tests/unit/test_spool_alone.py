@@ -15,6 +15,7 @@ from producers.dicom_router.spool.census import census
 from producers.dicom_router.spool.incoming import NotSpooled
 from producers.dicom_router.spool.spool import Spool
 from tests.spools import FILE_HEAD, drained, incoming, opened, segments, taken
+from tests.waiting import wait_until
 
 LARGE = bytes(range(256)) * (40 << 12)
 SMALL = b"an image" * 1000
@@ -94,13 +95,15 @@ def test_senders_go_on_while_a_segment_that_is_full_is_synced(threads: ThreadPoo
         last = threads.submit(spool.append, incoming(b"1" * (SEGMENT_BYTES * 3 // 4)))
         assert disk.entered.acquire(timeout=DEADLINE_S)
         seals = threads.submit(spool.append, incoming(b"2" * (SEGMENT_BYTES // 3)))
+        wait_until(lambda: len(segments(folder)) == 2, "a second segment")
         others = [threads.submit(spool.append, incoming(SMALL + b"%d" % number)) for number in range(3)]
-        for other in others:
-            other.result(DEADLINE_S)
+        # One of the four comes by first and closes what is full: it waits for the disk, and the others do not.
+        appended = [seals, *others]
+        wait_until(lambda: sum(map(Future.done, appended)) == 3, "all but the one that closes")
         assert not last.done()
     finally:
         disk.gate.set()
-    for future in (last, seals):
+    for future in (last, *appended):
         future.result(DEADLINE_S)
     assert len(taken(spool)) == 5
     spool.close()
