@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from streams.handover.crew import SAID_ABOVE
 
 # What is read of a log that may have gigabytes.
 _BYTES_MAX: Final = 64 << 10
+# Of a program of Java: what it says at its end, and what that came of, stand above the traces and the farewells.
+_ERROR: Final = re.compile(r"\S+ +(ERROR|FATAL) |Caused by: ")
 # Behind the reason a thread may say a word more, before the process is gone.
 _LINES_MAX: Final = 10
 
@@ -49,6 +52,11 @@ def last_lines(log: Path, count: int, begin: int = 0) -> list[str]:
     if start > begin:
         del lines[0]
     return [line for line in lines if line][-count:]
+
+
+def errors(log: Path, count: int, begin: int = 0) -> list[str]:
+    """The last lines that are errors of a program of Java, from byte `begin` on; none where it has none."""
+    return [line for line in last_lines(log, _BYTES_MAX, begin) if _ERROR.match(line)][-count:]
 
 
 def _why(line: str, said: str) -> str | None:

@@ -278,7 +278,10 @@ class Stack:
     def _tail(self, part: str) -> str:
         """The end of a part's log, for an error message."""
         path = self.log(part)
-        lines = [f"The last lines of {path}:", *ended.last_lines(path, LOG_LINES)]
+        record = self._recorded(part)
+        errors = ended.errors(path, LOG_LINES, record.log_from if record else 0)
+        lines = ["What it calls errors:", *errors] if errors else []
+        lines += [f"The last lines of {path}:", *ended.last_lines(path, LOG_LINES)]
         return "".join(f"\n  {line}" for line in lines)
 
     def _why_ended(self, part: str) -> str | None:

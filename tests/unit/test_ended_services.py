@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from infra.local import founding
 from infra.local import home as homes
-from infra.local.ended import last_lines, reason
+from infra.local.ended import errors, last_lines, reason
 from infra.local.errors import StackError
 from infra.local.parts.services import Service
 from infra.local.process import Launch
@@ -39,6 +39,14 @@ service.run("validate", config.Service, main, waits=False)
 STOPS = f"raise Stop({STOPPED!r})"
 FAILS = f"raise ValueError('cannot parse {NAME}')"
 STAYS = "context.health.ready('started', True); context.stopping.wait()"
+# As a broker says it: what it came of stands above its farewells.
+BROKER = """
+echo "2026-12-01T06:22:03.100 INFO  [BrokerServer id=2] starting (BrokerServer)"
+echo "2026-12-01T06:23:15.700 ERROR Exiting Kafka due to fatal exception during startup. (Kafka$)"
+echo "java.lang.RuntimeException: the controller did not answer"
+echo "Caused by: java.util.concurrent.CancellationException"
+for line in $(seq 30); do echo "	at java.base/java.lang.Thread.run(Unknown Source)"; done
+"""
 Does = Callable[[str], None]
 
 
@@ -113,6 +121,21 @@ def test_what_nobody_planned_is_its_type_and_place(stack: Stack, does: Does) -> 
     (why,) = looked_at(stack).ended.values()
     assert re.fullmatch(r"ValueError at __main__:\d+ main, which nobody planned", why)
     assert NAME not in asked_for_status(stack).output + found_by_doctor(stack)
+
+
+def test_of_what_java_said_the_errors_stand_above_the_last_lines(
+    stack: Stack, does: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    does(STAYS)
+    monkeypatch.setattr(Service, "launch", lambda _: Launch(["sh", "-c", BROKER]))
+    with pytest.raises(StackError) as error:
+        stack.up(["validate"])
+    said, _, last = str(error.value).partition("The last lines of ")
+    assert "ERROR Exiting Kafka due to fatal exception during startup." in said
+    assert "Caused by: java.util.concurrent.CancellationException" in said
+    assert "INFO" not in str(error.value)
+    assert last.count("Thread.run") == 15
+    assert errors(stack.log("validate"), 15, begin=stack.log("validate").stat().st_size) == []
 
 
 def test_up_says_why_what_it_starts_again_had_ended(stack: Stack, does: Does, said: list[str]) -> None:

@@ -41,7 +41,7 @@ def bootstrap(state_ports: Mapping[str, int], brokers: int) -> str:
 
 class Broker:
     stop_signal = signal.SIGTERM
-    start_s_max = 120.0
+    start_s_max = 180.0
     stop_s_max = 30.0
 
     def __init__(self, site: Site, number: int) -> None:
@@ -150,6 +150,9 @@ def settings(brokers: int) -> dict[str, str]:
         "log.cleaner.dedupe.buffer.size": "16777216",
         # A broker that starts waits for its next heartbeat before it serves.
         "broker.heartbeat.interval.ms": "500",
+        # A broker that starts ends itself where the controller has not taken it by then. Kafka's own minute is short
+        # where three brokers and all services start on two cores; and after a kill the old session has to end first.
+        "initial.broker.registration.timeout.ms": "240000",
     }
 
 
