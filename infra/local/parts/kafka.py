@@ -153,6 +153,10 @@ def settings(brokers: int) -> dict[str, str]:
         # A broker that starts ends itself where the controller has not taken it by then. Kafka's own minute is short
         # where three brokers and all services start on two cores; and after a kill the old session has to end first.
         "initial.broker.registration.timeout.ms": "240000",
+        # With Kafka's two seconds controllers that share a busy disk take each other for dead, and without a quorum no
+        # broker is taken at all.
+        "controller.quorum.fetch.timeout.ms": "8000",
+        "controller.quorum.request.timeout.ms": "6000",
     }
 
 
