@@ -16,7 +16,7 @@ from streams.dimse.left import Left
 from streams.health import Health
 from streams.networks import address_of
 from streams.peers.peer import Why
-from streams.peers.refusals import NOBODY_YET, Kind, Refusals
+from streams.peers.refusals import Kind, Refusals
 from streams.peers.trust import Trust
 from streams.titles import ae_title
 from streams.tls.certificate import Certificate
@@ -27,11 +27,6 @@ _REJECTION: Final = (1, 1, 3)
 _REJECTIONS: Final = {Why.LIMIT: (2, 3, 2)}
 # Those of pynetdicom itself: called AE title not recognized.
 _ITS_OWN: Final = {(1, 1, 7): Why.CALLED_AE}
-# Connections that nothing is read of.
-_NO_ROOM: Final = {
-    Why.ADDRESS: "the peers file lets nobody in from there by that port, and as many wait to be told so as may",
-    Why.LIMIT: "there are as many connections as there may be: of all, or of this address",
-}
 
 
 @dataclass(frozen=True)
@@ -62,9 +57,7 @@ class Door:
             return None
         place = self.admission.connect(address, is_stranger=is_stranger)
         if place is None:
-            metrics.CONNECTIONS_REFUSED.inc()
-            why = Why.ADDRESS if is_stranger else Why.LIMIT
-            self.refusals.note(Kind("connection.refused", NOBODY_YET, address, why.value), _NO_ROOM[why])
+            self.refusals.no_room(address, is_stranger=is_stranger)
         return place
 
     def look(self) -> None:

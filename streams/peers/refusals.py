@@ -17,9 +17,11 @@ from typing import Final
 
 import structlog
 
+from streams import metrics
 from streams.clock import Clock
 from streams.log import Delivery, Producer
 from streams.networks import counted_as
+from streams.peers.peer import Why
 from streams.wire import Message
 
 _WINDOW_S: Final = 60.0
@@ -27,6 +29,11 @@ _WINDOW_S: Final = 60.0
 _END_S_MAX: Final = 5.0
 # So many kinds at once, and so many of one address (of IPv6, one /64); what is beyond counts as of anybody.
 _KINDS_MAX, _KINDS_PER_ADDRESS_MAX = 64, 8
+# Connections that nothing is read of.
+_NO_ROOM: Final = {
+    Why.ADDRESS: "the peers file lets nobody in from there by that port, and as many wait to be told so as may",
+    Why.LIMIT: "there are as many connections as there may be: of all, or of this address",
+}
 ANYBODY: Final = "*"
 NOBODY_YET: Final = "?"
 
@@ -106,6 +113,12 @@ class Refusals:
     def no_handshake(self, address: str, why: str, sentence: str) -> None:
         """Nobody came in by TLS, for lack of a handshake that we could take."""
         self.note(Kind("tls.refused", NOBODY_YET, address, why), sentence)
+
+    def no_room(self, address: str, *, is_stranger: bool) -> None:
+        """A connection was closed at once."""
+        metrics.CONNECTIONS_REFUSED.inc()
+        why = Why.ADDRESS if is_stranger else Why.LIMIT
+        self.note(Kind("connection.refused", NOBODY_YET, address, why.value), _NO_ROOM[why])
 
     def publish(self, *, all_of_it: bool = False) -> None:
         """Writes the audit events that are due: of new kinds, and of those whose minute is over (or `all_of_it`, which

@@ -19,7 +19,7 @@ from streams.admission import Admission, Place
 from streams.clock import Clock
 from streams.networks import address_of
 from streams.peers.peer import Why
-from streams.peers.refusals import NOBODY_YET, Kind, Refusals
+from streams.peers.refusals import Kind, Refusals
 from streams.peers.trust import Trust
 from streams.titles import ae_title
 from streams.tls.accepting import HandshakeFailed
@@ -28,11 +28,6 @@ from streams.tls.certificate import Certificate, certificate_of
 _REJECTIONS: Final = {
     Why.CALLED_AE: CALLED_AE_TITLE_NOT_RECOGNIZED,
     Why.LIMIT: LOCAL_LIMIT_EXCEEDED,
-}
-# Connections that nothing is read of.
-_NO_ROOM: Final = {
-    Why.ADDRESS: "the peers file lets nobody in from there by that port, and as many wait to be told so as may",
-    Why.LIMIT: "there are as many connections as there may be: of all, or of this address",
 }
 
 
@@ -51,9 +46,7 @@ class Door:
         is_stranger = not self.trust.expects(address, self.clock.now().date(), by_tls=secured)
         if (place := self.admission.connect(address, is_stranger=is_stranger)) is not None:
             return Visit(self, address, place, is_stranger=is_stranger)
-        metrics.CONNECTIONS_REFUSED.inc()
-        why = Why.ADDRESS if is_stranger else Why.LIMIT
-        self.refusals.note(Kind("connection.refused", NOBODY_YET, address, why.value), _NO_ROOM[why])
+        self.refusals.no_room(address, is_stranger=is_stranger)
         return None
 
 
