@@ -126,7 +126,7 @@ def test_a_helper_that_was_broken_before_is_replaced_and_the_frame_is_decoded(sa
 
 
 def test_a_decoder_that_does_not_end_is_ended(coded: bytes) -> None:
-    sandbox, before = Sandbox(Settings(helpers=1, cpu_s_max=0.005)), deaths()
+    sandbox, before = Sandbox(Settings(helpers=1, cpu_s_max=0.05)), deaths()
     try:
         for _ in range(2):
             with pytest.raises(Undecodable) as refused:
