@@ -43,7 +43,7 @@ from tests.waiting import wait_until
 STUDY = "1.2.840.99.1"
 STORED = [(CT, EXPLICIT_VR_LITTLE_ENDIAN)]
 ASKED = keys("STUDY", StudyInstanceUID=STUDY)
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class World:

@@ -112,7 +112,7 @@ def test_a_helper_that_crashes_costs_its_frame(helper: Helper, coded: bytes) -> 
     os.kill(helper.pid, signal.SIGSEGV)
     os.kill(helper.pid, signal.SIGCONT)
 
-    assert died.get(timeout=20) == "decoder_crashed"
+    assert died.get(timeout=60) == "decoder_crashed"
     thread.join()
 
 
