@@ -27,7 +27,7 @@ from tests.raw_peer import RawPeer, associate_rq, item, p_data, pdv, store_rq
 MIB = 1 << 20
 # The "status" of an operation that raises.
 MISTAKE = -1
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 LIMITS = Limits(set_up_s=30.0, pace=Pace(30.0, 1024), association_s=60.0, pdu_bytes_max=16_384)
 
 

@@ -40,7 +40,7 @@ class Node:
     proposed: list[tuple[str, str]] = field(default_factory=list)
 
     def destination(self, **more: Any) -> Destination:
-        return Destination(ae_title="NODE", host="127.0.0.1", port=self.port, **{"answer_s": 5.0, **more})
+        return Destination(ae_title="NODE", host="127.0.0.1", port=self.port, **{"answer_s": 30.0, **more})
 
     def _stored(self, event: Any) -> int:
         self.instances.append(str(event.request.AffectedSOPInstanceUID))

@@ -146,7 +146,7 @@ except OutOfMemory:
 def test_without_memory_for_a_batch_the_next_one_still_runs() -> None:
     """In a process of its own, whose address space has room for nothing but a small batch."""
     ran = subprocess.run(
-        [sys.executable, "-c", STARVED, str(MODELS)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", STARVED, str(MODELS)], capture_output=True, text=True, check=False, timeout=240
     )
     assert ran.stdout.strip() == "out of memory, and goes on", ran.stderr
 

@@ -60,7 +60,7 @@ def test_the_service_does_not_start_with_a_promise_that_it_cannot_keep(tmp_path:
         [sys.executable, "-m", "consumers.commitment", "--config", str(config.path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1

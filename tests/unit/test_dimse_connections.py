@@ -31,7 +31,7 @@ from tests.raw_peer import RawPeer, associate_rq, context_item, echo_rq, p_data,
 from tests.routers import IMPLICIT
 from tests.waiting import wait_until
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def opened(settings: Listening) -> Door:

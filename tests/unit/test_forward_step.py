@@ -207,6 +207,7 @@ def test_a_node_that_is_not_there_holds_its_own(tmp_path: Path, kind: str, says:
             destination = structs.replace(destination, host="node.invalid")
         bench = Bench(tmp_path, destination)
         outcomes = bench.run(bench.item(image(0)), bench.item(image(1)))
+        wait_until(lambda: kind != "silent" or there.associations, "the silent one having it")
     assert [outcome.scope for outcome in outcomes] == ["world", "world"]
     assert says in str(outcomes[0])
     assert there.associations == (1 if kind == "silent" else 0)

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from streams import metrics
 from streams.config import ConfigError
+from streams.framecache import shared
 from streams.framecache.cache import FrameCache, Tier, opened
 from streams.framecache.config import FrameCacheSettings
 from streams.framecache.disk import DiskTier
@@ -74,8 +75,9 @@ class Counting:
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A real server on a socket of its own."""
+def redis_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real server on a socket of its own, which is waited for however busy the machine is."""
+    monkeypatch.setattr(shared, "_TIMEOUT_S", 60.0)
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed: the tier in Redis is not tested")
     door = tmp_path / "redis.sock"

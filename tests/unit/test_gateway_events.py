@@ -176,11 +176,14 @@ def test_a_page_of_one_study_is_not_silent_while_others_are_busy(monkeypatch: py
 
         busy = asyncio.create_task(others())
         quiet = world.listener(study="1.2.3")
-        places = [await anext(quiet) for _ in range(4)]
+        places, reached = list[Block](), list[int]()
+        # Two may be the same where nothing was read between them.
+        while len(set(reached)) < 4:
+            places.append(await anext(quiet))
+            reached.append(sum(world.feed.positions.read(places[-1].id or "").values()))
         busy.cancel()
         assert {place.kind for place in places} == {None}
-        reached = [sum(world.feed.positions.read(place.id or "").values()) for place in places]
-        assert reached == sorted(set(reached)), "each is further on"
+        assert reached == sorted(reached), "none is before the one that came before it"
         rest = await taken(world.listener(places[-1].id), len(world.said) - reached[-1])
         assert set(studies(rest)) == set(world.said[-len(rest) :] if rest else [])
 

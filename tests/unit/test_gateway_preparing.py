@@ -280,7 +280,7 @@ from gateway.workers import apart
 begun = threading.Event()
 def work():
     begun.set()
-    threading.Event().wait(60)
+    threading.Event().wait()
 async def main():
     task = asyncio.create_task(apart(work))
     while not begun.is_set():
@@ -292,7 +292,7 @@ asyncio.run(main())
 
 def test_the_process_ends_without_it() -> None:
     """Threads of a pool are waited for at the end of the interpreter."""
-    ended = subprocess.run([sys.executable, "-c", STOPPED], timeout=30, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", STOPPED], timeout=240, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 

@@ -180,7 +180,7 @@ def test_a_store_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -
         store.may_answer.clear()
         for asked in (one.whole(small), one.part(large, 10, 10), one.unchecked(large, 0, 10)):
             with pytest.raises(StoreAway):
-                await asyncio.wait_for(asked, 10)
+                await asyncio.wait_for(asked, 30)
         store.may_answer.set()
 
     small, large = stored(store, SMALL), stored(store, LARGE)
@@ -231,7 +231,7 @@ def test_no_more_large_objects_are_read_at_once_than_may_be_held() -> None:
     async def work(one: Reading) -> list[bytes]:
         store.may_answer.clear()
         readers = [asyncio.ensure_future(one.whole(blob)) for blob in objects.values()]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(store.reads) < reading._LARGE_READS_MAX:
                 await asyncio.sleep(0)
         for _ in range(1000):
@@ -253,7 +253,7 @@ def test_nobody_waits_for_all_who_wait_for_a_store_that_does_not_answer(monkeypa
         # Those that are being read have all the time there is.
         for _ in range(reading._LARGE_READS_MAX):
             await one._large_reads.acquire()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await asyncio.gather(*map(one.whole, objects.values()), return_exceptions=True)
 
     assert {type(one) for one in run(store, work)} == {StoreAway}
@@ -377,7 +377,7 @@ def test_of_many_the_next_are_read_meanwhile_and_no_more_than_that() -> None:
             first = await anext(each)
             assert first is not None
             assert hashlib.sha256(first).hexdigest() == blobs[0].digest
-            await asyncio.wait_for(until(lambda: len(store.reads) == 14), 10)
+            await asyncio.wait_for(until(lambda: len(store.reads) == 14), 60)
             assert [await anext(each) is None for _ in range(4)] == [False, False, True, True]
             rest = [hashlib.sha256(data or b"").hexdigest() async for data in each]
         assert rest == [blob.digest for blob in blobs[3:]]
@@ -394,7 +394,7 @@ def test_what_is_read_ahead_has_a_budget_and_is_there_for_who_asks() -> None:
     async def work(one: Reading) -> None:
         for blob in blobs:
             one.expect_whole(blob)
-        await asyncio.wait_for(until(lambda: len(store.reads) == 4), 10)
+        await asyncio.wait_for(until(lambda: len(store.reads) == 4), 60)
         asking = asyncio.ensure_future(one.whole(blobs[0]))
         store.may_answer.set()
         assert hashlib.sha256(await asking).hexdigest() == blobs[0].digest

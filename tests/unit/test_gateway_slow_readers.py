@@ -141,7 +141,7 @@ def test_who_reads_on_has_all_of_it() -> None:
 def test_who_reads_slowly_takes_nobody_elses_memory() -> None:
     with gateway(memory_bytes_max=4 * len(LARGE), memory_wait_s=0.1) as port, ExitStack() as slow:
         clients = [slow.enter_context(asked(port, "/held", source="127.0.0.2")) for _ in range(3)]
-        assert [status(client) for client in clients] == [200, 200, 503]
+        assert sorted(status(client) for client in clients) == [200, 200, 503]
         with asked(port, "/held") as other:
             assert status(other) == 200
 

@@ -49,8 +49,6 @@ from tests.received import events_of, identity
 from tests.retrieves import Client, keys, running_retrieve
 from tests.routers import CT, EXPLICIT, AdjustableClock, Router, running_router
 
-pytestmark = pytest.mark.timeout(120)
-
 ROUTES = """
 [destinations.node]
 ae_title = "NODE"

@@ -58,13 +58,13 @@ def test_nothing_is_said_in_the_clear_between_the_cut_and_its_effect(
     client.load_verify_locations(authority.file)
     client.load_cert_chain(theirs.certificate_file, theirs.key_file)
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as threads:
-        plain = socket.create_connection(listening.getsockname(), 15)
+        plain = socket.create_connection(listening.getsockname(), 60)
         accepted, _ = listening.accept()
         peer = Recorded(plain)
         done = threads.submit(shaken, peer, plain, client)
         connection = TlsConnection(accepted, server.context)
         connection.handshake()
-        done.result(15)
+        done.result(60)
         with monkeypatch.context() as patched:
             # The moment before the kernel is asked.
             patched.setattr(socket.socket, "shutdown", lambda *_: None)

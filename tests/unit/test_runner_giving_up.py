@@ -135,7 +135,7 @@ def test_a_failure_is_seen_before_what_is_ready_is_written(log: Answering, bench
             log.made[0].waiting[0].set_exception(LogAway("not this one"))
 
     bench.send(events)
-    member = bench.member(decide, structs.replace(SOON, batch_max=1), Hooks(polled=polled))
+    member = bench.member(decide, structs.replace(SOON, batch_max=1, acknowledged_s=30.0), Hooks(polled=polled))
     begun.set()
     bench.until_done()
     bench.check(events)

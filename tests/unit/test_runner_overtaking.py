@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 
 GROUP = "ai"
 REVISIONS, RESULTS, RETRY = SUBJECTS[StudyRevision], SUBJECTS[InferenceResult], f"imaging.retry.{GROUP}"
-ONE_AT_A_TIME = RunnerSettings(threads=1, batch_max=1, deadline_s=5.0, park_wait_s=0.001)
+ONE_AT_A_TIME = RunnerSettings(threads=1, batch_max=1, deadline_s=5.0, park_wait_s=0.0)
 WHEN = datetime(2026, 11, 2, tzinfo=UTC)
 FACTS = Provenance(step="test", build="0", generation=0, config_digest="")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -112,7 +113,7 @@ def test_a_helper_that_crashes_costs_its_frame(helper: Helper, coded: bytes) -> 
     os.kill(helper.pid, signal.SIGSEGV)
     os.kill(helper.pid, signal.SIGCONT)
 
-    assert died.get(timeout=20) == "decoder_crashed"
+    assert died.get(timeout=60) == "decoder_crashed"
     thread.join()
 
 
@@ -126,7 +127,7 @@ def test_a_helper_that_was_broken_before_is_replaced_and_the_frame_is_decoded(sa
 
 
 def test_a_decoder_that_does_not_end_is_ended(coded: bytes) -> None:
-    sandbox, before = Sandbox(Settings(helpers=1, cpu_s_max=0.005)), deaths()
+    sandbox, before = Sandbox(Settings(helpers=1, cpu_s_max=0.05)), deaths()
     try:
         for _ in range(2):
             with pytest.raises(Undecodable) as refused:
@@ -223,21 +224,27 @@ def test_no_answer_of_a_helper_is_believed(helper: Helper, monkeypatch: pytest.M
 
 
 def test_open_files_and_processes_are_given_back() -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = open_files()
     for _ in range(3):
         helper = Helper(BYTES_MAX)
         helper.close()
         helper.close()
 
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert open_files() == before
+
+
+def open_files() -> int:
+    """Without what tests before left for the collector, which may come at any time."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
 @pytest.mark.parametrize("left", range(4))
 def test_where_no_file_is_left_for_a_helper_it_is_waited_for(sandbox: Sandbox, left: int) -> None:
     """Of the files that a helper takes each may be one too many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = open_files()
     free = [os.dup(0) for _ in range(left + 1)]
-    before = len(os.listdir("/proc/self/fd")) - len(free)  # noqa: PTH208
     for one in free:
         os.close(one)
     resource.setrlimit(resource.RLIMIT_NOFILE, (free[-1], hard))
@@ -247,7 +254,7 @@ def test_where_no_file_is_left_for_a_helper_it_is_waited_for(sandbox: Sandbox, l
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert open_files() == before
     assert np.array_equal(sandbox.decode(SMALL_CODED, SMALL), SMALL_NOISE)
 
 

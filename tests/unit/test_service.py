@@ -112,7 +112,7 @@ def started(config: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def said(process: subprocess.Popen[str], deadline_s: float = 60) -> list[str]:
+def said(process: subprocess.Popen[str], deadline_s: float = 240) -> list[str]:
     _, text = process.communicate(timeout=deadline_s)
     return text.splitlines()
 
@@ -126,7 +126,7 @@ def test_a_service_waits_for_what_is_away_says_so_and_ends_when_told(config: Pat
         return dict(answer.json()["failing"]) if answer.status == 503 else {}
 
     with started(config) as process:
-        wait_until(lambda: "log" in failing(), "the service saying that the log is away", 60)
+        wait_until(lambda: "log" in failing(), "the service saying that the log is away", 240)
         process.send_signal(signal.SIGTERM)
         lines = [json.loads(line) for line in said(process)]
         assert process.returncode == 0

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from producers.dicom_router.spool import aside, places, record, segment_bytes, writing
+from producers.dicom_router.spool.census import census
 from producers.dicom_router.spool.incoming import NotSpooled
 from producers.dicom_router.spool.reading import read
 from producers.dicom_router.spool.record import Kept
@@ -348,9 +349,8 @@ def test_many_at_once_share_syncs(folder: Path) -> None:
     with ThreadPoolExecutor(17) as pool:
         first = pool.submit(spool.append, incoming(b"first"))
         entered.acquire()
-        (path,) = segments(folder)
         others = [pool.submit(spool.append, incoming(bytes([number]) * 1000)) for number in range(16)]
-        wait_until(lambda: path.stat().st_size > 16_000, "all to be written")
+        wait_until(lambda: len(census(folder).waiting) == 17, "all to be written")
         gate.set()
         for future in (first, *others):
             future.result()

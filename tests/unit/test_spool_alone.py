@@ -139,8 +139,16 @@ def test_what_is_being_written_counts_as_taken(spool: Spool, disk: HangingDisk, 
 def test_a_router_that_stops_gives_up_what_is_not_whole_before_it_lets_its_folder_go(
     spool: Spool, disk: HangingDisk, threads: ThreadPoolExecutor, folder: Path
 ) -> None:
+    too_large = incoming(LARGE + LARGE)
+
+    def stops() -> bool:
+        with pytest.raises(NotSpooled) as refused:
+            spool.append(too_large)
+        return str(refused.value) == "the router stops"
+
     large = under_way(spool, disk, threads)
     closing = threads.submit(spool.close)
+    wait_until(stops, "the spool taking no more")
     other = opened(folder)
     assert len(places.owned_folders(folder)) == 2, "its folder is its own while it writes"
     disk.gate.set()

@@ -9,18 +9,18 @@ from streams.backoff import Backoff
 from streams.log import LogAway, LogClosed, TopicClosed
 from streams.objects import Damaged, StoreAway, StoreRefused
 from streams.s3_clients import PUT_BYTES_PER_S_MIN
-from tests.routers import AdjustableClock
+from tests.deciding_world import HandClock
 
 AGAIN = Backoff(first_s=1.0, max_s=8.0)
 
 
 @pytest.fixture
-def clock() -> AdjustableClock:
-    return AdjustableClock()
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-def breaker(clock: AdjustableClock) -> Breaker:
+def breaker(clock: HandClock) -> Breaker:
     return Breaker(clock, patience_s=5.0, again=AGAIN)
 
 
@@ -43,33 +43,33 @@ def test_while_all_is_well_everybody_tries(breaker: Breaker) -> None:
     assert None not in turns
 
 
-def test_a_large_object_is_no_probe_where_a_small_one_may_come(breaker: Breaker, clock: AdjustableClock) -> None:
+def test_a_large_object_is_no_probe_where_a_small_one_may_come(breaker: Breaker, clock: HandClock) -> None:
     """Everybody waits for the probe, and for gigabytes that is minutes."""
     assert tried(breaker, StoreAway("away"))
     assert not breaker.may_try(1 << 30)
     assert breaker.turn(1 << 30) is None
     assert breaker.may_try(1 << 20)
-    clock.ahead_s += 6.0
+    clock.seconds += 6.0
     assert breaker.turn(1 << 30) is not None
 
 
 @pytest.mark.parametrize("kind", AWAY)
 def test_after_a_failure_one_tries_at_a_time_and_less_and_less_often(
-    breaker: Breaker, clock: AdjustableClock, kind: type[Exception]
+    breaker: Breaker, clock: HandClock, kind: type[Exception]
 ) -> None:
     assert tried(breaker, kind("away"))
     # The first failure may have been that of one connection: one tries again at once.
     assert tried(breaker, kind("away"))
     assert not tried(breaker)
-    clock.ahead_s += 1.0
+    clock.seconds += 1.0
     probe = breaker.turn(0)
     assert probe is not None
     assert not tried(breaker)
     with pytest.raises(kind), probe:
         raise kind("away")
-    clock.ahead_s += 0.9
+    clock.seconds += 0.9
     assert not tried(breaker)
-    clock.ahead_s += 1.2
+    clock.seconds += 1.2
     assert tried(breaker)
     assert tried(breaker)
 
@@ -98,22 +98,22 @@ def test_a_probe_that_is_refused_lets_the_next_one_try(breaker: Breaker) -> None
     assert tried(breaker)
 
 
-def test_nobody_waits_behind_a_commit_that_hangs(breaker: Breaker, clock: AdjustableClock) -> None:
+def test_nobody_waits_behind_a_commit_that_hangs(breaker: Breaker, clock: HandClock) -> None:
     hanging = breaker.turn(0)
     assert hanging is not None
     assert tried(breaker)
-    clock.ahead_s += 5.1
+    clock.seconds += 5.1
     assert not tried(breaker)
     with hanging:
         pass
     assert tried(breaker)
 
 
-def test_a_large_object_may_take_its_time(breaker: Breaker, clock: AdjustableClock) -> None:
+def test_a_large_object_may_take_its_time(breaker: Breaker, clock: HandClock) -> None:
     """As long as the store may take to keep it: without a spool, all others would be told to try again."""
     size = 1 << 30
     assert breaker.turn(size) is not None
-    clock.ahead_s += size / PUT_BYTES_PER_S_MIN
+    clock.seconds += size / PUT_BYTES_PER_S_MIN
     assert tried(breaker)
 
 
@@ -135,7 +135,7 @@ def test_a_topic_that_is_closed_is_neither_an_absence_nor_the_end_of_one(breaker
 
 
 def test_who_is_given_no_leave_is_told_what_the_log_does_not_let_us_while_that_is_why(
-    breaker: Breaker, clock: AdjustableClock
+    breaker: Breaker, clock: HandClock
 ) -> None:
     assert tried(breaker, LogClosed("SASL_AUTHENTICATION_FAILED"))
     assert isinstance(breaker.away(), LogClosed)
@@ -180,10 +180,10 @@ def test_others_find_out_that_parts_are_away_while_one_fails_alone(breaker: Brea
     assert breaker.may_try(), "it was the probe, and says nothing: another may be one at once"
 
 
-def test_nobody_waits_behind_one_that_fails_alone_and_hangs(breaker: Breaker, clock: AdjustableClock) -> None:
+def test_nobody_waits_behind_one_that_fails_alone_and_hangs(breaker: Breaker, clock: HandClock) -> None:
     alone(breaker)
     assert breaker.turn(0, b"poison") is not None
-    clock.ahead_s += 60.0
+    clock.seconds += 60.0
     assert breaker.closed
 
 

@@ -5,32 +5,32 @@ from __future__ import annotations
 import pytest
 
 from producers.dicom_router.spool.giving_way import GivingWay
-from tests.routers import AdjustableClock
+from tests.deciding_world import HandClock
 
 
 def test_it_gives_way_to_who_waits_and_for_half_a_second() -> None:
-    clock = AdjustableClock()
+    clock = HandClock()
     giving_way = GivingWay(clock)
     assert not giving_way.now(0)
     giving_way.sender_waits()
     assert giving_way.now(0)
-    clock.ahead_s = 0.6
+    clock.seconds = 0.6
     assert not giving_way.now(0)
 
 
 def test_a_gigabyte_on_one_disk_waits_for_nobody() -> None:
-    giving_way = GivingWay(AdjustableClock())
+    giving_way = GivingWay(HandClock())
     giving_way.sender_waits()
     assert giving_way.now((1 << 30) - 1)
     assert not giving_way.now(1 << 30)
 
 
 def test_senders_that_never_pause_are_given_way_to_for_half_a_minute_and_again_once_the_spool_was_empty() -> None:
-    clock = AdjustableClock()
+    clock = HandClock()
     giving_way = GivingWay(clock)
 
     def gives_way_at(seconds: float, waiting_bytes: int) -> bool:
-        clock.ahead_s = seconds
+        clock.seconds = seconds
         giving_way.sender_waits()
         return giving_way.now(waiting_bytes)
 
@@ -52,7 +52,7 @@ def test_a_commit_that_took_long_is_not_followed_by_hours() -> None:
 
 
 def test_senders_are_counted_while_they_wait() -> None:
-    giving_way = GivingWay(AdjustableClock())
+    giving_way = GivingWay(HandClock())
     for _ in range(3):
         giving_way.sender_waits()
     assert giving_way.senders == 3

@@ -13,7 +13,7 @@ from producers.dicom_router.spool.record import SEGMENT_HEAD_BYTES
 from producers.dicom_router.spool.segment import Segment, SegmentFailed
 from tests.waiting import wait_until
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Disk:

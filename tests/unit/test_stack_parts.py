@@ -151,8 +151,12 @@ def test_what_does_not_stop_is_killed_with_all_it_started(tmp_path: Path) -> Non
     wait_until(lambda: "up" in log.read_text(), "the shell to start its child")
     assert process.end(process.ask(running, signal.SIGTERM), deadline_s=0.2) is False
     process.reap()
-    left = subprocess.run(["ps", "-o", "pid=", "-g", str(running.pid)], capture_output=True, text=True, check=False)
-    assert left.stdout.split() == []
+
+    def left() -> list[str]:
+        command = ["ps", "-o", "pid=", "-g", str(running.pid)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+    wait_until(lambda: not left(), "the end of what it started")
 
 
 def test_topics_of_truth_are_flushed_while_there_is_one_copy() -> None:

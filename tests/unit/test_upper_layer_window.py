@@ -16,7 +16,7 @@ from tests.held_operations import LIMITS, MIB, MISTAKE, Held, Running, held_asso
 from tests.raw_peer import ABORT, RELEASE_RP, RELEASE_RQ, RawPeer, associate_rq, echo_rq, p_data, pdv, status_of
 
 # Long enough for what is said before it is over, on a busy machine too.
-SHORT = replace(LIMITS, association_s=1.5)
+SHORT = replace(LIMITS, association_s=3.0)
 
 
 def answered(peer: RawPeer) -> tuple[int, int]:
@@ -106,7 +106,7 @@ def test_who_breaks_the_protocol_is_answered_what_was_asked_before_and_then_abor
 
 
 def test_silence_is_no_idleness_while_the_peer_waits_for_us() -> None:
-    hasty = replace(LIMITS, pace=Pace(1.5, 1024))
+    hasty = replace(LIMITS, pace=Pace(3.0, 1024))
     with held_association(4, limits=hasty) as running:
         running.peer.send(store(1) + store(2))
         running.held.wait_for(2)

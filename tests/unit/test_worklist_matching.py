@@ -207,10 +207,10 @@ def test_a_key_that_means_nothing_is_refused_by_name_and_not_by_value(step: dict
 
 
 def test_no_key_takes_long() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     for key in ("*a" * 30 + "b", "?" * 60 + "b", "*" * 64):
         found(keys(PatientName=key), order={"PatientName": "a" * 64})
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_nested_sequences_end_somewhere() -> None:
