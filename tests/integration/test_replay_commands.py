@@ -146,7 +146,7 @@ def test_another_configuration_is_killed_resumed_compared_and_switched_to(site: 
     generation = killed_midway(site, config)
     line = site.line(generation)
     assert 0 < line["done"] < line["records"]
-    wait_until(lambda: site.line(generation)["state"] == "interrupted", "the group noticing", 60.0)
+    wait_until(lambda: site.line(generation)["state"] == "interrupted", "the group noticing")
 
     refused = site.run("switch", "derive", str(generation), "--why", "a test")
     assert isinstance(refused.exception, Failure)
@@ -202,9 +202,9 @@ def killed_midway(site: Site, config: Path) -> int:
     before = written()
     process = subprocess.Popen([*argv, "--config", str(config)], stdout=subprocess.DEVNULL, env=dict(os.environ))
     try:
-        wait_until(lambda: written() > before, "the first output of the replay", 60.0)
+        wait_until(lambda: written() > before, "the first output of the replay")
         freeze(store)
-        wait_until(lambda: site.line(generation)["done"], "the first commit of the replay", 60.0)
+        wait_until(lambda: site.line(generation)["done"], "the first commit of the replay")
     finally:
         process.kill()
         process.wait()
@@ -224,6 +224,7 @@ def test_a_stricter_validation_is_seen_in_the_comparison_and_nowhere_else(site: 
 
 
 def test_a_rebuild_of_all_that_has_the_same_checksum(site: Site) -> None:
+    settled(site.stack)
     done = CliRunner().invoke(cli, ["catalog", "rebuild", "--json", "--config", str(site.stack.config_path)])
     assert done.exit_code == 0, (done.output, done.exception)
     assert json.loads(done.stdout)["equal"] is True
