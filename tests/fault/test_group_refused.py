@@ -18,7 +18,7 @@ from streams.config import Kafka
 from tests.running_stack import NO_MODELS, RunningStack, started
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.fault
 
 OFFSETS = "__consumer_offsets"
 PARTS = ("kafka", "registry", "store", "validate")
