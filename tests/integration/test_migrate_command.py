@@ -67,8 +67,8 @@ def lane(stack: RunningStack) -> Iterator[None]:
 
 
 def killed_after_one_study(stack: RunningStack, journal: Path) -> None:
-    """Kills a migration when it has settled its first study, and waits for a minute before the next."""
-    command = [sys.executable, "-m", "radstream", "migrate", "old", "--per-minute", "1", "--journal", str(journal)]
+    """Kills a migration when it has settled its first study, and waits for ten minutes before the next."""
+    command = [sys.executable, "-m", "radstream", "migrate", "old", "--per-minute", "0.1", "--journal", str(journal)]
     with subprocess.Popen([*command, "--config", str(stack.config_path)]) as process:
         try:
             wait_until(lambda: journal.exists() and journal.read_bytes().endswith(b"\n"), "the first study")

@@ -187,6 +187,15 @@ def test_another_configuration_is_killed_resumed_compared_and_switched_to(site: 
 
 
 def killed_midway(site: Site, config: Path) -> int:
+    """The generation of a replay that was killed before its end."""
+    while True:
+        line = site.line(generation := killed_after_a_commit(site, config))
+        # Where this machine paused between the first output and the hold, all of it may be done: then once more.
+        if line["done"] < line["records"]:
+            return generation
+
+
+def killed_after_a_commit(site: Site, config: Path) -> int:
     """Begins a replay of what was sent since the second study, and kills it with SIGKILL after its first commit.
 
     From its first output on the store is held, so that it cannot come to its end before it is killed.
