@@ -59,7 +59,7 @@ def run_gateway(folder: Path, port: int | None = None) -> Iterator[Gateway]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: _answers(f"{store.endpoint}/up"), "the gateway's health", 30.0)
+        wait_until(lambda: _answers(f"{store.endpoint}/up"), "the gateway's health")
         yield Gateway(store, folder / "root", process)
     finally:
         process.kill()

@@ -94,7 +94,7 @@ def gateway_process(stack: RunningStack, folder: Path, **settings: str | int | f
         )
     try:
         running = GatewayProcess(port, process, log)
-        wait_until(lambda: _answers(running), "the gateway", 60.0)
+        wait_until(lambda: _answers(running), "the gateway")
         yield running
         process.terminate()
         assert process.wait(60) == 0
@@ -125,7 +125,7 @@ def connection(port: int, source: str = OTHER, buffer_bytes: int | None = None) 
     with socket.socket() as client:
         if buffer_bytes is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-        client.settimeout(30)
+        client.settimeout(120)
         client.bind((source, 0))
         client.connect(("127.0.0.1", port))
         yield client

@@ -47,7 +47,7 @@ class Client(requests.Session):
         self.headers["accept"] = "application/dicom+json"
 
     def find(self, path: str, **keys: str) -> requests.Response:
-        return self.get(f"{self.root}{path}", params=keys, timeout=30)
+        return self.get(f"{self.root}{path}", params=keys, timeout=120)
 
 
 @contextmanager

@@ -28,4 +28,4 @@ def built() -> Path:
 
 def _maven(*options: str) -> subprocess.CompletedProcess[str]:
     command = ["mvn", "--quiet", "--batch-mode", *options, "--file", str(PROJECT / "pom.xml"), "package"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=800)

@@ -65,7 +65,7 @@ class Running:
     @contextmanager
     def connection(self, tls: ssl.SSLContext | None = None) -> Iterator[Mllp]:
         port = self.port if tls is None else self.tls_port
-        with socket.create_connection(("127.0.0.1", port or 0), timeout=30) as peer:
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=120) as peer:
             if tls is None:
                 yield Mllp(peer)
                 return

@@ -28,15 +28,15 @@ def new_topics(config: Kafka, topics: Sequence[NewTopic]) -> Iterator[None]:
 def create(admin: AdminClient, log: KafkaLog, topics: Sequence[NewTopic]) -> None:
     """Returns when all their partitions have leaders that answer: who just heard that a topic was made may be told, for
     a moment, that there is none."""
-    for future in admin.create_topics(list(topics), operation_timeout=30).values():
-        future.result(60)
+    for future in admin.create_topics(list(topics), operation_timeout=180, request_timeout=180).values():
+        future.result(200)
     names = [TopicPartition(one.topic, number) for one in topics for number in range(one.num_partitions)]
     wait_until(lambda: _answer(log, names), "the new topics")
 
 
 def delete(admin: AdminClient, topics: list[str]) -> None:
-    for future in admin.delete_topics(topics, operation_timeout=30).values():
-        future.result(60)
+    for future in admin.delete_topics(topics, operation_timeout=180, request_timeout=180).values():
+        future.result(200)
 
 
 def _answer(log: KafkaLog, names: list[TopicPartition]) -> bool:

@@ -28,7 +28,7 @@ from tests.worklists import running_worklist
 MACHINE, ITS_OTHER, ANOTHER = ADDRESSES = ("fd00::5", "fd00::6", "fd00:0:0:1::7")
 HOST, EVERYBODY = "::1", ("fd00::/16",)
 _ONE = {"associations_max": 8, "associations_per_peer_max": 1}
-_PATIENCE_S = 20.0
+_PATIENCE_S = 60.0
 
 
 @contextmanager

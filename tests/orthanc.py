@@ -43,14 +43,14 @@ class Orthanc:
     def ask(self, method: str, path: str, said: object = None) -> Any:
         """Its REST API: JSON in, JSON out."""
         url = f"http://127.0.0.1:{self.http_port}{path}"
-        answer = urllib3.request(method, url, json=said, timeout=60.0, retries=False)
+        answer = urllib3.request(method, url, json=said, timeout=180.0, retries=False)
         assert answer.status == 200, (answer.status, answer.data)
         return answer.json() if answer.data else None
 
     def file(self, instance: str) -> bytes:
         """An instance, by Orthanc's own name of it, as it stored it."""
         url = f"http://127.0.0.1:{self.http_port}/instances/{instance}/file"
-        answer = urllib3.request("GET", url, timeout=60.0, retries=False)
+        answer = urllib3.request("GET", url, timeout=180.0, retries=False)
         assert answer.status == 200, (answer.status, answer.data)
         return answer.data
 

@@ -30,7 +30,7 @@ from tests.running_stack import RunningStack
 
 # A part that was killed is back within half a minute; a sender that gives up before proves nothing.
 RETRIES = 60
-SETTLED_S_MAX = 180.0
+SETTLED_S_MAX = 600.0
 
 
 def router_of(stack: RunningStack) -> Target:
@@ -55,13 +55,13 @@ class Load:
                 self.acknowledged.append(self._items[sent.name])
             self._more.notify_all()
 
-    def wait_for(self, count: int, deadline_s: float = 120.0) -> None:
+    def wait_for(self, count: int, deadline_s: float = 300.0) -> None:
         """Until so many are acknowledged, or the sender has ended."""
         with self._more:
             reached = self._more.wait_for(lambda: len(self.acknowledged) >= count or self._result.done(), deadline_s)
         assert reached, f"only {len(self.acknowledged)} of {count} acknowledged in {deadline_s:g} s"
 
-    def finish(self, deadline_s: float = 300.0) -> SendResult:
+    def finish(self, deadline_s: float = 600.0) -> SendResult:
         try:
             return self._result.result(deadline_s)
         finally:
@@ -75,8 +75,14 @@ def settled(stack: RunningStack, within_s: float = SETTLED_S_MAX) -> Flow:
     Fails with what is left.
     """
     log = KafkaLog(stack.config.section("kafka", Kafka))
-    flow = Gauge(log).wait_until_still(lambda: not any(_to_do(stack).values()), within_s)
-    todo = {what: count for what, count in _to_do(stack).items() if count}
+    todo: dict[str, int] = {}
+
+    def is_done() -> bool:
+        todo.clear()
+        todo.update({what: count for what, count in _to_do(stack).items() if count})
+        return not todo
+
+    flow = Gauge(log).wait_until_still(is_done, within_s)
     assert flow.is_still, f"still waiting after {within_s:g} s: {flow.lag}"
     assert not todo, f"still to do after {within_s:g} s: {todo}"
     return flow

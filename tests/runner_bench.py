@@ -31,7 +31,7 @@ from streams.step import Done, Input, NewObject, Outcome, Stored
 from streams.wire import Message, SchemaIds, decode, encode
 from tests.hooked_log import HookedLog, Hooks, everything
 from tests.instance_events import ROUTER, instance_of, meta_of, received_of, ref_of, validated_of
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 TENANT = "general"
 GROUP = "validate"
@@ -42,7 +42,7 @@ IDENTITY = StepIdentity(GROUP, "0.1.0", 1, "c" * 64)
 PARTITIONS = 3
 # Short waits: what is tested is what happens, not how long it takes.
 QUICK = RunnerSettings(
-    threads=4, batch_max=4, deadline_s=10.0, world_wait_s=0.05, world_wait_s_max=0.5, park_wait_s=0.05
+    threads=4, batch_max=4, deadline_s=60.0, world_wait_s=0.05, world_wait_s_max=0.5, park_wait_s=0.05
 )
 # Gives up soon on an acknowledgement.
 IMPATIENT = structs.replace(QUICK, acknowledged_s=2.0)
@@ -115,10 +115,10 @@ class Member:
             self.error = error
             print(f"the runner ended with {error!r}")  # noqa: T201
 
-    def ended(self, deadline_s: float = 60.0) -> BaseException | None:
+    def ended(self) -> BaseException | None:
         """Waits until it has ended, by itself or because it was told to; why, or None."""
-        self.thread.join(deadline_s)
-        assert not self.thread.is_alive(), f"the runner did not end in {deadline_s:g} s"
+        self.thread.join(DEADLINE_S)
+        assert not self.thread.is_alive(), f"the runner did not end in {DEADLINE_S:g} s"
         return self.error
 
     def stop(self) -> None:
@@ -189,7 +189,7 @@ class Bench(ABC):
         for member in self.members:
             member.context.stopping.set()
         for member in self.members:
-            member.thread.join(60.0)
+            member.thread.join(DEADLINE_S)
         self._producer.close(5.0)
 
     def member(
@@ -211,7 +211,7 @@ class Bench(ABC):
         return self.write(encode(event, self.ids, source="test") for event in events)
 
     def write(self, messages: Iterable[Message]) -> list[Delivery]:
-        return [future.result(30.0) for future in [self._producer.send(message) for message in messages]]
+        return [future.result(120.0) for future in [self._producer.send(message) for message in messages]]
 
     def partitions(self) -> list[TopicPartition]:
         """What the group reads."""
@@ -226,8 +226,8 @@ class Bench(ABC):
         committed = self.log.committed(GROUP, self.partitions())
         return sum(end - (committed[name] or first) for name, (first, end) in bounds.items())
 
-    def until_done(self, deadline_s: float = 60.0) -> None:
-        wait_until(lambda: self.lag() == 0, "a lag of zero", deadline_s)
+    def until_done(self) -> None:
+        wait_until(lambda: self.lag() == 0, "a lag of zero")
 
     def verdicts(self, lane: Lane = "routine") -> list[InstanceValidated]:
         """Every record with a verdict, duplicates included, in the order of each partition."""

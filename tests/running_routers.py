@@ -97,7 +97,7 @@ free_bytes_min = 0
         """The process that answers that it is ready."""
         try:
             # While one takes over from another, it waits in the queue.
-            answer = urllib3.request("GET", self._url("readyz"), retries=False, timeout=30)
+            answer = urllib3.request("GET", self._url("readyz"), retries=False, timeout=PATIENCE_S)
         except urllib3.exceptions.HTTPError:
             return None
         return int(answer.json()["pid"]) if answer.status == 200 else None
@@ -108,7 +108,7 @@ free_bytes_min = 0
         )
 
     def asked(self, path: str) -> str:
-        return urllib3.request("GET", self._url(path), retries=False, timeout=30).data.decode()
+        return urllib3.request("GET", self._url(path), retries=False, timeout=PATIENCE_S).data.decode()
 
     def readyz(self) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(self.asked("readyz"))

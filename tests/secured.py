@@ -67,7 +67,7 @@ def associate(
     entity = AE(ae_title=calling_ae)
     entity.add_requested_context(Verification)
     entity.add_requested_context(CT, EXPLICIT)
-    entity.acse_timeout = entity.network_timeout = entity.dimse_timeout = entity.connection_timeout = 15
+    entity.acse_timeout = entity.network_timeout = entity.dimse_timeout = entity.connection_timeout = 60
     options = {} if context is None else {"tls_args": (context, "router.example")}
     return entity.associate(target.host, target.port, ae_title=called_ae, **options)
 
@@ -127,5 +127,5 @@ def audited(router: Router) -> list[tuple[str, str, str]]:
 def shaken(router: Router, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
     """A TLS connection to the router, no more."""
     target = secured(router)
-    with socket.create_connection((target.host, target.port), 15) as plain, context.wrap_socket(plain) as done:
+    with socket.create_connection((target.host, target.port), 60) as plain, context.wrap_socket(plain) as done:
         yield done

@@ -131,7 +131,7 @@ def _started(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         finally:
             process.stdin.close()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise

@@ -54,7 +54,7 @@ def run(where: Path, *arguments: str, given: str = "") -> subprocess.CompletedPr
     # A machine's own configuration of Terraform names mirrors that may not be there.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     return subprocess.run(
-        [program(), *arguments], cwd=where, input=given, capture_output=True, text=True, env=environment, timeout=280
+        [program(), *arguments], cwd=where, input=given, capture_output=True, text=True, env=environment, timeout=800
     )
 
 

@@ -8,9 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 POLL_S = 0.05
+# It costs nothing where the machine is quick. One that others share stands still for a minute now and then.
+DEADLINE_S = 180.0
 
 
-def wait_until(condition: Callable[[], T | None], what: str, deadline_s: float = 60.0) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
     """Asks again and again until the answer is true, and returns it. Fails with `what` it waited for."""
     end = time.monotonic() + deadline_s
     while not (answer := condition()):

@@ -25,6 +25,7 @@ from streams.identity import partition_key
 from tests.images import CT, native
 from tests.pipeline_run import router_of
 from tests.running_stack import RunningStack
+from tests.waiting import DEADLINE_S
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -76,11 +77,11 @@ class Watching:
         assert isinstance(found, dict)
         return found
 
-    def until(self, true_of: Callable[[dict[str, Any]], object], what: str, deadline_s: float = 60.0) -> dict[str, Any]:
+    def until(self, true_of: Callable[[dict[str, Any]], object], what: str) -> dict[str, Any]:
         """The first line of which it is true."""
-        end = time.monotonic() + deadline_s
+        end = time.monotonic() + DEADLINE_S
         while not true_of(found := self.line()):
-            assert time.monotonic() < end, f"waited {deadline_s:g} s in vain for {what}: {found}"
+            assert time.monotonic() < end, f"waited {DEADLINE_S:g} s in vain for {what}: {found}"
         return found
 
 
@@ -94,7 +95,7 @@ def watching(stack: RunningStack, *groups: str) -> Iterator[Watching]:
             yield Watching(process)
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(60)
+            code = process.wait(DEADLINE_S)
         assert code == 0
 
 

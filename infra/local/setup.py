@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from typing import Literal
 
@@ -14,6 +15,8 @@ from infra.local.parts.database import Database, dsn
 from infra.local.parts.part import Site
 from streams import config
 
+# Of a hundred questions and more, each has ten seconds; a registry that has just started on a busy machine may pause.
+REGISTERED_TRIES, REGISTERED_PAUSE_S = 6, 1.0
 NOT_DURABLE = (
     "WARNING: the file system of {0} cannot write through (chattr +S): after a power loss the object store may have "
     "lost what it acknowledged. Fit for a demonstration, not for patients; set RADSTREAM_HOME to a folder on ext4, xfs "
@@ -46,10 +49,17 @@ def _schemas(site: Site) -> None:
     from streams.registry import RegistryAway, RegistryRefused, register
     from streams.schema_ids import write_ids
 
-    try:
-        ids = register(registry.url(site.state.ports["registry"]))
-    except (RegistryAway, RegistryRefused) as error:
-        raise StackError(f"the schemas could not be registered: {error}") from None
+    for left in reversed(range(REGISTERED_TRIES)):
+        try:
+            ids = register(registry.url(site.state.ports["registry"]))
+            break
+        except RegistryRefused as error:
+            raise StackError(f"the schemas could not be registered: {error}") from None
+        except RegistryAway as error:
+            if not left:
+                raise StackError(f"the schemas could not be registered: {error}") from None
+            site.say("registry: it did not answer in time; what is registered by now is found, the rest is tried again")
+            time.sleep(REGISTERED_PAUSE_S)
     write_ids(site.home / settings_file.SCHEMA_IDS, ids)
 
 

@@ -14,7 +14,8 @@ from infra.local.parts.kafka import admin
 from schemas import Topic, load_topics
 
 COPIES_MAX = 3
-WAIT_S = 30
+# A broker that has just started on a busy machine may pause for a minute.
+WAIT_S = 180
 
 
 @dataclass(frozen=True)
@@ -71,5 +72,5 @@ def _make(client: AdminClient, missing: Mapping[str, Wanted]) -> None:
         for name, want in missing.items()
     ]
     if topics:
-        for made in client.create_topics(topics, operation_timeout=WAIT_S).values():
+        for made in client.create_topics(topics, operation_timeout=WAIT_S, request_timeout=WAIT_S).values():
             made.result()

@@ -35,7 +35,7 @@ def test_a_group_is_placed_read_from_there_and_never_moved_under_its_members(con
     log, place = KafkaLog(config), TopicPartition(name, 0)
     producer = log.producer()
     for number in range(5):
-        producer.send(Message(name, b"k", str(number).encode())).result(30)
+        producer.send(Message(name, b"k", str(number).encode())).result(120)
     assert producer.close(5.0) == 0
     assert log.committed(name, [place]) == {place: None}
     log.place(name, {place: 3})

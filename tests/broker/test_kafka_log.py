@@ -39,7 +39,7 @@ def test_keys_go_where_java_puts_them_and_order_is_kept(config: Kafka, topic: st
     log = KafkaLog(config)
     producer = log.producer()
     sent = [producer.send(Message(topic, key, key, (("h", b"1"), ("h", b"2")))) for key in MURMUR2 for _ in range(3)]
-    places = [future.result(30) for future in sent]
+    places = [future.result(120) for future in sent]
     assert producer.close(5.0) == 0
     keys = [key for key in MURMUR2 for _ in range(3)]
     assert [place.partition for place in places] == [java_partition(key, 6) for key in keys]
@@ -57,7 +57,7 @@ def test_keys_go_where_java_puts_them_and_order_is_kept(config: Kafka, topic: st
 def test_how_long_a_group_is_remembered_is_read_from_the_broker(config: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor says nothing where that is for ever, and would where it were not."""
     client = AdminClient({"bootstrap.servers": config.bootstrap})
-    (broker,) = client.describe_cluster().result(30).nodes
+    (broker,) = client.describe_cluster().result(120).nodes
     assert list(checks.memory(client, broker.id)) == []
     monkeypatch.setattr(checks, "_REMEMBERED_MIN", 2**31)
     (found,) = checks.memory(client, broker.id)
@@ -71,14 +71,14 @@ def test_a_group_that_the_rules_do_not_have_any_more_is_seen(config: Kafka, topi
         assert group in {one.name for one in destinations.gone(client, frozenset({"forward"}))}
         assert group not in {one.name for one in destinations.gone(client, frozenset({group}))}
     finally:
-        client.delete_consumer_groups([group])[group].result(30)
+        client.delete_consumer_groups([group])[group].result(120)
 
 
 def test_a_part_is_read_and_what_is_not_there_is_out_of_range(config: Kafka, topic: str) -> None:
     log = KafkaLog(config)
     producer = log.producer()
     for number in range(10):
-        producer.send(Message(topic, b"21", str(number).encode())).result(30)
+        producer.send(Message(topic, b"21", str(number).encode())).result(120)
     producer.close(5.0)
     name = TopicPartition(topic, java_partition(b"21", 6))
     assert [record.offset for record in log.read(name, 3, 7)] == [3, 4, 5, 6]
@@ -97,11 +97,11 @@ def test_what_does_not_exist_is_refused(config: Kafka) -> None:
 
 def test_a_record_that_is_too_large_is_refused_and_the_rest_go_through(config: Kafka, topic: str) -> None:
     producer = KafkaLog(config).producer()
-    wait_until(lambda: producer.send(Message(topic, b"k", b"small")).result(30), "a first record")
+    wait_until(lambda: producer.send(Message(topic, b"k", b"small")).result(120), "a first record")
     large = producer.send(Message(topic, b"k", b"x" * 20_000_000))
     small = producer.send(Message(topic, b"k", b"small"))
     assert isinstance(large.exception(30), LogRefused)
-    assert small.result(30).topic == topic
+    assert small.result(120).topic == topic
     assert producer.close(5.0) == 0
 
 

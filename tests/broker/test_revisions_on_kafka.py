@@ -27,7 +27,6 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.stack
 
 QUIET_S = 1.0
-DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -87,8 +86,8 @@ def decided(world: World, *numbers: int, times: int = 1) -> None:
             len(revisions) >= times and world.manifest(revisions[-1]) == said for said, revisions in last
         )
 
-    wait_until(all_in_the_last, "revisions with every image", DEADLINE_S)
-    wait_until(lambda: world.uncommitted() == 0, "the commit of all inputs", DEADLINE_S)
+    wait_until(all_in_the_last, "revisions with every image")
+    wait_until(lambda: world.uncommitted() == 0, "the commit of all inputs")
     world.check(numbers)
 
 
@@ -114,7 +113,7 @@ def test_a_second_member_takes_over_what_waits_and_one_that_crashes_is_made_up_f
         for number in numbers[:6]:
             world.say(number, 0)
         with running(world) as second:
-            wait_until(lambda: first.deciding._states and second.deciding._states, "both having work", DEADLINE_S)
+            wait_until(lambda: first.deciding._states and second.deciding._states, "both having work")
             for number in numbers:
                 world.say(number, 1, 2)
             decided(world, *numbers)
@@ -137,7 +136,7 @@ def test_a_crash_around_a_decision(world: World, point: str) -> None:
     with running(world) as member:
         setattr(member.log.hooks, point, once)
         world.say(number, 0, 1)
-        wait_until(crashed.is_set, "the crash", DEADLINE_S)
+        wait_until(crashed.is_set, "the crash")
     world.say(number, 2)
     world.say(other, 0)
     with running(world):

@@ -66,7 +66,7 @@ class KafkaBench(Bench):
     def trim(self, name: TopicPartition, first: int) -> None:
         asked = [confluent_kafka.TopicPartition(name.topic, name.partition, first)]
         for future in self._admin.delete_records(asked).values():
-            future.result(30)
+            future.result(120)
 
     def expel(self, member: Member) -> None:
         """Leaves the group in the member's name. librdkafka's own thread keeps a stalled member alive for ever."""

@@ -25,7 +25,6 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.stack
 
-DEADLINE_S = 90.0
 STUDIES = 4
 
 
@@ -79,7 +78,7 @@ def studies() -> range:
 
 
 def done(world: World) -> None:
-    wait_until(world.is_committed, "every command to be done", DEADLINE_S)
+    wait_until(world.is_committed, "every command to be done")
 
 
 def test_a_walk_with_a_crash_and_a_restart(world: World, studies: range) -> None:
@@ -96,7 +95,7 @@ def test_a_walk_with_a_crash_and_a_restart(world: World, studies: range) -> None
         done(world)
         member.log.hooks.after_send = crash
         world.command(days(400))
-        wait_until(crashed.is_set, "the crash", DEADLINE_S)
+        wait_until(crashed.is_set, "the crash")
     with running(world):
         done(world)
         for study in studies:

@@ -19,8 +19,6 @@ from tests.gateways import running_gateway
 from tests.postgres import run_postgres
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def test_the_browser_shows_a_pdf_in_the_viewers_page(browser: Browser) -> None:
     """Before, the page forbade objects, and nothing answered with a PDF; nor did one count that is not isolated too."""
@@ -46,4 +44,4 @@ def test_the_browser_shows_a_pdf_in_the_viewers_page(browser: Browser) -> None:
                 page.title()
                 return any(frame.url.startswith("chrome-extension://") for frame in page.frames)
 
-            wait_until(is_shown, "the browser's own reader of PDFs", 60.0)
+            wait_until(is_shown, "the browser's own reader of PDFs")

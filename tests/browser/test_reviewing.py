@@ -10,7 +10,7 @@ from tests.browser.conftest import DEADLINE_MS, Shoot
 from tests.commands import facts
 from tests.running_stack import RunningStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.stack
 
 PHONE_PX = 390
 

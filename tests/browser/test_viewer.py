@@ -13,7 +13,7 @@ from tests.browser.conftest import Shoot
 from tests.browser.ohif import GREYS, Viewer
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.stack
 
 MARK = "AI, not reviewed"
 NAME = "Measured by hand"

@@ -20,7 +20,7 @@ from tests.power import PowerDisk
 from tests.running_stack import NO_MODELS, SOON, RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(2400)]
 
 SLICES = (2, 7, 7)
 # Longer than a service waits before it says that its offsets are not kept.
@@ -63,10 +63,10 @@ def test_nothing_is_acknowledged_and_lost_on_a_full_disk(disk_of_all: PowerDisk,
     assert {sent.status for sent in refused} <= {TRY_AGAIN, None}
 
     filler.unlink()
-    wait_until(filled.comes_up, "the stack to run again", deadline_s=120)
+    wait_until(filled.comes_up, "the stack to run again")
     result = send_items(items, router_of(filled), retries=20)
     assert result.statuses == {"0000": len(items)}
-    wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=300)
+    wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=600)
     assert lost(filled, items) == []
 
 
@@ -85,9 +85,9 @@ def test_a_spool_on_another_disk_takes_what_a_full_one_does_not(
     assert census(spool).waiting
 
     filler.unlink()
-    wait_until(filled.comes_up, "the stack to run again", deadline_s=120)
-    wait_until(lambda: not census(spool).waiting, "the spool to be drained", deadline_s=300)
-    wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=300)
+    wait_until(filled.comes_up, "the stack to run again")
+    wait_until(lambda: not census(spool).waiting, "the spool to be drained", deadline_s=600)
+    wait_until(lambda: ends_well(filled), "everything to be done", deadline_s=600)
     assert lost(filled, items) == []
 
 

@@ -18,7 +18,7 @@ from streams.config import Kafka
 from tests.running_stack import NO_MODELS, RunningStack, started
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.fault
 
 OFFSETS = "__consumer_offsets"
 PARTS = ("kafka", "registry", "store", "validate")
@@ -38,8 +38,8 @@ def takes_offsets(stack: RunningStack, takes: bool) -> None:
     topic = ConfigResource(ResourceType.TOPIC, OFFSETS, incremental_configs=[setting])
     admin = AdminClient({"bootstrap.servers": stack.config.section("kafka", Kafka).bootstrap})
     # The first member of a group has it made.
-    wait_until(lambda: OFFSETS in admin.list_topics(timeout=30).topics, "a topic of offsets")
-    admin.incremental_alter_configs([topic])[topic].result(30)
+    wait_until(lambda: OFFSETS in admin.list_topics(timeout=120).topics, "a topic of offsets")
+    admin.incremental_alter_configs([topic])[topic].result(120)
 
 
 def complaints(stack: RunningStack) -> list[str]:

@@ -34,7 +34,7 @@ SHORT = ("triton", "ai", "kafka", "store", "ai")
 VICTIMS = SHORT if REQUESTS < 1000 else (*SHORT, "validate", "derive", "revisions", "catalog", "tiering")
 RESULTS = "imaging.inference.result"
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(900 + 4 * REQUESTS)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800 + 4 * REQUESTS)]
 
 Request = tuple[str, str, str]
 """Study, series and step."""
@@ -146,5 +146,5 @@ def events(stack: RunningStack, topic: str) -> list[Event]:
 def facts(stack: RunningStack, *arguments: str) -> Any:
     command = [sys.executable, "-m", "radstream", *arguments, "--json", "--config", str(stack.config_path)]
     environment = {**os.environ, "RADSTREAM_HOME": str(stack.home)}
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment)
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=800, env=environment)
     return json.loads(ended.stdout)

@@ -30,7 +30,7 @@ from tests.routers import Ct
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(3600)]
 
 # 1,000 where there is time: RADSTREAM_FAULT_MOVES=1000. Each study moves three times: backup, warm, cold.
 MOVES = int(os.environ.get("RADSTREAM_FAULT_MOVES", "45"))
@@ -101,9 +101,13 @@ def archive(fresh: RunningStack) -> Archive:
     result = send_items([image.item() for image in images], router_of(fresh), associations=4, retries=60)
     assert result.statuses == {"0000": len(images)}
     store, tenant = S3Store(fresh.config.section("store", Store)), fresh.config.section("site", Site).tenant
-    keys = [key for key, _ in store.keys("hot", f"{tenant}/studies/")]
-    digests = {key: key.rpartition("/")[2].removesuffix(".dcm") for key in keys}
-    assert len(digests) == len(images)
+
+    def stored() -> list[str]:
+        return [key for key, _ in store.keys("hot", f"{tenant}/studies/")]
+
+    # A store that stood still for a while leaves some of what was acknowledged on the spool.
+    wait_until(lambda: len(stored()) == len(images), "all images in the store")
+    digests = {key: key.rpartition("/")[2].removesuffix(".dcm") for key in stored()}
     return Archive(fresh, digests, studies)
 
 
@@ -113,7 +117,7 @@ def kill_them(archive: Archive, victims: Sequence[str], done: int, wanted: int) 
         moment = done + place * wanted // (len(victims) + 1)
         wait_until(lambda moment=moment: decided(archive) >= moment, f"{moment} phases", 300)
         archive.stack.kill(victim)
-        wait_until(archive.stack.comes_up, "the stack to run again", 180)
+        wait_until(archive.stack.comes_up, "the stack to run again")
 
 
 def decided(archive: Archive) -> int:
@@ -130,7 +134,7 @@ def test_no_object_is_lost_when_parts_are_killed_in_the_middle_of_moves(archive:
     promised = load_policy().copies
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill_them, archive, VICTIMS[0], 0, archive.studies * 3)
-        killing.result(300)
+        killing.result()
         settled(archive.stack)
         for days, tier, victims in ((31, "warm", VICTIMS[1]), (8 * 365, "cold", VICTIMS[2])):
             killing = pool.submit(kill_them, archive, victims, decided(archive), archive.studies * 5)

@@ -17,7 +17,7 @@ from tests.power import PowerDisk
 from tests.running_stack import NO_MODELS, SOON, RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800)]
 
 
 def test_a_cut_loses_what_was_not_synced_and_nothing_else(disk: PowerDisk) -> None:

@@ -19,7 +19,7 @@ ROUNDS = int(os.environ.get("RADSTREAM_ROUTER_ROUNDS", "11"))
 SEED = os.environ.get("RADSTREAM_FAULT_SEED")
 REPORT = os.environ.get("RADSTREAM_FAULT_REPORT")
 
-pytestmark = [pytest.mark.fault, pytest.mark.timeout(600 + 30 * ROUNDS)]
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(1800 + 30 * ROUNDS)]
 
 
 @pytest.mark.skipif(not toxiproxy.is_built(), reason="toxiproxy was not built: Go 1.25 or newer is missing")

@@ -29,7 +29,7 @@ class Writer:
         self.acknowledged: list[str] = []
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
-        wait_until(lambda: len(self.acknowledged) >= ACKNOWLEDGED_MIN, "enough to be acknowledged", 120.0)
+        wait_until(lambda: len(self.acknowledged) >= ACKNOWLEDGED_MIN, "enough to be acknowledged")
 
     def kill(self) -> None:
         """What it said before it died counts."""

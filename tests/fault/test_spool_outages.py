@@ -16,7 +16,7 @@ from tests.pipeline_run import catalog_checksum, lost, router_of, settled
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.fault, pytest.mark.timeout(1800)]
 
 SLICES = (2, 12, 12)
 
@@ -68,7 +68,7 @@ def test_nothing_is_refused_and_nothing_is_lost_while_parts_go_and_the_router_is
     sent += batches[2]
     stack.up(("kafka",))
     stack.up()
-    wait_until(lambda: len(held(stack).waiting) < len(batches[1]) + len(batches[2]), "the drain to begin", 120.0)
+    wait_until(lambda: len(held(stack).waiting) < len(batches[1]) + len(batches[2]), "the drain to begin")
     stack.kill("router")
     stack.up(("router",))
     all_arrived(stack, sent, before)

@@ -33,7 +33,7 @@ OURS = ["radstream-sink", "radstream-files", "radstream-fsync"]
 def bench(*options: str, **environment: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "radstream", "bench", "ingest", "--json", *options]
     ran = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=280, env={**os.environ, **environment}
+        command, capture_output=True, text=True, check=False, timeout=800, env={**os.environ, **environment}
     )
     assert ran.returncode == 0, ran.stderr
     report: dict[str, Any] = json.loads(ran.stdout)

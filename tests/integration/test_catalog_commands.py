@@ -47,7 +47,7 @@ def study_uid(stack: RunningStack) -> str:
         done = run(stack, "study", uid, "--json")
         return done.exit_code == 0 and bool(json.loads(done.stdout)["copies"])
 
-    wait_until(copied, "the study's copies in the catalog", 60.0)
+    wait_until(copied, "the study's copies in the catalog")
     return uid
 
 
@@ -75,7 +75,7 @@ def test_studies_are_listed_by_patient_and_the_list_is_audited(stack: RunningSta
     found = facts(stack, "studies", "--patient", "1CT1")
     # Other tests send images of this patient to the stack of all.
     assert study_uid in [line["study_uid"] for line in found["studies"]]
-    assert study_uid in run(stack, "studies").stdout
+    assert study_uid in run(stack, "studies", "--patient", "1CT1").stdout
     assert ("studies_listed", "studies") in audit_actions(stack)
 
 
@@ -87,7 +87,7 @@ def test_an_unknown_study_and_a_wrong_token_say_what_to_do(stack: RunningStack) 
 
 
 def test_a_rebuild_from_the_log_has_the_checksum_of_the_live_catalog(stack: RunningStack, study_uid: str) -> None:
-    wait_until(lambda: facts(stack, "catalog", "checksum")["lag"] == {}, "the catalog at the log's end", 60.0)
+    wait_until(lambda: facts(stack, "catalog", "checksum")["lag"] == {}, "the catalog at the log's end")
     found = facts(stack, "catalog", "rebuild", "--switch", "--reason", "a test")
     assert found["equal"] is True
     assert found["live"]["total"] == found["rebuilt"]["total"]

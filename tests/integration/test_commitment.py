@@ -251,7 +251,7 @@ def test_a_modality_that_is_off_is_spared_while_much_waits_for_it(router: Router
 def test_a_modality_that_is_silent_keeps_nobody_else_waiting(router: Router, world: World) -> None:
     """It takes the association and the report, and never answers."""
     world.shelf.holds(CT, "1.1")
-    world.settings = structs.replace(world.settings, answer_s_max=60.0)
+    world.settings = structs.replace(world.settings, answer_s_max=600.0)
     uids = {f"2.25.{number}" for number in range(8)}
     with listening(Modality()) as one, listening(Modality(), ae_title="CT2") as other, world.running():
         node = '[{}]\nae_title = "{}"\nhost = "127.0.0.1"\nport = {}\n'
@@ -262,7 +262,7 @@ def test_a_modality_that_is_silent_keeps_nobody_else_waiting(router: Router, wor
             wait_until(lambda: len(world.results()) == len(uids), "the results")
             wait_until(lambda: one.at_once, "the first report")
             ask(router.target, "2.25.9", [(CT, "1.1")], calling_ae="CT2")
-            wait_until(lambda: other.reports, "what is told to the other one", 20.0)
+            wait_until(lambda: other.reports, "what is told to the other one")
         wait_until(lambda: len(world.reports()) == len(uids) + 1, "all confirmations")
     assert {report.transaction_uid for report in one.reports} == uids
     assert one.at_once_max == 1
@@ -288,7 +288,7 @@ def test_a_modality_that_was_silent_is_left_alone_for_a_while(router: Router, wo
 
 def test_what_waits_while_another_is_told_is_not_given_up_without_a_try(router: Router, world: World) -> None:
     world.shelf.holds(CT, "1.1")
-    world.settings = structs.replace(world.settings, answer_s_max=60.0)
+    world.settings = structs.replace(world.settings, answer_s_max=600.0)
     with listening(Modality()) as modality, world.running():
         world.node(modality.port)
         with modality.silent():

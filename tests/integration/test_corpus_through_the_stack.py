@@ -26,7 +26,7 @@ from streams.log import TopicPartition
 from tests.pipeline_run import settled
 from tests.running_stack import RunningStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.corpus, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.corpus]
 
 # Attributes that say who somebody is.
 PERSONAL = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "PatientAddress", "AccessionNumber")
@@ -61,7 +61,7 @@ def answers(stack: RunningStack, corpus: Path) -> dict[str, Any]:
 def radstream(stack: RunningStack, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "RADSTREAM_CONFIG": str(stack.config_path)}
     command = [sys.executable, "-m", "radstream", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=800)
 
 
 def test_every_file_is_answered(answers: dict[str, Any], corpus: Path) -> None:

@@ -44,7 +44,7 @@ EXPRESSIONS = [
 
 def exposition(stack: RunningStack, service: str) -> str:
     port = stack.config.section(service, Listening).http_port
-    return urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", timeout=10.0).data.decode()
+    return urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", timeout=60.0).data.decode()
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +52,8 @@ def found(stack: RunningStack) -> dict[str, set[str]]:
     """Labels by family, of all services together, once an image has gone the whole way."""
     assert send_items(demo_items()[:1], router_of(stack)).acknowledged
     waited = 'radstream_end_to_end_seconds_count{lane="routine"}'
-    wait_until(lambda: waited in exposition(stack, "catalog"), "the image in the catalog", 60.0)
-    wait_until(lambda: "radstream_group_lag_records{" in exposition(stack, "lag"), "a measurement of lag", 60.0)
+    wait_until(lambda: waited in exposition(stack, "catalog"), "the image in the catalog")
+    wait_until(lambda: "radstream_group_lag_records{" in exposition(stack, "lag"), "a measurement of lag")
     together: dict[str, set[str]] = {}
     for service in MODULES:
         for name, labels in shown(exposition(stack, service)).items():

@@ -18,14 +18,14 @@ from radstream.demo_items import PHANTOM, demo_items
 from radstream.demo_results import MM_MAX, SHARE_MAX
 from tests.running_stack import RunningStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.stack
 
 
 def radstream(stack: RunningStack, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "RADSTREAM_HOME": str(stack.home)}
     environment.pop("RADSTREAM_CONFIG", None)
     command = [sys.executable, "-m", "radstream", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=800)
 
 
 def facts(stack: RunningStack, *arguments: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from radstream.doctor import doctor
 from tests.ports import free_port
 from tests.running_stack import RunningStack
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -22,11 +23,17 @@ def run(path: Path) -> tuple[int, dict[str, Any]]:
     return result.exit_code, json.loads(result.stdout)
 
 
+def well(path: Path) -> dict[str, Any] | None:
+    """On a busy machine one of them may not answer in the seconds that it is given: then it is asked again."""
+    code, answer = run(path)
+    print([check for check in answer["checks"] if check["state"] == "broken"])  # noqa: T201 - if that is how it ends
+    return answer if code == 0 else None
+
+
 def test_a_running_stack_is_well(stack: RunningStack) -> None:
-    code, answer = run(stack.config_path)
+    answer = wait_until(lambda: well(stack.config_path), "all to be well")
     assert [check for check in answer["checks"] if check["state"] == "broken"] == []
     assert answer["well"]
-    assert code == 0
     parts = {check["part"] for check in answer["checks"]}
     named = "configuration machine broker registry store database spool router worklist retrieve orders service"
     assert parts == set(named.split())
@@ -35,10 +42,14 @@ def test_a_running_stack_is_well(stack: RunningStack) -> None:
 
 
 def test_a_person_reads_the_same(stack: RunningStack) -> None:
-    result = CliRunner().invoke(doctor, ["--config", str(stack.config_path)])
-    assert result.exit_code == 0, result.output
-    assert "All well" in result.stdout
-    assert "conditional_create: Enforced" in result.stdout
+    def said() -> str | None:
+        result = CliRunner().invoke(doctor, ["--config", str(stack.config_path)])
+        print(result.stdout)  # noqa: T201 - if that is how it ends
+        return result.stdout if result.exit_code == 0 else None
+
+    text = wait_until(said, "all to be well")
+    assert "All well" in text
+    assert "conditional_create: Enforced" in text
 
 
 def test_whatever_cannot_be_reached_is_named_with_what_to_do(stack: RunningStack, tmp_path: Path) -> None:

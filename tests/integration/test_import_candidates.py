@@ -16,7 +16,7 @@ from tests.demographics_suppliers import Person, knowing
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.stack
 
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
 RIGHT = Person("PDQ-4711", "NORTH", "Candidàte", "Jane", "19410203", "F")

@@ -25,7 +25,7 @@ from streams.wire import decode
 from tests.pipeline_run import router_of, settled
 from tests.running_stack import RunningStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.stack
 
 SEED, SLICES, MATRIX = 61, (2, 10, 10), 64
 OTHER_SEED = 62

@@ -60,7 +60,7 @@ def kafkas_own(stack: RunningStack) -> dict[tuple[str, int], tuple[int, int, int
     jars = java.kafka_jars(lambda line: print(line, file=sys.stderr))  # noqa: T201
     command = [str(java.java()), "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", TOOL, "--bootstrap-server", servers]
     ended = subprocess.run(
-        [*command, "--describe", "--group", GROUP, "--offsets"], capture_output=True, text=True, check=True, timeout=120
+        [*command, "--describe", "--group", GROUP, "--offsets"], capture_output=True, text=True, check=True, timeout=300
     )
     rows = [line.split() for line in ended.stdout.splitlines() if line.startswith(f"{GROUP} ")]
     return {(row[1], int(row[2])): (int(row[3]), int(row[4]), int(row[5])) for row in rows if row[3] != "-"}
@@ -68,7 +68,7 @@ def kafkas_own(stack: RunningStack) -> dict[tuple[str, int], tuple[int, int, int
 
 def ours(stack: RunningStack) -> dict[str, Any]:
     command = [sys.executable, "-m", "radstream", "lag", GROUP, "--json", "--config", str(stack.config_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     (group,) = json.loads(ended.stdout)["groups"]
     assert isinstance(group, dict)
     return group
@@ -107,7 +107,9 @@ def test_prometheus_reads_the_same_and_no_uid(stack: RunningStack, backlog: int,
 
 def test_the_age_grows_while_it_stands_and_is_gone_when_it_runs(stack: RunningStack, backlog: int) -> None:
     with watching(stack, GROUP) as watch:
-        looks = [lane_of(watch.line(), GROUP, "routine") for _ in range(3)]
+        # A look at a broker that is too busy to answer shows what was seen before.
+        lines = [watch.until(lambda look: look["away"] is None, "a measurement") for _ in range(3)]
+        looks = [lane_of(line, GROUP, "routine") for line in lines]
         assert [look["lag"] for look in looks] == [backlog] * 3
         assert looks[0]["oldest_age_s"] < looks[1]["oldest_age_s"] < looks[2]["oldest_age_s"]
         assert (looks[-1]["in_per_s"], looks[-1]["out_per_s"], looks[-1]["catch_up_s"]) == (0.0, 0.0, None)
@@ -132,9 +134,9 @@ def test_a_load_is_counted_within_its_windows(stack: RunningStack, studies: list
                 counted[one.start, one.topic] = one.per_s * one.length_s
                 assert one.latency_max_s is not None
                 assert one.latency_mean_s is not None
-                assert 0 <= one.latency_mean_s <= one.latency_max_s < 60
+                assert 0 <= one.latency_mean_s <= one.latency_max_s <= time.time() - began
         return round(sum(records for (_, name), records in counted.items() if name == topic))
 
     for topic in ("imaging.instance.received", "imaging.instance.validated"):
-        wait_until(lambda topic=topic: count(topic) >= len(studies), f"the windows of {topic}", 60)
+        wait_until(lambda topic=topic: count(topic) >= len(studies), f"the windows of {topic}")
         assert count(topic) == len(studies)

@@ -28,8 +28,6 @@ STUDIES = 5
 SLICES, MATRIX = (0, 2, 0), 32
 SEEDS = range(7300, 7300 + STUDIES)
 LANES = f'\n[router.lanes]\n"{AE_TITLE}" = "bulk"\n'
-# The router learns its lanes when it starts, and the catalog may have work of other tests before it.
-SOON_S = 90.0
 
 
 def run(stack: RunningStack, *arguments: str) -> Result:
@@ -69,11 +67,11 @@ def lane(stack: RunningStack) -> Iterator[None]:
 
 
 def killed_after_one_study(stack: RunningStack, journal: Path) -> None:
-    """Kills a migration when it has settled its first study, and waits for a minute before the next."""
-    command = [sys.executable, "-m", "radstream", "migrate", "old", "--per-minute", "1", "--journal", str(journal)]
+    """Kills a migration when it has settled its first study, and waits for ten minutes before the next."""
+    command = [sys.executable, "-m", "radstream", "migrate", "old", "--per-minute", "0.1", "--journal", str(journal)]
     with subprocess.Popen([*command, "--config", str(stack.config_path)]) as process:
         try:
-            wait_until(lambda: journal.exists() and journal.read_bytes().endswith(b"\n"), "the first study", SOON_S)
+            wait_until(lambda: journal.exists() and journal.read_bytes().endswith(b"\n"), "the first study")
         finally:
             process.send_signal(signal.SIGKILL)
 

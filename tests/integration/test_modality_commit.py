@@ -100,7 +100,7 @@ class Archive:
             entity.shutdown()
 
 
-def checked(archive: Archive, listen: tuple[str, int] | None = None, wait_s: float = 10.0) -> dict[str, Check]:
+def checked(archive: Archive, listen: tuple[str, int] | None = None, wait_s: float = 120.0) -> dict[str, Check]:
     asking = Asking("RADSTREAM", listen, wait_s)
     return {check.name: check for check in of_archive(archive.node, no_tls(), Image.make(), asking)}
 
@@ -169,7 +169,7 @@ def test_the_command_tests_an_archive_with_tls(tmp_path: Path) -> None:
 def test_orthanc_commits_on_a_new_association(tmp_path: Path) -> None:
     port = free_port()
     with orthanc(tmp_path, ("RADSTREAM", port)) as archive:
-        asking = Asking("RADSTREAM", (HERE, port), 30.0)
+        asking = Asking("RADSTREAM", (HERE, port), 120.0)
         found = {check.name: check for check in of_archive(archive.node, no_tls(), Image.make(), asking)}
     assert {name: check.state for name, check in found.items()} == {"C-STORE": "well", "commitment": "well"}, found
     assert "on a new association" in found["commitment"].found

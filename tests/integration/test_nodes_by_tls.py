@@ -316,10 +316,10 @@ def test_reports_of_commitment_go_by_tls(site: Site) -> None:
     with listening(Modality(), tls=site.listening()) as modality:
         table = f'[ct-1]\nae_title = "CT1"\nhost = "{HERE}"\nport = {modality.port}\n'
         nodes.write_text(f"{table}tls = true\n")
-        told = Teller(nodes, site.clients(), 5.0, lambda: 0.0).tell(result)
+        told = Teller(nodes, site.clients(), 60.0, lambda: 0.0).tell(result)
         assert (told.outcome, told.node) == ("delivered", "ct-1"), told
         nodes.write_text(f'{table}tls = true\ncommon_name = "CT2"\n')
-        told = Teller(nodes, site.clients(), 5.0, lambda: 0.0).tell(result)
+        told = Teller(nodes, site.clients(), 60.0, lambda: 0.0).tell(result)
         assert (told.outcome, "common name CT2" in told.why) == ("no_association", True), told
     assert [report.transaction_uid for report in modality.reports] == ["2.25.1"]
 

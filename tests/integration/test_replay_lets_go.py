@@ -88,7 +88,7 @@ def test_an_image_that_a_replay_lets_go_is_derived_and_in_a_revision_after_the_s
         found = facts(stack.config_path, "study", study_uid)
         return found if found["revisions"] and derivations(stack, study_uid) else None
 
-    found = wait_until(is_out, "its derivation and its revision", 90.0)
+    found = wait_until(is_out, "its derivation and its revision")
     assert (found["counts"]["served"], found["counts"]["quarantined"]) == (1, 0)
     assert found["revisions"][0]["instances"] == 1
     # Whoever comes behind validate reads what it let through.
@@ -98,7 +98,7 @@ def test_an_image_that_a_replay_lets_go_is_derived_and_in_a_revision_after_the_s
 def waiting_at(stack: RunningStack) -> float:
     """How many images the catalog says wait for a person because nobody reads so deep."""
     port = stack.config.section("catalog", Catalog).http_port
-    text = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", timeout=10.0).data.decode()
+    text = urllib3.request("GET", f"http://127.0.0.1:{port}/metrics", timeout=60.0).data.decode()
     named = [line for line in text.splitlines() if line.startswith('radstream_quarantine_open{reason="too_complex"}')]
     return sum(float(line.split()[-1]) for line in named)
 
@@ -132,7 +132,7 @@ def test_an_image_that_a_person_lets_go_flows_once_and_is_shown_to_nobody_once_i
         found = facts(config, "study", study_uid)
         return found if found["revisions"] and derivations(stack, study_uid) else None
 
-    found = wait_until(is_out, "its derivation and its revision", 90.0)
+    found = wait_until(is_out, "its derivation and its revision")
     assert (found["counts"]["served"], found["verdicts"]["accepted_with_findings"]) == (1, 1)
     assert [one["rule"] for one in found["findings"]] == ["released_by_hand"]
     assert [one["rule"] for one in facts(config, "findings", "--study", study_uid)] == ["released_by_hand"]

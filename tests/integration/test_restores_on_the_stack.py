@@ -34,7 +34,7 @@ from tests.retrieves import STUDY_GET, Client, keys
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.stack
 
 FILES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 COUNT = 3
@@ -84,7 +84,7 @@ def held(stack: RunningStack, study_uid: str) -> set[str]:
 
 
 def get(root: str, study_uid: str) -> requests.Response:
-    return requests.get(f"{root}/dicomweb/studies/{study_uid}", headers={"accept": FILES}, timeout=60)
+    return requests.get(f"{root}/dicomweb/studies/{study_uid}", headers={"accept": FILES}, timeout=180)
 
 
 def restores(stack: RunningStack, study_uid: str) -> list[str]:
@@ -109,7 +109,7 @@ class Listening:
 
     def __init__(self, root: str, study_uid: str) -> None:
         self.told: list[dict[str, Any]] = []
-        self._answer = requests.get(f"{root}/events", params={"study": study_uid}, stream=True, timeout=120)
+        self._answer = requests.get(f"{root}/events", params={"study": study_uid}, stream=True, timeout=300)
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
@@ -143,10 +143,10 @@ def test_twenty_readers_while_tiering_is_dead_start_one_restore_that_is_told(
         last, got = peer.get(keys("STUDY", StudyInstanceUID=study_uid), stored, STUDY_GET)
         assert (last.Status, last.NumberOfFailedSuboperations, got) == (0xA702, COUNT, [])
         assert last.ErrorComment.startswith("being restored, expected in")
-        assert "in the archive" in requests.get(f"{root}/study/{study_uid}", timeout=60).text
+        assert "in the archive" in requests.get(f"{root}/study/{study_uid}", timeout=180).text
     finally:
         archive.up()
-    wait_until(lambda: any(one["phase"] == "switched" for one in listening.told), "the event", 120)
+    wait_until(lambda: any(one["phase"] == "switched" for one in listening.told), "the event")
     told = [(one["why"], one["phase"], one["serving"]) for one in listening.told]
     assert told[-1] == ("recall", "switched", "hot")
     # At once, whether the catalog has read of it or not.

@@ -50,7 +50,7 @@ from tests.retrieves import (
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 PATIENT, ACCESSION = f"QR-{uuid.uuid4().hex[:8]}", "QR-ACC-1"
@@ -123,7 +123,7 @@ def study(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> Sent
         _, found = client.find(wanted)
         return [one.NumberOfStudyRelatedInstances for one in found] == [COUNT]
 
-    wait_until(is_there, "the study", 120.0)
+    wait_until(is_there, "the study")
     return sent
 
 
@@ -421,7 +421,7 @@ def test_sub_operations_say_who_asked(stack: RunningStack, client: Client, study
 
 
 def ran(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def needs(program: str) -> str:

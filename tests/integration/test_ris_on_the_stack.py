@@ -24,7 +24,7 @@ from tests.risses import Ris, listening, switched_off
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.stack
 
 IMAGE = Path(pydicom.data.__file__).parent / "test_files" / "MR_small.dcm"
 RULES = """

@@ -132,7 +132,7 @@ def test_a_sender_tries_again_until_the_log_is_back() -> None:
         sending = pool.submit(router.send, Ct().item(), retries=8)
         wait_until(lambda: "commit" in router.health.failing(), "the first refusal")
         router.log.away = False
-        assert sending.result(timeout=30).statuses == {"0000": 1}
+        assert sending.result(timeout=120).statuses == {"0000": 1}
 
 
 def test_the_same_bytes_again_are_stored_once_and_announced_with_the_same_id() -> None:

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def said(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def dcmtk(program: str) -> str:

@@ -26,14 +26,13 @@ def routers(tmp_path: Path) -> Iterator[Routers]:
         yield made
 
 
-@pytest.mark.timeout(400)
 def test_every_port_goes_over_and_what_waits_on_the_spool_too_from_the_first_to_the_third(routers: Routers) -> None:
     context, numbers, acknowledged = (
         trusted(routers.site, routers.site.scanner()),
         itertools.count(1),
         itertools.count(),
     )
-    web = urllib3.PoolManager(retries=False, timeout=30)
+    web = urllib3.PoolManager(retries=False, timeout=PATIENCE_S)
 
     def image() -> Ct:
         return Ct(study="1.2", series="1.2.3", instance=f"1.2.3.{next(numbers)}")

@@ -493,7 +493,7 @@ def test_after_a_disk_that_gave_nothing_back_a_log_that_refuses_everything_is_wa
             router.keeping.look()
             return router.send(Ct(study="1.9").item()).statuses == {"0000": 1} or aside.count(folder) >= 40
 
-        wait_until(known, "the log to be known as away", 60.0)
+        wait_until(known, "the log to be known as away")
         assert aside.count(folder) < 20
 
 
@@ -511,9 +511,9 @@ def test_a_log_that_refuses_everything_is_waited_for_and_not_taken_for_bad_insta
             patched.setattr(router.log, "append", refuse)
             sent = [image for number in range(40) for image in images(1, f"1.2.{number}")]
             assert router.send(*(image.item() for image in sent)).statuses == {"0000": 40}
-            wait_until(lambda: aside.count(folder) >= 10, "the first ones to be set aside", 120.0)
+            wait_until(lambda: aside.count(folder) >= 10, "the first ones to be set aside")
         assert router.log.append == really
-        wait_until(lambda: len(router.received()) + aside.count(folder) == 40, "all the others", 120.0)
+        wait_until(lambda: len(router.received()) + aside.count(folder) == 40, "all the others")
         assert aside.count(folder) < 20
     with running_router(store, store, spool=chosen) as router:
         wait_until(lambda: not aside.count(folder) and not segments(folder), "all of them")

@@ -35,7 +35,7 @@ def dcmtk(program: str, target: Target | None, site: Hospital, identity: Identit
     titles = ["-v", "-aet", "CT1", "-aec", "RADSTREAM"]
     command = [program, *titles, *secured, target.host, str(target.port), *more]
     environment = {**os.environ, "TCP_NODELAY": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -60,7 +60,7 @@ def test_tls_at_the_port_without_it_is_closed_and_said(site: Hospital) -> None:
     with captured() as log, site.router() as router:
         context = trusted(site, site.scanner())
         with (
-            socket.create_connection((router.target.host, router.target.port), 15) as plain,
+            socket.create_connection((router.target.host, router.target.port), 60) as plain,
             pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"),
         ):
             context.wrap_socket(plain)
@@ -75,7 +75,7 @@ def test_junk_at_the_port_for_tls_ends_in_a_close(site: Hospital, junk: bytes) -
         with RawPeer(secured(router)) as peer:
             peer.send(junk)
             peer.socket.shutdown(socket.SHUT_WR)
-            peer.socket.settimeout(15)
+            peer.socket.settimeout(60)
             while peer.socket.recv(4096):
                 pass
         assert echoes(secured(router), "CT1", trusted(site, site.scanner()))
@@ -83,7 +83,7 @@ def test_junk_at_the_port_for_tls_ends_in_a_close(site: Hospital, junk: bytes) -
 
 def test_a_good_peer_is_answered_while_others_never_finish_their_handshakes(site: Hospital) -> None:
     before = handshakes("expired")
-    with site.router(set_up_timeout_s=8.0) as router, ExitStack() as flood:
+    with site.router(set_up_timeout_s=15.0) as router, ExitStack() as flood:
         peers = [flood.enter_context(RawPeer(secured(router), source="127.0.0.9")) for _ in range(90)]
         for number, peer in enumerate(peers):
             # Nothing at all, the first byte, or a ClientHello that says it is longer than it ever will be.

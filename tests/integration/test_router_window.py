@@ -30,7 +30,7 @@ class Together(MemoryStore):
 
     def __init__(self, count: int) -> None:
         super().__init__()
-        self._barrier = threading.Barrier(count, timeout=20)
+        self._barrier = threading.Barrier(count, timeout=120)
 
     def create(self, new: NewObject) -> Stored:
         if "/studies/" in new.key:
@@ -49,7 +49,7 @@ class Slow(MemoryStore):
     def create(self, new: NewObject) -> Stored:
         if "/studies/" in new.key:
             self.waiting.append(new.key)
-            assert self.may.wait(20)
+            assert self.may.wait(120)
         return super().create(new)
 
 
@@ -143,7 +143,7 @@ def test_a_router_that_stops_answers_what_is_outstanding_and_then_asks_to_releas
         assert peer.read() == (5, bytes(4))
         peer.send(RELEASE_RP)
         assert peer.is_closed()
-        stopping.result(timeout=20)
+        stopping.result(timeout=120)
         assert len(router.received()) == 3
 
 

@@ -64,7 +64,7 @@ def test_it_tries_again_until_the_log_is_back() -> None:
         sending = pool.submit(send_items, [Ct().item()], studies(stow.port), retries=8)
         wait_until(lambda: "commit" in stow.router.health.failing(), "the first refusal")
         stow.router.log.away = False
-        assert sending.result(timeout=30).statuses == {"0000": 1}
+        assert sending.result(timeout=120).statuses == {"0000": 1}
 
 
 def test_many_at_once() -> None:

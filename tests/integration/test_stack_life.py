@@ -42,7 +42,7 @@ def servers() -> Iterator[RunningStack]:
 def radstream(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "RADSTREAM_HOME": str(home)}
     command = [sys.executable, "-m", "radstream", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
 
 def fails_with_one_message(done: subprocess.CompletedProcess[str]) -> str:
@@ -116,11 +116,11 @@ def test_a_killed_broker_comes_back_with_what_it_acknowledged(servers: RunningSt
     broker = {"bootstrap.servers": servers.config.section("kafka", Kafka).bootstrap}
     config = {"flush.messages": "1"}
     client = AdminClient(broker)
-    client.create_topics([NewTopic("test.stack", num_partitions=1, config=config)])["test.stack"].result(timeout=30)
+    client.create_topics([NewTopic("test.stack", num_partitions=1, config=config)])["test.stack"].result(timeout=120)
     acknowledged: list[str | None] = []
     producer = Producer({**broker, "acks": "all"})
     producer.produce("test.stack", b"kept", on_delivery=lambda error, _: acknowledged.append(str(error or "")))
-    producer.flush(30)
+    producer.flush(120)
     assert acknowledged == [""]
 
     servers.kill("kafka")
@@ -197,16 +197,18 @@ def test_a_part_that_ends_while_starting_shows_the_end_of_its_log(servers: Runni
 
 def test_a_topic_with_other_partitions_than_listed_is_an_error(servers: RunningStack) -> None:
     client = AdminClient({"bootstrap.servers": servers.config.section("kafka", Kafka).bootstrap})
-    client.create_partitions([NewPartitions("imaging.audit.event", 2)])["imaging.audit.event"].result(timeout=30)
+
+    def partitions() -> int:
+        found = client.list_topics(timeout=120).topics.get("imaging.audit.event")
+        return len(found.partitions) if found is not None else 0
+
+    client.create_partitions([NewPartitions("imaging.audit.event", 2)])["imaging.audit.event"].result(timeout=120)
     try:
+        wait_until(lambda: partitions() == 2, "the broker to tell of both")
         said = fails_with_one_message(radstream(servers.home, "up", "kafka"))
         assert "topic imaging.audit.event has 2 partitions and topics.yaml says 1" in said
     finally:
-        client.delete_topics(["imaging.audit.event"])["imaging.audit.event"].result(timeout=30)
-
-    def partitions() -> int:
-        found = client.list_topics(timeout=30).topics.get("imaging.audit.event")
-        return len(found.partitions) if found is not None else 0
+        client.delete_topics(["imaging.audit.event"])["imaging.audit.event"].result(timeout=120)
 
     wait_until(lambda: partitions() == 0, "the topic to be gone")
     servers.up(["kafka"])

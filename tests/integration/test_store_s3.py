@@ -6,6 +6,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from streams.step import NewObject
 from tests.gateway import Gateway, run_gateway
 from tests.ports import free_port
 from tests.store_suite import HOT, Lock, Overwrite, StoreSuite, new
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +129,9 @@ def test_a_store_that_hangs_is_away_and_comes_back(
     gateway: Gateway, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(s3_clients, "READ_TIMEOUT", timedelta(seconds=1))
+    # What is patient writes: a slow disk may take longer than that.
+    ref = store.create(new("hang", b"before")).ref
     impatient = S3Store(gateway.config)
-    ref = impatient.create(new("hang", b"before")).ref
     gateway.freeze()
     try:
         with pytest.raises(StoreAway):
@@ -137,9 +140,15 @@ def test_a_store_that_hangs_is_away_and_comes_back(
             impatient.create(new("hang-2", b"during"))
     finally:
         gateway.thaw()
-    assert impatient.read(ref) == b"before"
-    stored = impatient.create(new("hang-2", b"during"))
-    assert stored.data == b"during"
+
+    def is_used_again() -> bool:
+        with suppress(StoreAway):
+            assert impatient.read(ref) == b"before"
+            assert impatient.create(new("hang-2", b"during")).data == b"during"
+            return True
+        return False
+
+    wait_until(is_used_again, "the store to be used again")
 
 
 def test_a_store_that_is_killed_and_started_again_is_used_again(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_room_for_objects_is_given_back_however_a_request_ends() -> None:
                 peer.sendall(request_head(len(large)) + large[:-300])
             assert stow.post(large[:-300]).status == 400
             too_large = file_of(Ct(pixels=bytes(5 << 20)))
-            wait_until(lambda: stow.store(too_large).status == 413, "the room that the cut request had", 10)  # noqa: B023
+            wait_until(lambda: stow.store(too_large).status == 413, "the room that the cut request had")  # noqa: B023
             assert stow.post(large, path="/studies/1.9").status == 409
             assert stow.post(large).status == 200
 
@@ -256,7 +256,7 @@ def test_stopping_lets_a_request_in_hand_come_to_its_end() -> None:
         peer.sendall(body)
         answer = answered(peer)
         assert (answer.status, answer.headers["connection"]) == (200, "close")
-        stopping.result(timeout=30)
+        stopping.result(timeout=120)
 
 
 def test_who_was_told_that_it_may_ask_on_is_answered_by_a_router_that_hands_over(

@@ -17,7 +17,7 @@ from tests.pipeline_run import router_of, settled
 from tests.running_stack import RunningStack
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.stack
 
 SEED, SLICES, MATRIX = 81, (2, 10, 10), 64
 
@@ -31,8 +31,10 @@ def root(stack: RunningStack) -> str:
 @pytest.fixture(scope="module")
 def study_uid(stack: RunningStack) -> str:
     items = list(encoded(SEED, SLICES, matrix=MATRIX))
-    assert send_items(items, router_of(stack)).statuses == {"0000": len(items)}
-    settled(stack)
+    # With a revision more, which a pause of a slow machine makes, results are superseded.
+    with stack.patient():
+        assert send_items(items, router_of(stack)).statuses == {"0000": len(items)}
+        settled(stack)
     return str(next(iter(chest_ct(SEED, SLICES, MATRIX))).StudyInstanceUID)
 
 
@@ -128,7 +130,7 @@ def test_a_study_that_is_not_there_says_so(root: str) -> None:
 
 
 def test_who_listens_hears_of_a_review(stack: RunningStack, root: str, study_uid: str) -> None:
-    with requests.get(f"{root}/events", params={"study": study_uid}, stream=True, timeout=60) as stream:
+    with requests.get(f"{root}/events", params={"study": study_uid}, stream=True, timeout=300) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         lines = stream.iter_lines(decode_unicode=True)
         # Its place: from here on it hears everything.

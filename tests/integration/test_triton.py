@@ -47,12 +47,12 @@ def batch(model: Model) -> Floats:
 
 @pytest.fixture(scope="module")
 def said(model: Model, batch: Floats) -> Floats:
-    return InProcess(model, 1, 30.0).run(batch)
+    return InProcess(model, 1, 180.0).run(batch)
 
 
 @pytest.fixture
 def backend(stack: RunningStack, model: Model) -> Iterator[OnTriton]:
-    made = OnTriton(model, f"127.0.0.1:{stack.ports['triton-grpc']}", 30.0)
+    made = OnTriton(model, f"127.0.0.1:{stack.ports['triton-grpc']}", 180.0)
     yield made
     made.close()
 
@@ -66,10 +66,10 @@ def test_triton_says_what_onnxruntime_says(backend: OnTriton, batch: Floats, sai
 def test_arrays_travel_by_grpc_where_memory_is_not_shared(
     stack: RunningStack, model: Model, batch: Floats, said: Floats
 ) -> None:
-    elsewhere = OnTriton(model, f"127.0.0.2:{stack.ports['triton-grpc']}", 30.0)
+    elsewhere = OnTriton(model, f"127.0.0.2:{stack.ports['triton-grpc']}", 180.0)
     with pytest.raises(ModelAway):
         elsewhere.run(batch)
-    named = OnTriton(model, f"ipv4:127.0.0.1:{stack.ports['triton-grpc']}", 30.0)
+    named = OnTriton(model, f"ipv4:127.0.0.1:{stack.ports['triton-grpc']}", 180.0)
     assert np.abs(named.run(batch) - said).max() < TOLERANCE
     assert not ours()
 
@@ -104,7 +104,7 @@ def test_a_server_with_other_weights_is_refused(
     shutil.copytree(model.folder, tmp_path / "1")
     other = Model(model.card, tmp_path / "1", "0" * 64, model.card_digest)
     with pytest.raises(ModelFailed, match="another model of that name"):
-        OnTriton(other, f"127.0.0.1:{stack.ports['triton-grpc']}", 30.0).run(batch)
+        OnTriton(other, f"127.0.0.1:{stack.ports['triton-grpc']}", 180.0).run(batch)
 
 
 def test_a_killed_server_is_away_and_comes_back(

@@ -38,7 +38,6 @@ from tests.stow import MULTIPART, body_of, file_of
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.corpus,
-    pytest.mark.timeout(600),
     # What pydicom thinks of foreign files is not what is tested.
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
@@ -85,7 +84,7 @@ def room(stack: RunningStack, corpus: Path) -> Room:
     files = [str(corpus / name) for name in of_each_kind(corpus)]
     environment = {**os.environ, "RADSTREAM_CONFIG": str(stack.config_path)}
     command = [sys.executable, "-m", "radstream", "send", *files, "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode in (0, 3), done.stderr
     settled(stack)
     uids = [str(pydicom.dcmread(name, stop_before_pixels=True, force=True).get("SOPInstanceUID", "")) for name in files]

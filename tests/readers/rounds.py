@@ -22,7 +22,7 @@ from tests.readers.tally import RIGHT, Tally
 from tests.rounds.report import table
 from tests.waiting import wait_until
 
-FELT_S_MAX, WELL_S_MAX, HEARD_S_MAX = 90.0, 120.0, 120.0
+FELT_S_MAX, WELL_S_MAX, HEARD_S_MAX = 300.0, 300.0, 300.0
 # How often a later round has two faults at once.
 TWO_OF = 0.3
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 RIGHT, CUT = "right", "cut"
 # Longer than the gateway waits for a part that hangs, on a machine that has other things to do.
-ANSWER_S_MAX = 60.0
+ANSWER_S_MAX = 180.0
 _FINDINGS_MAX = 50
 
 

@@ -53,7 +53,7 @@ class Database:
     name = "postgres"
     # SIGINT is PostgreSQL's fast shutdown: clients are sent away, everything is written.
     stop_signal = signal.SIGINT
-    start_s_max = 120.0
+    start_s_max = 300.0
     stop_s_max = 30.0
 
     def __init__(self, site: Site) -> None:

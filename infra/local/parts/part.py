@@ -35,7 +35,11 @@ class Site:
 
 
 class Part(Protocol):
-    """`prepare` can be repeated and runs before each start; `ready` asks once and never waits."""
+    """`prepare` can be repeated and runs before each start; `ready` asks once and never waits.
+
+    `start_s_max`, in seconds, is for a machine that reads everything from a slow disk, and for parts that start at once
+    on two cores: one that ends while it starts is told of then, and one that is still waited for every ten seconds.
+    """
 
     name: str
     stop_signal: signal.Signals

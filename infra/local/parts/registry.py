@@ -22,7 +22,7 @@ def url(port: int) -> str:
 class Registry:
     name = "registry"
     stop_signal = signal.SIGTERM
-    start_s_max = 120.0
+    start_s_max = 300.0
     stop_s_max = 20.0
 
     def __init__(self, site: Site) -> None:

@@ -49,7 +49,7 @@ class Listening(config.Section, frozen=True, kw_only=True, forbid_unknown_fields
 
 class Service:
     stop_signal = signal.SIGTERM
-    start_s_max = 120.0
+    start_s_max = 300.0
     stop_s_max = 45.0
 
     def __init__(self, site: Site, name: str) -> None:

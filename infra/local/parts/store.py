@@ -23,7 +23,7 @@ _COLLECTED: Final = {"GOGC": "1600", "GOMEMLIMIT": "256MiB"}
 class Store:
     name = "store"
     stop_signal = signal.SIGTERM
-    start_s_max = 60.0
+    start_s_max = 300.0
     stop_s_max = 20.0
 
     def __init__(self, site: Site) -> None:

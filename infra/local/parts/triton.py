@@ -18,7 +18,7 @@ from streams import config
 class Triton:
     name = "triton"
     stop_signal = signal.SIGTERM
-    start_s_max = 120.0
+    start_s_max = 300.0
     stop_s_max = 30.0
 
     def __init__(self, site: Site) -> None:

@@ -80,6 +80,7 @@ def test_a_question_is_of_one_moment_writes_nothing_and_ends(dsn: str, monkeypat
         assert asked(reads) == 0
 
 
+@pytest.mark.timed
 def test_a_server_that_is_away_is_said_so_within_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_WAIT_S_MAX", 1.0)
     began = time.monotonic()
@@ -138,19 +139,27 @@ def test_a_server_that_hangs_is_said_so_and_asked_again_when_it_goes_on(
     one, slow = "SELECT 1", "SELECT pg_sleep(2.7)"
 
     def disturb(ask: Callable[[str], object]) -> None:
-        assert ask(one) == 1
+        # On a busy machine the first connection may not be made in three seconds.
+        wait_until(lambda: is_answered(ask, one), "the first answer")
         with ThreadPoolExecutor(2) as threads:
             with server.frozen():
                 # By a connection that is kept, and by one that is to be made.
                 asked_now = [threads.submit(ask, one) for _ in range(2)]
-                assert [type(done.exception(timeout=60)) for done in asked_now] == [Away, Away]
+                assert [type(done.exception(timeout=180)) for done in asked_now] == [Away, Away]
             wait_until(lambda: is_answered(ask, one), "an answer")
             # A connection is not made in the time that the question takes, on a busy machine.
             with psycopg.connect(server.dsn(), autocommit=True) as watching:
-                under_way = threads.submit(ask, slow)
-                wait_until(lambda: is_active(watching, slow), "the question under way")
+                asked_slowly = [threads.submit(ask, slow)]
+
+                def is_under_way() -> bool:
+                    # A pause may be longer than the question: then it is asked again.
+                    if asked_slowly[-1].done():
+                        asked_slowly.append(threads.submit(ask, slow))
+                    return is_active(watching, slow)
+
+                wait_until(is_under_way, "the question under way")
                 with server.frozen():
-                    assert type(under_way.exception(timeout=60)) is Away
+                    assert type(asked_slowly[-1].exception(timeout=180)) is Away
         wait_until(lambda: is_answered(ask, one), "an answer again")
         # What was given up is no connection any more.
         wait_until(lambda: connections(server, "hangs") <= 2, "connections that nobody has to be closed")

@@ -39,6 +39,7 @@ from tests.event_streams import SITE, TENANT, Hospital, inputs, new_log, partiti
 from tests.gateways import RESTORE_S, Client, running_gateway
 from tests.images import CT
 from tests.retrieves import STUDY_GET, keys, running_retrieve
+from tests.waiting import wait_until
 
 FILES = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 FRAMES = 'multipart/related; type="application/octet-stream"'
@@ -106,7 +107,7 @@ def client(world: World) -> Iterator[Client]:
 
 
 def get(client: Client, path: str, accept: str = FILES) -> requests.Response:
-    return requests.get(f"{client.root}{path}", headers={"accept": accept}, timeout=30)
+    return requests.get(f"{client.root}{path}", headers={"accept": accept}, timeout=120)
 
 
 def test_each_resource_says_when_it_is_expected_and_one_restore_is_asked_for(world: World, client: Client) -> None:
@@ -160,7 +161,7 @@ def test_who_asks_for_the_head_hears_what_a_kept_header_alone_gives(world: World
 
 
 def head(client: Client, path: str) -> int:
-    return requests.head(f"{client.root}{path}", headers={"accept": "*/*"}, timeout=30).status_code
+    return requests.head(f"{client.root}{path}", headers={"accept": "*/*"}, timeout=120).status_code
 
 
 def test_a_hundred_readers_at_once_ask_once(world: World, client: Client) -> None:
@@ -234,7 +235,7 @@ def test_who_waits_for_a_restore_that_the_catalog_is_late_with_hears_of_its_end(
         target=lambda: said.append(bring_back(config, world.log, world.study_uid, wait=True).state), daemon=True
     )
     waiting.start()
-    waiting.join(20)
+    wait_until(lambda: said, "the end of the restore")
     assert said == ["restored"]
 
 
@@ -269,7 +270,7 @@ def test_a_log_that_hangs_keeps_nobody_waiting_who_reads(world: World, monkeypat
 
     def write_slowly(*_: object) -> None:
         hangs.set()
-        goes_on.wait(60)
+        goes_on.wait(600)
 
     monkeypatch.setattr(Restoring, "_write", write_slowly)
     late = world.image()
@@ -280,7 +281,7 @@ def test_a_log_that_hangs_keeps_nobody_waiting_who_reads(world: World, monkeypat
     ):
         waiting = pool.submit(get, client, world.path())
         try:
-            assert hangs.wait(30)
+            assert hangs.wait(180)
             assert get(client, world.path(late)).status_code == 200
             refused = get(client, world.path(world.images[0]))
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
@@ -324,10 +325,10 @@ def test_the_page_says_how_a_restore_stands_and_has_a_button_for_one(world: Worl
     page = f"{root}/study/{world.study_uid}"
 
     def shown() -> str:
-        return requests.get(page, timeout=30).text
+        return requests.get(page, timeout=120).text
 
     def pressed(**headers: str) -> int:
-        return requests.post(f"{page}/restores", headers=headers, allow_redirects=False, timeout=30).status_code
+        return requests.post(f"{page}/restores", headers=headers, allow_redirects=False, timeout=120).status_code
 
     assert "2 images in the archive" in shown()
     assert (pressed(), pressed(origin="https://evil.example")) == (403, 403)

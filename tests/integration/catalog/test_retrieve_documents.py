@@ -40,16 +40,16 @@ def opened(dsn: str) -> Callable[..., Any]:
 
 
 def got(address: str, accept: str = OBJECT) -> requests.Response:
-    return requests.get(address, headers={"accept": accept}, timeout=30)
+    return requests.get(address, headers={"accept": accept}, timeout=120)
 
 
 def test_a_pdf_is_had_as_what_it_is(opened: Callable[..., Any]) -> None:
     """Before, it was `application/octet-stream`, which nothing opens that may not guess, and no picture."""
     with opened(EncapsulatedDocumentLength=len(DOCUMENT)) as (client, address):
-        (model,) = client.get(f"{address}/metadata", timeout=30).json()
+        (model,) = client.get(f"{address}/metadata", timeout=120).json()
         uri = model["00420011"]["BulkDataURI"]
         rendered = f"{address}/rendered"
-        named = requests.get(uri, {"accept": PDF}, timeout=30)
+        named = requests.get(uri, {"accept": PDF}, timeout=120)
         for answer in (named, got(uri, PDF), got(rendered), got(rendered, PDF)):
             assert (answer.status_code, answer.headers["content-type"]) == (200, PDF)
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -74,7 +74,7 @@ def test_a_pdf_is_had_as_what_it_is(opened: Callable[..., Any]) -> None:
 def test_head_says_of_a_value_the_type_that_get_has(opened: Callable[..., Any], accept: str, kind: str) -> None:
     with opened() as (_, address):
         uri = f"{address}/bulkdata/00420011"
-        head, answer = requests.head(uri, headers={"accept": accept}, timeout=30), got(uri, accept)
+        head, answer = requests.head(uri, headers={"accept": accept}, timeout=120), got(uri, accept)
     assert (head.status_code, head.headers["content-type"]) == (200, kind)
     assert answer.headers["content-type"].partition("; boundary")[0] == kind
     assert head.headers["etag"] == answer.headers["etag"]

@@ -133,7 +133,7 @@ def frame(client: Client, image: InstanceReceived, **headers: str) -> requests.R
     uids = image.instance
     path = f"/studies/{uids.study_uid}/series/{uids.series_uid}/instances/{uids.sop_instance_uid}/frames/1"
     said = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client.get(f"{client.root}{path}", headers={"accept": FRAME, **said}, timeout=30)
+    return client.get(f"{client.root}{path}", headers={"accept": FRAME, **said}, timeout=120)
 
 
 def value_of(answer: requests.Response) -> int:
@@ -151,7 +151,7 @@ def metadata(client: Client, archive: Archive) -> list[str]:
 
 def files(client: Client, archive: Archive) -> requests.Response:
     path = f"{client.root}/studies/{archive.study}/series/{archive.series}"
-    return client.get(path, headers={"accept": FILES}, timeout=30)
+    return client.get(path, headers={"accept": FILES}, timeout=120)
 
 
 def test_an_opened_series_is_asked_for_once(archive: Archive, client: Client, questions: list[Asked]) -> None:

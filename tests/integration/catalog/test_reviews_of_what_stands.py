@@ -20,7 +20,7 @@ def sent(client: Client, study_uid: str, result: str) -> requests.Response:
     root = client.root.removesuffix("/dicomweb")
     form = {"result": result, "verdict": "confirmed", "reviewer": "dr.late"}
     address = f"{root}/study/{study_uid}/reviews"
-    return client.post(address, form, headers={"origin": root}, allow_redirects=False, timeout=30)
+    return client.post(address, form, headers={"origin": root}, allow_redirects=False, timeout=120)
 
 
 def test_what_stands_is_reviewed_and_nothing_else(dsn: str) -> None:
