@@ -41,7 +41,7 @@ def bootstrap(state_ports: Mapping[str, int], brokers: int) -> str:
 
 class Broker:
     stop_signal = signal.SIGTERM
-    start_s_max = 180.0
+    start_s_max = 300.0
     stop_s_max = 30.0
 
     def __init__(self, site: Site, number: int) -> None:
