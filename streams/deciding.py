@@ -23,6 +23,7 @@ from streams.keeping import Keeping
 from streams.lasting_consumer import LastingConsumer
 from streams.log import Fenced, LogAway, Producer, TopicPartition
 from streams.objects import StoreAway
+from streams.repeated import Repeated
 from streams.service import Context
 from streams.sizes import CLIENT_BYTES_MAX
 from streams.stop import Stop
@@ -59,6 +60,7 @@ class Deciding(Generic[S]):
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at_s = float("-inf")
         self._keeping = Keeping(context.health, context.clock)
+        self._repeated = Repeated(context.clock)
         self._full = False
         self._limit = DeadLetterLimit(context, name, DEAD_LETTERS_MAX, DEAD_LETTERS_S)
         self._producer = context.log.producer(record_bytes_max=record_bytes_max)
@@ -240,7 +242,8 @@ class Deciding(Generic[S]):
             self._consumer.commit(changed)
         except (Fenced, LogAway) as error:
             # Whoever has the partitions, now or again, reads from the last commit: nothing is lost.
-            self._log.warning("commit_failed", error=error)
+            if (more := self._repeated.due(str(error))) is not None:
+                self._log.warning("commit_failed", error=error, **more)
             if isinstance(error, LogAway):
                 self._keeping.failed(error)
         else:
