@@ -3,8 +3,9 @@
 For each partition number that is assigned, the output is folded first, from the newest checkpoint to its end; then the
 inputs are read from where the state says, which is where the group committed them unless they are part of the state. A
 decision counts when it is read back. What a decision is still owed for is not committed, so whoever comes next reads it
-again. Whatever fails in between, the partition's state is forgotten and folded anew: there is one way to begin, and it
-is the way to go on.
+again. Where records may have been handled in part, the states are forgotten and folded anew: there is one way to begin,
+and it is the way to go on. A log that is only slow costs nothing that is there: no other partition, and of a partition
+that is being folded, nothing of what was.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from streams.keeping import Keeping
 from streams.lasting_consumer import LastingConsumer
 from streams.log import Fenced, LogAway, Producer, TopicPartition
 from streams.objects import StoreAway
+from streams.repeated import Repeated
 from streams.service import Context
 from streams.sizes import CLIENT_BYTES_MAX
 from streams.stop import Stop
@@ -52,10 +54,13 @@ class Deciding(Generic[S]):
         self._context, self._name, self._reading = context, name, reading
         self._log = structlog.get_logger().bind(step=name)
         self._states: dict[int, S] = {}
+        # Folded, and the inputs are not yet where they are to be read from.
+        self._unplaced: dict[int, S] = {}
         self._owned: set[TopicPartition] = set()
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at_s = float("-inf")
         self._keeping = Keeping(context.health, context.clock)
+        self._repeated = Repeated(context.clock)
         self._full = False
         self._limit = DeadLetterLimit(context, name, DEAD_LETTERS_MAX, DEAD_LETTERS_S)
         self._producer = context.log.producer(record_bytes_max=record_bytes_max)
@@ -84,19 +89,28 @@ class Deciding(Generic[S]):
         try:
             # Whatever else fails, the group is served: a member that only waits for its state never gets it back.
             records = self._consumer.poll(RECORDS_MAX, timeout_s)
-            loaded = self._load_missing()
+        except LogAway as error:
+            # It took no record with it: what is known stays.
+            self._wait_for_log(error, timeout_s)
+            return
+        try:
+            loaded, is_away = self._load_missing()
             self._handle([record for record in records if record.partition not in loaded])
             self._acting.collect()
             self._commit()
         except (LogAway, TimeoutError) as error:
-            # A poll that fails may have taken records with it.
+            # Some of the records may not have been handled.
             self._states.clear()
-            self._acting.hold("log", error)
-            self._context.stopping.wait(timeout_s)
+            self._wait_for_log(error, timeout_s)
             return
-        self._context.health.ready("log", True)
+        if not is_away:
+            self._context.health.ready("log", True)
         self._acting.decide(self._states)
         self._throttle()
+
+    def _wait_for_log(self, error: Exception, timeout_s: float) -> None:
+        self._acting.hold("log", error)
+        self._context.stopping.wait(timeout_s)
 
     # The group.
 
@@ -112,26 +126,37 @@ class Deciding(Generic[S]):
             self._commit_now(numbers)
         for number in numbers:
             self._states.pop(number, None)
+            self._unplaced.pop(number, None)
         self._owned.difference_update(partitions)
         self._committed = {name: end for name, end in self._committed.items() if name.partition not in numbers}
 
     # State.
 
-    def _load_missing(self) -> set[int]:
-        """The partition numbers whose state was loaded now: their records are read from where it says."""
+    def _load_missing(self) -> tuple[set[int], bool]:
+        """The partition numbers whose state was loaded now, whose records are read from where it says; and whether the
+        log did not answer for another one. That one is tried again at the next turn, and goes on from where it was.
+        """
         loaded: set[int] = set()
         owned = {name.partition for name in self._owned if name.topic == self._reading.topic}
         for number in sorted(owned - self._states.keys()):
             try:
-                state = self._reading.load(number)
+                state = self._folded(number)
+                self._rewind(number, state)
             except StoreAway as error:
                 self._acting.hold("store", error)
-                return loaded
-            self._rewind(number, state)
-            self._states[number] = state
+                return loaded, False
+            except LogAway as error:
+                self._acting.hold("log", error)
+                return loaded, True
+            self._states[number] = self._unplaced.pop(number)
             loaded.add(number)
             self._log.info("partition_loaded", partition=number, position=state.position, known=state.known)
-        return loaded
+        return loaded, False
+
+    def _folded(self, number: int) -> S:
+        if number not in self._unplaced:
+            self._unplaced[number] = self._reading.load(number)
+        return self._unplaced[number]
 
     def _rewind(self, number: int, state: S) -> None:
         """What was read of inputs since they were committed is not in the state, unless the state says so."""
@@ -217,7 +242,8 @@ class Deciding(Generic[S]):
             self._consumer.commit(changed)
         except (Fenced, LogAway) as error:
             # Whoever has the partitions, now or again, reads from the last commit: nothing is lost.
-            self._log.warning("commit_failed", error=error)
+            if (more := self._repeated.due(str(error))) is not None:
+                self._log.warning("commit_failed", error=error, **more)
             if isinstance(error, LogAway):
                 self._keeping.failed(error)
         else:

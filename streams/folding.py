@@ -11,7 +11,7 @@ from streams import checkpoints
 from streams.checkpoints import Checkpoint
 from streams.decisions import DecisionStep, Entities, Gap, Noted
 from streams.events import Event
-from streams.log import OffsetOutOfRange, TopicPartition
+from streams.log import LogAway, OffsetOutOfRange, TopicPartition
 from streams.objects import StoreAway, StoreRefused
 from streams.service import Context
 from streams.step import Input
@@ -29,6 +29,8 @@ class Folding(Generic[D, N]):
         (self.topic,) = load_topics().physical(step.writes)
         self._context, self._step, self._checkpoint_every = context, step, checkpoint_every
         self._covered: dict[int, int] = {}
+        # What a load had folded when the log fell silent, under where its checkpoints are: tenant, number and topic id.
+        self._begun: tuple[str, Entities[N]] | None = None
 
     def partition(self, number: int) -> TopicPartition:
         return TopicPartition(self.topic, number)
@@ -37,13 +39,27 @@ class Folding(Generic[D, N]):
         """The state at the end of the output. Raises Stop, OffsetOutOfRange, UnknownSchema, LogAway, StoreAway."""
         context, output = self._context, self.partition(number)
         first, end = context.log.bounds([output])[output]
-        found = checkpoints.newest(context.store, context.site.tenant, self._prefix(number), end, Checkpoint)
-        entities: Entities[N] = Entities(found.decided, found.position) if found else Entities()
+        under = self._prefix(number)
+        entities = self._begun_at(under, first, end) or self._from_checkpoint(number, under, end)
         if first > entities.position:
             raise OffsetOutOfRange(f"{self.topic}/{number}: begins at {first}, {entities.position} is needed")
-        self._covered[number] = entities.position
+        self._begun = (under, entities)
         for record in context.log.read(output, entities.position, end):
             self.fold(entities, record)
+            context.health.beat()
+        self._begun = None
+        return entities
+
+    def _begun_at(self, under: str, first: int, end: int) -> Entities[N] | None:
+        """What was folded of the same topic and lies within what it holds: it is true whoever had it meanwhile."""
+        if self._begun is None or self._begun[0] != under or not first <= self._begun[1].position <= end:
+            return None
+        return self._begun[1]
+
+    def _from_checkpoint(self, number: int, under: str, end: int) -> Entities[N]:
+        found = checkpoints.newest(self._context.store, self._context.site.tenant, under, end, Checkpoint)
+        entities: Entities[N] = Entities(found.decided, found.position) if found else Entities()
+        self._covered[number] = entities.position
         return entities
 
     def fold(self, entities: Entities[N], record: Record) -> bool:
@@ -80,7 +96,7 @@ class Folding(Generic[D, N]):
         covered = Checkpoint(entities.position, entities.decided)
         try:
             checkpoints.save(self._context.store, self._context.site.tenant, self._prefix(number), covered)
-        except (StoreAway, StoreRefused) as error:
+        except (StoreAway, StoreRefused, LogAway) as error:
             structlog.get_logger().warning("checkpoint_not_saved", partition=number, error=error)
 
     def _prefix(self, number: int) -> str:

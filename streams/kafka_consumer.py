@@ -4,14 +4,17 @@ commit. A commit carries the topic's id, so that offsets of a deleted topic are 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import confluent_kafka
+import structlog
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 
 from streams.gaps import no_gap
+from streams.kafka_commits import Commits
 from streams.kafka_errors import LogError, of_exception, translated
 from streams.log import ClientOver, LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.step import TopicChanged
@@ -28,12 +31,13 @@ _SETTINGS: dict[str, Any] = {
     "check.crcs": True,
     "fetch.wait.max.ms": 100,
     "queued.max.messages.kbytes": 8_192,
-    # How long a commit may wait for a broker that does not answer.
+    # How long a request may wait for a broker that does not answer.
     "socket.timeout.ms": 10_000,
 }
 _CALL_S = 10.0
 _ASSIGN_S_MAX = 30.0
 _AGAIN_S = 0.5
+_LEAVE_S_MAX = 10.0
 
 Ids = Callable[[Collection[str]], Mapping[str, str]]
 
@@ -56,14 +60,19 @@ class KafkaConsumer:
         self._ids_of = ids_of
         self._ids: dict[str, str] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._held: set[TopicPartition] = set()
+        self._left = False
         self._failure: BaseException | None = None
         self._consumer = confluent_kafka.Consumer(
             {**_SETTINGS, **settings, "group.id": group, "error_cb": self._on_error}
         )
+        self._commits = Commits(self._consumer)
         self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def poll(self, records_max: int, timeout_s: float) -> Sequence[Record]:
         """What was fetched is always handed over: a failure that comes with it is raised by the next call."""
+        if self._commits.is_over:
+            self._fail(ClientOver(f"commit of group {self._group}: it does not end"))
         self._raise_failure()
         first = self._consumer.poll(timeout_s)
         # `consume` would wait for the whole number: it only takes what is there.
@@ -117,9 +126,11 @@ class KafkaConsumer:
         if isinstance(failure, LogRefused) or error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._fail(failure)
 
-    # Callbacks, run inside `poll` and `close`. What they raise is kept: librdkafka must not see it.
+    # Callbacks, run inside `poll`. What they raise is kept: librdkafka must not see it.
 
     def _assigned(self, _: confluent_kafka.Consumer, given: list[confluent_kafka.TopicPartition]) -> None:
+        if self._left:
+            return
         try:
             starts = self._starts(given) if given else {}
             starts.update(self._on_assign(sorted(starts)) if starts else {})
@@ -130,6 +141,7 @@ class KafkaConsumer:
         except BaseException as error:  # noqa: BLE001 - raised again by poll
             self._fail(error)
             return
+        self._held.update(starts)
         self._next.update({name: start for name, start in starts.items() if start >= 0})
         self._consumer.incremental_assign(
             [confluent_kafka.TopicPartition(name.topic, name.partition, start) for name, start in starts.items()]
@@ -163,18 +175,24 @@ class KafkaConsumer:
         return int(found.offset)
 
     def _revoked(self, _: confluent_kafka.Consumer, gone: list[confluent_kafka.TopicPartition]) -> None:
-        self._give_back(gone, lost=False)
+        if not self._left:
+            self._give_back({ours(partition) for partition in gone}, lost=False)
 
     def _lost(self, _: confluent_kafka.Consumer, gone: list[confluent_kafka.TopicPartition]) -> None:
-        self._give_back(gone, lost=True)
+        if not self._left:
+            self._give_back({ours(partition) for partition in gone}, lost=True)
 
-    def _give_back(self, gone: list[confluent_kafka.TopicPartition], *, lost: bool) -> None:
-        for partition in gone:
-            self._next.pop(ours(partition), None)
+    def _give_back(self, gone: Collection[TopicPartition], *, lost: bool) -> None:
+        self._held.difference_update(gone)
+        for name in gone:
+            self._next.pop(name, None)
         try:
-            self._on_revoke(sorted(ours(partition) for partition in gone), lost)
+            self._on_revoke(sorted(gone), lost)
         except BaseException as error:  # noqa: BLE001 - raised again by poll
             self._fail(error)
+        if self._commits.is_open:
+            # It would be taken of this member also when another one has the partitions, and put that one back.
+            self._fail(ClientOver(f"commit of group {self._group}: no answer, and partitions go to others"))
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         self._consumer.pause([theirs(name) for name in partitions])
@@ -194,19 +212,23 @@ class KafkaConsumer:
             confluent_kafka.TopicPartition(name.topic, name.partition, offset, metadata=self._ids[name.topic])
             for name, offset in offsets.items()
         ]
-        what = f"commit of group {self._group}"
-        try:
-            results = self._consumer.commit(offsets=wanted, asynchronous=False)
-        except KafkaException as error:
-            raise of_exception(error, what) from None
-        for result in results:
-            if result.error is not None:
-                raise translated(result.error, what)
+        self._commits.commit(wanted, f"commit of group {self._group}")
 
     def close(self) -> None:
-        """Raises what a callback raised. That the log is away concerns nobody who leaves."""
-        self._consumer.close()
-        if not isinstance(self._failure, LogAway):
+        """Raises what a callback raised. That the log is away, or the client over, concerns nobody who leaves.
+
+        What is held is given back in the caller's thread, and then librdkafka has a while: it waits for a coordinator
+        as a commit does. A client that is not gone by then goes when it can, and at the latest with the process.
+        """
+        if self._held:
+            self._give_back(set(self._held), lost=False)
+        self._left = True
+        leaving = threading.Thread(target=self._consumer.close, name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVE_S_MAX)
+        if leaving.is_alive():
+            structlog.get_logger().warning("left_without_an_answer", group=self._group)
+        if not isinstance(self._failure, LogAway | ClientOver):
             self._raise_failure()
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, admin
 
+from streams import kafka_reading as reading
 from streams.config import ConfigError, Kafka
-from streams.gaps import no_gap
 from streams.kafka_client_log import ClientLog
-from streams.kafka_consumer import KafkaConsumer, ours, theirs, to_record
-from streams.kafka_errors import StaleLeader, of_exception, translated
+from streams.kafka_consumer import KafkaConsumer, ours, theirs
+from streams.kafka_errors import StaleLeader, of_exception
 from streams.kafka_group_offsets import GroupOffsets
 from streams.kafka_heads import heads
 from streams.kafka_producer import KafkaProducer
 from streams.kafka_readers import Readers
+from streams.kafka_renewed import Renewed
 from streams.log import LogAway, LogRefused, OnAssign, OnRevoke, TopicPartition
 from streams.sizes import CLIENT_BYTES_MAX
 from streams.wire import Record
@@ -24,7 +24,6 @@ from streams.wire import Record
 # Its constructors are not typed.
 _OFFSET_SPEC: Any = vars(admin)["OffsetSpec"]
 _CALL_S = 10.0
-_READ_BATCH = 500
 _READ_SETTINGS: dict[str, Any] = {
     "group.protocol": "consumer",
     "enable.auto.commit": False,
@@ -36,7 +35,10 @@ _READ_SETTINGS: dict[str, Any] = {
 
 
 class KafkaLog:
-    """Clients are made when they are asked for; the one for administration is kept. Safe for several threads."""
+    """Clients are made when they are asked for; the one for administration is kept while it answers.
+
+    Safe for several threads.
+    """
 
     def __init__(self, config: Kafka, readers_kept: int = 0) -> None:
         """`readers_kept`: for who reads many parts of partitions one after the other (`streams.kafka_readers`)."""
@@ -48,7 +50,7 @@ class KafkaLog:
         # The group's name is never used: partitions are assigned by hand and nothing is committed.
         self._readers = Readers({**self._settings, **_READ_SETTINGS, "group.id": "none"}, readers_kept)
         try:
-            self._admin = admin.AdminClient(self._settings)
+            self._admin: Renewed[Any] = Renewed(lambda: admin.AdminClient(self._settings), "administration")
             self._group_offsets = GroupOffsets(self._settings)
         except KafkaException as error:
             raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None
@@ -72,18 +74,7 @@ class KafkaLog:
 
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[Record]:
         """Also raises LogAway where the partition ends before `end`: whoever asked knows of records there."""
-        topic_id = self.topic_id(partition.topic)
-        with self._readers.one() as consumer:
-            consumer.assign([confluent_kafka.TopicPartition(partition.topic, partition.partition, start)])
-            while start < end:
-                for message in _fetched(consumer, partition, start):
-                    if message.error() is not None:
-                        raise LogAway(f"{partition.topic}/{partition.partition}: ends at {start}, before {end}")
-                    no_gap(partition, start, message.offset())
-                    start = message.offset() + 1
-                    yield to_record(message, topic_id)
-                    if start == end:
-                        return
+        return reading.read(self._readers, partition, start, end, lambda: self.topic_id(partition.topic))
 
     def heads(self, positions: Mapping[TopicPartition, int], records_max: int) -> Mapping[TopicPartition, list[Record]]:
         topic_ids = self.topic_ids({name.topic for name in positions}) if positions else {}
@@ -100,16 +91,14 @@ class KafkaLog:
         return {name: offset if offset >= 0 else end[name] for name, offset in found.items()}
 
     def _offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
-        try:
-            return self._ask_offsets(partitions, spec)
-        except StaleLeader:
-            # librdkafka asks with the leader's epoch that it once learned, for ever: a new client learns it anew.
-            self._admin = admin.AdminClient(self._settings)
-            return self._ask_offsets(partitions, spec)
+        def ask(client: Any) -> Mapping[Any, Any]:
+            found: Mapping[Any, Any] = client.list_offsets(
+                {theirs(name): spec for name in partitions}, request_timeout=_CALL_S
+            )
+            return found
 
-    def _ask_offsets(self, partitions: Collection[TopicPartition], spec: Any) -> dict[TopicPartition, int]:
-        asked = self._admin.list_offsets({theirs(name): spec for name in partitions}, request_timeout=_CALL_S)
-        return {ours(name): _answer(future, f"offsets of {name.topic}").offset for name, future in asked.items()}
+        found = self._asked(ask, lambda name: f"offsets of {name.topic}")
+        return {ours(name): one.offset for name, one in found.items()}
 
     def committed(self, group: str, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int | None]:
         return self._group_offsets.committed(group, partitions)
@@ -118,9 +107,13 @@ class KafkaLog:
         self._group_offsets.place(group, offsets)
 
     def members(self, group: str) -> int:
-        (future,) = self._admin.describe_consumer_groups([group], request_timeout=_CALL_S).values()
+        def ask(client: Any) -> Mapping[Any, Any]:
+            found: Mapping[Any, Any] = client.describe_consumer_groups([group], request_timeout=_CALL_S)
+            return found
+
         try:
-            return len(_answer(future, f"members of group {group}").members)
+            (found,) = self._asked(ask, lambda name: f"members of group {name}").values()
+            return len(found.members)
         except LogRefused as error:
             if _is_no_group(error):
                 return 0
@@ -139,12 +132,30 @@ class KafkaLog:
         return {name: str(found.topic_id) for name, found in self._described(topics).items()}
 
     def _described(self, topics: Collection[str]) -> dict[str, Any]:
-        asked = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_CALL_S)
-        return {name: _answer(future, f"topic {name}") for name, future in asked.items()}
+        def ask(client: Any) -> Mapping[Any, Any]:
+            found: Mapping[Any, Any] = client.describe_topics(TopicCollection(list(topics)), request_timeout=_CALL_S)
+            return found
+
+        return self._asked(ask, lambda name: f"topic {name}")
+
+    def _asked(self, ask: Callable[[Any], Mapping[Any, Any]], what: Callable[[Any], str]) -> dict[Any, Any]:
+        """All answers, by what was asked for. Raises LogAway, LogRefused."""
+        client = self._admin.client
+        try:
+            return _answers(ask(client), what)
+        except LogAway as error:
+            # What an old picture of the cluster led to is known at once; all else took its time.
+            if not self._admin.renew(client, error) or not isinstance(error, StaleLeader):
+                raise
+        return _answers(ask(self._admin.client), what)
 
 
 def _is_no_group(error: LogRefused) -> bool:
     return KafkaError(KafkaError.GROUP_ID_NOT_FOUND).name() in str(error)
+
+
+def _answers(asked: Mapping[Any, Any], what: Callable[[Any], str]) -> dict[Any, Any]:
+    return {name: _answer(future, what(name)) for name, future in asked.items()}
 
 
 def _answer(future: Any, what: str) -> Any:
@@ -154,17 +165,3 @@ def _answer(future: Any, what: str) -> Any:
         raise of_exception(error, what) from None
     except TimeoutError:
         raise LogAway(f"{what}: no answer") from None
-
-
-def _fetched(consumer: confluent_kafka.Consumer, partition: TopicPartition, at: int) -> list[Any]:
-    """What has come; the last may say that the end is reached. Raises LogAway where nothing comes."""
-    what = f"read of {partition.topic}/{partition.partition} at {at}"
-    first = consumer.poll(_CALL_S)
-    if first is None:
-        raise LogAway(f"{what}: no answer")
-    messages = [first, *consumer.consume(_READ_BATCH, 0)]
-    for message in messages:
-        error = message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            raise translated(error, what)
-    return messages

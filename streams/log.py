@@ -80,7 +80,9 @@ class Consumer(Protocol):
     """One member of a consumer group. Used from one thread."""
 
     def poll(self, records_max: int, timeout_s: float) -> Sequence[Record]:
-        """The next records. Raises LogAway, LogRefused, OffsetOutOfRange. Runs the rebalance callbacks."""
+        """The next records. Raises LogAway, LogRefused, OffsetOutOfRange; with LogAway no record is taken, so whoever
+        polls again goes on. Runs the rebalance callbacks.
+        """
 
     def pause(self, partitions: Collection[TopicPartition]) -> None: ...
 
@@ -89,10 +91,12 @@ class Consumer(Protocol):
     def seek(self, partition: TopicPartition, offset: int) -> None: ...
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commits the next offset to read of each partition and waits. Raises Fenced, LogAway."""
+        """Commits the next offset to read of each partition and waits, not for long. Raises Fenced, LogAway; after
+        LogAway the offsets may be committed all the same.
+        """
 
     def close(self) -> None:
-        """Leaves the group after the revoke callback has run."""
+        """Leaves the group after the revoke callback has run, and does not wait long for the log's word."""
 
 
 OnAssign = Callable[[Sequence[TopicPartition]], Mapping[TopicPartition, int]]

@@ -25,6 +25,7 @@ from streams.keeping import Keeping
 from streams.lasting_consumer import LastingConsumer
 from streams.log import Consumer, Fenced, LogAway, LogRefused, OffsetOutOfRange, Producer, TopicPartition
 from streams.pool import Pool
+from streams.repeated import Repeated
 from streams.result import Result
 from streams.runner_intake import Intake
 from streams.runner_outcomes import Outcomes
@@ -80,6 +81,7 @@ class Runner:
         self._chunks: Counter[bool] = Counter()
         self._committed_s = 0.0
         self._keeping = Keeping(context.health, context.clock)
+        self._repeated = Repeated(context.clock)
         self._worker = Worker(context, step, identity)
 
     def run(self) -> None:
@@ -281,7 +283,8 @@ class Runner:
             self._consumer.close()
             self._consumer = self._join()
         except LogAway as error:
-            structlog.get_logger().warning("commit_waits", reason=str(error))
+            if (more := self._repeated.due(str(error))) is not None:
+                structlog.get_logger().warning("commit_waits", reason=str(error), **more)
             self._keeping.failed(error)
         self._committed_s = self._context.clock.monotonic()
         self._measure()

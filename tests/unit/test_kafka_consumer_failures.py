@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +13,15 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError
 
-from streams import kafka_consumer
+from streams import kafka_commits, kafka_consumer
 from streams.kafka_consumer import KafkaConsumer
 from streams.log import ClientOver, LogAway, LogRefused, OffsetOutOfRange, OnRevoke, TopicPartition
 from streams.stop import Stop
+from tests.logged import captured
+from tests.waiting import wait_until
 
 TOPIC = "topic"
+NAME = TopicPartition(TOPIC, 0)
 COMMITTED = 40
 
 
@@ -55,6 +60,10 @@ class Client:
         self.report: Callable[[KafkaError], None] = settings["error_cb"]
         self.batches: deque[tuple[list[Message], KafkaError | None]] = deque()
         self.rebalance: Callable[..., None] | None = None
+        self.committed_last: int | None = None
+        # Set while the coordinator answers.
+        self.answers = threading.Event()
+        self.answers.set()
 
     def subscribe(self, *_: Any, on_assign: Callable[..., None], on_revoke: Callable[..., None], **__: Any) -> None:
         self.assign, self.revoke = on_assign, on_revoke
@@ -81,9 +90,15 @@ class Client:
 
     def incremental_assign(self, _: list[confluent_kafka.TopicPartition]) -> None: ...
 
+    def commit(self, *, offsets: list[confluent_kafka.TopicPartition], asynchronous: bool) -> list[Any]:
+        assert not asynchronous
+        self.answers.wait()
+        self.committed_last = offsets[0].offset
+        return offsets
+
     def close(self) -> None:
-        if self.rebalance is not None:
-            self.rebalance(self, [confluent_kafka.TopicPartition(TOPIC, 0)])
+        self.answers.wait()
+        self.revoke(self, [confluent_kafka.TopicPartition(TOPIC, 0)])
 
 
 @pytest.fixture
@@ -199,7 +214,90 @@ def test_a_stop_in_the_last_revoke_is_told(client: list[Client]) -> None:
     def stops(_: Sequence[TopicPartition], lost: bool) -> None:
         raise Stop("a fault of the step")
 
-    reader = consumer(client, stops)
-    client[0].rebalance = client[0].revoke
     with pytest.raises(Stop):
-        reader.close()
+        member(client, stops).close()
+
+
+def member(client: list[Client], on_revoke: OnRevoke = lambda *_: None) -> KafkaConsumer:
+    """One that holds its partition."""
+    made = KafkaConsumer({}, "group", [TOPIC], lambda _: {}, on_revoke, lambda _: {TOPIC: "id"})
+    client[0].rebalance = client[0].assign
+    assert made.poll(10, 0) == []
+    return made
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, client: list[Client]) -> Iterator[list[Client]]:
+    """Who waits for a coordinator waits for a moment."""
+    monkeypatch.setattr(kafka_commits, "_ANSWER_S_MAX", 0.05)
+    monkeypatch.setattr(kafka_consumer, "_LEAVE_S_MAX", 0.05)
+    yield client
+    for one in client:
+        one.answers.set()
+
+
+def test_a_commit_without_an_answer_holds_nobody_and_the_next_ones_go_on(impatient: list[Client]) -> None:
+    reader, client = member(impatient), impatient[0]
+    client.answers.clear()
+    with pytest.raises(LogAway, match="commit of group group: no answer"):
+        reader.commit({NAME: 41})
+    with pytest.raises(LogAway, match="the one before has no answer yet"):
+        reader.commit({NAME: 42})
+    client.batches.append(([Message(COMMITTED)], None))
+    assert offsets(reader.poll(10, 0)) == [COMMITTED]
+    client.answers.set()
+    wait_until(lambda: client.committed_last == 41, "the answer of the first")
+    wait_until(lambda: not reader._commits.is_open, "the end of the first")
+    reader.commit({NAME: 42})
+    assert client.committed_last == 42
+
+
+def test_a_member_whose_commit_never_ends_is_over(impatient: list[Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = member(impatient)
+    impatient[0].answers.clear()
+    with pytest.raises(LogAway):
+        reader.commit({NAME: 41})
+    assert reader.poll(10, 0) == []
+    monkeypatch.setattr(kafka_commits, "_OVER_S", -1.0)
+    with pytest.raises(ClientOver, match="it does not end"):
+        reader.poll(10, 0)
+
+
+def test_a_member_with_a_commit_on_its_way_is_over_once_partitions_go_to_others(impatient: list[Client]) -> None:
+    """Else it could put back what the other one has committed meanwhile."""
+    reader, client = member(impatient), impatient[0]
+    client.answers.clear()
+    with pytest.raises(LogAway):
+        reader.commit({NAME: 41})
+    client.rebalance = client.revoke
+    with pytest.raises(ClientOver, match="partitions go to others"):
+        reader.poll(10, 0)
+
+
+def test_who_leaves_gives_back_what_it_holds_and_does_not_wait_for_a_coordinator(impatient: list[Client]) -> None:
+    given: list[tuple[Sequence[TopicPartition], bool]] = []
+
+    def gives(partitions: Sequence[TopicPartition], lost: bool) -> None:
+        given.append((partitions, lost))
+        with pytest.raises(LogAway):
+            reader.commit({NAME: 41})
+
+    reader = member(impatient, gives)
+    impatient[0].answers.clear()
+    reader.close()
+    assert given == [([NAME], False)]
+
+
+def test_the_real_client_without_a_coordinator_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it holds a commit and a leave for 45 seconds each."""
+    monkeypatch.setattr(kafka_commits, "_ANSWER_S_MAX", 0.2)
+    monkeypatch.setattr(kafka_consumer, "_LEAVE_S_MAX", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        settings = {"bootstrap.servers": f"127.0.0.1:{mute.getsockname()[1]}", "log_level": 0}
+        reader = KafkaConsumer(settings, "group", [TOPIC], lambda _: {}, lambda *_: None, _no_ids)
+        reader._ids[TOPIC] = "id"
+        with pytest.raises(LogAway, match="no answer"):
+            reader.commit({NAME: 41})
+        with captured() as written:
+            reader.close()
+    assert "left_without_an_answer" in written.getvalue()

@@ -10,11 +10,10 @@ from confluent_kafka import KafkaError
 
 from streams.config import Kafka
 from streams.kafka_log import KafkaLog
-from streams.log import LogAway, LogRefused, TopicPartition
+from streams.kafka_reading import _SILENT_S_MAX
+from streams.log import LogAway, LogRefused
 from streams.stop import Stop
-from tests.unit.test_kafka_consumer_failures import TOPIC, Message
-
-NAME = TopicPartition(TOPIC, 0)
+from tests.unit.test_kafka_consumer_failures import NAME, Message
 
 
 class Client:
@@ -118,3 +117,64 @@ def test_a_client_that_failed_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> No
         list(log.read(NAME, 0, 3))
     assert list(log.read(NAME, 2, 3))
     assert (client.made, client.closed) == (2, 1)
+
+
+class Silent(Counted):
+    """Each client brings two records, or nothing where it is one of `mute`, and is silent then."""
+
+    mute: tuple[int, ...] = ()
+
+    def __init__(self, _: object) -> None:
+        super().__init__(_)
+        self._number = self.made
+
+    def assign(self, at: Any) -> None:
+        (start,) = at
+        self._messages = [] if self._number in self.mute else [Message(start.offset), Message(start.offset + 1)]
+
+    def poll(self, _: float) -> Any:
+        return self._messages.pop(0) if self._messages else None
+
+
+def silent(monkeypatch: pytest.MonkeyPatch, *mute: int, ids: Any = lambda *_: "id") -> tuple[type[Silent], KafkaLog]:
+    client: type[Silent] = type("OfThisTest", (Silent,), {"mute": mute})
+    monkeypatch.setattr(confluent_kafka, "Consumer", client)
+    monkeypatch.setattr(KafkaLog, "topic_id", ids)
+    return client, KafkaLog(Kafka(bootstrap="127.0.0.1:1"), 2)
+
+
+def test_a_read_that_falls_silent_goes_on_from_where_it_was_with_another_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client, log = silent(monkeypatch, 1)
+    assert [record.offset for record in log.read(NAME, 2, 8)] == [2, 3, 4, 5, 6, 7]
+    # None that was silent is used again.
+    assert (client.made, client.closed) == (4, 3)
+
+
+def test_a_read_of_which_nothing_comes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, log = silent(monkeypatch, *range(1, 10))
+    with pytest.raises(LogAway, match="at 2: no answer"):
+        list(log.read(NAME, 2, 8))
+    assert client.made == client.closed == len(_SILENT_S_MAX)
+
+
+def test_a_read_is_over_at_once_where_the_broker_answers_nothing_else_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["id"])
+
+    def asked(*_: object) -> str:
+        for answer in answers:
+            return answer
+        raise LogAway("topic: no answer")
+
+    client, log = silent(monkeypatch, 1, ids=asked)
+    with pytest.raises(LogAway, match="topic: no answer"):
+        list(log.read(NAME, 2, 8))
+    assert client.made == 1
+
+
+def test_a_topic_that_was_created_again_meanwhile_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["id", "another"])
+    _, log = silent(monkeypatch, ids=lambda *_: next(answers))
+    with pytest.raises(LogAway, match="created again"):
+        list(log.read(NAME, 2, 8))

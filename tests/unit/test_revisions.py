@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import pytest
 
@@ -17,7 +18,7 @@ from streams.objects import StoreAway, StoreRefused
 from streams.revisions.step import Revisions, set_digest
 from streams.step import NewObject, Stored
 from streams.stop import Stop
-from streams.wire import Message, SchemaIds, encode
+from streams.wire import Message, Record, SchemaIds, encode
 from tests.deciding_world import (
     PARTITIONS,
     QUIET_S,
@@ -398,6 +399,91 @@ def test_a_member_that_cannot_load_its_state_still_serves_its_group(
     member.turn(8)
     world.quiet(member)
     world.check()
+
+
+def starved(member: Member, monkeypatch: pytest.MonkeyPatch, records_max: int, only: int | None = None) -> list[int]:
+    """Each read of the output, or of one partition of it, falls silent after so many records. Returns where it began,
+    for all partitions."""
+    starts: list[int] = []
+    read = member.log.read
+
+    def silent(name: TopicPartition, start: int, end: int) -> Iterator[Record]:
+        if name.topic != REVISION:
+            yield from read(name, start, end)
+            return
+        starts.append(start)
+        slow = only in (None, name.partition)
+        yield from islice(read(name, start, end), records_max if slow else None)
+        if slow and end - start > records_max:
+            raise LogAway(f"read of {name.topic}/{name.partition} at {start + records_max}: no answer")
+
+    monkeypatch.setattr(member.log, "read", silent)
+    return starts
+
+
+def decided_studies(world: World, count: int) -> None:
+    member = world.member()
+    for study in range(count):
+        world.say(study, 0)
+    world.quiet(member)
+    member.deciding.close()
+
+
+def test_a_state_that_is_read_slowly_is_read_on_from_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided_studies(world, 20)
+    member = world.member()
+    starts = starved(member, monkeypatch, 1)
+    member.turn(30)
+    assert member.deciding._states.keys() == set(range(PARTITIONS))
+    assert "log" not in member.health.failing()
+    assert len(starts) <= 20 + PARTITIONS
+    for study in range(20):
+        world.say(study, 1)
+    world.quiet(member)
+    world.check()
+
+
+def test_one_partition_that_cannot_be_read_costs_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided_studies(world, 20)
+    member = world.member()
+    starts = starved(member, monkeypatch, 0, only=PARTITIONS - 1)
+    member.turn(10)
+    assert member.deciding._states.keys() == set(range(PARTITIONS - 1))
+    # Those that are there were read once.
+    assert len(starts) == 10 + PARTITIONS - 1
+    assert member.health.failing()["log"] == "the log does not answer; waiting for it"
+
+
+def test_a_poll_without_an_answer_costs_no_state(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided_studies(world, 20)
+    member = world.member()
+    starts = starved(member, monkeypatch, 100)
+    member.turn(3)
+    world.log.away = True
+    member.turn(5)
+    world.log.away = False
+    member.turn(5)
+    assert len(starts) == PARTITIONS
+    for study in range(20):
+        world.say(study, 1)
+    world.quiet(member)
+    world.check()
+
+
+def test_what_was_read_of_a_topic_that_was_created_again_is_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided_studies(world, 20)
+    member = world.member()
+    starts = starved(member, monkeypatch, 1)
+    member.turn(3)
+    before = list(starts)
+    assert before[-1] > 0
+    monkeypatch.setattr(member.log, "topic_id", lambda _: "another")
+    member.turn()
+    assert starts[len(before)] == 0
 
 
 def test_an_image_that_is_held_late_makes_a_revision_without_it(world: World) -> None:

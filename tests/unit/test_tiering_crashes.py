@@ -256,18 +256,18 @@ def test_a_log_that_is_away_while_bytes_are_deleted_keeps_what_is_left(
             first.set()
             away.wait(60)
 
-    def fails(_: object) -> None:
+    def fails(*_: object) -> None:
         raise LogAway("away")
 
     world.store.after = one_then_wait
     world.command(days(31))
     wait_until(lambda: turned(member, first.is_set), "the first object to be deleted")
     world.hold(1)
-    member.log.hooks.polled = fails
-    member.turn()
-    away.set()
-    time.sleep(0.2)
-    member.log.hooks.polled = lambda _: None
+    with monkeypatch.context() as patched:
+        patched.setattr(member.log.consumers[0], "poll", fails)
+        member.turn()
+        away.set()
+        time.sleep(0.2)
     world.settle(member)
     assert world.phases(1)[-1] == "warm abandoned"
     assert [world.where(1, image) for image in range(IMAGES)].count({"hot", "warm", "backup"}) == IMAGES - 1
