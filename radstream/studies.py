@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from consumers.catalog.elsewhere import Elsewhere
 from consumers.catalog.quarantine import Verdicts
 from consumers.catalog.studies import LIMIT_MAX, BadToken, Page, StudyLine, page
 from consumers.catalog.study import Study
@@ -100,7 +101,7 @@ def _print_study(found: Study) -> None:
         f"{counts.instances} instances ({counts.bytes_original / _MEBI:.1f} MiB): {counts.served} served, "
         f"{counts.quarantined} quarantined, {counts.duplicates} duplicates"
     )
-    for text in _verdicts(found.verdicts):
+    for text in (*_verdicts(found.verdicts), *map(_shared, found.elsewhere)):
         out.print(text, soft_wrap=True)
     first, last = (
         at.isoformat(sep=" ", timespec="seconds") for at in (found.first_received_at, found.last_received_at)
@@ -141,6 +142,14 @@ def _verdicts(found: Verdicts) -> Iterator[str]:
         yield f"{sum(found.held.values())} held: {reasons} (radstream quarantine list, show, release, reject)"
     if found.rejected:
         yield f"{found.rejected} rejected by a person; their bytes are kept"
+
+
+def _shared(other: Elsewhere) -> str:
+    return (
+        f"{other.instances} of its SOP Instance UIDs are in study {other.study_uid} as well; {other.shown_there} of "
+        "these images are shown there, and not here. Find out which study is right, and reject the images of the "
+        "other: radstream quarantine reject"
+    )
 
 
 def _without_names(finding: dict[str, Any]) -> dict[str, object]:

@@ -33,6 +33,8 @@ PAUSED_PARTITIONS = Gauge("radstream_paused_partitions", "Partitions not read fr
 DEAD_LETTERS = Counter("radstream_dead_letters", "Records put into imaging.deadletter.<group>", ["group"])
 # Instances that are of another patient than their study. One is counted again with each later revision of it.
 CONTRADICTING = Counter("radstream_contradicting_instances", "Instances held: not of their study's patient")
+# Instances that came under a SOP Instance UID that an image of another study has: one of the two is shown.
+SHARED_UIDS = Counter("radstream_shared_uids", "Instances received under a UID that another study has")
 # Subjects put aside into the group's retry topic, since the start.
 PARKED = Counter("radstream_parked", "Records put into imaging.retry.<group>", ["group"])
 # Subjects that wait in this process for their next try.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from consumers.catalog import identities, ledger, sequence, summarizing
+from consumers.catalog import elsewhere, identities, ledger, sequence, summarizing
 from consumers.catalog.attributes import Blocks, Reader
 from consumers.catalog.database import BadRows, Cursor, Writer, refusal
 from consumers.catalog.ledger import Move
@@ -69,11 +69,13 @@ class Catalog:
             with self._writer.transaction() as cursor:
                 ledger.advance(cursor, self._moves(batch, ends))
                 _write(cursor, batch, rows)
+                shared = elsewhere.shared(cursor, (item.event for item in batch))
         except Away:
             # The answer to the commit may be what was lost.
             self._doubtful = dict(ends)
             raise
         self._left.update(ends)
+        metrics.SHARED_UIDS.inc(shared)
 
     def _resolve_doubt(self) -> None:
         """Where a commit was not answered, the ledger says whether it happened."""

@@ -9,6 +9,7 @@ import msgspec
 from psycopg.rows import class_row, dict_row
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.elsewhere import Elsewhere, elsewhere
 from consumers.catalog.forwarding import Forwarded, HeldSent, forwarded, held_sent
 from consumers.catalog.holds import Hold, holds
 from consumers.catalog.imports import Import, imports
@@ -153,7 +154,8 @@ class Study(msgspec.Struct, frozen=True):
     Of a study from outside, `imported` says whose it is here.
     A series that a model made names the `result` that it is of.
     `findings` are of instances, counted by rule, `held` of them of images that are held; `study_findings` of what does
-    not fit together, each with the `first` of its instances.
+    not fit together, each with the `first` of its instances. `elsewhere` are other studies with SOP Instance
+    UIDs of this one.
     `copies` are made from the originals, `held` of them from images that are held; `withdrawn` results were made with
     such images, and `held_sent` are those that other nodes have. `kept` is where the originals are. `performed` is what
     modalities said of it, and says nothing of whether all images are here.
@@ -168,6 +170,7 @@ class Study(msgspec.Struct, frozen=True):
     quarantined: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     study_findings: list[dict[str, Any]]
+    elsewhere: list[Elsewhere]
     copies: list[dict[str, Any]]
     savings: StudySavings
     revisions: list[dict[str, Any]]
@@ -212,6 +215,7 @@ def study(cursor: Cursor, tenant: str, study_uid: str) -> Study | None:
         quarantined=_rows(cursor, _QUARANTINED, asked),
         findings=_rows(cursor, _FINDINGS, asked),
         study_findings=_rows(cursor, _STUDY_FINDINGS, asked),
+        elsewhere=elsewhere(cursor, tenant, study_uid),
         copies=_rows(cursor, _COPIES, asked),
         savings=savings,
         revisions=_rows(cursor, _REVISIONS, asked),
