@@ -13,10 +13,11 @@ import click
 from radstream.errors import Failure
 from radstream.options import Moment, config_option, json_option, log_answers, open_config, open_log
 from radstream.output import show
-from radstream.quarantine_asking import Asked, asked_by
-from radstream.quarantine_deciding import decide, decide_study
+from radstream.quarantine_asking import Asked, Told, asked_by
+from radstream.quarantine_deciding import StudyDecided, decide, decide_study
 from radstream.quarantine_lines import deciding_progress, print_decided, print_held, print_shown, print_study_decided
 from radstream.quarantine_log import Quarantined, quarantined
+from radstream.quarantine_shared import reject_shared
 from radstream.quarantine_showing import shown
 from streams.identity import uid_is_usable
 
@@ -104,6 +105,9 @@ def release(
 
 
 @quarantine.command()
+@click.option(
+    "--shared", is_flag=True, help="With --study: those whose SOP Instance UID an image of another study has."
+)
 @decision_options
 @config_option
 @json_option
@@ -114,6 +118,7 @@ def reject(
     reason: str,
     actor: str | None,
     again: bool,
+    shared: bool,
     config_path: Path,
     as_json: bool,
 ) -> None:
@@ -122,9 +127,16 @@ def reject(
     Also of an image that flows and that nothing held, by its SOP Instance UID or its whole digest: its study goes on
     without it.
 
-    With --study, all of a study that wait for a decision, for one reason.
+    With --study, all of a study that wait for a decision, for one reason; with --shared, too, all of it that flow, and
+    are in another study as well (radstream study UID names it), where they stay.
     """
-    _decide(config_path, (name, study_uid, code), asked_by(actor, "rejected", reason, again=again), as_json)
+    asked = asked_by(actor, "rejected", reason, again=again)
+    if not shared:
+        _decide(config_path, (name, study_uid, code), asked, as_json)
+    elif study_uid is None or name is not None or code is not None:
+        raise Failure("--shared is of a study: --study UID, without --code and without an instance")
+    else:
+        _print_of_study(as_json, lambda told: reject_shared(open_config(config_path), study_uid, asked, told))
 
 
 def _decide(config_path: Path, which: tuple[str | None, str | None, str | None], asked: Asked, as_json: bool) -> None:
@@ -141,6 +153,10 @@ def _decide(config_path: Path, which: tuple[str | None, str | None, str | None],
         one = decide(config, name, asked)
         show(as_json, one, lambda: print_decided(one))
     elif study_uid is not None:
-        with deciding_progress(shown=not as_json and sys.stderr.isatty()) as told:
-            many = decide_study(config, study_uid, code, asked, told)
-        show(as_json, many, lambda: print_study_decided(many))
+        _print_of_study(as_json, lambda told: decide_study(config, study_uid, code, asked, told))
+
+
+def _print_of_study(as_json: bool, decided: Callable[[Told], StudyDecided]) -> None:
+    with deciding_progress(shown=not as_json and sys.stderr.isatty()) as told:
+        many = decided(told)
+    show(as_json, many, lambda: print_study_decided(many))

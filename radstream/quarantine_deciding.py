@@ -24,7 +24,7 @@ from streams.events import InstanceQuarantined, QuarantineCommand
 from streams.log import Log
 
 # The record that each of many came from is read, one after the other.
-_READERS = 1
+READERS = 1
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,16 +69,16 @@ def decide(config: Config, name: str, asked: Asked) -> Decided:
             none_beside(config, held.instance)
         last = found.last(held.instance.digest)
         if last is not None and last.action == asked.action == found.state(held.instance.digest):
-            return _of(last, written=False)
+            return of_command(last, written=False)
         _check(found, held, asked)
         firsts, commands = _written(config, log, found, [held], asked, _untold)
     wait(config, [*firsts, *commands], _untold)
-    return structs.replace(_of(commands[0], written=True), replaced=_digests(firsts))
+    return structs.replace(of_command(commands[0], written=True), replaced=_digests(firsts))
 
 
 def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked, told: Told) -> StudyDecided:
     """All of a study that nobody has decided on, or, asked for again, that stand otherwise. Raises as `decide`."""
-    log = open_log(config, _READERS)
+    log = open_log(config, READERS)
     with log_answers():
         found = quarantine_log.read(log)
         held = found.of_study(config.section("site", Site).tenant, study_uid, code)
@@ -105,7 +105,7 @@ def decide_study(config: Config, study_uid: str, code: str | None, asked: Asked,
         stood=stood,
         left=left,
         flow=len(flow),
-        decided=tuple(_of(command, written=True) for command in commands),
+        decided=tuple(of_command(command, written=True) for command in commands),
         replaced=_digests(firsts),
     )
 
@@ -173,7 +173,7 @@ def _check(found: Quarantine, held: InstanceQuarantined, asked: Asked) -> None:
         )
 
 
-def _of(command: QuarantineCommand, *, written: bool) -> Decided:
+def of_command(command: QuarantineCommand, *, written: bool) -> Decided:
     return Decided(
         digest=command.instance.digest,
         study_uid=command.instance.study_uid,

@@ -16,7 +16,9 @@ from streams.log import Log
 
 
 def replaced(config: Config, log: Log, wanted: Sequence[InstanceQuarantined]) -> list[InstanceQuarantined]:
-    """What flows under the SOP Instance UIDs of what is to be released, as if it were held as rejected.
+    """What flows of its study under the SOP Instance UIDs of what is to be released, as if it were held as rejected.
+
+    An image of another study is not touched: who decides on a study has said nothing of that one.
 
     Raises Failure where one of these is not held as other content, as who lets it go has not said that what flows is
     not to; where several are of one UID; and where the catalog cannot be asked. LogAway, LogRefused.
@@ -28,7 +30,7 @@ def replaced(config: Config, log: Log, wanted: Sequence[InstanceQuarantined]) ->
             one.instance.digest: [
                 other
                 for other in flowing(cursor, tenant, one.instance.sop_instance_uid)
-                if other.digest != one.instance.digest
+                if other.digest != one.instance.digest and other.study_uid == one.instance.study_uid
             ]
             for one in wanted
             if one.instance.sop_instance_uid

@@ -148,7 +148,7 @@ def _shared(other: Elsewhere) -> str:
     return (
         f"{other.instances} of its SOP Instance UIDs are in study {other.study_uid} as well; {other.shown_there} of "
         "these images are shown there, and not here. Find out which study is right, and reject the images of the "
-        "other: radstream quarantine reject"
+        "other: radstream quarantine reject --study UID --shared"
     )
 
 

@@ -8,7 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec import structs
 
-from radstream import quarantine, quarantine_commanding, quarantine_deciding, quarantine_showing
+from radstream import (
+    quarantine,
+    quarantine_commanding,
+    quarantine_deciding,
+    quarantine_shared,
+    quarantine_showing,
+)
 from radstream.__main__ import cli
 from streams.events import AuditEvent, InputRef, InstanceReceived, QuarantineCommand
 from streams.log import TopicPartition
@@ -59,7 +65,7 @@ class World:
 def world_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """Its commands read and write this log, and no part that runs."""
     made = World(tmp_path)
-    for module in (quarantine, quarantine_deciding):
+    for module in (quarantine, quarantine_deciding, quarantine_shared):
         monkeypatch.setattr(module, "open_log", lambda *_: made.log)
     for module in (quarantine_commanding, quarantine_showing):
         monkeypatch.setattr(module, "notes_of", lambda _: made.hospital.blocks)

@@ -13,6 +13,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from consumers.catalog.database import Cursor
+from consumers.catalog.quarantine import Flowing
 from consumers.catalog.text import clean
 from streams.events import Event, InstanceReceived
 
@@ -28,6 +29,14 @@ LEFT JOIN served_instances shown ON shown.tenant = other.tenant AND shown.sop_in
     AND shown.digest = other.digest
 WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s AND i.sop_instance_uid <> ''
 GROUP BY other.study_uid ORDER BY other.study_uid
+"""
+
+_FLOWING = """
+SELECT i.digest, i.study_uid, i.received_at FROM valid_instances i
+WHERE i.tenant = %(tenant)s AND i.study_uid = %(study_uid)s AND i.sop_instance_uid <> '' AND EXISTS (
+    SELECT FROM valid_instances other WHERE other.tenant = i.tenant AND other.sop_instance_uid = i.sop_instance_uid
+        AND other.study_uid <> i.study_uid
+) ORDER BY i.digest
 """
 
 _SHARED = """
@@ -52,6 +61,12 @@ class Elsewhere(msgspec.Struct, frozen=True):
 def elsewhere(cursor: Cursor, tenant: str, study_uid: str) -> list[Elsewhere]:
     with cursor.connection.cursor(row_factory=class_row(Elsewhere)) as rows:
         return rows.execute(_ELSEWHERE, {"tenant": tenant, "study_uid": study_uid}).fetchall()
+
+
+def flowing(cursor: Cursor, tenant: str, study_uid: str) -> list[Flowing]:
+    """The images of a study whose SOP Instance UID an image of another study has: neither is held or rejected."""
+    with cursor.connection.cursor(row_factory=class_row(Flowing)) as rows:
+        return rows.execute(_FLOWING, {"tenant": tenant, "study_uid": study_uid}).fetchall()
 
 
 def shared(cursor: Cursor, events: Iterable[Event]) -> int:

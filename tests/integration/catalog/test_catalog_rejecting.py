@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from radstream import quarantine_deciding, quarantine_flowing, quarantine_replacing, quarantine_waiting
+from radstream import (
+    quarantine_deciding,
+    quarantine_flowing,
+    quarantine_replacing,
+    quarantine_shared,
+    quarantine_waiting,
+)
 from radstream.errors import Failure
 from radstream.quarantine_asking import Told
 from streams.config import Config
@@ -39,7 +45,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str) -> World:
         projected(dsn, made.log, made.hospital)
         quarantine_waiting.wait(config, commands, told)
 
-    monkeypatch.setattr(quarantine_deciding, "wait", shown)
+    for module in (quarantine_deciding, quarantine_shared):
+        monkeypatch.setattr(module, "wait", shown)
     monkeypatch.setattr(quarantine_deciding, "flow_by_now", quarantine_flowing.flow_by_now)
     monkeypatch.setattr(quarantine_deciding, "replaced", quarantine_replacing.replaced)
     return made
@@ -273,3 +280,43 @@ def test_of_two_that_are_held_under_a_uid_one_is_to_be_named(world: World, dsn: 
     assert world.run("release", third.instance.digest, "--reason", WHY).exit_code == 0
     assert third.instance.digest in served(dsn)
     assert not {first.instance.digest, second.instance.digest} & served(dsn)
+
+
+def sent_anew(world: World, dsn: str, first: InstanceReceived) -> InstanceReceived:
+    """Under another Study Instance UID, with the same SOP Instance UID; nothing holds it."""
+    hospital = world.hospital
+    image = hospital.received(hospital.uid(), hospital.uid(), {}, sop_instance_uid=first.instance.sop_instance_uid)
+    write(world.log, [image, hospital.validated(image)])
+    projected(dsn, world.log, hospital)
+    return image
+
+
+def test_of_a_study_that_was_sent_anew_the_shared_images_of_the_wrong_one_are_rejected(world: World, dsn: str) -> None:
+    first, other = flowing(world, dsn)
+    anew = sent_anew(world, dsn, first)
+    assert anew.instance.digest not in served(dsn)
+    done = world.run("reject", "--study", first.instance.study_uid, "--shared", "--reason", WHY)
+    assert done.exit_code == 0, done.output
+    assert "1 image rejected" in done.stdout
+    assert served(dsn) == {anew.instance.digest, other.instance.digest}
+    again = world.run("reject", "--study", first.instance.study_uid, "--shared", "--reason", WHY)
+    assert "nothing was done: no image of study" in str(again.exception)
+    assert len(world.commands()) == 1
+
+
+@pytest.mark.parametrize("more", [("--code", "truncated"), ()], ids=["with a reason", "without a study"])
+def test_what_is_shared_is_of_a_study(world: World, more: tuple[str, ...]) -> None:
+    study = ("--study", world.image.instance.study_uid) if more else (world.image.instance.digest,)
+    refused = world.run("reject", *study, *more, "--shared", "--reason", WHY)
+    assert "--shared is of a study" in str(refused.exception)
+    assert world.commands() == []
+
+
+def test_a_release_leaves_the_image_of_another_study_where_it_is(world: World, dsn: str) -> None:
+    """Whoever decides on a study has said nothing of another one."""
+    first, _ = flowing(world, dsn)
+    anew = sent_anew(world, dsn, first)
+    second = second_under_the_uid_of(world, dsn, first, OTHER_CONTENT)
+    done = world.run("release", second.instance.digest, "--reason", WHY, "--json")
+    assert json.loads(done.stdout)["replaced"] == [first.instance.digest]
+    assert anew.instance.digest in served(dsn), "it came before the second"
