@@ -42,15 +42,13 @@ class KafkaLog:
 
     def __init__(self, config: Kafka, readers_kept: int = 0) -> None:
         """`readers_kept`: for who reads many parts of partitions one after the other (`streams.kafka_readers`)."""
-        self._settings: dict[str, Any] = {
-            "bootstrap.servers": config.bootstrap,
-            **config.properties,
-            "logger": ClientLog(),
-        }
+        settings: dict[str, Any] = {"bootstrap.servers": config.bootstrap, **config.properties, "logger": ClientLog()}
+        self._settings = settings
         # The group's name is never used: partitions are assigned by hand and nothing is committed.
         self._readers = Readers({**self._settings, **_READ_SETTINGS, "group.id": "none"}, readers_kept)
         try:
-            self._admin: Renewed[Any] = Renewed(lambda: admin.AdminClient(self._settings), "administration")
+            # Of the settings alone: with a cycle its threads stay until the interpreter looks for one, maybe never.
+            self._admin: Renewed[Any] = Renewed(lambda: admin.AdminClient(settings), "administration")
             self._group_offsets = GroupOffsets(self._settings)
         except KafkaException as error:
             raise ConfigError(f"[kafka] cannot be used: {error.args[0].str()}; mend it in the configuration") from None

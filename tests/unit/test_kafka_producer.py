@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -101,6 +103,17 @@ def test_one_that_is_closed_leaves_no_thread_behind() -> None:
         producer.send(RECORD)
         producer.close(0.0)
     wait_until(lambda: native_threads() <= before, "the threads being gone")
+
+
+def test_a_log_that_nobody_keeps_is_gone_without_a_look_for_cycles() -> None:
+    """Its client for administration has threads of its own."""
+    gc.collect()
+    gc.disable()
+    try:
+        kept = weakref.ref(KafkaLog(Kafka(bootstrap=NOBODY)))
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["delivery.timeout.ms", "message.timeout.ms"])
