@@ -1,4 +1,4 @@
-"""A broker that hangs and says nothing: a service that is told to end does, with what it holds given back or left."""
+"""A broker that hangs under load and says nothing: each service that is told to end does, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,32 +8,37 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.parts.services import MODULES
-from radstream.checks import services
-from streams.config import Service
+from radstream.phantom import encoded
 from tests.frozen import freeze
-from tests.running_stack import NO_MODELS, RunningStack, started
-from tests.waiting import wait_until
+from tests.pipeline_run import Load, catalog_checksum, run
+from tests.running_stack import NO_MODELS, SOON, RunningStack, started
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(1200)]
 
+SLICES = (2, 40, 40)
+
 
 @pytest.fixture
-def hung() -> Iterator[RunningStack]:
-    with started(deployments=NO_MODELS) as stack:
-        freeze(stack.pid("kafka"))
+def whole() -> Iterator[RunningStack]:
+    with started(deployments=NO_MODELS, settings=SOON) as stack:
+        yield stack
+
+
+def test_each_service_ends_when_it_is_told_to(whole: RunningStack, capfd: pytest.CaptureFixture[str]) -> None:
+    items = list(encoded(43, SLICES, matrix=128))
+
+    def hang(load: Load) -> None:
+        load.wait_for(len(items) // 3)
+        freeze(whole.pid("kafka"))
         try:
-            yield stack
+            capfd.readouterr()
+            # All but the one that is Faust's: aiokafka waits as long as the broker hangs, and its windows may be lost.
+            whole.down(tuple(name for name in MODULES if name != "windows"))
         finally:
-            stack.signal("kafka", signal.SIGCONT)
+            whole.signal("kafka", signal.SIGCONT)
+        killed = [line for line in capfd.readouterr().err.splitlines() if "did not stop in" in line]
+        whole.up()
+        assert killed == []
 
-
-def knows(stack: RunningStack, name: str) -> bool:
-    """That the log is away."""
-    return any(one.found.startswith("log: ") for one in services.check(name, stack.config.section(name, Service)))
-
-
-def test_each_service_ends_when_it_is_told_to(hung: RunningStack, capfd: pytest.CaptureFixture[str]) -> None:
-    wait_until(lambda: all(knows(hung, name) for name in ("catalog", "revisions")), "them to know that the log is away")
-    stopped = hung.down(tuple(MODULES))
-    assert set(stopped) == set(MODULES)
-    assert [line for line in capfd.readouterr().err.splitlines() if "did not stop in" in line] == []
+    run(whole, items, hang)
+    assert catalog_checksum(whole).tables["instances"].rows == len(items)
