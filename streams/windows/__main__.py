@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 
 import structlog
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
@@ -22,12 +24,26 @@ _AGAIN_S = 2.0
 _ASK_EVERY = 10
 # A broker that has just started may know no topics yet. Faust then assigns none, and would ask again in five minutes.
 _IDLE_S_MAX = 15.0
+# Within what a supervisor gives a service to end.
+_END_S_MAX = 20.0
 
 
 def main(context: Context, settings: Settings) -> None:
     # Several errors a second while the broker is away; this service says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    threading.Thread(target=_end_anyway, args=(context,), name="end-anyway", daemon=True).start()
     asyncio.run(_serve(context, settings))
+
+
+def _end_anyway(context: Context) -> None:
+    """aiokafka waits for a broker as long as it hangs, in a thread of Faust's that Python in turn waits for.
+
+    What was not written by then is counted again.
+    """
+    context.stopping.wait()
+    threading.Event().wait(_END_S_MAX)
+    structlog.get_logger().warning("left_without_an_answer", group="windows")
+    os._exit(0)
 
 
 async def _serve(context: Context, settings: Settings) -> None:

@@ -32,8 +32,7 @@ def test_each_service_ends_when_it_is_told_to(whole: RunningStack, capfd: pytest
         freeze(whole.pid("kafka"))
         try:
             capfd.readouterr()
-            # All but the one that is Faust's: aiokafka waits as long as the broker hangs, and its windows may be lost.
-            whole.down(tuple(name for name in MODULES if name != "windows"))
+            whole.down(tuple(MODULES))
         finally:
             whole.signal("kafka", signal.SIGCONT)
         killed = [line for line in capfd.readouterr().err.splitlines() if "did not stop in" in line]
