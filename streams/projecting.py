@@ -285,6 +285,7 @@ class ProjectionRunner:
             with suppress(Fenced, LogRefused):
                 self._consumer.commit(self._uncommitted)
                 self._uncommitted = {}
+                self._keeping.kept()
         except LogAway as error:
             self._keeping.failed(error)
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from streams.config import Config, Site
 from streams.events import Event
-from streams.log import LogRefused, OffsetOutOfRange, TopicPartition
+from streams.log import LogAway, LogRefused, OffsetOutOfRange, TopicPartition
 from streams.memory_log import MemoryLog
 from streams.memory_store import MemoryStore
 from streams.projecting import ProjectingSettings, ProjectionRunner
@@ -330,3 +331,21 @@ def test_a_recreated_topic_stops_it(log: MemoryLog, table: Table, running: Runni
     write(log, events[3:])
     # This ledger knows no topic ids: where it looks in vain is out of range. Either way it stops.
     assert isinstance(running.ended(), TopicChanged | LogRefused | OffsetOutOfRange)
+
+
+def test_offsets_that_are_kept_again_are_said_to_be_also_while_records_come(log: MemoryLog, table: Table) -> None:
+    """Under a steady load there is something to commit each time: it was never ready again."""
+    clock = HandClock()
+    site = Site(tenant="general", site="north")
+    context = Context("catalog", Config(Path(), "", {}), site, log, MemoryStore(), SchemaIds(), clock)
+    runner = ProjectionRunner(context, table, QUICK)
+    runner._consumer = consumer = MagicMock()
+    consumer.commit.side_effect = [LogAway("no answer"), LogAway("no answer"), None]
+    for offset in (1, 2):
+        runner._uncommitted = {TopicPartition(RECEIVED, 0): offset}
+        runner._commit()
+        clock.seconds += 11.0
+    assert "offsets" in context.health.failing()
+    runner._uncommitted = {TopicPartition(RECEIVED, 0): 3}
+    runner._commit()
+    assert "offsets" not in context.health.failing()
