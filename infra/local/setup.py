@@ -53,10 +53,8 @@ def _schemas(site: Site) -> None:
         try:
             ids = register(registry.url(site.state.ports["registry"]))
             break
-        except RegistryRefused as error:
-            raise StackError(f"the schemas could not be registered: {error}") from None
-        except RegistryAway as error:
-            if not left:
+        except (RegistryAway, RegistryRefused) as error:
+            if isinstance(error, RegistryRefused) or not left:
                 raise StackError(f"the schemas could not be registered: {error}") from None
             site.say("registry: it did not answer in time; what is registered by now is found, the rest is tried again")
             time.sleep(REGISTERED_PAUSE_S)
